@@ -1,0 +1,20 @@
+"""Tests on every supported Python: ``nox``, or ``nox -s tests-3.12`` for one of them."""
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session):
+    """The test suite, as the README runs it; further arguments go to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def lint(session):
+    """Style, as `.ci/run` checks it."""
+    session.install("ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
