@@ -1,0 +1,148 @@
+"""Losses on measured values: their sum, labels by the largest, distance from a target."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brian_eventprop._units import to_seconds
+from brian_eventprop.losses.base import (
+    Loss,
+    checked_labels,
+    checked_readout,
+    cross_entropy,
+    needed,
+)
+from brian_eventprop.readouts import Readout
+
+
+class Sum(Loss):
+    """Sum of everything that is measured; no targets.  Silent neurons' first spikes count nothing.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> from brian_eventprop.readouts import Integral
+    >>> import numpy as np
+    >>> output = NeuronGroup(2, "dv/dt = -v/(20*ms) : 1", method="exact", name="output_a")
+    >>> losses, derivatives = Sum(Integral(output, "v"))((np.array([[0.5, 2.0]]),))
+    >>> losses, derivatives
+    (array([2.5]), (array([[1., 1.]]),))
+    """
+
+    def __init__(self, *readouts: Readout):
+        self.readouts = tuple(checked_readout(readout) for readout in readouts)
+        if not readouts:
+            raise ValueError("Sum needs at least one readout")
+
+    def __call__(self, values, targets=None):
+        del targets
+        counted = [~np.isposinf(value) for value in values]
+        losses = sum(
+            np.sum(np.where(some, value, 0.0), axis=1)
+            for value, some in zip(values, counted, strict=True)
+        )
+        return losses, tuple(some.astype(float) for some in counted)
+
+
+class CrossEntropy(Loss):
+    """Cross-entropy of a softmax over the neurons of a readout; targets are labels (trials,).
+
+    Parameters
+    ----------
+    readout : `Readout`
+        One value per class.
+    scale : float, optional
+        Factor on the readout before the softmax (an inverse temperature).  Integrals over time are
+        small numbers (volt times second), so they usually need one: 100 makes a potential of 1
+        held for 10 ms a logit of 1.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> from brian_eventprop.readouts import Integral
+    >>> import numpy as np
+    >>> output = NeuronGroup(2, "dv/dt = -v/(20*ms) : 1", method="exact", name="output_e")
+    >>> loss = CrossEntropy(Integral(output, "v*exp(-t/T)"), scale=100)
+    >>> losses, (derivative,) = loss((np.array([[0.02, 0.01]]),), [0])
+    >>> losses.round(4), derivative.round(1)
+    (array([0.3133]), array([[-26.9,  26.9]]))
+    """
+
+    def __init__(self, readout: Readout, scale: float = 1.0):
+        readout = checked_readout(readout)
+        if readout.which == "first":
+            raise ValueError(
+                "CrossEntropy cannot use first spikes, a silent neuron has none: "
+                "use TimeToFirstSpike(group, tau) instead"
+            )
+        self.readouts = (readout,)
+        self.scale = float(scale)
+
+    def __call__(self, values, targets=None):
+        (value,) = values
+        labels = checked_labels(targets, value.shape)
+        losses, derivative = cross_entropy(self.scale * value, labels)
+        return losses, (self.scale * derivative,)
+
+    def predict(self, values):
+        return np.argmax(self.scale * values[0], axis=1)
+
+
+class MeanSquaredError(Loss):
+    """Mean over the neurons of ``((value - target) / scale)**2``.
+
+    Parameters
+    ----------
+    readout : `Readout`
+        What is compared, for instance ``SpikeTimes(G, which="first")`` with target times.
+    target : array or quantity, optional
+        A target for every trial (a number, or one per neuron); without it, the targets (trials,
+        neurons) come with the data.
+    scale : float or quantity, optional
+        What counts as an error of 1.
+    late : quantity, optional
+        For first spikes: a silent neuron counts as one that spikes at this time.
+
+    Notes
+    -----
+    Entries whose target is NaN are not compared.  First spikes: an infinite target asks for
+    silence.  With ``late``, it and the missing spike of a silent neuron stand at ``late``; without,
+    a pair of which either is infinite counts nothing.  A silent neuron's derivative is always 0:
+    there is no spike to move.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup, ms
+    >>> from brian_eventprop.readouts import SpikeTimes
+    >>> import numpy as np
+    >>> G = NeuronGroup(2, "v : 1", threshold="v > 1", reset="v = 0", name="output_q")
+    >>> loss = MeanSquaredError(SpikeTimes(G, which="first"), scale=1*ms)
+    >>> losses, (derivative,) = loss((np.array([[0.003, np.inf]]),), np.array([[0.001, 0.002]]))
+    >>> losses, derivative
+    (array([2.]), array([[2000.,    0.]]))
+    """
+
+    def __init__(self, readout: Readout, target=None, scale=1.0, late=None):
+        self.readouts = (checked_readout(readout),)
+        if late is not None and readout.which != "first":
+            raise ValueError("late is for first spikes: SpikeTimes(group, which='first')")
+        self.target = None if target is None else np.array(target, dtype=float)
+        self.scale = float(np.asarray(scale))
+        self.late = np.nan if late is None else to_seconds(late, "late")
+
+    def __call__(self, values, targets=None):
+        (value,) = values
+        target = self.target if self.target is not None else needed(targets)
+        target = np.broadcast_to(np.asarray(target, dtype=float), value.shape)
+        compared = ~np.isnan(target)
+        silent = np.isposinf(value)
+        if self.readouts[0].which == "first":
+            # Without `late` these become NaN and are left out.
+            moved = np.where(silent, self.late, value)
+            target = np.where(np.isposinf(target), self.late, target)
+            compared &= ~(silent & np.isnan(moved)) & ~np.isnan(target)
+        else:
+            moved = value
+        error = np.where(compared, moved - np.where(compared, target, 0.0), 0.0) / self.scale
+        derivative = np.where(silent, 0.0, 2.0 * error / (self.scale * value.shape[1]))
+        return np.mean(error**2, axis=1), (derivative,)

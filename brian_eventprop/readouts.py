@@ -1,0 +1,152 @@
+"""Readouts say what is measured of a trial; a loss then says what is good about it.
+
+A readout names a neuron group and an expression in the group's own namespace (its variables and
+constants, with ``t`` for the time and ``T`` for the duration of the trial).  It yields one number
+per trial and neuron.  Nothing is computed here: the network's kernels evaluate the expression and
+its derivatives.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from brian2 import NeuronGroup, Subgroup
+
+__all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes"]
+
+
+class Readout:
+    """What a loss sees of one group: an array of shape (trials, neurons).
+
+    Attributes
+    ----------
+    kind : str
+        ``"integral"``, ``"final"``, ``"maximum"``, ``"spike_times"`` or ``"spike_count"``.
+    group : `NeuronGroup` or `Subgroup`
+        Whose neurons are measured.
+    expression : str
+        What is measured, in Brian2's syntax.
+    which : str
+        ``"all"`` or ``"first"`` for spike times, else empty.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, group, expression: str = "", which: str = ""):
+        if not isinstance(group, NeuronGroup | Subgroup):
+            raise TypeError(
+                f"{type(self).__name__} measures a NeuronGroup (or a part of one, G[2:5]), "
+                f"not {group!r}"
+            )
+        if not isinstance(expression, str):
+            raise TypeError(
+                f"{type(self).__name__} needs its expression as a string such as 'v', "
+                f"not {expression!r}"
+            )
+        self.group = group
+        self.expression = expression.strip()
+        self.which = which
+
+    def __repr__(self) -> str:
+        parts = [self.group.name]
+        parts += [repr(text) for text in (self.expression, self.which) if text]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class _Expression(Readout):
+    """A readout that cannot do without an expression."""
+
+    def __init__(self, group, expression: str):
+        super().__init__(group, expression)
+        if not self.expression:
+            raise ValueError(f"{type(self).__name__} needs an expression to measure, such as 'v'")
+
+
+class Integral(_Expression):
+    """Integral of an expression over the trial.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> output = NeuronGroup(3, "dv/dt = -v/(20*ms) : 1", method="exact", name="output")
+    >>> Integral(output, "v*exp(-t/T)")
+    Integral(output, 'v*exp(-t/T)')
+    """
+
+    kind = "integral"
+
+
+class Final(_Expression):
+    """Value of an expression at the end of the trial.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> output = NeuronGroup(3, "dv/dt = -v/(20*ms) : 1", method="exact", name="output_f")
+    >>> Final(output, "v").kind
+    'final'
+    """
+
+    kind = "final"
+
+
+class Maximum(_Expression):
+    """Largest value of an expression during the trial; the gradient goes to the first maximum.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> output = NeuronGroup(3, "dv/dt = -v/(20*ms) : 1", method="exact", name="output_m")
+    >>> Maximum(output, "v").expression
+    'v'
+    """
+
+    kind = "maximum"
+
+
+class SpikeTimes(Readout):
+    """An expression at the spikes of each neuron: at the first one, or summed over all.
+
+    Parameters
+    ----------
+    group : `NeuronGroup` or `Subgroup`
+        Whose spikes.
+    expression : str, optional
+        What is taken at each spike; may use ``t``, ``T`` and constants.  By default the time.
+    which : {'all', 'first'}, optional
+        ``'all'``: the sum over the neuron's spikes, 0 if it is silent.  ``'first'``: the value at
+        the first spike, infinite if it is silent.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> output = NeuronGroup(3, "v : 1", threshold="v > 1", reset="v = 0", name="output_s")
+    >>> SpikeTimes(output, which="first")
+    SpikeTimes(output_s, 't', 'first')
+    """
+
+    kind = "spike_times"
+
+    def __init__(self, group, expression: str = "t", which: str = "all"):
+        if which not in ("all", "first"):
+            raise ValueError(f"which must be 'all' or 'first', not {which!r}")
+        super().__init__(group, expression, which)
+        if not self.expression:
+            raise ValueError("SpikeTimes needs an expression to take at each spike, such as 't'")
+
+
+class SpikeCount(Readout):
+    """Number of spikes of each neuron.  It is piecewise constant: its exact gradient is zero.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> hidden = NeuronGroup(3, "v : 1", threshold="v > 1", reset="v = 0", name="hidden_c")
+    >>> SpikeCount(hidden)
+    SpikeCount(hidden_c)
+    """
+
+    kind = "spike_count"
+
+    def __init__(self, group):
+        super().__init__(group)
