@@ -1,0 +1,237 @@
+"""Optimisers: turn gradients into steps of the trained variables.
+
+Every trained variable has its own learning rate, in its own unit, because a weight and a delay have
+nothing in common.  Everything here works on plain SI arrays by key; units are checked once, when
+the optimiser is bound to a model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from brian_eventprop._units import to_si
+
+__all__ = ["SGD", "Adam", "Optimizer"]
+
+Key = tuple[str, str]
+
+
+class Optimizer(ABC):
+    """Steps of the trained variables of one model.
+
+    Parameters
+    ----------
+    rates : dict
+        Learning rate of each trained variable, ``{s.w: 1e-3, s.delay: 0.1*ms}``: in the unit of the
+        variable, or a function of the epoch (0, 1, ...) that returns that.
+    bounds : dict, optional
+        Lowest and highest value of a variable, ``{s.w: (0, None)}``.  Delays never get negative,
+        whatever is given here.
+    """
+
+    #: Names of the arrays that are kept per variable, all zero in the beginning.
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, rates: Mapping, bounds: Mapping | None = None):
+        # Brian2's views compare element by element: keep pairs, never look a view up.
+        self._given_rates = list(rates.items())
+        self._given_bounds = list((bounds or {}).items())
+        if not self._given_rates:
+            raise ValueError("give a learning rate for every trained variable: {s.w: 1e-3, ...}")
+        self.model = None
+        self.epoch = 0
+        self.steps = 0
+
+    # ---- set-up ----------------------------------------------------------------------------
+
+    def bind(self, model) -> None:
+        """Take the variables of ``model``: check all units, start from zero memory."""
+        parameters = model.parameters
+        self._rates = {model.key_of(view): rate for view, rate in self._given_rates}
+        trained = list(parameters.keys)
+        for key in self._rates:
+            if key not in trained:
+                raise ValueError(f"{name_of(key)} has a learning rate but is not in train=[...]")
+        missing = [name_of(key) for key in trained if key not in self._rates]
+        if missing:
+            raise ValueError(
+                f"no learning rate for {', '.join(missing)}: give one (0 keeps it fixed) "
+                "or take it out of train=[...]"
+            )
+        self._dimensions = {key: parameters.dimension(key) for key in trained}
+        self._bounds = {key: _default_bounds(key) for key in trained}
+        for view, (low, high) in self._given_bounds:
+            key = model.key_of(view)
+            if key not in self._bounds:
+                raise ValueError(f"{name_of(key)} has bounds but is not in train=[...]")
+            self._bounds[key] = self._checked_bounds(key, low, high)
+        self.model, self.steps = model, 0
+        self._memory = {
+            (slot, key): np.zeros_like(parameters.raw(key), dtype=float)
+            for slot in self.slots
+            for key in trained
+        }
+        self.start_epoch(self.epoch)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rates of an epoch."""
+        self.epoch = int(epoch)
+        self.rates = {key: self._rate(key, rate) for key, rate in self._rates.items()}
+
+    def _rate(self, key: Key, rate) -> np.ndarray:
+        value = rate(self.epoch) if isinstance(rate, Callable) else rate
+        value = self._rate_in_si(key, value, f"the learning rate of {name_of(key)}")
+        if not np.all(np.isfinite(value)) or np.any(value < 0):
+            raise ValueError(
+                f"the learning rate of {name_of(key)} is {value} in epoch {self.epoch}: "
+                "it must be finite and not negative"
+            )
+        return value
+
+    def _rate_in_si(self, key: Key, value, what: str) -> np.ndarray:
+        return to_si(value, self._dimensions[key], what)
+
+    def _checked_bounds(self, key: Key, low, high):
+        what, dimension = f"the bounds of {name_of(key)}", self._dimensions[key]
+        least, most = _default_bounds(key)
+        least = least if low is None else np.maximum(least, to_si(low, dimension, what))
+        most = most if high is None else to_si(high, dimension, what)
+        if np.any(least > most):
+            raise ValueError(f"{what} leave no room: {low} to {high}")
+        return least, most
+
+    # ---- steps -----------------------------------------------------------------------------
+
+    def step(self, gradients: Mapping[Key, np.ndarray]) -> None:
+        """Move every trained variable against its gradient, then back into its bounds."""
+        self._require_bound()
+        self.steps += 1
+        parameters = self.model.parameters
+        for key, rate in self.rates.items():
+            change = self._change(key, np.asarray(gradients[key], dtype=float))
+            low, high = self._bounds[key]
+            parameters.set_raw(key, np.clip(parameters.raw(key) - rate * change, low, high))
+
+    @abstractmethod
+    def _change(self, key: Key, gradient: np.ndarray) -> np.ndarray:
+        """Return what is multiplied by the rate and subtracted."""
+
+    # ---- memory ----------------------------------------------------------------------------
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return a copy of all memory, as named arrays."""
+        self._require_bound()
+        arrays = {
+            f"{slot}/{name_of(key)}": array.copy() for (slot, key), array in self._memory.items()
+        }
+        return {"steps": np.array(self.steps), "epoch": np.array(self.epoch), **arrays}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from what `state` returned."""
+        self._require_bound()
+        expected = self.state()
+        if set(state) != set(expected):
+            wrong = ", ".join(sorted(set(state) ^ set(expected)))
+            raise ValueError(f"this state belongs to another optimiser or model: {wrong}")
+        for name, array in expected.items():
+            if np.shape(state[name]) != array.shape:
+                raise ValueError(f"{name} has the shape {np.shape(state[name])}, not {array.shape}")
+        for (slot, key), array in self._memory.items():
+            array[...] = state[f"{slot}/{name_of(key)}"]
+        self.steps = int(state["steps"])
+        self.start_epoch(int(state["epoch"]))
+
+    def _require_bound(self) -> None:
+        if self.model is None:
+            raise RuntimeError("the optimiser has no model yet: call bind(model) first")
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015): every entry moves by about its learning rate in each step.
+
+    Parameters
+    ----------
+    rates, bounds
+        See `Optimizer`.
+    beta1, beta2, eps : float
+        Memory of the mean and of the mean square of the gradient; ``eps`` is in units of the
+        gradient.
+
+    Examples
+    --------
+    >>> optimizer = Adam({("s_in", "w"): lambda epoch: 0.01 * 0.95**epoch})
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(self, rates, beta1=0.9, beta2=0.999, eps=1e-8, *, bounds=None):
+        super().__init__(rates, bounds)
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
+            raise ValueError("beta1 and beta2 must lie in [0, 1) and eps above 0")
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def _change(self, key, gradient):
+        mean, square = self._memory["mean", key], self._memory["square", key]
+        mean += (1 - self.beta1) * (gradient - mean)
+        square += (1 - self.beta2) * (gradient * gradient - square)
+        unbiased = mean / (1 - self.beta1**self.steps)
+        return unbiased / (np.sqrt(square / (1 - self.beta2**self.steps)) + self.eps)
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if wanted.
+
+    A step is the rate times the gradient per SI unit of the variable, so a rate may be given in the
+    unit of the variable (the step for a gradient of 1) or, as dimensions would have it, in its
+    square.
+
+    Parameters
+    ----------
+    rates, bounds
+        See `Optimizer`.
+    momentum : float
+        Part of the last step that is kept.
+
+    Examples
+    --------
+    >>> optimizer = SGD({("s_in", "w"): 0.1}, momentum=0.9)
+    """
+
+    slots = ("velocity",)
+
+    def __init__(self, rates, momentum=0.0, *, bounds=None):
+        super().__init__(rates, bounds)
+        if not 0 <= momentum < 1:
+            raise ValueError("momentum must lie in [0, 1)")
+        self.momentum = momentum
+
+    def _rate_in_si(self, key, value, what):
+        dimension = self._dimensions[key]
+        squared = getattr(value, "dim", None) == dimension**2
+        return to_si(value, dimension**2 if squared else dimension, what)
+
+    def _change(self, key, gradient):
+        velocity = self._memory["velocity", key]
+        velocity *= self.momentum
+        velocity += gradient
+        return velocity
+
+
+def name_of(key: Key) -> str:
+    """Return the name of a variable as a user would write it.
+
+    Examples
+    --------
+    >>> name_of(("s_in", "w")), name_of(("s_in_pre", "delay")), name_of(("", "tau_m"))
+    ('s_in.w', 's_in_pre.delay', 'tau_m')
+    """
+    owner, variable = key
+    return f"{owner}.{variable}" if owner else variable
+
+
+def _default_bounds(key: Key) -> tuple[float, float]:
+    # A negative delay would let an effect come before its cause.
+    return (0.0 if key[1] == "delay" else -np.inf, np.inf)

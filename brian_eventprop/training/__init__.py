@@ -1,0 +1,7 @@
+"""Training: a loop over epochs and batches, its record, and what can hook into it."""
+
+from brian_eventprop.training.callbacks import Callback, CSVLog, EarlyStopping, ProgressBar
+from brian_eventprop.training.history import History
+from brian_eventprop.training.trainer import Trainer
+
+__all__ = ["CSVLog", "Callback", "EarlyStopping", "History", "ProgressBar", "Trainer"]

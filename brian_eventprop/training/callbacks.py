@@ -1,0 +1,140 @@
+"""What can hook into a training run: a class with the moments it cares about."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+
+__all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar"]
+
+
+class Callback:
+    """Base of all callbacks; override the moments of interest.
+
+    Set ``trainer.stop = True`` to end the training after the epoch.
+    """
+
+    def on_train_begin(self, trainer, epochs: int, batches: int) -> None:
+        """Before the first of ``epochs`` epochs of ``batches`` batches."""
+
+    def on_epoch_begin(self, trainer, epoch: int) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_batch_end(self, trainer, batch: int, result) -> None:
+        """After the step that followed a batch; ``result`` is what the model's run returned."""
+
+    def on_epoch_end(self, trainer, epoch: int, row: dict) -> None:
+        """After the validation of an epoch; ``row`` goes into the history and may be extended."""
+
+    def on_train_end(self, trainer) -> None:
+        """After the last epoch, also when the training ends with an error."""
+
+
+class ProgressBar(Callback):
+    """A bar over all batches, with the numbers of the last epoch beside it."""
+
+    def on_train_begin(self, trainer, epochs, batches):
+        from tqdm.auto import tqdm
+
+        del trainer
+        self.bar = tqdm(total=epochs * batches, unit="batch", dynamic_ncols=True)
+
+    def on_batch_end(self, trainer, batch, result):
+        del trainer, batch, result
+        self.bar.update()
+
+    def on_epoch_end(self, trainer, epoch, row):
+        del trainer
+        self.bar.set_description(f"epoch {epoch}")
+        self.bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k not in _CLERICAL})
+
+    def on_train_end(self, trainer):
+        del trainer
+        self.bar.close()
+
+
+class EarlyStopping(Callback):
+    """Stop when a number of the history gets no better, and go back to the best parameters.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement before the training stops.
+    monitor : str, optional
+        Column of the history; those that end in ``accuracy`` shall grow, all others shrink.  By
+        default the first of ``val_accuracy``, ``val_loss``, ``accuracy``, ``loss`` that there is.
+    min_delta : float
+        What counts as an improvement.
+    restore_best : bool
+        Whether the parameters of the best epoch come back at the end.  The memory of the optimiser
+        stays as it is.
+
+    Examples
+    --------
+    >>> EarlyStopping(patience=15, monitor="val_loss").patience
+    15
+    """
+
+    def __init__(self, patience=15, monitor=None, min_delta=0.0, restore_best=True):
+        if patience < 1:
+            raise ValueError("patience must be at least 1 epoch")
+        self.patience, self.monitor = int(patience), monitor
+        self.min_delta, self.restore_best = min_delta, restore_best
+
+    def on_train_begin(self, trainer, epochs, batches):
+        del trainer, epochs, batches
+        self.best, self.best_epoch, self.best_values = -np.inf, None, None
+
+    def on_epoch_end(self, trainer, epoch, row):
+        column = self.monitor or next(name for name in _MONITORED if name in row)
+        if column not in row:
+            raise KeyError(f"cannot watch {column!r}, there are only {', '.join(row)}")
+        score = row[column] if column.endswith("accuracy") else -row[column]
+        if self.best_epoch is None or score > self.best + self.min_delta:
+            self.best, self.best_epoch = score, epoch
+            parameters = trainer.model.parameters
+            self.best_values = {key: parameters.raw(key).copy() for key in parameters.keys}
+        elif epoch - self.best_epoch >= self.patience:
+            trainer.stop = True
+
+    def on_train_end(self, trainer):
+        if self.restore_best and self.best_values is not None:
+            for key, value in self.best_values.items():
+                trainer.model.parameters.set_raw(key, value)
+
+
+class CSVLog(Callback):
+    """Write the history to a file while it grows, one line per epoch.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; it is replaced when a training begins.
+
+    Examples
+    --------
+    >>> log = CSVLog("training.csv")
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_train_begin(self, trainer, epochs, batches):
+        del trainer, epochs, batches
+        self.columns = None
+
+    def on_epoch_end(self, trainer, epoch, row):
+        del trainer, epoch
+        first = self.columns is None
+        self.columns = list(row) if first else self.columns
+        with open(self.path, "w" if first else "a", newline="") as file:
+            writer = csv.DictWriter(file, self.columns, restval="", extrasaction="ignore")
+            if first:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+#: Columns that say nothing about how good the network is.
+_CLERICAL = ("epoch", "seconds")
+_MONITORED = ("val_accuracy", "val_loss", "accuracy", "loss")

@@ -1,0 +1,197 @@
+"""The training loop: run, differentiate, step, validate, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from brian_eventprop.optimizers import name_of
+from brian_eventprop.training.batches import batches, shuffled, size_of
+from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
+from brian_eventprop.training.history import History
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Train a model with an optimiser.
+
+    Parameters
+    ----------
+    model : `EventPropModel`
+        The network, its loss and its parameters.
+    optimizer : `Optimizer`
+        `Adam` or `SGD` with one learning rate per trained variable.
+    callbacks : sequence of `Callback`
+        What else shall happen.
+
+    Attributes
+    ----------
+    history : `History`
+        All epochs so far.
+    epoch : int
+        The next epoch; a second `fit` goes on where the first one ended.
+
+    Examples
+    --------
+    >>> trainer = Trainer(model, Adam({s.w: 1e-3}))  # doctest: +SKIP
+    >>> trainer.fit(data, epochs=10, batch_size=50)  # doctest: +SKIP
+    """
+
+    def __init__(self, model, optimizer, callbacks: Iterable[Callback] = ()):
+        self.model, self.optimizer = model, optimizer
+        self.callbacks = list(callbacks)
+        self.history = History()
+        self.epoch = 0
+        self.stop = False
+        optimizer.bind(model)
+
+    def fit(
+        self,
+        data,
+        epochs: int,
+        batch_size: int,
+        validation=None,
+        shuffle: bool = True,
+        seed: int = 0,
+        early_stopping: int | EarlyStopping | None = None,
+        progress: bool = True,
+    ) -> History:
+        """Train for a number of epochs and return the history.
+
+        Parameters
+        ----------
+        data : `SpikeData` or dict
+            Training trials with their targets; several input groups have one `SpikeData` each.
+        epochs, batch_size : int
+            How often all trials are seen; trials per step.
+        validation : `SpikeData` or dict, optional
+            Trials to evaluate after each epoch; nothing is learned from them.
+        shuffle : bool
+            Whether each epoch has its own order of trials.
+        seed : int
+            Of that order: the same seed gives the same training, bit by bit.
+        early_stopping : int or `EarlyStopping`, optional
+            Stop after that many epochs without improvement, and restore the best parameters.
+        progress : bool
+            Whether to show a progress bar.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss or a gradient is not finite; the message names the variable.  The parameters
+            are those before the faulty step.
+        """
+        if batch_size < 1 or epochs < 0:
+            raise ValueError("batch_size must be at least 1 and epochs not negative")
+        size = size_of(data)
+        if size == 0:
+            raise ValueError("there are no trials to train on")
+        hooks = self._hooks(early_stopping, progress)
+        self.stop = False
+        self._call(hooks, "on_train_begin", epochs, -(-size // batch_size))
+        try:
+            for _ in range(epochs):
+                order = shuffled(size, seed, self.epoch) if shuffle else None
+                self._epoch(batches(data, batch_size, order), validation, batch_size, hooks)
+                if self.stop:
+                    break
+        finally:
+            self._call(hooks, "on_train_end")
+        return self.history
+
+    def evaluate(self, data, batch_size: int = 256) -> dict[str, float]:
+        """Return the mean loss and, for data with labels, the accuracy.  Nothing is learned."""
+        totals = _Totals(self.model.loss)
+        for spikes, targets in batches(data, batch_size):
+            totals.add(self.model.run(spikes, targets), targets)
+        return totals.means()
+
+    def predict(self, data, batch_size: int = 256) -> np.ndarray:
+        """Return the label of every trial, by the loss's own rule."""
+        labels = []
+        for spikes, targets in batches(data, batch_size):
+            labels.append(_labels(self.model.loss, self.model.run(spikes, targets)))
+        if not labels or labels[0] is None:
+            raise ValueError("this loss has no labels to predict")
+        return np.concatenate(labels)
+
+    def _hooks(self, early_stopping, progress: bool) -> list[Callback]:
+        hooks = list(self.callbacks)
+        if early_stopping is not None:
+            is_hook = isinstance(early_stopping, Callback)
+            hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))
+        return hooks + ([ProgressBar()] if progress else [])
+
+    def _call(self, hooks, moment: str, *details) -> None:
+        for hook in hooks:
+            getattr(hook, moment)(self, *details)
+
+    def _epoch(self, training, validation, batch_size: int, hooks) -> None:
+        start = time.perf_counter()
+        self.optimizer.start_epoch(self.epoch)
+        self._call(hooks, "on_epoch_begin", self.epoch)
+        totals = _Totals(self.model.loss)
+        for number, (spikes, targets) in enumerate(training):
+            result = self._step(spikes, targets, number)
+            totals.add(result, targets)
+            self._call(hooks, "on_batch_end", number, result)
+        row = {"epoch": self.epoch, **totals.means()}
+        if validation is not None:
+            measured = self.evaluate(validation, batch_size)
+            row.update({f"val_{name}": value for name, value in measured.items()})
+        row["seconds"] = time.perf_counter() - start
+        self._call(hooks, "on_epoch_end", self.epoch, row)
+        self.history.append(row)
+        self.epoch += 1
+
+    def _step(self, spikes, targets, number: int):
+        where = f"in epoch {self.epoch}, batch {number}"
+        result = self.model.run(spikes, targets)
+        _check_finite(result.losses, "the loss", where)
+        gradients = self.model._gradient_arrays()
+        for key, gradient in gradients.items():
+            _check_finite(gradient, f"the gradient of {name_of(key)}", where)
+        self.optimizer.step(gradients)
+        return result
+
+
+class _Totals:
+    """Sums of the losses and hits of an epoch."""
+
+    def __init__(self, loss):
+        self.loss, self.trials = loss, 0
+        self.losses, self.hits = 0.0, None
+
+    def add(self, result, targets) -> None:
+        self.trials += len(result.losses)
+        self.losses += float(np.sum(result.losses))
+        labels = _labels(self.loss, result)
+        if labels is not None and targets is not None and np.shape(targets) == labels.shape:
+            self.hits = (self.hits or 0) + int(np.sum(labels == np.asarray(targets)))
+
+    def means(self) -> dict[str, float]:
+        if self.trials == 0:
+            raise ValueError("there are no trials to evaluate")
+        means = {"loss": self.losses / self.trials}
+        if self.hits is not None:
+            means["accuracy"] = self.hits / self.trials
+        return means
+
+
+def _labels(loss, result):
+    predict = getattr(loss, "predict", None)
+    if predict is None:
+        return None
+    return predict(result.readout)
+
+
+def _check_finite(values, what: str, where: str) -> None:
+    bad = ~np.isfinite(values)
+    if np.any(bad):
+        raise FloatingPointError(
+            f"{what} is not finite {where}: {np.sum(bad)} of {np.size(values)} values, first at "
+            f"index {tuple(int(i) for i in np.argwhere(bad)[0])}; the parameters were not changed"
+        )
