@@ -1,0 +1,298 @@
+"""A Brian2 `NeuronGroup` as a `Group` of the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.expressions import fold, inline, names
+from brian_eventprop.reading.refusals import (
+    check_functions,
+    check_neuron_group,
+    check_reserved,
+    refusal,
+)
+from brian_eventprop.reading.spec import Group, Statement, Symbol
+from brian_eventprop.reading.statements import (
+    Block,
+    as_expression,
+    code_text,
+    read_block,
+    resolve,
+    spell_out,
+    without_unused,
+)
+from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
+
+_NO_ABSTRACT_CODE = "it has no abstract code that could be differentiated"
+_METHODS = "Use 'exact', 'exponential_euler', 'euler', 'rk2', 'rk4' or 'heun'."
+
+
+@dataclass(frozen=True)
+class GroupCode:
+    """The blocks of one group, before it is known which parameters events write."""
+
+    group: Any
+    method: str
+    update: Block | None
+    threshold: Block | None
+    reset: Block | None
+    refractory: str | None
+    equations: Mapping[str, Any]
+
+
+def read_group_code(group, namespace: Mapping) -> GroupCode:
+    """Check a `NeuronGroup` and read its blocks of code."""
+    check_neuron_group(group)
+    group.equations.check_units(group, run_namespace=namespace)
+    brian.check_subexpressions(group, group.equations, namespace)
+    equations = _equation_variables(group, namespace)
+    method, update = _read_update(group, equations, namespace)
+    return GroupCode(
+        group=group,
+        method=method,
+        update=update,
+        threshold=_read_threshold(group, namespace),
+        reset=_read_reset(group, namespace),
+        refractory=_read_refractory(group, namespace),
+        equations=equations,
+    )
+
+
+def event_states(code: GroupCode) -> list[str]:
+    """Return the names that the reset writes."""
+    return code.reset.written if code.reset else []
+
+
+def build_group(
+    code: GroupCode, states: tuple[str, ...], namespace: Mapping, collection: Collection
+) -> Group:
+    """Put the specification together once the states are known."""
+    group = code.group
+    _check_writable(group, states)
+    definitions = subexpressions(group)
+    derivatives = {
+        eq.varname: inline(eq.expr.code, definitions)
+        for eq in group.user_equations.values()
+        if eq.type == brian.DIFFERENTIAL_EQUATION
+    }
+    frozen = frozen_states(group)
+    update, update_refractory = _update_statements(code.update, states, frozen)
+    threshold = None
+    if code.threshold:
+        statements = [spell_out(s) for s in code.threshold.statements]
+        threshold = fold(as_expression(statements, "_cond"), free=True)
+    reset = _event_statements(code.reset, states)
+    refractory = None if code.refractory is None else inline(code.refractory, definitions)
+
+    symbols: dict[str, Symbol] = {}
+    used = set(states) | set(group.user_equations.parameter_names)
+    for expression in [*derivatives.values(), threshold, refractory]:
+        used |= names(expression) if expression else set()
+    for statement in (*update, *update_refractory, *reset):
+        used |= names(statement.expression)
+    variables = _all_variables(code, used, namespace)
+    add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
+    _check_refractory(group, refractory, symbols)
+    return Group(
+        name=group.name,
+        size=len(group),
+        symbols=symbols,
+        states=states,
+        frozen=frozen,
+        derivatives=derivatives,
+        method=code.method,
+        update=update,
+        update_refractory=update_refractory,
+        threshold=threshold,
+        reset=reset,
+        refractory=refractory,
+        text=_text(group),
+    )
+
+
+def subexpressions(group) -> dict[str, str]:
+    """Return the definition of each subexpression of a group."""
+    return {
+        eq.varname: eq.expr.code
+        for eq in group.user_equations.values()
+        if eq.type == brian.SUBEXPRESSION
+    }
+
+
+def frozen_states(group) -> tuple[str, ...]:
+    """Return the states that stand still while the neuron is refractory."""
+    if group._refractory is False:
+        return ()
+    return tuple(
+        eq.varname
+        for eq in group.user_equations.values()
+        if eq.type == brian.DIFFERENTIAL_EQUATION and "unless refractory" in eq.flags
+    )
+
+
+def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
+    needed = group.equations.names | group.equations.identifiers | {"dt", "t"}
+    variables = group.resolve_all(needed, namespace, user_identifiers=set())
+    check_functions(
+        group, "\n".join(str(eq) for eq in group.user_equations.values()), variables
+    )
+    return variables
+
+
+# --- state update -----------------------------------------------------------------------------
+
+
+def _read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Block | None]:
+    """Return the integration method and its abstract code, optimised."""
+    if not group.equations.diff_eq_names:
+        return "", None
+    choice = group.state_updater.method_choice
+    options = group.state_updater.method_options
+    if isinstance(choice, str) or callable(choice):
+        name, code = _apply(group, variables, choice, options)
+    else:
+        name, code = _first_applicable(group, variables, choice)
+    resolved = resolve(group, code, namespace)
+    return name, read_block(group, code, resolved, check_units=False)
+
+
+def _first_applicable(group, variables: Mapping, choice) -> tuple[str, str]:
+    """Choose as Brian2 does: the first method that does not decline the equations."""
+    for method in choice:
+        try:
+            return _apply(group, variables, method, None)
+        except brian.UnsupportedEquationsException:
+            continue
+    raise ValueError(f"No integration method of {choice} suits the equations of '{group.name}'.")
+
+
+def _apply(group, variables: Mapping, method, options) -> tuple[str, str]:
+    known = brian.StateUpdateMethod.stateupdaters
+    name = method.lower() if isinstance(method, str) else None
+    if name is None:
+        name = next((n for n, m in known.items() if m is method), "custom")
+    if name.startswith("gsl") or name == "milstein":
+        raise refusal(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
+    code = brian.StateUpdateMethod.apply_stateupdater(
+        group.equations, variables, method, method_options=options, group_name=group.name
+    )
+    if not isinstance(code, str):
+        raise refusal(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
+    return name, code
+
+
+def _update_statements(
+    block: Block | None, states: tuple[str, ...], frozen: tuple[str, ...]
+) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+    """Return the update of a free and of a refractory neuron."""
+    if block is None:
+        return (), ()
+    free = [spell_out(s, free=True) for s in block.statements]
+    held = [spell_out(s, free=False) for s in block.statements if s.var not in frozen]
+    return without_unused(free, states), without_unused(held, states)
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+def _read_threshold(group, namespace: Mapping) -> Block | None:
+    if "spike" not in group.events:
+        return None
+    condition = code_text(group.events["spike"]).strip()
+    check_reserved(group, condition)
+    code = f"_cond = {condition}"
+    variables = resolve(group, code, namespace)
+    check_functions(group, condition, variables)
+    if not brian.is_boolean_expression(condition, variables):
+        raise TypeError(
+            f"The threshold '{condition}' of '{group.name}' is not a condition, such as 'v > 1'."
+        )
+    return read_block(group, code, variables)
+
+
+def _read_reset(group, namespace: Mapping) -> Block | None:
+    if "spike" not in group.event_codes:
+        return None
+    code = code_text(group.event_codes["spike"])
+    check_reserved(group, code)
+    return read_block(group, code, resolve(group, code, namespace))
+
+
+def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Statement, ...]:
+    if block is None:
+        return ()
+    return without_unused([spell_out(s) for s in block.statements], states)
+
+
+def _read_refractory(group, namespace: Mapping) -> str | None:
+    """Return the refractory period as an expression in seconds."""
+    period = group._refractory
+    if period is False:
+        return None
+    if isinstance(period, brian.Quantity):
+        brian.fail_for_dimension_mismatch(
+            period, brian.second, "The refractory period has to be a time, not {value}.", value=period
+        )
+        return repr(float(period))
+    period = code_text(period).strip()
+    check_reserved(group, period)
+    variables = resolve(group, f"_period = {period}", namespace)
+    check_functions(group, period, variables)
+    dimension = brian.parse_expression_dimensions(period, variables)
+    if brian.is_boolean_expression(period, variables):
+        reason = "a condition makes the end of the refractory period an event of its own"
+        raise refusal(group, f"refractory='{period}'", reason, "Give the period as a time.")
+    brian.fail_for_dimension_mismatch(
+        dimension, brian.second, f"The refractory period '{period}' has to be a time."
+    )
+    return period
+
+
+def _check_refractory(group, refractory: str | None, symbols: Mapping[str, Symbol]) -> None:
+    for name in sorted(names(refractory)) if refractory else ():
+        if symbols[name].kind in ("state", "t"):
+            reason = f"'{name}' changes within a trial, so the period would too"
+            way_out = "Let the period depend on parameters only."
+            raise refusal(group, f"refractory='{refractory}'", reason, way_out)
+
+
+def _check_writable(group, states: tuple[str, ...]) -> None:
+    """Refuse events that write shared, integer or internal variables."""
+    for name in states:
+        variable = group.variables[name]
+        if variable.read_only or name not in group.user_equations.names:
+            raise ValueError(f"'{name}' of '{group.name}' cannot be written by an event.")
+        if variable.is_integer or variable.is_boolean:
+            kind = "integer" if variable.is_integer else "boolean"
+            way_out = f"Declare it as '{name} : 1'."
+            raise refusal(group, name, f"an event writes it and its type is {kind}", way_out)
+        if variable.scalar:
+            way_out = "Remove the flag '(shared)'."
+            raise refusal(group, name, "an event writes a shared variable", way_out)
+
+
+def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[str, Any]:
+    """Return the variable behind each name of the group's code."""
+    variables = dict(code.equations)
+    for block in (code.update, code.threshold, code.reset):
+        if block:
+            variables.update(block.variables)
+    if code.refractory is not None:
+        variables.update(resolve(code.group, f"_period = {code.refractory}", namespace))
+    own = {name: code.group.variables[name] for name in used if name in code.group.variables}
+    return {**variables, **own}
+
+
+def _text(group) -> str:
+    """The equations, threshold, reset and refractory period as the user wrote them."""
+    lines = [str(group.user_equations)]
+    if "spike" in group.events:
+        lines.append(f"threshold: {code_text(group.events['spike'])}")
+    if "spike" in group.event_codes:
+        lines.append(f"reset: {code_text(group.event_codes['spike'])}")
+    if group._refractory is not False:
+        lines.append(f"refractory: {group._refractory}")
+    return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""From Brian2 objects to the specification of a network: the entry to this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
+from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
+from brian_eventprop.reading.readouts import read_readout
+from brian_eventprop.reading.refusals import check_clocks, check_network, check_object
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+from brian_eventprop.reading.symbols import Collection
+from brian_eventprop.reading.synapses import (
+    PathwayCode,
+    build_pathway,
+    connections,
+    parent,
+    read_synapses_code,
+    written_states,
+)
+
+
+def network_objects(network) -> list[Any]:
+    """Return the Brian2 objects of a `Network`, or of nested containers, once each.
+
+    Lists keep their order; sets, of which a `Network` is one, are sorted by name.  Objects that
+    belong to another one, such as a group's thresholder, are left out.
+
+    Examples
+    --------
+    >>> from brian2 import Network, NeuronGroup
+    >>> a, b = (NeuronGroup(1, "v : 1", name=name) for name in "ab")
+    >>> [obj.name for obj in network_objects(Network(b, a))]
+    ['a', 'b']
+    """
+    if isinstance(network, brian.Network):
+        return network_objects(set(network.objects))
+    if isinstance(network, brian.BrianObject):
+        return [network]
+    if isinstance(network, Mapping):
+        network = network.values()
+    elif isinstance(network, set | frozenset):
+        network = sorted(network, key=lambda obj: obj.name)
+    elif not isinstance(network, Iterable) or isinstance(network, str):
+        raise TypeError(f"A Network or a list of Brian2 objects is needed, not {network!r}.")
+    objects = {}
+    for item in network:
+        objects.update({obj.name: obj for obj in network_objects(item)})
+    return list(objects.values())
+
+
+def read_network(
+    objects,
+    readouts: Sequence,
+    level_namespace: Mapping[str, Any],
+    duration: float | None = None,
+) -> tuple[NetworkSpec, NetworkValues]:
+    """Read Brian2 objects without compiling, running or changing them.
+
+    Parameters
+    ----------
+    objects
+        A Brian2 `Network` or a list of Brian2 objects.  Monitors are ignored.
+    readouts
+        What the loss sees.
+    level_namespace
+        Where external names are looked up, as in ``Network.run(namespace=...)``.
+    duration
+        Duration of a trial in seconds, the ``T`` of readouts.
+
+    Returns
+    -------
+    spec, values
+        The network as frozen data, and the numbers that go with it.
+
+    Raises
+    ------
+    UnsupportedError
+        For every feature of Brian2 that has no gradient here.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup, ms
+    >>> G = NeuronGroup(2, "dv/dt = -v/tau : 1", threshold="v > 1", reset="v = 0",
+    ...                 method="euler", name="G")
+    >>> spec, values = read_network([G], [], {"tau": 10*ms})
+    >>> spec.group("G").derivatives["v"], float(values.values["", "tau"][0])
+    ('-v / tau', 0.01)
+    """
+    check_network(objects)
+    active = _active(network_objects(objects))
+    dt = check_clocks(active)
+    neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
+    inputs = [o for o in active if isinstance(o, INPUTS)]
+    synapses = [o for o in active if isinstance(o, brian.Synapses)]
+    _check_ends(synapses, neurons + inputs)
+    _check_names(active)
+
+    groups = [read_group_code(group, level_namespace) for group in neurons]
+    pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
+    pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
+    collection = Collection(states=_states(groups, pathways))
+
+    built = {
+        code.group.name: build_group(
+            code, collection.states[code.group.name], level_namespace, collection
+        )
+        for code in groups
+    }
+    spec = NetworkSpec(
+        groups=tuple(built.values()),
+        inputs=tuple(read_input(group) for group in inputs),
+        pathways=tuple(build_pathway(code, collection) for code in pathways),
+        readouts=tuple(
+            read_readout(
+                readout, built, {g.name: g for g in neurons}, level_namespace, duration, collection
+            )
+            for readout in readouts
+        ),
+        dt=dt,
+    )
+    ends = {code.pathway.name: connections(code.synapses) for code in pathways}
+    return spec, collection.freeze(
+        pre={name: pre for name, (pre, _) in ends.items()},
+        post={name: post for name, (_, post) in ends.items()},
+        spikes={group.name: read_spikes(group) for group in inputs},
+    )
+
+
+def _active(objects: Iterable) -> list[Any]:
+    """Drop monitors, Subgroups and what the user switched off; refuse unknown objects."""
+    active = []
+    for obj in objects:
+        if isinstance(obj, brian.MONITORS + (brian.Subgroup,)) or not obj.active:
+            continue
+        check_object(obj)
+        active.append(obj)
+    if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
+        raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
+    return active
+
+
+def _check_ends(synapses: Iterable, present: Iterable) -> None:
+    names = {obj.name for obj in present}
+    for s in synapses:
+        for end in (s.source, s.target):
+            known = parent(end).name in names or isinstance(end, brian.Synapses)
+            if not known:
+                raise ValueError(
+                    f"Synapses '{s.name}' connect '{parent(end).name}', which is not part of the "
+                    "network. Add it to the Network or to the list of objects."
+                )
+
+
+def _check_names(objects: Iterable) -> None:
+    """Every key starts with the name of an object, so names must tell objects apart."""
+    seen = set()
+    for obj in objects:
+        if obj.name in seen:
+            raise ValueError(f"Two objects of the network have the name '{obj.name}'.")
+        seen.add(obj.name)
+
+
+def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, tuple[str, ...]]:
+    """Return each group's states: differential equations first, then what events write."""
+    states = {
+        code.group.name: dict.fromkeys(
+            [eq.varname for eq in code.group.user_equations.values() if _is_differential(eq)]
+            + event_states(code)
+        )
+        for code in groups
+    }
+    for code in pathways:
+        target, written = written_states(code)
+        states.setdefault(target, {}).update(dict.fromkeys(written))
+    return {name: tuple(found) for name, found in states.items()}
+
+
+def _is_differential(equation) -> bool:
+    return equation.type == brian.DIFFERENTIAL_EQUATION

@@ -1,0 +1,92 @@
+"""What a loss sees of the network: readout objects as `ReadoutSpec`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.expressions import inline, names
+from brian_eventprop.reading.groups import subexpressions
+from brian_eventprop.reading.refusals import check_functions, check_reserved, refusal
+from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
+from brian_eventprop.reading.statements import resolve
+from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
+from brian_eventprop.reading.synapses import parent
+
+_SPIKES = ("spike_times", "spike_count")
+
+
+def read_readout(
+    readout,
+    groups: Mapping[str, Group],
+    brian_groups: Mapping[str, object],
+    namespace: Mapping,
+    duration: float | None,
+    collection: Collection,
+) -> ReadoutSpec:
+    """Return the specification of one readout."""
+    part = readout.group
+    name = parent(part).name
+    if name not in groups:
+        raise ValueError(
+            f"The readout of '{part.name}' needs a NeuronGroup of the network, which has: "
+            f"{', '.join(groups) or 'none'}."
+        )
+    if readout.kind in _SPIKES and groups[name].threshold is None:
+        raise ValueError(f"'{name}' has no threshold, so there are no spikes to read out.")
+    group = brian_groups[name]
+    expression = getattr(readout, "expression", "") or ""
+    symbols: dict[str, Symbol] = {}
+    if expression:
+        check_reserved(group, expression)
+        expression = inline(expression, subexpressions(group))
+        symbols = _symbols(readout, group, expression, groups[name], namespace, duration, collection)
+    start = getattr(part, "start", 0)
+    return ReadoutSpec(
+        kind=readout.kind,
+        group=name,
+        start=int(start),
+        stop=int(start) + len(part),
+        expression=expression,
+        which=getattr(readout, "which", "") or "",
+        symbols=symbols,
+    )
+
+
+def _symbols(readout, group, expression, spec, namespace, duration, collection):
+    """The group's symbols, those of a Subgroup's own ``i`` and ``N``, and the readout's."""
+    symbols = {**spec.symbols, **_part_symbols(readout.group, spec, collection)}
+    if "T" in names(expression) and "T" not in group.variables:
+        if duration is None:
+            raise ValueError(f"'{expression}' needs the duration of a trial for its 'T'.")
+        symbols["T"] = Symbol("T", "number", "T", value=float(duration))
+    missing = {"T"} if "T" in symbols else set()
+    scope = {**namespace, **{name: 1.0 for name in missing}}
+    variables = resolve(group, f"_readout = {expression}", scope)
+    check_functions(group, expression, variables)
+    used = names(expression)
+    add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
+    if readout.kind == "spike_times":
+        _check_spike_times(group, expression, {name: symbols[name] for name in used})
+    return symbols
+
+
+def _part_symbols(part, spec: Group, collection: Collection) -> dict[str, Symbol]:
+    if not isinstance(part, brian.Subgroup):
+        return {}
+    index = np.arange(spec.size) - part.start
+    key = collection.add((part.name, "i"), index, brian.DIMENSIONLESS)
+    return {
+        "i": Symbol("i", "index", "i", key),
+        "N": Symbol("N", "number", "N", value=float(len(part))),
+    }
+
+
+def _check_spike_times(group, expression: str, symbols: Mapping[str, Symbol]) -> None:
+    for name, symbol in symbols.items():
+        if symbol.kind == "state":
+            reason = f"'{name}' jumps at the very spike at which it would be read"
+            way_out = "Use t and parameters, or an Integral, Final or Maximum of the state."
+            raise refusal(group, expression, reason, way_out)

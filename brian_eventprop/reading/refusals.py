@@ -1,0 +1,232 @@
+"""What Brian2 can do and exact gradients cannot: every refusal, by name.
+
+Each check looks at one Brian2 object and raises `UnsupportedError` with the object, the equation
+or statement, the reason and the way out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.reading import brian
+
+_RANDOM = "random numbers differ from run to run, so their gradient is not defined"
+_RANDOM_WAY_OUT = (
+    "Remove the noise, or let a SpikeGeneratorGroup or PoissonGroup with given spikes carry it."
+)
+_PLASTICITY = "synaptic variables are constant during a trial (gradients train them between trials)"
+
+
+def refusal(obj, statement: str, reason: str, way_out: str) -> UnsupportedError:
+    """Return the error for one statement of one Brian2 object."""
+    kind = getattr(obj, "kind_name", type(obj).__name__)
+    statement = " ".join(str(statement).split())
+    return UnsupportedError(
+        f"{kind} '{obj.name}': '{statement}' is not supported: {reason}. {way_out}"
+    )
+
+
+def line_with(code: str, names: Iterable[str]) -> str:
+    """Return the first line of some code that holds one of the names, or all of the code."""
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
+    lines = [line for line in re.split(r"[;\n]", code) if pattern.search(line)]
+    return lines[0].strip() if lines else code.strip()
+
+
+def check_functions(obj, code: str, variables: Mapping) -> None:
+    """Refuse random numbers, timed arrays and functions that Brian2 does not define."""
+    for name, variable in variables.items():
+        if not isinstance(variable, brian.Function):
+            continue
+        line = line_with(code, [name])
+        if isinstance(variable, brian.TimedArray):
+            reason = f"'{name}' is a TimedArray, which has no derivative with respect to time"
+            raise refusal(obj, line, reason, "Write it as an expression of t, or as input spikes.")
+        if not variable.stateless:
+            raise refusal(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)
+        if brian.DEFAULT_FUNCTIONS.get(name) is not variable or name == "timestep":
+            reason = f"'{name}' is a function whose derivative is not known"
+            raise refusal(obj, line, reason, "Write it as an expression.")
+
+
+def check_reserved(obj, code: str) -> None:
+    """Refuse code that reads the variables of the refractory mechanism."""
+    for name in ("lastspike", "not_refractory"):
+        if re.search(rf"\b{name}\b", code):
+            reason = f"'{name}' belongs to the refractory mechanism and has no derivative"
+            way_out = "Use the '(unless refractory)' flag, or a state variable of your own."
+            raise refusal(obj, line_with(code, [name]), reason, way_out)
+
+
+def check_clocks(objects: Iterable) -> float:
+    """Return the one time step of all objects in seconds."""
+    steps = {}
+    for obj in objects:
+        step = getattr(obj.clock, "dt_", None)
+        if step is None:
+            raise refusal(
+                obj, f"clock '{obj.clock.name}'", "it has no regular time step", "Give it a dt."
+            )
+        steps.setdefault(float(step), obj)
+    if len(steps) > 1:
+        (first, a), (second, b) = list(steps.items())[:2]
+        reason = f"'{a.name}' runs with dt={first:g} s, so there are several clocks"
+        raise refusal(b, f"dt={second:g} s", reason, "Give all objects the same dt.")
+    return next(iter(steps))
+
+
+def check_network(net) -> None:
+    """Refuse a device other than Brian2's runtime, and a schedule of one's own."""
+    if brian.get_device() is not brian.runtime_device:
+        raise UnsupportedError(
+            f"The device '{type(brian.get_device()).__name__}' is not supported: the values of "
+            "the network cannot be read before it runs. Call reset_device() or "
+            "set_device('runtime') before the objects are made."
+        )
+    default = list(brian.prefs.core.network.default_schedule)
+    standard = ["start", "groups", "thresholds", "synapses", "resets", "end"]
+    schedule = list(net.schedule) if isinstance(net, brian.Network) else default
+    if schedule != standard:
+        raise UnsupportedError(
+            f"The schedule {schedule} is not supported: the order of operations within a time "
+            f"step is part of the derivation. Use Brian2's default, {standard}."
+        )
+    if brian.prefs.legacy.refractory_timing:
+        raise UnsupportedError(
+            "The preference 'legacy.refractory_timing' is not supported: the refractory period "
+            "is counted in whole time steps. Leave it False."
+        )
+
+
+def check_object(obj) -> None:
+    """Refuse whole classes of objects."""
+    if isinstance(obj, brian.NetworkOperation):
+        reason = "Python code that runs at every step has no derivative"
+        raise refusal(obj, "network_operation", reason, "Write it as equations.")
+    if isinstance(obj, brian.PoissonInput):
+        reason = f"the input is drawn at random: {_RANDOM}"
+        way_out = "Use a PoissonGroup with Synapses, whose spikes are given."
+        raise refusal(obj, obj.abstract_code or "PoissonInput", reason, way_out)
+    if isinstance(obj, brian.SpatialNeuron):
+        reason = "the cable equation couples the compartments at every step"
+        raise refusal(obj, "SpatialNeuron", reason, "Use a NeuronGroup of point neurons.")
+    known = (
+        brian.NeuronGroup,
+        brian.Synapses,
+        brian.SpikeGeneratorGroup,
+        brian.PoissonGroup,
+        brian.Subgroup,
+    )
+    if not isinstance(obj, known + brian.MONITORS):
+        reason = f"objects of the class '{type(obj).__name__}' are unknown here"
+        raise refusal(obj, type(obj).__name__, reason, "Remove it from the network.")
+
+
+def check_run_regularly(obj) -> None:
+    """Refuse operations added with ``run_regularly``."""
+    for runner in obj.contained_objects:
+        if type(runner) is brian.CodeRunner and runner.active:
+            reason = "run_regularly changes variables outside of the equations"
+            raise refusal(obj, runner.abstract_code, reason, "Write it as a differential equation.")
+
+
+def check_schedule(obj, part, when: str) -> None:
+    """Refuse a part of a group that does not run in its usual slot.
+
+    An ``order`` of its own does no harm: within a slot the groups do not see one another.
+    """
+    if part.when != when or not part.active:
+        what = "it is not active" if not part.active else f"it runs in the slot '{part.when}'"
+        reason = f"{what}, and the derivation relies on the slot '{when}'"
+        raise refusal(obj, part.name, reason, "Leave its schedule as Brian2 sets it.")
+
+
+def check_linked(obj) -> None:
+    """Refuse linked variables."""
+    for name in sorted(obj._linked_variables):
+        reason = "linked variables couple groups at every step"
+        way_out = "Declare the parameter in this group and set its value."
+        raise refusal(obj, f"{name} (linked)", reason, way_out)
+
+
+def check_constant_over_dt(obj) -> None:
+    """Refuse subexpressions that are evaluated once per step."""
+    if obj.subexpression_updater is not None:
+        code = obj.subexpression_updater.abstract_code
+        reason = "a subexpression that is 'constant over dt' has a memory of its own"
+        raise refusal(obj, code, reason, "Remove the flag '(constant over dt)'.")
+
+
+def check_neuron_group(group) -> None:
+    """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
+    check_run_regularly(group)
+    check_linked(group)
+    check_constant_over_dt(group)
+    for event, condition in group.events.items():
+        if event != "spike":
+            way_out = "Only the event 'spike' is supported: use threshold and reset."
+            raise refusal(group, f"{event}: {condition}", "it is a custom event", way_out)
+    check_schedule(group, group.state_updater, "groups")
+    for thresholder in group.thresholder.values():
+        check_schedule(group, thresholder, "thresholds")
+    for resetter in group.resetter.values():
+        check_schedule(group, resetter, "resets")
+    for eq in group.user_equations.values():
+        if eq.type == brian.SUBEXPRESSION:
+            continue
+        if eq.var_type == "boolean" or (eq.var_type == "integer" and eq.type != brian.PARAMETER):
+            way_out = f"Declare it as '{eq.varname} : 1'."
+            raise refusal(group, str(eq), f"its type is {eq.var_type}", way_out)
+    for eq in group.user_equations.values():
+        if eq.expr is not None:
+            check_reserved(group, f"{eq}")
+    if group.user_equations.stochastic_variables:
+        names = sorted(group.user_equations.stochastic_variables)
+        line = line_with("\n".join(str(eq) for eq in group.user_equations.values()), names)
+        raise refusal(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT)
+    if group._refractory is not False and np.any(group.variables["lastspike"].get_value() > -1e4):
+        reason = "the group has already spiked in an earlier run, and a trial starts at rest"
+        way_out = (
+            f"Restore the network, or set {group.name}.lastspike = -1e4*second and "
+            f"{group.name}.not_refractory = True."
+        )
+        raise refusal(group, "lastspike", reason, way_out)
+
+
+def check_synapses(synapses) -> None:
+    """Refuse plasticity and everything else that makes a synapse more than a jump."""
+    check_run_regularly(synapses)
+    check_linked(synapses)
+    for end in (synapses.source, synapses.target):
+        if isinstance(end, brian.Synapses):
+            way_out = "Connect neurons only."
+            raise refusal(synapses, end.name, "Synapses that target Synapses", way_out)
+    for eq in synapses.equations.values():
+        if eq.type == brian.DIFFERENTIAL_EQUATION:
+            reason = "it is a clock-driven equation, one more state for every synapse"
+            way_out = "Move the variable to the post-synaptic group."
+            raise refusal(synapses, str(eq), reason, way_out)
+    for eq in (synapses.event_driven or {}).values():
+        if eq.type == brian.DIFFERENTIAL_EQUATION:
+            way_out = "Remove it (freeze the plasticity), and train the weight instead."
+            raise refusal(synapses, str(eq), f"it is event-driven: {_PLASTICITY}", way_out)
+    for updater in synapses.summed_updaters.values():
+        statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
+        reason = "summed variables couple groups at every step"
+        way_out = "Let on_pre add to a state of the post-synaptic group."
+        raise refusal(synapses, statement, reason, way_out)
+    check_constant_over_dt(synapses)
+    for pathway in synapses._pathways:
+        if not pathway.active:
+            continue
+        if pathway.prepost != "pre":
+            reason = f"on_post reacts to post-synaptic spikes: {_PLASTICITY}"
+            raise refusal(synapses, pathway.code, reason, "Remove on_post.")
+        if pathway.event != "spike":
+            way_out = "Only the event 'spike' is supported."
+            raise refusal(synapses, pathway.event, "it is a custom event", way_out)
+        check_schedule(synapses, pathway, "synapses")
