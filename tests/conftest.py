@@ -1,0 +1,13 @@
+"""Settings for all tests: Brian2 without compilation, and a clean start for every test."""
+
+import brian2
+import pytest
+
+brian2.prefs.codegen.target = "numpy"
+
+
+@pytest.fixture(autouse=True)
+def fresh_brian2():
+    """Start every test with Brian2's default time step and no magic objects of the last test."""
+    brian2.start_scope()
+    brian2.defaultclock.dt = 0.1 * brian2.ms

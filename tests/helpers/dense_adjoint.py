@@ -1,0 +1,250 @@
+"""Backward pass of the dense oracle: one neuron and one arrival at a time.
+
+Within a step, backwards: [A] resets, [B] arrivals, [C] spikes, [D] state update and readouts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers.dense_oracle import DenseOracle, DenseResult
+
+GRAZING = 0.1  # slopes below this fraction of the secant count as grazing
+
+
+class DenseAdjoint:
+    """Gradient of a loss whose derivatives with respect to the readouts are given."""
+
+    def __init__(self, oracle: DenseOracle, readout_gradients):
+        self.o, self.spec, self.dt = oracle, oracle.spec, oracle.dt
+        self.gbar = [np.asarray(g, dtype=float) for g in readout_gradients]
+        self.lam = {name: np.zeros_like(g.x) for name, g in oracle.groups.items()}
+        self.release = {name: np.zeros(g.size) for name, g in oracle.groups.items()}
+        self.pending = {name: {} for name in oracle.groups}
+        self.gradients = {key: np.zeros_like(oracle.values[key]) for key in oracle.keys}
+        self.inputs = {name: np.zeros(n) for name, n in oracle.input_sizes.items()}
+        self.grazing = self.immediate = self.dropped = 0
+        self.spiked = set()
+
+    def run(self):
+        """Go back through the trial; the gradients are then in ``self.gradients``."""
+        o = self.o
+        for r, (readout, scope) in enumerate(zip(self.spec.readouts, o.readout_scopes)):
+            if readout.kind == "final":
+                self._add_readout(r, readout, scope, o.groups[readout.group].x, o.steps, 1.0)
+        firsts = self._first_spikes()
+        for n in reversed(range(o.steps)):
+            spikes = o.spikes_at[n]
+            self.spiked = {(s.source, s.neuron) for s in spikes}
+            partial = [self._undo_reset(spike, n) for spike in reversed(spikes)][::-1]
+            for arrival in reversed(o.arrivals_at[n]):
+                self._undo_arrival(arrival, n)
+            taken, self.pending = self.pending, {name: {} for name in o.groups}
+            for spike, d in zip(spikes, partial, strict=True):
+                d += taken[spike.source].pop(spike.neuron, 0.0)
+                self._undo_spike(spike, n, d + self._readout_time_slope(spike, firsts))
+            self.dropped += sum(len(v) for v in taken.values())
+            for group in o.groups.values():
+                self._undo_update(group, n)
+        for name, group in o.groups.items():
+            for row, state in enumerate(group.states):
+                if (name, state) in self.gradients:
+                    full = self.gradients[name, state]
+                    full += self.lam[name][row] if full.size == group.size else 0
+        return self
+
+    # ------------------------------------------------------------------ Hamiltonian
+    def ham(self, group, k, lam, x, t, free):
+        """lam . f(x) + sum of gbar * l(x) for one neuron; ``lam, x (S, 1)``."""
+        total = float(np.sum(lam * group.slopes(x, t, [k], [free])))
+        for gbar, readout, scope in zip(self.gbar, self.spec.readouts, self.o.readout_scopes):
+            inside = readout.group == group.name and readout.start <= k < readout.stop
+            if readout.kind == "integral" and inside:
+                density = scope.value(readout.expression, x, t, {"": np.array([k])})
+                total += float(gbar[k - readout.start] * density[0])
+        return total
+
+    # ------------------------------------------------------------------ [A]
+    def _undo_reset(self, spike, n):
+        group, k, t = self.o.groups[spike.source], spike.neuron, n * self.dt
+        where = group.where([k])
+        after = self.lam[group.name][:, [k]].copy()
+        jacobian = group.scope.run_jacobian(group.spec.reset, spike.before, t, where)
+        before = np.einsum("oim,om->im", jacobian.x, after)
+        group.scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
+        free_next = group.refractory_steps is None or group.refractory_steps[k] <= 1
+        self.lam[group.name][:, [k]] = before
+        return self.ham(group, k, before, spike.before, t, True) - self.ham(
+            group, k, after, spike.after, t, free_next
+        )
+
+    # ------------------------------------------------------------------ [B]
+    def _undo_arrival(self, arrival, n):
+        pathway, k, t = arrival.pathway, arrival.target, n * self.dt
+        group, scope = self.o.groups[pathway.target], self.o.path_scopes[pathway.name]
+        where, free = self.o._at(pathway, arrival.synapse), group.free_after[n][k]
+        after = self.lam[group.name][:, [k]].copy()
+        jacobian = scope.run_jacobian(
+            pathway.statements, arrival.before, t, where, group.blocked(k, n)
+        )
+        before = np.einsum("oim,om->im", jacobian.x, after)
+        self.lam[group.name][:, [k]] = before
+        moved = self.ham(group, k, before, arrival.before, t, free) - self.ham(
+            group, k, after, arrival.after, t, free
+        )
+        if k in self.pending[group.name] and self._responsible(arrival, group, t):
+            moved += self.pending[group.name].pop(k)
+        scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
+        if pathway.delay in self.gradients:
+            full = self.gradients[pathway.delay]
+            full[arrival.synapse if full.size > 1 else 0] += moved
+        arrival.spike.moved += moved
+        if arrival.spike.index >= 0:
+            self.inputs[arrival.spike.source][arrival.spike.index] += moved
+
+    def _responsible(self, arrival, group, t):
+        def height(x):
+            where = group.where([arrival.target])
+            if (group.name, arrival.target) in self.spiked:
+                x = group.scope.run(group.spec.reset, x, t, where)
+            return group.scope.margin(group.spec.threshold, x, t, where)[0]
+
+        return height(arrival.after) > 0 >= height(arrival.before)
+
+    # ------------------------------------------------------------------ [C]
+    def _undo_spike(self, spike, n, d):
+        group, k, t = self.o.groups[spike.source], spike.neuron, n * self.dt
+        where, threshold = group.where([k]), group.spec.threshold
+        d += spike.moved + self.release[group.name][k]
+        self.release[group.name][k] = 0.0
+        start, y = group.history[n][:, [k]], group.updated[n][:, [k]]
+        height = group.scope.margin(threshold, start, t, where)[0]
+        if height > 0:
+            self.immediate += 1
+            self._hand_on(group, k, n, d)
+            return
+        jacobian = group.scope.margin_jacobian(threshold, y, t, where)
+        slope = float(np.sum(jacobian.x * group.slopes(y, t, [k], [True])) + jacobian.t[0])
+        secant = (group.scope.margin(threshold, y, t, where)[0] - height) / self.dt
+        if slope < GRAZING * secant:
+            slope = secant
+            self.grazing += 1
+        self.lam[group.name][:, [k]] -= jacobian.x * d / slope
+        group.scope.add_gradient(self.gradients, -jacobian.p * d / slope, where)
+
+    def _hand_on(self, group, k, n, d):
+        """A spike without a crossing: what moves it is a release or an arrival of step n - 1."""
+        if n == 0:
+            return
+        if not group.free_after[n - 1][k]:
+            self.release[group.name][k] += d
+            self._add_refractory(group, k, d)
+        else:
+            self.pending[group.name][k] = d
+
+    def _add_refractory(self, group, k, d):
+        where = group.where([k])
+        jacobian = group.scope.jacobian(group.spec.refractory, group.x[:, [k]], 0.0, where)
+        group.scope.add_gradient(self.gradients, jacobian.p * d, where)
+
+    # ------------------------------------------------------------------ [D]
+    def _undo_update(self, group, n):
+        t, x, lam = n * self.dt, group.history[n], self.lam[group.name]
+        free, scope = group.free[n], group.scope
+        jacobian = scope.run_jacobian(group.spec.update, x, t, group.everyone)
+        jx, jp = jacobian.x, jacobian.p
+        if group.refractory_steps is not None and not free.all():
+            other = scope.run_jacobian(group.spec.update_refractory, x, t, group.everyone)
+            jx, jp = np.where(free, jx, other.x), np.where(free, jp, other.p)
+        scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jp, lam), group.everyone)
+        self.lam[group.name] = np.einsum("oim,om->im", jx, lam)
+        for r, (readout, s) in enumerate(zip(self.spec.readouts, self.o.readout_scopes)):
+            if readout.group != group.name:
+                continue
+            if readout.kind == "integral":
+                self._add_readout(r, readout, s, x, n, self.dt)
+            elif readout.kind == "maximum":
+                self._add_readout(r, readout, s, x, n, self._is_maximum(r, readout, s, n))
+        if n > 0:
+            self._undo_release(group, n)
+
+    def _undo_release(self, group, n):
+        t, everyone = n * self.dt, np.arange(group.size)
+        x, lam = group.history[n], self.lam[group.name]
+        for k in np.flatnonzero(group.free[n] & ~group.free[n - 1]):
+            frozen = group.slopes(x[:, [k]], t, [k], [False])
+            free = group.slopes(x[:, [k]], t, [k], [True])
+            moved = float(np.sum(lam[:, [k]] * (frozen - free)))
+            self.release[group.name][k] += moved
+            self._add_refractory(group, everyone[k], moved)
+
+    # ------------------------------------------------------------------ readouts
+    def _add_readout(self, r, readout, scope, x, n, factor):
+        neurons = np.arange(readout.start, readout.stop)
+        where = {"": neurons}
+        jacobian = scope.jacobian(readout.expression, x[:, neurons], n * self.dt, where)
+        weight = self.gbar[r] * factor
+        self.lam[readout.group][:, neurons] += weight * jacobian.x
+        scope.add_gradient(self.gradients, weight * jacobian.p, where)
+
+    def _is_maximum(self, r, readout, scope, n):
+        if not hasattr(self, "_argmax"):
+            self._argmax = {}
+        if r not in self._argmax:
+            history = self.o.groups[readout.group].history
+            series = [self.o._measure(readout, scope, x, m) for m, x in enumerate(history)]
+            self._argmax[r] = np.argmax(series, axis=0)
+        return (self._argmax[r] == n).astype(float)
+
+    def _first_spikes(self):
+        firsts = {}
+        for step in self.o.spikes_at:
+            for spike in step:
+                firsts.setdefault((spike.source, spike.neuron), spike)
+        return firsts
+
+    def _readout_time_slope(self, spike, firsts):
+        """Derivative of the spike-time readouts with respect to this spike's time."""
+        total = 0.0
+        for gbar, readout, scope in zip(self.gbar, self.spec.readouts, self.o.readout_scopes):
+            k = spike.neuron - readout.start
+            if readout.kind != "spike_times" or readout.group != spike.source:
+                continue
+            if not 0 <= k < readout.stop - readout.start:
+                continue
+            if readout.which == "first" and firsts[spike.source, spike.neuron] is not spike:
+                continue
+            jacobian = self.o._at_spike(readout, scope, spike)
+            total += gbar[k] * float(jacobian.t[0])
+            scope.add_gradient(self.gradients, gbar[k] * jacobian.p, {"": np.array([spike.neuron])})
+        return total
+
+
+def dense_gradient(spec, values, keys, duration, spikes=None, loss=None, targets=None):
+    """Run a trial forward and backward.
+
+    ``loss(readouts, targets)`` returns the losses of a batch and their derivatives with respect to
+    the readouts, as the package's losses do; without it the loss is the sum of all readouts.
+
+    Returns
+    -------
+    DenseResult
+    """
+    oracle = DenseOracle(spec, values, keys, duration, spikes)
+    readouts = oracle.forward()
+    if loss is None:
+        total, slopes = sum(float(r.sum()) for r in readouts), [np.ones_like(r) for r in readouts]
+    else:
+        losses, slopes = loss(tuple(r[np.newaxis] for r in readouts), targets)
+        total, slopes = float(losses[0]), [s[0] for s in slopes]
+    adjoint = DenseAdjoint(oracle, slopes).run()
+    return DenseResult(
+        spikes=oracle.spike_trains(),
+        readouts=readouts,
+        loss=total,
+        gradients=adjoint.gradients,
+        inputs=adjoint.inputs,
+        grazing=adjoint.grazing,
+        immediate=adjoint.immediate,
+        dropped=adjoint.dropped,
+    )

@@ -1,0 +1,131 @@
+"""The reference cases of ``tests/reference`` as real Brian2 objects.
+
+Each case is a small network with the gradients that an independent event-driven integrator found by
+central differences (see ``tests/reference/README.md``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, second
+
+from brian_eventprop.losses import Sum
+from brian_eventprop.readouts import Final, Integral, SpikeTimes
+
+FOLDER = Path(__file__).parents[1] / "reference"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+METHODS = {"qif": "rk4", "conductance": "exponential_euler"}
+
+
+def load(name):
+    """The content of one case's JSON file."""
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+@dataclass
+class ReferenceCase:
+    """A case as Brian2 objects.
+
+    ``train`` maps the JSON's gradient keys (``'synapses/s_in/w'``) to Brian2 views, ``expected`` to
+    the reference gradients; ``duration`` is a Quantity.
+    """
+
+    name: str
+    groups: dict
+    inputs: dict
+    synapses: dict
+    train: dict
+    readouts: tuple
+    duration: object
+    expected: dict
+    loss_value: float
+    spikes: dict
+
+    @property
+    def objects(self):
+        """All Brian2 objects of the network."""
+        return [*self.groups.values(), *self.inputs.values(), *self.synapses.values()]
+
+    @property
+    def loss(self):
+        """The loss: the sum of all readouts."""
+        return Sum(*self.readouts)
+
+
+def build(name, dt=0.1 * ms):
+    """Build the Brian2 objects of a case on a time grid ``dt``."""
+    data = load(name)
+    defaultclock.dt = dt
+    groups = {
+        key: _group(key, g, data["loss"], METHODS.get(name, "exact"))
+        for key, g in data["groups"].items()
+    }
+    inputs = {
+        key: SpikeGeneratorGroup(g["N"], g["i"], np.array(g["t"]) * second, name=key)
+        for key, g in data["inputs"].items()
+    }
+    synapses = {key: _synapses(key, s, {**groups, **inputs}) for key, s in data["synapses"].items()}
+    train = {
+        "/".join(path): getattr({**groups, **synapses}[path[1]], path[2]) for path in data["grads"]
+    }
+    expected = data["expected"]
+    return ReferenceCase(
+        name=name,
+        groups=groups,
+        inputs=inputs,
+        synapses=synapses,
+        train=train,
+        readouts=tuple(_readouts(data["loss"], groups)),
+        duration=data["duration"] * second,
+        expected={key: np.atleast_1d(value) for key, value in expected["grads"].items()},
+        loss_value=expected["loss"],
+        spikes=expected["spikes"],
+    )
+
+
+def _group(name, data, loss, method):
+    params = dict(data["params"])
+    units = dict(data["units"])
+    if name in loss.get("spike_time", {}):
+        params["c_spike"], units["c_spike"] = loss["spike_time"][name], "1"
+    lines = [data["model"]]
+    for key, value in params.items():
+        flags = "constant" if isinstance(value, list) else "constant, shared"
+        lines.append(f"{key} : {units[key]} ({flags})")
+    group = NeuronGroup(
+        data["N"],
+        "\n".join(lines),
+        threshold=data["threshold"] or None,
+        reset=data["reset"] or None,
+        refractory=data["refractory"] * second if data.get("refractory") else False,
+        method=method,
+        name=name,
+    )
+    for key, value in params.items():
+        setattr(group, key, np.asarray(value) * (second if units[key] == "second" else 1))
+    for key, value in data.get("init", {}).items():
+        setattr(group, key, value)
+    return group
+
+
+def _synapses(name, data, groups):
+    synapses = Synapses(
+        groups[data["pre"]], groups[data["post"]], "w : 1", on_pre=data["on_pre"], name=name
+    )
+    synapses.connect(i=data["i"], j=data["j"])
+    synapses.w = data["w"]
+    synapses.delay = np.array(data["delay"]) * second
+    return synapses
+
+
+def _readouts(loss, groups):
+    for name, expression in loss.get("integral", {}).items():
+        yield Integral(groups[name], expression)
+    for name in loss.get("spike_time", {}):
+        yield SpikeTimes(groups[name], "c_spike*t")
+    for name, expression in loss.get("final", {}).items():
+        yield Final(groups[name], expression)
