@@ -12,7 +12,7 @@ from brian2 import ms, second
 from brian_eventprop._units import to_seconds
 from brian_eventprop.spikes import SpikeData
 
-__all__ = ["yin_yang"]
+__all__ = ["encode_points", "yin_yang"]
 
 #: Published seed and size of each split.
 SPLITS = {"train": (42, 5000), "validation": (41, 1000), "test": (40, 1000)}
@@ -59,28 +59,35 @@ def yin_yang(
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
     published_seed, published_size = SPLITS[split]
     size = published_size if size is None else size
+    points, labels = sample_points(size, published_seed if seed is None else seed, r_small, r_big)
+    return encode_points(points, labels, t_early=t_early, t_late=t_late, bias=bias)
+
+
+def encode_points(
+    points, labels=None, *, t_early=0 * ms, t_late=30 * ms, bias: bool = True
+) -> SpikeData:
+    """Return points (size, 2) as spikes, one per channel, as `yin_yang` does.
+
+    Examples
+    --------
+    >>> encode_points([[0.0, 0.5]], bias=False).times
+    array([0.   , 0.015, 0.015, 0.03 ])
+    """
     early, late = to_seconds(t_early, "t_early"), to_seconds(t_late, "t_late")
     if not 0 <= early < late:
         raise ValueError("t_early must not be negative and t_late must be later")
-    points, labels = sample_points(size, published_seed if seed is None else seed, r_small, r_big)
-    channels = encode(points, early, late, bias)
-    n_channels = channels.shape[1]
+    points = np.asarray(points, dtype=float)
+    values = np.hstack([points, 1 - points, np.zeros((len(points), 1))])
+    values = values if bias else values[:, :4]
+    size, n_channels = values.shape
     return SpikeData(
-        times=channels.ravel() * second,
+        times=(early + (late - early) * values).ravel() * second,
         channels=np.tile(np.arange(n_channels), size),
         trials=np.repeat(np.arange(size), n_channels),
         n_trials=size,
         n_channels=n_channels,
         targets=labels,
     )
-
-
-def encode(points: np.ndarray, early: float, late: float, bias: bool = True) -> np.ndarray:
-    """Return the spike times in seconds, one column per channel, of points (size, 2)."""
-    values = np.hstack([points, 1 - points])
-    if bias:
-        values = np.hstack([values, np.zeros((len(values), 1))])
-    return early + (late - early) * values
 
 
 def sample_points(size: int, seed: int, r_small: float = 0.1, r_big: float = 0.5):

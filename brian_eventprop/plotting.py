@@ -1,0 +1,149 @@
+"""Pictures of a training: spikes, learning curves, delays, and what the network decides.
+
+Matplotlib is imported when a picture is drawn, not before.  Every function draws into the axes it
+is given, or into new ones, and returns them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["decision_map", "delays", "learning_curves", "raster"]
+
+
+def raster(spikes, sample: int = 0, axes=None, **style):
+    """Draw the spikes of one trial: time in ms against neuron.
+
+    Parameters
+    ----------
+    spikes : `SpikeData`, or what ``result.spikes[group]`` holds
+        Spikes of a batch.
+    sample : int
+        Which trial.
+    axes : matplotlib axes, optional
+    **style
+        Passed on to ``axes.scatter``.
+
+    Examples
+    --------
+    >>> from brian_eventprop.datasets import yin_yang
+    >>> axes = raster(yin_yang("test", size=3), sample=1)
+    >>> axes.get_xlabel()
+    'time (ms)'
+    """
+    axes = _axes(axes)
+    if hasattr(spikes, "trial_ptr"):
+        trial, times, neurons = spikes.trials, spikes.times, spikes.channels
+    else:
+        trial, times, neurons = (np.asarray(a) for a in (spikes.sample, spikes.t, spikes.i))
+    chosen = trial == sample
+    style = {"marker": "|", "s": 60, "color": "k", **style}
+    axes.scatter(times[chosen] * 1e3, neurons[chosen], **style)
+    axes.set(xlabel="time (ms)", ylabel="neuron")
+    return axes
+
+
+def learning_curves(history, axes=None):
+    """Draw loss and accuracy over the epochs, training solid and validation dashed.
+
+    Parameters
+    ----------
+    history : `History`
+    axes : pair of matplotlib axes, optional
+        For the loss and the accuracy.
+
+    Examples
+    --------
+    >>> from brian_eventprop.training import History
+    >>> rows = [{"epoch": k, "loss": 1 / (k + 1), "val_loss": 1.0} for k in range(3)]
+    >>> loss_axes, accuracy_axes = learning_curves(History(rows))
+    >>> [line.get_label() for line in loss_axes.lines]
+    ['training', 'validation']
+    """
+    pair = _new_axes(2) if axes is None else axes
+    epochs = history["epoch"] if "epoch" in history else np.arange(len(history))
+    for ax, name in zip(pair, ("loss", "accuracy"), strict=True):
+        for column, label, line in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
+            if column in history:
+                ax.plot(epochs, history[column], line, label=label)
+        ax.set(xlabel="epoch", ylabel=name)
+        if ax.lines:
+            ax.legend(frameon=False)
+    return pair
+
+
+def delays(before, after, axes=None, bins=30):
+    """Draw where delays were before the training and where they are after it.
+
+    Parameters
+    ----------
+    before, after : quantity or array in seconds
+        All delays of a pathway.
+    axes : pair of matplotlib axes, optional
+        For the two histograms and for after against before.
+    bins : int
+        Bars of the histograms.
+
+    Examples
+    --------
+    >>> from brian2 import ms
+    >>> pair = delays([1, 2, 3] * ms, [1, 2, 5] * ms)
+    >>> pair[1].get_ylabel()
+    'after (ms)'
+    """
+    before, after = (np.asarray(d, dtype=float).ravel() * 1e3 for d in (before, after))
+    counts, against = _new_axes(2) if axes is None else axes
+    edges = np.linspace(0, max(before.max(), after.max(), 1e-9), bins + 1)
+    counts.hist(before, edges, histtype="step", label="before")
+    counts.hist(after, edges, alpha=0.6, label="after")
+    counts.set(xlabel="delay (ms)", ylabel="synapses")
+    counts.legend(frameon=False)
+    against.plot(edges[[0, -1]], edges[[0, -1]], color="0.8", lw=1)
+    against.plot(before, after, ".")
+    against.set(xlabel="before (ms)", ylabel="after (ms)")
+    return counts, against
+
+
+def decision_map(predict, encode, resolution: int = 100, radius: float = 0.5, axes=None):
+    """Draw the class that the network sees at every point of the disc of Yin-Yang.
+
+    Parameters
+    ----------
+    predict : callable
+        Turns `SpikeData` into labels, such as ``trainer.predict``.
+    encode : callable
+        Turns points (size, 2) into `SpikeData`.
+    resolution : int
+        Points per side of the square.
+    radius : float
+        Of the disc, whose centre is (radius, radius).
+    axes : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> axes = decision_map(lambda points: points[:, 0] > 0.5, lambda points: points, 10)
+    >>> axes.get_xlabel()
+    'x'
+    """
+    axes = _axes(axes)
+    line = (np.arange(resolution) + 0.5) / resolution * 2 * radius
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    inside = np.hypot(*(points - radius).T) <= radius
+    labels = np.full(len(points), np.nan)
+    labels[inside] = predict(encode(points[inside]))
+    image = labels.reshape(resolution, resolution)
+    axes.imshow(image, origin="lower", extent=(0, 2 * radius, 0, 2 * radius), cmap="viridis")
+    axes.set(xlabel="x", ylabel="y")
+    return axes
+
+
+def _axes(axes):
+    return _new_axes(1)[0] if axes is None else axes
+
+
+def _new_axes(number: int):
+    import matplotlib.pyplot as plt
+
+    width = 4 * number
+    _, axes = plt.subplots(1, number, figsize=(width, 3), squeeze=False, layout="constrained")
+    return tuple(axes[0])

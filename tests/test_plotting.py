@@ -1,0 +1,54 @@
+"""Pictures: that they hold the numbers they were given."""
+
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+from brian2 import ms
+
+from brian_eventprop import plotting
+from brian_eventprop.datasets import yin_yang
+from brian_eventprop.training import History
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def test_raster_draws_one_trial():
+    data = yin_yang("test", size=4)
+    axes = plotting.raster(data, sample=2)
+    points = axes.collections[0].get_offsets()
+    np.testing.assert_allclose(points[:, 0], data[2].times * 1e3)
+    np.testing.assert_array_equal(points[:, 1], data[2].channels)
+
+
+def test_raster_of_recorded_spikes():
+    spikes = SimpleNamespace(sample=np.array([0, 1, 1]), i=np.array([5, 6, 7]), t=[1, 2, 3] * ms)
+    points = plotting.raster(spikes, sample=1, color="r").collections[0].get_offsets()
+    np.testing.assert_allclose(points, [[2, 6], [3, 7]])
+
+
+def test_learning_curves():
+    rows = [{"epoch": k, "loss": 2.0 - k, "accuracy": k, "val_loss": 1.0} for k in range(2)]
+    loss, accuracy = History(rows).plot()
+    assert len(loss.lines) == 2 and len(accuracy.lines) == 1
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), [2, 1])
+
+
+def test_delays():
+    counts, against = plotting.delays([1, 2] * ms, np.array([0.002, 0.004]))
+    np.testing.assert_allclose(against.lines[1].get_xydata(), [[1, 2], [2, 4]])
+    assert counts.get_xlim()[1] > 4
+
+
+def test_decision_map():
+    axes = plotting.decision_map(lambda points: points[:, 1] > 0.5, lambda points: points, 20)
+    image = axes.images[0].get_array()
+    assert np.ma.is_masked(image[0, 0]) or np.isnan(image[0, 0])
+    assert image[5, 10] == 0 and image[15, 10] == 1
