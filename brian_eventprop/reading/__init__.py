@@ -1,5 +1,7 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
 from brian_eventprop.reading.network import network_objects, read_network
+from brian_eventprop.reading.views import key_of
+from brian_eventprop.reading.writing import write_values
 
-__all__ = ["network_objects", "read_network"]
+__all__ = ["key_of", "network_objects", "read_network", "write_values"]

@@ -136,9 +136,7 @@ def frozen_states(group) -> tuple[str, ...]:
 def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
     needed = group.equations.names | group.equations.identifiers | {"dt", "t"}
     variables = group.resolve_all(needed, namespace, user_identifiers=set())
-    check_functions(
-        group, "\n".join(str(eq) for eq in group.user_equations.values()), variables
-    )
+    check_functions(group, "\n".join(str(eq) for eq in group.user_equations.values()), variables)
     return variables
 
 
@@ -234,7 +232,7 @@ def _read_refractory(group, namespace: Mapping) -> str | None:
         return None
     if isinstance(period, brian.Quantity):
         brian.fail_for_dimension_mismatch(
-            period, brian.second, "The refractory period has to be a time, not {value}.", value=period
+            period, brian.second, f"The refractory period has to be a time, not {period}."
         )
         return repr(float(period))
     period = code_text(period).strip()

@@ -42,7 +42,8 @@ def read_readout(
     if expression:
         check_reserved(group, expression)
         expression = inline(expression, subexpressions(group))
-        symbols = _symbols(readout, group, expression, groups[name], namespace, duration, collection)
+        spec = groups[name]
+        symbols = _symbols(readout, group, expression, spec, namespace, duration, collection)
     start = getattr(part, "start", 0)
     return ReadoutSpec(
         kind=readout.kind,

@@ -44,12 +44,13 @@ Finder = Callable[[str, Any, "Collection"], Symbol | None]
 
 
 def external_symbol(group, name: str, variable, collection: Collection) -> Symbol:
-    """Return the symbol of a name that is no variable of the group: a unit or the user's constant."""
+    """Return the symbol of a name from outside the group: a unit or the user's constant."""
     value = float(variable.get_value())
     if name in brian.DEFAULT_CONSTANTS or name in brian.DEFAULT_UNITS:
         return Symbol(name, "number", name, value=value)
     owner = group.name if name in (group.namespace or {}) else ""
-    return Symbol(name, "shared", name, collection.add((owner, name), value, variable.dim))
+    key = collection.add((owner, name), value, variable.dim)
+    return Symbol(name, "shared", name, key, dimension=variable.dim)
 
 
 def group_symbol(group, name: str, variable, collection: Collection) -> Symbol | None:
