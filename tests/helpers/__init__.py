@@ -1,1 +1,1 @@
-"""What the tests share: reference cases, random networks, and a second implementation to compare with."""
+"""What tests share: reference cases, random networks, a second implementation."""

@@ -17,7 +17,9 @@ class DenseAdjoint:
 
     def __init__(self, oracle: DenseOracle, readout_gradients):
         self.o, self.spec, self.dt = oracle, oracle.spec, oracle.dt
-        self.gbar = [np.asarray(g, dtype=float) for g in readout_gradients]
+        slopes = [np.asarray(g, dtype=float) for g in readout_gradients]
+        self.readouts = list(zip(slopes, self.spec.readouts, oracle.readout_scopes, strict=True))
+        self.maxima = {}
         self.lam = {name: np.zeros_like(g.x) for name, g in oracle.groups.items()}
         self.release = {name: np.zeros(g.size) for name, g in oracle.groups.items()}
         self.pending = {name: {} for name in oracle.groups}
@@ -29,9 +31,10 @@ class DenseAdjoint:
     def run(self):
         """Go back through the trial; the gradients are then in ``self.gradients``."""
         o = self.o
-        for r, (readout, scope) in enumerate(zip(self.spec.readouts, o.readout_scopes)):
+        for gbar, readout, scope in self.readouts:
             if readout.kind == "final":
-                self._add_readout(r, readout, scope, o.groups[readout.group].x, o.steps, 1.0)
+                x = o.groups[readout.group].x
+                self._add_readout(gbar, readout, scope, x, o.steps)
         firsts = self._first_spikes()
         for n in reversed(range(o.steps)):
             spikes = o.spikes_at[n]
@@ -49,15 +52,14 @@ class DenseAdjoint:
         for name, group in o.groups.items():
             for row, state in enumerate(group.states):
                 if (name, state) in self.gradients:
-                    full = self.gradients[name, state]
-                    full += self.lam[name][row] if full.size == group.size else 0
+                    self.gradients[name, state] += self.lam[name][row]
         return self
 
     # ------------------------------------------------------------------ Hamiltonian
     def ham(self, group, k, lam, x, t, free):
         """lam . f(x) + sum of gbar * l(x) for one neuron; ``lam, x (S, 1)``."""
         total = float(np.sum(lam * group.slopes(x, t, [k], [free])))
-        for gbar, readout, scope in zip(self.gbar, self.spec.readouts, self.o.readout_scopes):
+        for gbar, readout, scope in self.readouts:
             inside = readout.group == group.name and readout.start <= k < readout.stop
             if readout.kind == "integral" and inside:
                 density = scope.value(readout.expression, x, t, {"": np.array([k])})
@@ -158,13 +160,14 @@ class DenseAdjoint:
             jx, jp = np.where(free, jx, other.x), np.where(free, jp, other.p)
         scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jp, lam), group.everyone)
         self.lam[group.name] = np.einsum("oim,om->im", jx, lam)
-        for r, (readout, s) in enumerate(zip(self.spec.readouts, self.o.readout_scopes)):
+        for gbar, readout, readout_scope in self.readouts:
             if readout.group != group.name:
                 continue
             if readout.kind == "integral":
-                self._add_readout(r, readout, s, x, n, self.dt)
+                self._add_readout(gbar * self.dt, readout, readout_scope, x, n)
             elif readout.kind == "maximum":
-                self._add_readout(r, readout, s, x, n, self._is_maximum(r, readout, s, n))
+                here = self._maximum_steps(readout, readout_scope) == n
+                self._add_readout(gbar * here, readout, readout_scope, x, n)
         if n > 0:
             self._undo_release(group, n)
 
@@ -179,22 +182,20 @@ class DenseAdjoint:
             self._add_refractory(group, everyone[k], moved)
 
     # ------------------------------------------------------------------ readouts
-    def _add_readout(self, r, readout, scope, x, n, factor):
+    def _add_readout(self, weight, readout, scope, x, n):
         neurons = np.arange(readout.start, readout.stop)
         where = {"": neurons}
         jacobian = scope.jacobian(readout.expression, x[:, neurons], n * self.dt, where)
-        weight = self.gbar[r] * factor
         self.lam[readout.group][:, neurons] += weight * jacobian.x
         scope.add_gradient(self.gradients, weight * jacobian.p, where)
 
-    def _is_maximum(self, r, readout, scope, n):
-        if not hasattr(self, "_argmax"):
-            self._argmax = {}
-        if r not in self._argmax:
+    def _maximum_steps(self, readout, scope):
+        """The first step at which each neuron's expression is largest."""
+        if id(readout) not in self.maxima:
             history = self.o.groups[readout.group].history
             series = [self.o._measure(readout, scope, x, m) for m, x in enumerate(history)]
-            self._argmax[r] = np.argmax(series, axis=0)
-        return (self._argmax[r] == n).astype(float)
+            self.maxima[id(readout)] = np.argmax(series, axis=0)
+        return self.maxima[id(readout)]
 
     def _first_spikes(self):
         firsts = {}
@@ -206,7 +207,7 @@ class DenseAdjoint:
     def _readout_time_slope(self, spike, firsts):
         """Derivative of the spike-time readouts with respect to this spike's time."""
         total = 0.0
-        for gbar, readout, scope in zip(self.gbar, self.spec.readouts, self.o.readout_scopes):
+        for gbar, readout, scope in self.readouts:
             k = spike.neuron - readout.start
             if readout.kind != "spike_times" or readout.group != spike.source:
                 continue

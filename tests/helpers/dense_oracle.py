@@ -152,7 +152,10 @@ class DenseOracle:
             for group in self.groups.values():
                 self._reset(group, t, fired[group.name])
                 self.spikes_at[n] += fired[group.name]
-        return tuple(self._readout(r, s) for r, s in zip(self.spec.readouts, self.readout_scopes))
+        return tuple(
+            self._readout(r, s)
+            for r, s in zip(self.spec.readouts, self.readout_scopes, strict=True)
+        )
 
     def _advance(self, group, n, t):
         spec, x, everyone = group.spec, group.x, group.everyone
@@ -198,6 +201,7 @@ class DenseOracle:
         return {
             "": np.array([synapse]),
             "synapse": np.array([synapse]),
+            pathway.synapses: np.array([synapse]),
             "pre": np.array([pre]),
             "post": np.array([post]),
         }

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from helpers.dual import Dual, evaluate, margin, slope_of, value_of
+from helpers.dual import Dual, evaluate, margin, slope_of
 
 
 class Jacobian:
-    """Derivatives of an expression (or a list of them): ``x (.., S, m)``, ``p (.., P, m)``, ``t``."""
+    """Derivatives of an expression (or several): ``x (.., S, m)``, ``p (.., P, m)``, ``t``."""
 
     def __init__(self, slope, states):
         self.x = slope[..., :states, :]
@@ -65,7 +65,9 @@ class Scope:
             elif symbol.kind == "number":
                 env[name] = symbol.value
             elif symbol.kind == "index":
-                env[name] = where[symbol.side]
+                # an index of the synapses is stored per synapse, one of a group per neuron
+                index = where.get(symbol.key[0], where[symbol.side])
+                env[name] = self.values[symbol.key][index]
             elif symbol.kind in ("t", "dt"):
                 env[name] = t if symbol.kind == "t" else self.dt
         return env
@@ -145,6 +147,3 @@ class Scope:
         """Add ``slopes (P, m)`` of the trained parameters to ``gradients``, key by key."""
         for name, slope in zip(self.params, slopes, strict=True):
             np.add.at(gradients[self.symbols[name].key], self.position(name, where), slope)
-
-
-__all__ = ["Scope", "value_of"]

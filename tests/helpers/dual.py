@@ -8,7 +8,7 @@ the package derives.
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -206,7 +206,7 @@ class _Margin(ast.NodeTransformer):
         return ast.BinOp(left, ast.Sub(), right)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compile(expression, margin):
     tree = ast.parse(expression.strip(), mode="eval")
     if margin:
