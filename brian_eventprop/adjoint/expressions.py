@@ -1,0 +1,248 @@
+"""Brian2 expressions as syntax trees and as SymPy.
+
+The forward pass evaluates the tree as Brian2 wrote it, operation by operation, so that spikes agree
+with Brian2's; derivatives are taken of its SymPy form.  SymPy's own parser would leave functions
+such as ``clip`` or ``int`` underivable, so the translation here gives each function of Brian2 a
+derivative, or 0 where it is piecewise constant.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+
+import sympy as sp
+
+from brian_eventprop.errors import UnsupportedError
+
+
+class PiecewiseConstant(sp.Function):
+    """A function whose derivative is 0 wherever it exists."""
+
+    nargs = 1
+
+    def fdiff(self, argindex=1):
+        del argindex
+        return sp.Integer(0)
+
+
+class floor_(PiecewiseConstant):
+    """Largest integer below."""
+
+
+class ceil_(PiecewiseConstant):
+    """Smallest integer above."""
+
+
+class trunc_(PiecewiseConstant):
+    """Conversion to an integer."""
+
+
+class sign_(PiecewiseConstant):
+    """Sign of the argument."""
+
+
+class exprel_(sp.Function):
+    """``(exp(x) - 1)/x``, finite at 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex=1):
+        del argindex
+        return dexprel_(self.args[0])
+
+
+class dexprel_(sp.Function):
+    """Derivative of `exprel_`, finite at 0."""
+
+    nargs = 1
+
+
+def _clip(x, low, high):
+    return sp.Piecewise((low, x < low), (high, x > high), (x, True))
+
+
+def _int(x):
+    if isinstance(x, sp.logic.boolalg.Boolean):
+        return sp.Piecewise((1, x), (0, True))
+    return trunc_(x)
+
+
+#: Brian2's functions and their SymPy form.
+FUNCTIONS = {
+    "exp": sp.exp,
+    "log": sp.log,
+    "log10": lambda x: sp.log(x) / sp.log(10),
+    "log1p": lambda x: sp.log(1 + x),
+    "expm1": lambda x: sp.exp(x) - 1,
+    "exprel": exprel_,
+    "sqrt": lambda x: x ** sp.Rational(1, 2),
+    "sin": sp.sin,
+    "cos": sp.cos,
+    "tan": sp.tan,
+    "arcsin": sp.asin,
+    "arccos": sp.acos,
+    "arctan": sp.atan,
+    "sinh": sp.sinh,
+    "cosh": sp.cosh,
+    "tanh": sp.tanh,
+    "abs": sp.Abs,
+    "sign": sign_,
+    "floor": floor_,
+    "ceil": ceil_,
+    "int": _int,
+    "clip": _clip,
+}
+
+_COMPARE = {
+    ast.Gt: sp.StrictGreaterThan,
+    ast.GtE: sp.GreaterThan,
+    ast.Lt: sp.StrictLessThan,
+    ast.LtE: sp.LessThan,
+    ast.Eq: sp.Eq,
+    ast.NotEq: sp.Ne,
+}
+
+
+@lru_cache(maxsize=4096)
+def parse(source: str) -> ast.expr:
+    """Return the syntax tree of a Brian2 expression."""
+    return ast.parse(source.strip(), mode="eval").body
+
+
+def names(tree: ast.AST) -> frozenset[str]:
+    """Return the identifiers in a tree, functions excluded."""
+    functions = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    return frozenset(
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions
+    )
+
+
+def symbol(name: str) -> sp.Symbol:
+    """Return the SymPy symbol of a name; all quantities are real."""
+    return sp.Symbol(name, real=True)
+
+
+def to_sympy(source: str | ast.expr):
+    """Translate a Brian2 expression to SymPy.
+
+    Raises
+    ------
+    UnsupportedError
+        If the expression calls a function without a known derivative.
+    """
+    tree = parse(source) if isinstance(source, str) else source
+    return _Translator().visit(tree)
+
+
+class _Translator(ast.NodeVisitor):
+    def visit_Constant(self, node):
+        if isinstance(node.value, bool):
+            return sp.true if node.value else sp.false
+        if isinstance(node.value, float) and not node.value.is_integer():
+            return sp.Float(node.value)
+        return sp.Integer(int(node.value))
+
+    def visit_Name(self, node):
+        if node.id in ("True", "False"):
+            return sp.true if node.id == "True" else sp.false
+        return symbol(node.id)
+
+    def visit_UnaryOp(self, node):
+        operand = self.visit(node.operand)
+        if isinstance(node.op, ast.USub):
+            return -operand
+        if isinstance(node.op, ast.UAdd):
+            return operand
+        return sp.Not(operand)
+
+    def visit_BinOp(self, node):
+        left, right = self.visit(node.left), self.visit(node.right)
+        match node.op:
+            case ast.Add():
+                return left + right
+            case ast.Sub():
+                return left - right
+            case ast.Mult():
+                return left * right
+            case ast.Div():
+                return left / right
+            case ast.Pow():
+                return left**right
+            case ast.FloorDiv():
+                return floor_(left / right)
+            case ast.Mod():
+                return left - right * floor_(left / right)
+        raise UnsupportedError(f"The operator in '{ast.unparse(node)}' has no derivative.")
+
+    def visit_BoolOp(self, node):
+        values = [self.visit(v) for v in node.values]
+        return sp.And(*values) if isinstance(node.op, ast.And) else sp.Or(*values)
+
+    def visit_Compare(self, node):
+        left, relations = node.left, []
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            relations.append(_COMPARE[type(op)](self.visit(left), self.visit(right)))
+            left = right
+        return sp.And(*relations)
+
+    def visit_Call(self, node):
+        if node.func.id not in FUNCTIONS:
+            raise UnsupportedError(
+                f"The function in '{ast.unparse(node)}' has no known derivative. "
+                f"Write it with one of: {', '.join(sorted(FUNCTIONS))}."
+            )
+        return FUNCTIONS[node.func.id](*(self.visit(a) for a in node.args))
+
+    def generic_visit(self, node):
+        raise UnsupportedError(f"'{ast.unparse(node)}' is not an expression that Brian2 knows.")
+
+
+def guard(source: str | ast.expr):
+    """Turn a threshold condition into a function g that crosses 0 upwards when it becomes true.
+
+    ``a > b`` gives ``a - b``; ``and`` takes the smaller of two guards, ``or`` the larger: the one
+    that decides the crossing has the gradient.
+    """
+    tree = parse(source) if isinstance(source, str) else source
+    return _guard(tree, positive=True)
+
+
+def _guard(tree, positive):
+    match tree:
+        case ast.UnaryOp(op=ast.Not()):
+            return _guard(tree.operand, not positive)
+        case ast.BoolOp():
+            parts = [_guard(v, positive) for v in tree.values]
+            smaller = isinstance(tree.op, ast.And) == positive
+            return _extreme(parts, smaller)
+        case ast.Compare():
+            left, parts = tree.left, []
+            for op, right in zip(tree.ops, tree.comparators, strict=True):
+                parts.append(_difference(op, left, right, positive, tree))
+                left = right
+            return _extreme(parts, smaller=positive)
+    raise UnsupportedError(
+        f"The threshold '{ast.unparse(tree)}' is not a comparison, so the time of its crossing has "
+        "no gradient. Write it as a comparison of quantities, for example 'v > 1'."
+    )
+
+
+def _difference(op, left, right, positive, tree):
+    left, right = to_sympy(left), to_sympy(right)
+    if isinstance(op, ast.Gt | ast.GtE):
+        return left - right if positive else right - left
+    if isinstance(op, ast.Lt | ast.LtE):
+        return right - left if positive else left - right
+    raise UnsupportedError(
+        f"The threshold '{ast.unparse(tree)}' tests for equality, which no crossing satisfies. "
+        "Compare with '>' or '<'."
+    )
+
+
+def _extreme(parts, smaller):
+    result = parts[0]
+    for part in parts[1:]:
+        keep = result < part if smaller else result > part
+        result = sp.Piecewise((result, keep), (part, True))
+    return result

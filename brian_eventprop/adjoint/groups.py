@@ -1,0 +1,253 @@
+"""The adjoint of one neuron group: flow, threshold, reset, refractoriness and readouts.
+
+Symbols follow MATHS: ``lam.v`` is dL/dv, ``f`` the right-hand side of the equations, ``g`` the
+threshold as a function that crosses 0, ``R`` the reset, ``D`` the derivative of the loss with
+respect to the time of a spike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from brian_eventprop.adjoint.expressions import guard, symbol, to_sympy
+from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
+from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
+from brian_eventprop.reading.spec import Group, Key, ReadoutSpec, Statement
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One time step of the state update and its reverse."""
+
+    statements: tuple[Statement, ...]
+    adjoint: Adjoint
+
+
+@dataclass(frozen=True)
+class SpikeRule:
+    """What a spike does to the adjoint, backwards through the reset.
+
+    ``lam`` is R_x^T lambda, ``parameters`` R_p^T lambda, ``rate`` the reset's part of D.
+    """
+
+    lam: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+    rate: sp.Expr
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The threshold: its guard g, the derivatives of g and the slope of the crossing."""
+
+    condition: str
+    g: sp.Expr
+    states: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+    slope: sp.Expr
+
+
+@dataclass(frozen=True)
+class StateReadout:
+    """A readout of states: its expression and its derivatives."""
+
+    number: int
+    kind: str
+    expression: str
+    states: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+
+
+@dataclass(frozen=True)
+class Hoisted:
+    """Statements computed before the trials and their reverse."""
+
+    common: tuple[Statement, ...]
+    each: tuple[Statement, ...]
+    levels: Mapping[str, int]
+    active: tuple[str, ...]
+    adjoint: Adjoint
+
+
+@dataclass(frozen=True)
+class GroupAdjoint:
+    """Everything a kernel needs to run one group forwards and backwards.
+
+    ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike; ``release``
+    is lambda . (f_frozen - f_free), the derivative with respect to the end of the refractory period.
+    """
+
+    group: Group
+    hoisted: Hoisted
+    free: Flow
+    frozen: Flow | None
+    crossing: Crossing | None
+    reset: tuple[Statement, ...]
+    spike: Mapping[str, SpikeRule]
+    release: sp.Expr
+    readouts: tuple[StateReadout, ...]
+    derivatives: Mapping[str, sp.Expr]
+    refractory: str | None
+    refractory_hoisted: Hoisted | None
+
+    @property
+    def loss_rate(self) -> sp.Expr:
+        """The integrands of the loss, each weighted with dL/d(readout)."""
+        return sum(
+            (weight(r.number) * to_sympy(r.expression) for r in self.readouts if r.kind == "integral"),
+            sp.Integer(0),
+        )
+
+
+def weight(number: int) -> sp.Symbol:
+    """dL/d(value of a readout) of this neuron."""
+    return symbol(f"weight.{number}")
+
+
+def flow_of(derivatives: Mapping[str, sp.Expr], states: Iterable[str], frozen: Iterable[str] = ()):
+    """Return f for each state: 0 where it only jumps or is frozen."""
+    return {
+        s: derivatives[s] if s in derivatives and s not in frozen else sp.Integer(0) for s in states
+    }
+
+
+def tidy(expression: sp.Expr) -> sp.Expr:
+    """Expand polynomials, so that terms that cancel are gone; leave the rest as it is."""
+    variables = sorted(expression.free_symbols, key=lambda s: s.name)
+    if variables and expression.is_rational_function(*variables):
+        return sp.expand(expression)
+    return expression
+
+
+def derive_group(
+    group: Group, readouts: Mapping[int, ReadoutSpec], trained: frozenset[Key]
+) -> GroupAdjoint:
+    """Derive the adjoint of a group.
+
+    Parameters
+    ----------
+    group
+        The group.
+    readouts
+        The readouts of its states, by their number in the network.
+    trained
+        Keys whose gradient is wanted.
+    """
+    symbols = dict(group.symbols)
+    for readout in readouts.values():
+        symbols |= readout.symbols
+    hoister = Hoister(levels_of(symbols))
+    free = hoister.block(group.update)
+    frozen = hoister.block(group.update_refractory) if group.refractory else None
+    reset = hoister.block(group.reset)
+    condition = hoister.expression(group.threshold) if group.threshold else None
+    derivatives = {
+        s: to_sympy(hoister.expression(e)) for s, e in group.derivatives.items()
+    }
+    expressions = {
+        k: hoister.expression(r.expression) for k, r in readouts.items() if r.expression
+    }
+    hoisted = derive_hoisted(hoister, symbols, trained)
+    active = (*group.states, *hoisted.active)
+
+    def flow(statements):
+        return Flow(statements, reverse(statements, group.states, active))
+
+    state_readouts = tuple(
+        _readout(k, readouts[k].kind, e, group.states, hoisted.active)
+        for k, e in expressions.items()
+    )
+    partial = GroupAdjoint(
+        group, hoisted, flow(free), flow(frozen) if frozen is not None else None,
+        None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
+        _refractory(group, symbols, trained),
+    )  # fmt: skip
+    return _with_jumps(partial, condition)
+
+
+def derive_hoisted(hoister: Hoister, symbols, trained: frozenset[Key]) -> Hoisted:
+    """Close the hoister: what it moved, which names depend on trained keys, and its reverse."""
+    common, each = tuple(hoister.moved[COMMON]), tuple(hoister.moved[EACH])
+    leaves = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
+    active = set(leaves)
+    for statement in common + each:
+        if {s.name for s in to_sympy_symbols(statement)} & active:
+            active.add(statement.target)
+    adjoint = reverse(common + each, sorted(active), sorted(active), hoister.levels)
+    results = {n: e for n, e in adjoint.results.items() if n in leaves}
+    adjoint = Adjoint(adjoint.forward, adjoint.reverse, results)
+    return Hoisted(common, each, dict(hoister.levels), tuple(sorted(active)), adjoint)
+
+
+#: Name of the refractory period among the statements computed before the trials.
+PERIOD = "_refractory_period"
+
+
+def _refractory(group: Group, symbols, trained) -> Hoisted | None:
+    """The refractory period as a function of the parameters, to pull dL/dt_ref back."""
+    if group.refractory is None:
+        return None
+    hoister = Hoister(levels_of(symbols))
+    hoister.levels[PERIOD] = EACH
+    hoister.moved[EACH].append(Statement(PERIOD, group.refractory))
+    return derive_hoisted(hoister, symbols, trained)
+
+
+def to_sympy_symbols(statement: Statement):
+    """Return the symbols that a statement reads."""
+    return to_sympy(statement.expression).free_symbols
+
+
+def _readout(number, kind, expression, states, active):
+    value = to_sympy(expression)
+    return StateReadout(
+        number, kind, expression, partials(value, states), partials(value, active)
+    )
+
+
+def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
+    """Return the derivatives of a value that are not 0."""
+    result = {n: sp.diff(value, symbol(n)) for n in wanted}
+    return {n: d for n, d in result.items() if d != 0}
+
+
+def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
+    if condition is None:
+        return adjoint
+    group, active = adjoint.group, adjoint.hoisted.active
+    g = guard(condition)
+    f = flow_of(adjoint.derivatives, group.states)
+    slope = sum((sp.diff(g, symbol(s)) * f[s] for s in group.states), sp.diff(g, symbol("t")))
+    crossing = Crossing(
+        condition, g, partials(g, group.states), partials(g, active), tidy(slope)
+    )
+    spike = {
+        "free": _spike(adjoint, ()),
+        "frozen": _spike(adjoint, group.frozen),
+    }
+    release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
+    changes = {"crossing": crossing, "spike": spike, "release": release}
+    return GroupAdjoint(**{**adjoint.__dict__, **changes})
+
+
+def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
+    """R_x^T lambda, R_p^T lambda and lambda . (R_x f- - f+) + l- - l+."""
+    states = adjoint.group.states
+    after = compose(adjoint.reset, states)
+    before_f = flow_of(adjoint.derivatives, states)
+    after_f = flow_of(adjoint.derivatives, states, frozen)
+    to_after = {symbol(s): e for s, e in after.items()}
+    rates = {
+        s: sum((sp.diff(after[s], symbol(r)) * before_f[r] for r in states), sp.Integer(0))
+        - after_f[s].xreplace(to_after)
+        for s in states
+    }
+    rate = sum((lam(s) * tidy(e) for s, e in rates.items()), sp.Integer(0))
+    loss = adjoint.loss_rate
+    return SpikeRule(
+        lam={s: sum((lam(r) * sp.diff(after[r], symbol(s)) for r in states), sp.Integer(0)) for s in states},
+        parameters=partials(sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.hoisted.active),
+        rate=rate + tidy(loss - loss.xreplace(to_after)),
+    )

@@ -1,0 +1,142 @@
+"""The adjoint of one synaptic pathway: what an arrival does, backwards.
+
+An arrival maps the target's state y to A(y, w).  Names of the target group carry the prefix
+``post__`` here, because synapses and neurons may use one name for two things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.groups import (
+    GroupAdjoint,
+    Hoisted,
+    derive_hoisted,
+    flow_of,
+    partials,
+    tidy,
+)
+from brian_eventprop.adjoint.hoist import Hoister, levels_of
+from brian_eventprop.adjoint.reverse import compose, lam, renamed
+from brian_eventprop.reading.spec import Key, Pathway, Statement
+
+
+@dataclass(frozen=True)
+class ArrivalRule:
+    """One arrival, forwards and backwards.
+
+    ``lam`` is A_y^T lambda, ``parameters`` A_w^T lambda, ``rate`` dL/d(time of the arrival);
+    ``needs_state`` tells whether any of them reads the target's state before the arrival.
+    """
+
+    statements: tuple[Statement, ...]
+    lam: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+    rate: sp.Expr
+
+    needs_state: bool
+
+
+@dataclass(frozen=True)
+class Lift:
+    """The guard before and after an arrival; above 0 only after it: the arrival fires its target.
+
+    ``spiked`` is the pair for a target that already spiked in this step and will be reset.
+    """
+
+    plain: tuple[sp.Expr, sp.Expr]
+    spiked: tuple[sp.Expr, sp.Expr]
+
+
+@dataclass(frozen=True)
+class PathwayAdjoint:
+    """Everything a kernel needs to deliver a spike forwards and backwards."""
+
+    pathway: Pathway
+    hoisted: Hoisted
+    free: ArrivalRule
+    frozen: ArrivalRule
+    lift: Lift | None
+
+
+def derive_pathway(
+    pathway: Pathway, target: GroupAdjoint, trained: frozenset[Key]
+) -> PathwayAdjoint:
+    """Derive the adjoint of a pathway into `target`."""
+    rename = _names(pathway)
+    hoister = Hoister({rename(n): v for n, v in levels_of(pathway.symbols).items()})
+    statements = hoister.block(_rename(s, rename) for s in pathway.statements)
+    symbols = {rename(n): s for n, s in pathway.symbols.items()}
+    hoisted = derive_hoisted(hoister, symbols, trained)
+    frozen_targets = {f"post__{s}" for s in target.group.frozen}
+    dropped = tuple(s for s in statements if s.target not in frozen_targets)
+    return PathwayAdjoint(
+        pathway,
+        hoisted,
+        _arrival(statements, target, hoisted.active, ()),
+        _arrival(dropped, target, hoisted.active, target.group.frozen),
+        _lift(statements, target),
+    )
+
+
+def _names(pathway):
+    """Post-synaptic states become ``post__NAME``; 'I' and 'I_post' are one variable."""
+
+    def rename(name):
+        known = pathway.symbols.get(name)
+        if known is not None and known.kind == "state":
+            return f"post__{known.variable}"
+        return name
+
+    return rename
+
+
+def _rename(statement, rename):
+    return Statement(rename(statement.target), renamed(statement.expression, rename))
+
+
+def to_post(expression: sp.Expr, group: GroupAdjoint) -> sp.Expr:
+    """Put the prefix ``post__`` before the names of the target group; ``t`` and ``dt`` are common."""
+    rename = {s: symbol(f"post__{s.name}") for s in expression.free_symbols if s.name not in ("t", "dt") and not s.name.startswith("weight.")}
+    return expression.xreplace(rename)
+
+
+def _arrival(statements, target, active, frozen):
+    states = [f"post__{s}" for s in target.group.states]
+    f = {f"post__{s}": to_post(e, target) for s, e in flow_of(target.derivatives, target.group.states, frozen).items()}
+    after = compose(statements, states)
+    to_after = {symbol(s): e for s, e in after.items()}
+    rate = sp.Integer(0)
+    for s in states:
+        moved = sum((sp.diff(after[s], symbol(r)) * f[r] for r in states), sp.Integer(0))
+        rate += lam(s) * tidy(moved - f[s].xreplace(to_after))
+    loss = to_post(target.loss_rate, target)
+    total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))
+    rate += tidy(loss - loss.xreplace(to_after))
+    back = {s: sp.diff(total, symbol(s)) for s in states}
+    parameters = partials(total, active)
+    read = set().union(*(e.free_symbols for e in (*back.values(), *parameters.values(), rate)))
+    return ArrivalRule(
+        statements, back, parameters, rate, any(s.name in states for s in read)
+    )
+
+
+def _lift(statements, target):
+    if target.crossing is None:
+        return None
+    g = to_post(target.crossing.g, target)
+    states = [f"post__{s}" for s in target.group.states]
+    after = {symbol(s): e for s, e in compose(statements, states).items()}
+    lifted = g.xreplace(after)
+    if lifted == g:
+        return None
+    reset = {
+        symbol(f"post__{s}"): to_post(e, target)
+        for s, e in compose(target.reset, target.group.states).items()
+    }
+    g_reset = g.xreplace(reset)
+    return Lift((g, lifted), (g_reset, g_reset.xreplace(after)))

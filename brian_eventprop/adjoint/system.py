@@ -1,0 +1,60 @@
+"""From a `NetworkSpec` to its adjoint: the one entry of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from brian_eventprop.adjoint.groups import GroupAdjoint, derive_group
+from brian_eventprop.adjoint.pathways import PathwayAdjoint, derive_pathway
+from brian_eventprop.reading.spec import Key, NetworkSpec
+
+#: Readouts that the kernels follow; the others are functions of the spikes.
+STATE_READOUTS = ("integral", "final", "maximum")
+
+
+@dataclass(frozen=True)
+class AdjointSystem:
+    """The derived adjoint of a network.
+
+    Attributes
+    ----------
+    spec
+        The network it was derived from.
+    groups, pathways
+        In the order of ``spec``.
+    trained
+        Keys whose gradient is computed.
+    """
+
+    spec: NetworkSpec
+    groups: tuple[GroupAdjoint, ...]
+    pathways: tuple[PathwayAdjoint, ...]
+    trained: frozenset[Key]
+
+    def group(self, name: str) -> GroupAdjoint:
+        """Return the adjoint of the group of that name."""
+        return next(g for g in self.groups if g.group.name == name)
+
+
+def derive(spec: NetworkSpec, trained: Iterable[Key]) -> AdjointSystem:
+    """Derive the adjoint equations and jumps of a network.
+
+    Parameters
+    ----------
+    spec
+        The network.
+    trained
+        Keys whose gradient is wanted.
+    """
+    trained = frozenset(trained)
+    groups = {}
+    for group in spec.groups:
+        readouts = {
+            k: r
+            for k, r in enumerate(spec.readouts)
+            if r.group == group.name and r.kind in STATE_READOUTS
+        }
+        groups[group.name] = derive_group(group, readouts, trained)
+    pathways = tuple(derive_pathway(p, groups[p.target], trained) for p in spec.pathways)
+    return AdjointSystem(spec, tuple(groups.values()), pathways, trained)

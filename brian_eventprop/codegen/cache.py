@@ -1,0 +1,51 @@
+"""Generated modules on disk, named after their content.
+
+A module is written once (to a temporary file, then renamed, so that several processes may build
+at the same time) and imported from there, so that Numba can keep its machine code beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import numpy as np
+
+from brian_eventprop.codegen import functions
+
+#: Environment variable that names the folder of generated modules.
+CACHE_VARIABLE = "BRIAN_EVENTPROP_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return the folder of generated modules, created if need be."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "brian_eventprop"
+    folder = Path(os.environ.get(CACHE_VARIABLE, default))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def load_module(source: str, tag: str) -> ModuleType:
+    """Write a generated module if it is new, and import it."""
+    helpers = Path(functions.__file__).read_text()
+    key = "\n".join((source, helpers, numba.__version__, np.__version__, sys.version))
+    name = f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = cache_folder() / f"{name}.py"
+    if not path.exists() or path.read_text() != source:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

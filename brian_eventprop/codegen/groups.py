@@ -1,0 +1,225 @@
+"""The code of one neuron group, block by block, for the kernel templates to place in their loops.
+
+Every attribute that the templates show is a list of lines.  Neuron ``j``, step ``n`` and trial
+``trial`` are the templates' loop variables.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.groups import GroupAdjoint
+from brian_eventprop.adjoint.hoist import COMMON, EACH
+from brian_eventprop.codegen.scope import Scope, reads
+
+
+class GroupCode:
+    """Code of a group; the templates read its attributes."""
+
+    def __init__(self, adjoint: GroupAdjoint, scope: Scope):
+        self.adjoint, self.scope = adjoint, scope
+        group = adjoint.group
+        self.name, self.states = group.name, group.states
+        self.is_input = False
+        self.n_states = len(group.states)
+        self.spikes = adjoint.crossing is not None
+        self.refractory = group.refractory is not None
+        self.has_frozen = bool(group.frozen)
+        self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
+        self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
+        self.finals = [r for r in adjoint.readouts if r.kind == "final"]
+        self.readouts = adjoint.readouts
+        active = adjoint.hoisted.active
+        self.common_bars = [n for n in active if adjoint.hoisted.levels[n] == COMMON]
+        self.each_bars = [n for n in active if adjoint.hoisted.levels[n] == EACH]
+        self.modes = {"free": adjoint.free, "frozen": adjoint.frozen or adjoint.free}
+        self.replay = False
+
+    def a(self, role: str) -> str:
+        """Identifier of an array or variable of the kernels that belongs to this group."""
+        return self.scope.table(self.name, f"${role}")
+
+    # ---- loading ----
+    def load(self, names, array: str, index: str = "j") -> list[str]:
+        """Load the states among `names` from an array, and what else is stored per neuron."""
+        scope = self.scope
+        lines = [
+            f"{scope.ref(s)} = {array}[{k}, {index}]"
+            for k, s in enumerate(self.states)
+            if s in names
+        ]
+        return lines + self.load_constants(names, index)
+
+    def load_constants(self, names, index: str = "j") -> list[str]:
+        """Load the constants per neuron and the weights of the readouts among `names`."""
+        lines = []
+        for name in sorted(names):
+            if self.scope.levels.get(name) == EACH:
+                ref = self.scope.ref(name)
+                row = self.scope.each.index(name)
+                lines.append(f"{ref} = {self.a('P')}[{row}, {index}]")
+            elif name.startswith("weight."):
+                number = name.split(".")[1]
+                lines.append(f"{self.scope.ref(name)} = {self.a('weight' + number)}[trial, {index}]")
+            elif self.scope.levels.get(name) == COMMON:
+                self.scope.ref(name)
+        return lines
+
+    def load_lam(self, names, index: str = "j") -> list[str]:
+        """Load the adjoint variables among `names`."""
+        return [
+            f"{self.scope.ref(f'lam.{s}')} = {self.a('lam')}[{k}, {index}]"
+            for k, s in enumerate(self.states)
+            if f"lam.{s}" in names
+        ]
+
+    # ---- forward ----
+    def update(self, mode: str, source: str, target: str) -> list[str]:
+        """One step of the state update of neuron j."""
+        statements = self.modes[mode].statements
+        read = reads(statements) | set(self.states)
+        lines = self.load(read, source) + self.scope.statements(statements)
+        return lines + self.store(target)
+
+    def store(self, array: str, index: str = "j") -> list[str]:
+        """Store all states."""
+        return [f"{array}[{k}, {index}] = {self.scope.ref(s)}" for k, s in enumerate(self.states)]
+
+    def condition(self, array: str) -> tuple[list[str], str]:
+        """The threshold: lines that load what it reads, and the condition."""
+        source = self.adjoint.crossing.condition
+        return self.load(reads(source), array), self.scope.source(source)
+
+    def guard(self, array: str, index: str = "j") -> tuple[list[str], str]:
+        """The guard g: loads and expression."""
+        g = self.adjoint.crossing.g
+        return self.load(reads(g), array, index), self.scope.sympy(g)
+
+    def reset(self, array: str) -> list[str]:
+        """The reset of neuron j."""
+        statements = self.adjoint.reset
+        written = {s.target for s in statements} & set(self.states)
+        lines = self.load(reads(statements) | written, array) + self.scope.statements(statements)
+        return lines + [
+            f"{array}[{k}, j] = {self.scope.ref(s)}"
+            for k, s in enumerate(self.states)
+            if s in written
+        ]
+
+    def sample(self, kinds, array: str) -> tuple[list[str], dict[int, str]]:
+        """Readouts of the given kinds: loads, and an expression for each number."""
+        chosen = [r for r in self.readouts if r.kind in kinds]
+        loads = self.load(reads([r.expression for r in chosen]), array)
+        return loads, {r.number: self.scope.source(r.expression) for r in chosen}
+
+    # ---- backward ----
+    def flow_back(self, mode: str, source: str) -> list[str]:
+        """The reverse of the state update of neuron j."""
+        adjoint = self.modes[mode].adjoint
+        read = adjoint.reads
+        lines = self.load(read, source) + self.load_lam(read)
+        lines += self.scope.lines(adjoint.forward) + self.scope.lines(adjoint.reverse)
+        results = {s: adjoint.results.get(s, sp.Integer(0)) for s in self.states}
+        lines += self.store_lam(results)
+        return lines + self.add_bars(
+            {n: e for n, e in adjoint.results.items() if n not in self.states}
+        )
+
+    def store_lam(self, results, index: str = "j", scope: Scope | None = None) -> list[str]:
+        """Store new adjoint variables; all are computed before the first is stored."""
+        scope = scope or self.scope
+        changed = {s: e for s, e in results.items() if e != symbol(f"lam.{s}")}
+        if len(changed) == 1:
+            ((s, e),) = changed.items()
+            return [f"{self.a('lam')}[{self.states.index(s)}, {index}] = {scope.sympy(e)}"]
+        lines = [f"{scope.ref(f'new.{s}')} = {scope.sympy(e)}" for s, e in changed.items()]
+        return lines + [
+            f"{self.a('lam')}[{self.states.index(s)}, {index}] = {scope.ref(f'new.{s}')}"
+            for s in changed
+        ]
+
+    def add_bars(self, terms, index: str = "j") -> list[str]:
+        """Add to the gradients of the constants."""
+        lines = []
+        for name, term in terms.items():
+            value = self.scope.sympy(term)
+            if name in self.common_bars:
+                lines.append(f"{self.a('CB')}[{self.common_bars.index(name)}] += {value}")
+            else:
+                lines.append(f"{self.a('PB')}[{self.each_bars.index(name)}, {index}] += {value}")
+        return lines
+
+    def inject(self, kinds, array: str, factor: str) -> list[str]:
+        """Add dL/d(readout) times the derivatives of readouts to the adjoint of neuron j."""
+        chosen = [r for r in self.readouts if r.kind in kinds]
+        return sum((self.inject_one(r, array, factor) for r in chosen), [])
+
+    def inject_one(self, readout, array: str, factor: str) -> list[str]:
+        """The same for one readout."""
+        lines = self.load(reads(readout.states, readout.parameters), array)
+        scale = f"{self.a(f'weight{readout.number}')}[trial, j]{factor}"
+        lines += [
+            f"{self.a('lam')}[{self.states.index(s)}, j] += {scale} * ({self.scope.sympy(e)})"
+            for s, e in readout.states.items()
+        ]
+        scaled = self.add_bars(readout.parameters)
+        return lines + [line.replace("+= ", f"+= {scale} * (", 1) + ")" for line in scaled]
+
+    def spike_back(self, mode: str, values: str) -> list[str]:
+        """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`."""
+        rule = self.adjoint.spike[mode]
+        read = reads(rule.lam, rule.parameters, rule.rate)
+        lines = self.load_spike(read, values, self.n_states) + self.load_lam(read)
+        lines += [f"rate = {self.scope.sympy(rule.rate)}"]
+        return lines + self.add_bars(rule.parameters) + self.store_lam(rule.lam)
+
+    def load_spike(self, names, values: str, offset: int) -> list[str]:
+        """Load the states stored with spike k: before the arrivals (0) or before the reset."""
+        return [
+            f"{self.scope.ref(s)} = {values}[k, {offset + p}]"
+            for p, s in enumerate(self.states)
+            if s in names
+        ] + self.load_constants(names)
+
+    def slope(self, values: str) -> list[str]:
+        """The slope of the crossing of spike k and the guard just after it."""
+        c = self.adjoint.crossing
+        lines = self.load_spike(reads(c.slope, c.g), values, 0)
+        return lines + [
+            f"slope = {self.scope.sympy(c.slope)}",
+            f"guard = {self.scope.sympy(c.g)}",
+        ]
+
+    def cross_back(self, values: str) -> list[str]:
+        """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
+        c = self.adjoint.crossing
+        lines = self.load_spike(reads(c.states, c.parameters), values, 0)
+        lines += [
+            f"{self.a('lam')}[{self.states.index(s)}, j] -= ({self.scope.sympy(e)})*ratio"
+            for s, e in c.states.items()
+        ]
+        scaled = self.add_bars(c.parameters)
+        return lines + [line.replace("+= ", "-= ratio*(", 1) + ")" for line in scaled]
+
+    def release(self, array: str) -> list[str]:
+        """lambda . (f_frozen - f_free) of neuron j in `rate`."""
+        e = self.adjoint.release
+        return self.load(reads(e), array) + self.load_lam(reads(e)) + [
+            f"rate = {self.scope.sympy(e)}"
+        ]
+
+    # ---- what the kernels must keep ----
+    @property
+    def needs_states(self) -> bool:
+        """Whether the reverse reads the states of every step (or those at a release)."""
+        states = set(self.states)
+        read = set().union(*(m.adjoint.reads for m in self.modes.values()))
+        read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
+        if self.has_frozen and self.spikes:
+            read |= reads(self.adjoint.release)
+        return bool(read & states) or self.replay
+
+    def neuron(self, spike: str) -> str:
+        """The neuron that sent a spike."""
+        return f"{self.a('spk')}[{spike}, 1]"

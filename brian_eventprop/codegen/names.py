@@ -1,0 +1,42 @@
+"""Identifiers of the generated code.
+
+A name of the user (``v`` of group ``hidden``) becomes ``hidden_v``; derived names (``lam.v``,
+``bar.v``, the second assignment ``v:2``) follow the same rule.  No two things share an identifier.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+RESERVED = frozenset(
+    "np math njit FLOAT n_steps dt t n trial record first last_trial e k j q r s b kk".split()
+) | frozenset(keyword.kwlist)
+
+
+class NameTable:
+    """Hands out one identifier for each (owner, name)."""
+
+    def __init__(self):
+        self._taken: set[str] = set()
+        self._given: dict[tuple[str, str], str] = {}
+
+    def __call__(self, owner: str, name: str) -> str:
+        """Return the identifier of a name of an owner."""
+        if name in ("t", "dt"):
+            return name
+        if (owner, name) not in self._given:
+            wanted = re.sub(r"\W+", "_", f"{owner}_{_spell(name)}").strip("_")
+            identifier, number = wanted, 1
+            while identifier in self._taken or identifier in RESERVED:
+                number += 1
+                identifier = f"{wanted}_{number}"
+            self._taken.add(identifier)
+            self._given[owner, name] = identifier
+        return self._given[owner, name]
+
+
+def _spell(name):
+    if name.startswith("bar."):
+        return f"{name[4:]}_bar"
+    return name.lstrip("$").replace("post__", "post_").replace("__", "_")

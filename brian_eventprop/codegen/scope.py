@@ -1,0 +1,126 @@
+"""The names that one group or pathway uses in a kernel, and where their values come from.
+
+Rendering an expression through a `Scope` records which constants it needs; the host packs exactly
+these into arrays.  A value common to all is a local variable of the kernel, one per neuron or
+synapse is an element of a row.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+
+import sympy as sp
+
+from brian_eventprop.adjoint.expressions import names, parse
+from brian_eventprop.adjoint.hoist import COMMON, EACH
+from brian_eventprop.adjoint.reverse import Line
+from brian_eventprop.codegen.names import NameTable
+from brian_eventprop.codegen.printing import Style, print_sympy, print_tree
+from brian_eventprop.reading.spec import Statement
+
+
+class Scope:
+    """Names of one owner.
+
+    Parameters
+    ----------
+    owner
+        Name of the group or pathway.
+    levels
+        Level of each constant; names that are not in it are variables of the kernel.
+    table, style
+        The module's identifiers and its spelling.
+    post
+        The scope of the target group, for a pathway.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        levels: Mapping[str, int],
+        table: NameTable,
+        style: Style,
+        post: Scope | None = None,
+    ):
+        self.owner, self.levels, self.table, self.style, self.post = (
+            owner, levels, table, style, post,
+        )  # fmt: skip
+        self.common: list[str] = []
+        self.each: list[str] = []
+
+    def ref(self, name: str) -> str:
+        """Return the identifier of a name and note that it is used."""
+        if name in ("t", "dt"):
+            return name
+        level = self.levels.get(name)
+        if level is None and self.post is not None and name.startswith("post__"):
+            inner = name.removeprefix("post__")
+            if self.post.levels.get(inner) == COMMON:
+                return self.post.ref(inner)
+            if self.post.levels.get(inner) == EACH:
+                self.post.ref(inner)
+        known = {COMMON: self.common, EACH: self.each}.get(level)
+        if known is not None and name not in known:
+            known.append(name)
+        return self.table(self.owner, name)
+
+    def source(self, expression: str) -> str:
+        """Render a Brian2 expression."""
+        return print_tree(parse(expression), self.ref, self.style)
+
+    def sympy(self, expression: sp.Expr) -> str:
+        """Render a SymPy expression."""
+        return print_sympy(expression, self.ref, self.style)
+
+    def statements(self, block: Iterable[Statement]) -> list[str]:
+        """Render the statements of a block."""
+        return [f"{self.ref(s.target)} = {self.source(s.expression)}" for s in block]
+
+    def lines(self, block: Iterable[Line]) -> list[str]:
+        """Render the lines of an adjoint."""
+        rendered = []
+        for line in block:
+            if isinstance(line.value, ast.AST):
+                value = print_tree(line.value, self.ref, self.style)
+            else:
+                value = self.sympy(line.value)
+            rendered.append(f"{self.ref(line.target)} {'+=' if line.add else '='} {value}")
+        return rendered
+
+    def shared_terms(self, expressions: Mapping[str, sp.Expr]) -> tuple[list[str], dict[str, str]]:
+        """Render several expressions, their common parts once.
+
+        Returns
+        -------
+        lines
+            Assignments of the common parts.
+        values
+            The expressions in terms of them.
+        """
+        keys = list(expressions)
+        symbols = (sp.Symbol(f"common{k}", real=True) for k in range(10**6))
+        parts, values = sp.cse([expressions[k] for k in keys], symbols=symbols)
+        lines = [f"{self.ref(s.name)} = {self.sympy(e)}" for s, e in parts]
+        return lines, {k: self.sympy(v) for k, v in zip(keys, values, strict=True)}
+
+
+def reads(*parts) -> set[str]:
+    """Return all names read by statements, lines, SymPy expressions or Brian2 expressions."""
+    found: set[str] = set()
+    for part in parts:
+        if part is None:
+            continue
+        if isinstance(part, str):
+            found |= names(parse(part))
+        elif isinstance(part, Statement):
+            found |= names(parse(part.expression))
+        elif isinstance(part, Line):
+            found |= part.reads
+        elif isinstance(part, sp.Basic):
+            found |= {s.name for s in part.free_symbols}
+        elif isinstance(part, Mapping):
+            found |= reads(*part.values())
+        else:
+            found |= reads(*part)
+    return found

@@ -1,0 +1,252 @@
+"""The one object a user holds: a Brian2 network that knows its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from brian2 import collect, get_device, second
+from brian2.core.namespace import get_local_namespace
+
+from brian_eventprop._units import to_seconds
+from brian_eventprop.adjoint import derive
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.losses.base import Loss
+from brian_eventprop.parameters import Parameters
+from brian_eventprop.reading import key_of, network_objects, read_network, write_values
+from brian_eventprop.results import Gradients, Result, Spikes, SpikeTrains
+from brian_eventprop.runtime import solver_for
+from brian_eventprop.runtime.inputs import on_grid
+from brian_eventprop.spikes import SpikeData
+
+
+class EventPropModel:
+    """A Brian2 network with a loss and the exact gradient of the loss.
+
+    Parameters
+    ----------
+    network : `Network`, list of Brian2 objects, optional
+        The network; by default the objects that are visible where the model is made (Brian2's
+        `collect`).  The objects are read, not changed, until `write_back`.
+    train : list
+        What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
+        parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
+    loss : `Loss` or callable
+        What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
+        of their derivatives in each readout; it needs `readouts`.
+    duration : Quantity
+        Duration of a trial.
+    readouts : list of `Readout`, optional
+        What a callable loss sees.
+    solver : {'clock', 'event'}
+        Brian2's time grid, or exact times.
+    backend : {'cpu', 'cuda'}
+        Where the kernels run.
+    precision : {'float64', 'float32'}
+        Precision of the neurons' states; gradients are summed in double precision.
+    threads : int, optional
+        Number of threads, by default one per core.  Results do not depend on it.
+    namespace : dict, optional
+        Where external names are looked up; by default around the call, as in ``Network.run``.
+    level : int, optional
+        How many more calls up the names are looked up.
+
+    Raises
+    ------
+    UnsupportedError
+        If the network uses a feature of Brian2 that has no gradient here; the message names it.
+
+    Examples
+    --------
+    >>> from brian2 import *
+    >>> import brian_eventprop as bep
+    >>> start_scope()
+    >>> source = SpikeGeneratorGroup(1, [0], [1]*ms)
+    >>> neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact")
+    >>> s = Synapses(source, neuron, "w : 1", on_pre="v_post += w")
+    >>> s.connect()
+    >>> s.w, s.delay = 2.0, 3*ms
+    >>> model = bep.EventPropModel([source, neuron, s], train=[s.w, s.delay],
+    ...                            loss=bep.Sum(bep.Final(neuron, "v")), duration=10*ms)
+    >>> result = model.run()
+    >>> gradients = model.gradient()
+    >>> float(gradients[s.w][0]) == result.loss/2.0
+    True
+    """
+
+    def __init__(
+        self,
+        network=None,
+        *,
+        train: Sequence,
+        loss,
+        duration,
+        readouts: Sequence | None = None,
+        solver: str = "clock",
+        backend: str = "cpu",
+        precision: str = "float64",
+        threads: int | None = None,
+        namespace: Mapping | None = None,
+        level: int = 0,
+    ):
+        _check_device()
+        if namespace is None:
+            namespace = get_local_namespace(level=level + 1)
+        self.objects = network_objects(collect(level=level + 1) if network is None else network)
+        self.loss, self.readouts = loss, _readouts_of(loss, readouts)
+        self.duration = to_seconds(duration, "duration") * second
+        self.spec, self._network = read_network(
+            self.objects, self.readouts, namespace, float(self.duration)
+        )
+        self.n_steps = int(round(float(self.duration) / self.spec.dt))
+        self._values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
+        trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
+        if not trained:
+            raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
+        self.parameters = Parameters(trained, self._values, self._network.dimensions, self.key_of)
+        self.system = derive(self.spec, trained)
+        self._solver = solver_for(
+            solver, backend, self.system, self._network, self.n_steps, precision, threads
+        )
+        self._last = None
+
+    def key_of(self, item) -> tuple[str, str]:
+        """Return the key (owner, name) of a view, of the name of a constant or of a key."""
+        return key_of(item, self.spec, self._network)
+
+    # ---- run and differentiate ----
+    def run(self, spikes=None, targets=None) -> Result:
+        """Run a batch of trials.
+
+        Parameters
+        ----------
+        spikes : `SpikeData` or dict of them, optional
+            Input spikes, a dict by input group (or its name) if there are several.  By default the
+            spikes of the `SpikeGeneratorGroup` itself, one trial.
+        targets : array, optional
+            What the loss compares with, one per trial; by default the targets of `spikes`.
+
+        Returns
+        -------
+        Result
+        """
+        data = self._inputs(spikes)
+        if targets is None:
+            targets = next((d.targets for d in data.values() if d.targets is not None), None)
+        counts = {len(d) for d in data.values()}
+        if len(counts) > 1:
+            raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
+        n_trials = counts.pop() if counts else 1
+        grids = {
+            name: on_grid(d.times, d.channels, d.trial_ptr, self.spec.dt, self.n_steps, name)
+            for name, d in data.items()
+        }
+        forward = self._solver.forward(self._values, grids, n_trials)
+        losses, derivatives = self.loss(forward.readouts, targets)
+        losses = np.asarray(losses, dtype=float)
+        self._last = forward, tuple(np.asarray(d, dtype=float) / n_trials for d in derivatives)
+        trains = {
+            name: SpikeTrains(s.trials, s.neurons, s.times * second)
+            for name, s in forward.spikes.items()
+        }
+        return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(trains))
+
+    def gradient(self) -> Gradients:
+        """Return the gradient of the last run's mean loss."""
+        found = self._backward()
+        return Gradients(
+            {key: found.gradients[key] for key in self.parameters.keys},
+            self._network.dimensions,
+            self.key_of,
+            self._in_given_order(found.inputs),
+            found.grazing,
+        )
+
+    def _gradient_arrays(self) -> dict[tuple[str, str], np.ndarray]:
+        found = self._backward()
+        return {key: found.gradients[key] for key in self.parameters.keys}
+
+    def _backward(self):
+        if self._last is None:
+            raise RuntimeError("there is nothing to differentiate yet: call run() first")
+        return self._solver.backward(*self._last)
+
+    def _in_given_order(self, inputs):
+        grids = self._last[0].inputs
+        ordered = {}
+        for name, bars in inputs.items():
+            ordered[name] = np.empty_like(bars)
+            ordered[name][grids[name].original] = bars
+        return ordered
+
+    def _inputs(self, spikes) -> dict[str, SpikeData]:
+        sizes = {i.name: i.size for i in self.spec.inputs}
+        if spikes is None:
+            given = {name: self._own_spikes(name, size) for name, size in sizes.items()}
+        elif isinstance(spikes, SpikeData):
+            if len(sizes) != 1:
+                raise ValueError(
+                    f"the network has {len(sizes)} inputs ({', '.join(sizes) or 'none'}): give a "
+                    "dict with one SpikeData for each"
+                )
+            given = {next(iter(sizes)): spikes}
+        elif isinstance(spikes, Mapping):
+            given = {k if isinstance(k, str) else k.name: d for k, d in spikes.items()}
+        else:
+            raise TypeError(f"spikes must be SpikeData or a dict of them, not {type(spikes)}")
+        if set(given) != set(sizes):
+            raise ValueError(f"spikes are needed for {sorted(sizes)}, not for {sorted(given)}")
+        for name, data in given.items():
+            if data.n_channels != sizes[name]:
+                raise ValueError(
+                    f"'{name}' has {sizes[name]} neurons, but its spikes have "
+                    f"{data.n_channels} channels"
+                )
+        return given
+
+    def _own_spikes(self, name: str, size: int) -> SpikeData:
+        own = self._network.spikes[name]
+        if own is None:
+            raise ValueError(
+                f"the spikes of '{name}' are random: give the ones to replay, "
+                "model.run(SpikeData(...))"
+            )
+        indices, times = own
+        return SpikeData(times, indices, np.zeros(len(times), int), 1, size)
+
+    # ---- back to Brian2 ----
+    def write_back(self) -> None:
+        """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
+        trained = {key: self._values[key] for key in self.parameters.keys}
+        write_values(trained, self.spec, self.objects)
+
+    # ---- to look at ----
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self._solver.source
+
+    def __repr__(self) -> str:
+        trained = ", ".join(self.parameters)
+        return f"EventPropModel({len(self.spec.groups)} groups, trains {trained})"
+
+
+def _readouts_of(loss, readouts) -> tuple:
+    if isinstance(loss, Loss):
+        if readouts is not None:
+            raise ValueError("readouts=[...] goes with a callable loss; this loss has its own")
+        return tuple(loss.readouts)
+    if not isinstance(loss, Callable):
+        raise TypeError(f"the loss must be a Loss or a callable, not {loss!r}")
+    if not readouts:
+        raise ValueError("a callable loss needs readouts=[...]: what it sees of the network")
+    return tuple(readouts)
+
+
+def _check_device() -> None:
+    name = type(get_device()).__name__
+    if name != "RuntimeDevice":
+        raise UnsupportedError(
+            f"The active Brian2 device is {name}; networks can be read on the runtime device only. "
+            "Call set_device('runtime')."
+        )

@@ -1,0 +1,76 @@
+"""The trained variables of a model: live arrays in SI units, shown to the user with units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from brian2 import Quantity
+
+from brian_eventprop._units import to_si
+from brian_eventprop.reading.spec import Key
+
+
+class Parameters:
+    """The trained variables, looked up by Brian2's own views.
+
+    ``parameters[s.w]`` is a quantity of the shape of the view; assigning one sets it for the next
+    run.  ``items()`` iterates over names and quantities.
+    """
+
+    def __init__(
+        self,
+        trained: tuple[Key, ...],
+        values: dict[Key, np.ndarray],
+        dimensions: Mapping,
+        key_of: Callable[[object], Key],
+    ):
+        self.keys = list(trained)
+        self._values, self._dimensions, self._key_of = values, dimensions, key_of
+
+    def _trained(self, item) -> Key:
+        key = self._key_of(item)
+        if key not in self.keys:
+            raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
+        return key
+
+    def dimension(self, key: Key):
+        """Return the Brian2 dimensions of a key."""
+        return self._dimensions[key]
+
+    def raw(self, key: Key) -> np.ndarray:
+        """Return the values in SI units."""
+        return self._values[key]
+
+    def set_raw(self, key: Key, array) -> None:
+        """Set the values in SI units."""
+        self._values[key] = np.array(np.broadcast_to(array, self._values[key].shape), dtype=float)
+
+    def __getitem__(self, item) -> Quantity:
+        key = self._trained(item)
+        return Quantity(self._values[key].copy(), dim=self._dimensions[key])
+
+    def __setitem__(self, item, value) -> None:
+        key = self._trained(item)
+        name = ".".join(filter(None, key))
+        array = to_si(value, self._dimensions[key], name)
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"'{name}' would get values that are not finite")
+        if key[1] == "delay" and np.any(array < 0):
+            raise ValueError(f"'{name}' would get negative delays")
+        self.set_raw(key, array)
+
+    def items(self) -> Iterator[tuple[str, Quantity]]:
+        """Iterate over ('owner.name', values)."""
+        for key in self.keys:
+            yield ".".join(filter(None, key)), self[key]
+
+    def __iter__(self):
+        return (name for name, _ in self.items())
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __repr__(self) -> str:
+        rows = (f"{name}: {len(np.atleast_1d(q))} values" for name, q in self.items())
+        return f"Parameters({', '.join(rows)})"

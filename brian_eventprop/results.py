@@ -1,0 +1,116 @@
+"""What a run and a gradient return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from brian2 import Quantity, second
+
+from brian_eventprop.reading.spec import Key
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """Spikes of one group, sorted by sample, then time, as a `SpikeMonitor` records them.
+
+    Attributes
+    ----------
+    sample, i : array
+        Trial within the batch and neuron of each spike.
+    t : Quantity
+        Time of each spike.
+    """
+
+    sample: np.ndarray
+    i: np.ndarray
+    t: Quantity
+
+    def __len__(self) -> int:
+        return len(self.i)
+
+
+class Spikes(Mapping):
+    """Spike trains by group: the Brian2 object or its name."""
+
+    def __init__(self, by_name: dict[str, SpikeTrains]):
+        self._by_name = by_name
+
+    def __getitem__(self, group) -> SpikeTrains:
+        name = group if isinstance(group, str) else group.name
+        if name not in self._by_name:
+            known = ", ".join(self._by_name)
+            raise KeyError(f"'{name}' is no neuron group of the model; it has: {known}")
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of a batch.
+
+    Attributes
+    ----------
+    loss : float
+        Mean of the losses over the batch; nan if there were no targets to compare with.
+    losses : array (B,)
+        Loss of each sample.
+    readout : tuple of array (B, neurons)
+        What the loss saw, one array per readout.
+    spikes : Spikes
+        ``spikes[group]``: `SpikeTrains`.
+    """
+
+    loss: float
+    losses: np.ndarray
+    readout: tuple[np.ndarray, ...]
+    spikes: Spikes
+
+
+class Gradients(Mapping):
+    """Gradients of the mean loss, looked up by Brian2's own views.
+
+    Attributes
+    ----------
+    inputs : Quantity or dict
+        Derivative with respect to the time of each input spike, in the order of the spikes given;
+        by name of the input if there are several.
+    grazing : int
+        Spikes whose potential only grazed the threshold: their slope was replaced by the mean slope
+        of the time step, and the gradient is uncertain there.
+    """
+
+    def __init__(
+        self,
+        arrays: dict[Key, np.ndarray],
+        dimensions: Mapping,
+        key_of: Callable[[object], Key],
+        inputs: dict[str, np.ndarray],
+        grazing: int,
+    ):
+        self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
+        per_second = {name: array / second for name, array in inputs.items()}
+        self.inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
+        self.grazing = grazing
+
+    def raw(self, key: Key) -> np.ndarray:
+        """Return a gradient as plain numbers in SI units."""
+        return self._arrays[key]
+
+    def __getitem__(self, item) -> Quantity:
+        key = self._key_of(item)
+        if key not in self._arrays:
+            raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
+        return Quantity(self._arrays[key], dim=self._dimensions[key] ** -1)
+
+    def __iter__(self):
+        return (".".join(filter(None, key)) for key in self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)

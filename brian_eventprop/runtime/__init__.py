@@ -1,0 +1,33 @@
+"""Source and arrays to spikes and gradients: one module per solver and backend."""
+
+from __future__ import annotations
+
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.runtime.clock_cpu import ClockCPU
+
+SOLVERS = {("clock", "cpu"): ClockCPU}
+
+
+def solver_for(solver, backend, system, network, n_steps, precision, threads):
+    """Return the object that runs a derived network.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    UnsupportedError
+        For a solver that a backend does not have.
+    """
+    for name, given, known in (
+        ("solver", solver, ("clock", "event")),
+        ("backend", backend, ("cpu", "cuda")),
+        ("precision", precision, ("float64", "float32")),
+    ):
+        if given not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, not {given!r}")
+    if (solver, backend) not in SOLVERS:
+        raise UnsupportedError(
+            f"solver='{solver}' with backend='{backend}' is not there yet. "
+            "Use solver='clock', backend='cpu'."
+        )
+    return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)

@@ -1,0 +1,52 @@
+"""Input spikes of a batch on the time grid, in the order in which Brian2 emits them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class InputSpikes:
+    """Spikes of one input for a batch: trial ``b`` has the spikes ``ptr[b]:ptr[b + 1]``.
+
+    ``original`` is the position of each spike in the data it came from.
+    """
+
+    ptr: np.ndarray
+    steps: np.ndarray
+    neurons: np.ndarray
+    original: np.ndarray
+
+
+def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> InputSpikes:
+    """Sort spikes into time steps as a `SpikeGeneratorGroup` does.
+
+    Raises
+    ------
+    ValueError
+        If a neuron spikes twice in one step, which Brian2 refuses, too.
+    """
+    del n_steps
+    trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
+    steps = ((times + 1e-3 * dt) / dt).astype(np.int64)
+    order = np.lexsort((channels, times, trials))
+    steps, neurons, trials = steps[order], channels[order], trials[order]
+    by_neuron = np.lexsort((steps, neurons, trials))
+    same = (
+        (np.diff(trials[by_neuron]) == 0)
+        & (np.diff(neurons[by_neuron]) == 0)
+        & (np.diff(steps[by_neuron]) == 0)
+    )
+    if np.any(same):
+        at = by_neuron[np.flatnonzero(same)[0]]
+        raise ValueError(
+            f"Neuron {neurons[at]} of '{name}' spikes more than once in the time step at "
+            f"{steps[at] * dt:g} s of trial {trials[at]} (dt = {dt:g} s), which a "
+            "SpikeGeneratorGroup cannot do. Use a smaller dt, or keep one spike per step: "
+            "SpikeData.on_grid(dt)."
+        )
+    return InputSpikes(
+        np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order
+    )

@@ -1,0 +1,182 @@
+"""Numbers into the arrays that the kernels read, and gradients back to the parameters' keys.
+
+One `Packer` per group or pathway: it looks the values of names up, computes the constants (see
+`brian_eventprop.codegen.host`), packs those that the kernels use, and afterwards pulls the summed
+gradients back through the same statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import numpy as np
+
+from brian_eventprop.adjoint.groups import PERIOD
+from brian_eventprop.codegen.clock import ClockModule
+from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
+
+Values = Mapping[Key, np.ndarray]
+
+
+class Packer:
+    """Constants of one group or pathway.
+
+    Parameters
+    ----------
+    code
+        The generated code of the group or pathway.
+    host
+        The module of host functions.
+    symbols
+        What its names stand for.
+    size
+        Number of neurons or synapses.
+    network
+        Index arrays of the network.
+    """
+
+    def __init__(self, code, host: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float):
+        self.code, self.symbols, self.size, self.dt = code, symbols, size, dt
+        self.prepare = getattr(host, f"prepare_{code.name}")
+        self.pull = getattr(host, f"pull_{code.name}")
+        self.indices: dict[str, np.ndarray] = {}
+        self.owner = None
+
+    def environment(self, values: Values) -> dict[str, np.ndarray]:
+        """Return the value of every constant by its name."""
+        v = {"dt": self.dt}
+        for name, symbol in self.symbols.items():
+            if symbol.kind == "number":
+                v[name] = symbol.value
+            elif symbol.kind == "shared":
+                v[name] = values[symbol.key][0]
+            elif symbol.kind in ("neuron", "synapse", "index"):
+                v[name] = self._gather(symbol, values[symbol.key])
+        self.prepare(v)
+        return v
+
+    def _gather(self, symbol, array):
+        if symbol.side and symbol.key[0] != self.owner:
+            return array[self.indices[symbol.side]]
+        return array
+
+    def common(self, v, dtype) -> np.ndarray:
+        """Pack the values common to all."""
+        return np.array([v[n] for n in self.code.scope.common], dtype)
+
+    def each(self, v, dtype, order=None) -> np.ndarray:
+        """Pack the values per neuron or synapse, one row per name."""
+        names = self.code.scope.each
+        rows = np.empty((len(names), self.size), dtype)
+        for row, name in zip(rows, names, strict=True):
+            value = v[name]
+            row[:] = value if order is None or np.ndim(value) == 0 else value[order]
+        return rows
+
+    def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
+        """Pull summed gradients back and add them to the gradients by key."""
+        for name, bar in zip(self.code.common_bars, common_bars, strict=True):
+            v[f"lam.{name}"] = bar
+        for name, bar in zip(self.code.each_bars, each_bars, strict=True):
+            v[f"lam.{name}"] = bar
+        self.scatter(self.pull(v), into)
+
+    def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
+        """Add gradients of names to the gradients of their keys."""
+        for name, bar in results.items():
+            symbol = self.symbols[name]
+            if symbol.key not in into:
+                continue
+            if symbol.kind == "shared":
+                into[symbol.key] += np.sum(bar)
+            elif symbol.side and symbol.key[0] != self.owner:
+                np.add.at(into[symbol.key], self.indices[symbol.side], bar)
+            else:
+                into[symbol.key] += bar
+
+
+class GroupPacker(Packer):
+    """Constants, initial states and refractory steps of a group."""
+
+    def __init__(self, code, host, dt):
+        group = code.adjoint.group
+        symbols = dict(group.symbols)
+        for readout in code.readout_symbols:
+            symbols |= readout
+        super().__init__(code, host, symbols, group.size, dt)
+        self.host = host
+        self.owner = group.name
+
+    def initial(self, values: Values, dtype) -> np.ndarray:
+        """Return the initial states, one row per state."""
+        rows = np.empty((len(self.code.states), self.size), dtype)
+        for row, state in zip(rows, self.code.states, strict=True):
+            row[:] = values[self.code.name, state]
+        return rows
+
+    def refractory_steps(self, v) -> np.ndarray:
+        """Return the steps that a neuron stays refractory, as Brian2's `timestep` counts them."""
+        period = getattr(self.host, f"refractory_{self.code.name}")(v)
+        steps = np.asarray((period + 1e-3 * self.dt) / self.dt).astype(np.int64)
+        return np.array(np.broadcast_to(steps, self.size))
+
+    def refractory_gradient(self, v, bars, into) -> None:
+        """Pull dL/d(refractory period) back to the parameters."""
+        v = dict(v)
+        hoisted = self.code.adjoint.refractory_hoisted
+        for name in hoisted.active:
+            v[f"lam.{name}"] = bars if name == PERIOD else 0.0
+        if PERIOD in hoisted.active:
+            self.scatter(getattr(self.host, f"refractory_pull_{self.code.name}")(v), into)
+
+
+class PathwayPacker(Packer):
+    """Constants of a pathway, and its synapses sorted by source, delay and creation."""
+
+    def __init__(self, code, host, dt, network: NetworkValues, n_source: int):
+        pathway = code.adjoint.pathway
+        rename = {}
+        for name, symbol in pathway.symbols.items():
+            if symbol.kind != "state":
+                rename[name] = symbol
+        super().__init__(code, host, rename, pathway.size, dt)
+        self.owner = pathway.synapses
+        self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
+        self.n_source = n_source
+        self.delay = pathway.delay
+        self._layout: tuple[bytes, tuple] | None = None
+
+    def layout(self, values: Values):
+        """Return (order, post, rows, steps, start): see the kernels.
+
+        A row is the synapses of one source with one delay; ``rows[i]:rows[i + 1]`` are the rows of
+        source i, ascending in delay.
+        """
+        delays = values[self.delay]
+        steps = (delays / self.dt + 0.5).astype(np.int64)
+        steps = np.broadcast_to(steps, self.size)
+        known = steps.tobytes()
+        if self._layout is None or self._layout[0] != known:
+            self._layout = known, self._sorted(steps)
+        return self._layout[1]
+
+    def _sorted(self, steps):
+        pre, post = self.indices["pre"], self.indices["post"]
+        order = np.lexsort((steps, pre))
+        pre_sorted, steps_sorted = pre[order], steps[order]
+        new = np.ones(self.size, bool)
+        new[1:] = (np.diff(pre_sorted) != 0) | (np.diff(steps_sorted) != 0)
+        first = np.flatnonzero(new)
+        start = np.append(first, self.size).astype(np.int64)
+        rows = np.searchsorted(pre_sorted[first], np.arange(self.n_source + 1)).astype(np.int64)
+        return order, post[order].astype(np.int32), rows, steps_sorted[first].astype(np.int64), start
+
+
+def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):
+    """Return the packers of the groups and of the pathways, by name."""
+    groups = {g.name: GroupPacker(g, host, dt) for g in module.groups}
+    pathways = {
+        p.name: PathwayPacker(p, host, dt, network, sizes[p.source.name]) for p in module.pathways
+    }
+    return groups, pathways
