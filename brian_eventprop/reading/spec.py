@@ -1,0 +1,181 @@
+"""What a Brian2 network says, as frozen data.
+
+This is the only thing the later rooms know of Brian2: `brian_eventprop.adjoint` derives from it,
+`brian_eventprop.codegen` generates from it, `brian_eventprop.runtime` runs it.  Expressions are
+strings in Brian2's syntax; every name in them is either a key of ``symbols`` or a temporary that
+an earlier statement of the same block assigned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+#: Name of the owner (a group, a Synapses object, a pathway; '' for the script's namespace) and of
+#: the variable.  ``('hidden', 'v')`` is an initial value, ``('s_in', 'w')`` a weight,
+#: ``('s_in_pre', 'delay')`` the delays of a pathway, ``('', 'tau_m')`` an external constant.
+Key = tuple[str, str]
+
+#: What a name in an expression stands for.
+#:
+#: ==========  ===================================================================
+#: state       changes within a trial (differential equation or written by events)
+#: neuron      constant during a trial, one value per neuron
+#: synapse     constant during a trial, one value per synapse
+#: shared      constant during a trial, one value (shared variable, external constant)
+#: number      a fixed number: a unit, pi, N
+#: index       the neuron's (or synapse's pre or post) index, relative to the user's object
+#: t, dt       Brian2's time and time step
+#: ==========  ===================================================================
+KINDS = ("state", "neuron", "synapse", "shared", "number", "index", "t", "dt")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name in an expression and what it stands for.
+
+    ``variable`` is the name within its owner (``'I_post'`` -> ``'I'``).  ``side`` is ``'pre'`` or
+    ``'post'`` for names in synaptic code that belong to a neuron, else ``''``.  ``value`` is set for
+    numbers only, ``dimension`` (Brian2's) for external constants only.
+    """
+
+    name: str
+    kind: str
+    variable: str
+    key: Key | None = None
+    side: str = ""
+    value: float | None = None
+    dimension: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``target = expression``; augmented assignments are spelled out (``v = v + (w)``)."""
+
+    target: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A `NeuronGroup`.
+
+    Attributes
+    ----------
+    states
+        All variables that change within a trial, differential equations first.
+    frozen
+        Those flagged ``(unless refractory)``.
+    derivatives
+        Right-hand side of each differential equation while not refractory, subexpressions
+        substituted.  A state without an entry only changes in jumps.
+    update, update_refractory
+        Brian2's state update, statement by statement in Brian2's own order of operations, for a
+        free and for a refractory neuron.  The targets are states and temporaries; in
+        ``update_refractory`` frozen states are not written.
+    threshold
+        The condition without ``not_refractory``, subexpressions substituted; None if it never spikes.
+    refractory
+        Refractory period as an expression in seconds; None if there is none.
+    text
+        The equations as the user wrote them, for display.
+    """
+
+    name: str
+    size: int
+    symbols: Mapping[str, Symbol]
+    states: tuple[str, ...]
+    frozen: tuple[str, ...]
+    derivatives: Mapping[str, str]
+    method: str
+    update: tuple[Statement, ...]
+    update_refractory: tuple[Statement, ...]
+    threshold: str | None
+    reset: tuple[Statement, ...]
+    refractory: str | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class SpikeInput:
+    """A source of given spikes: `SpikeGeneratorGroup` or a replayed `PoissonGroup`."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """One ``on_pre`` pathway of a `Synapses` object.
+
+    ``statements`` write post-synaptic states only (targets as the user wrote them, ``'I_post'`` or
+    ``'I'``: look the symbol up).  ``delay`` is the key of its delays, of size 1 (shared) or ``size``.
+    """
+
+    name: str
+    synapses: str
+    source: str
+    target: str
+    size: int
+    symbols: Mapping[str, Symbol]
+    statements: tuple[Statement, ...]
+    delay: Key
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ReadoutSpec:
+    """What the loss sees of one group: ``kind`` is 'integral', 'final', 'maximum', 'spike_times'
+    or 'spike_count'; ``which`` is 'all' or 'first' for spike times.  Neurons ``start:stop``."""
+
+    kind: str
+    group: str
+    start: int
+    stop: int
+    expression: str = ""
+    which: str = ""
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Everything the derivation needs.  ``pathways`` stand in Brian2's order of execution."""
+
+    groups: tuple[Group, ...]
+    inputs: tuple[SpikeInput, ...]
+    pathways: tuple[Pathway, ...]
+    readouts: tuple[ReadoutSpec, ...]
+    dt: float
+
+    def group(self, name: str) -> Group:
+        """Return the group of that name."""
+        return next(g for g in self.groups if g.name == name)
+
+
+@dataclass(frozen=True)
+class NetworkValues:
+    """The numbers that go with a `NetworkSpec`, in SI units and float64.
+
+    Attributes
+    ----------
+    values
+        Every symbol's key that can be looked up: parameters, weights, delays, initial values,
+        external constants.  1-D arrays; size 1 if shared.
+    dimensions
+        Brian2 dimensions of each key.
+    pre, post
+        Per pathway: absolute index of the source and target neuron of each synapse, int64, in
+        creation order.
+    spikes
+        Per input of the network: the spikes the Brian2 object itself holds, ``(indices, times)``
+        sorted by time, then index; None where it holds none (a `PoissonGroup`).
+    """
+
+    values: Mapping[Key, np.ndarray]
+    dimensions: Mapping[Key, Any]
+    pre: Mapping[str, np.ndarray]
+    post: Mapping[str, np.ndarray]
+    spikes: Mapping[str, tuple[np.ndarray, np.ndarray] | None]
