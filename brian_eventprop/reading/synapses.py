@@ -116,11 +116,12 @@ def connections(synapses) -> tuple[np.ndarray, np.ndarray]:
 def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = code_text(pathway.code)
     check_reserved(synapses, text)
-    variables = resolve(synapses, text, namespace, pathway.variables)
+    delays = pathway._delays
+    variables = resolve(synapses, text, namespace, {"delay": delays})
     _use_indices(synapses, variables)
     block = read_block(synapses, text, variables)
     indices = copy.copy(synapses.variables.indices)
-    indices.update(pathway.variables.indices)
+    indices["delay"] = "0" if delays.scalar else "_idx"
     code = PathwayCode(synapses, pathway, text.strip(), block, indices)
     _check_writes(code)
     _check_aliases(code)
