@@ -134,9 +134,17 @@ def frozen_states(group) -> tuple[str, ...]:
 
 
 def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
-    needed = group.equations.names | group.equations.identifiers | {"dt", "t"}
+    # The same names as Brian2 resolves, so that its cache already holds the solution when it runs.
+    needed = group.equations.names | group.equations.identifiers | {"dt"}
+    if group._refractory is not False:
+        period = group._refractory
+        period = period if isinstance(period, str) else float(period)
+        code = f"not_refractory = timestep(t - lastspike, dt) >= timestep({period}, dt)"
+        _, used, unknown = brian.analyse_identifiers(code, group.variables, recursive=True)
+        needed |= used | unknown
     variables = group.resolve_all(needed, namespace, user_identifiers=set())
-    check_functions(group, "\n".join(str(eq) for eq in group.user_equations.values()), variables)
+    own = {name: variables[name] for name in group.equations.identifiers}
+    check_functions(group, "\n".join(str(eq) for eq in group.user_equations.values()), own)
     return variables
 
 
@@ -150,7 +158,7 @@ def _read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Bl
     choice = group.state_updater.method_choice
     options = group.state_updater.method_options
     if isinstance(choice, str) or callable(choice):
-        name, code = _apply(group, variables, choice, options)
+        name, code = _apply(group, variables, choice, method_options=options)
     else:
         name, code = _first_applicable(group, variables, choice)
     resolved = resolve(group, code, namespace)
@@ -161,21 +169,22 @@ def _first_applicable(group, variables: Mapping, choice) -> tuple[str, str]:
     """Choose as Brian2 does: the first method that does not decline the equations."""
     for method in choice:
         try:
-            return _apply(group, variables, method, None)
+            return _apply(group, variables, method)
         except brian.UnsupportedEquationsException:
             continue
     raise ValueError(f"No integration method of {choice} suits the equations of '{group.name}'.")
 
 
-def _apply(group, variables: Mapping, method, options) -> tuple[str, str]:
+def _apply(group, variables: Mapping, method, **options) -> tuple[str, str]:
     known = brian.StateUpdateMethod.stateupdaters
     name = method.lower() if isinstance(method, str) else None
     if name is None:
         name = next((n for n, m in known.items() if m is method), "custom")
+    name = "exact" if name == "linear" else name
     if name.startswith("gsl") or name == "milstein":
         raise refusal(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
     code = brian.StateUpdateMethod.apply_stateupdater(
-        group.equations, variables, method, method_options=options, group_name=group.name
+        group.equations, variables, method, group_name=group.name, **options
     )
     if not isinstance(code, str):
         raise refusal(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)

@@ -45,9 +45,7 @@ def network_objects(network) -> list[Any]:
         network = sorted(network, key=lambda obj: obj.name)
     elif not isinstance(network, Iterable) or isinstance(network, str):
         raise TypeError(f"A Network or a list of Brian2 objects is needed, not {network!r}.")
-    objects = {}
-    for item in network:
-        objects.update({obj.name: obj for obj in network_objects(item)})
+    objects = {id(obj): obj for item in network for obj in network_objects(item)}
     return list(objects.values())
 
 

@@ -59,19 +59,29 @@ def read_readout(
 def _symbols(readout, group, expression, spec, namespace, duration, collection):
     """The group's symbols, those of a Subgroup's own ``i`` and ``N``, and the readout's."""
     symbols = {**spec.symbols, **_part_symbols(readout.group, spec, collection)}
+    scope = dict(namespace)
     if "T" in names(expression) and "T" not in group.variables:
-        if duration is None:
-            raise ValueError(f"'{expression}' needs the duration of a trial for its 'T'.")
-        symbols["T"] = Symbol("T", "number", "T", value=float(duration))
-    missing = {"T"} if "T" in symbols else set()
-    scope = {**namespace, **{name: 1.0 for name in missing}}
+        symbols["T"] = _duration(expression, spec, duration)
+        scope["T"] = symbols["T"].value * brian.second
     variables = resolve(group, f"_readout = {expression}", scope)
     check_functions(group, expression, variables)
+    brian.parse_expression_dimensions(expression, variables)
     used = names(expression)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
     if readout.kind == "spike_times":
         _check_spike_times(group, expression, {name: symbols[name] for name in used})
     return symbols
+
+
+def _duration(expression: str, spec: Group, duration: float | None) -> Symbol:
+    if duration is None:
+        raise ValueError(f"'{expression}' needs the duration of a trial for its 'T'.")
+    if "T" in spec.symbols:
+        raise ValueError(
+            f"'T' is the duration of a trial in '{expression}', but the equations of "
+            f"'{spec.name}' use a constant of that name. Rename the constant."
+        )
+    return Symbol("T", "number", "T", value=float(duration))
 
 
 def _part_symbols(part, spec: Group, collection: Collection) -> dict[str, Symbol]:

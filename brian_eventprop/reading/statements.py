@@ -53,9 +53,12 @@ def resolve(group, code: str, namespace: Mapping, extra: Mapping | None = None) 
     """Return the Brian2 variable, constant or function behind every name in the code."""
     known = {**group.variables, **(extra or {})}
     _, used, unknown = brian.analyse_identifiers(code, known, recursive=True)
-    return group.resolve_all(
-        sorted(used | unknown), namespace, user_identifiers=set(), additional_variables=extra
-    )
+    try:
+        return group.resolve_all(
+            sorted(used | unknown), namespace, user_identifiers=set(), additional_variables=extra
+        )
+    except KeyError as error:
+        raise KeyError(f"'{group.name}', in '{code.strip()}': {error.args[0]}") from error
 
 
 def read_block(

@@ -18,6 +18,7 @@ from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 
 _PRE, _POST = "_presynaptic_idx", "_postsynaptic_idx"
 _SIDES = {_PRE: "pre", _POST: "post"}
+_DECLARE = "Declare a parameter with the values instead."
 
 
 @dataclass
@@ -89,6 +90,9 @@ def pathway_symbol(
         return _synaptic_symbol(synapses, name, variable, collection)
     side = _SIDES.get(synapses.variables.indices[name], "")
     owner = variable.owner
+    if not _readable(owner, variable, collection):
+        reason = f"'{name}' is internal to Brian2 or to an input group"
+        raise refusal(synapses, line or pathway.code, reason, _DECLARE)
     if side == "pre" and variable.name in collection.states.get(owner.name, ()):
         reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
         way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
@@ -118,6 +122,13 @@ def _common_symbol(group, name: str, variable, collection: Collection) -> Symbol
     return None
 
 
+def _readable(owner, variable, collection: Collection) -> bool:
+    """Whether a neuron group's variable is one of the user's own, or time or index."""
+    if variable.name in ("t", "dt", "i"):
+        return True
+    return owner.name in collection.states and variable.name in owner.user_equations.names
+
+
 def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection) -> Symbol:
     """A state or parameter of a neuron group."""
     if variable.name in ("t", "dt"):
@@ -125,9 +136,8 @@ def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection
     if variable.name == "i":
         key = collection.add((owner.name, "i"), variable.get_value(), variable.dim)
         return Symbol(name, "index", "i", key, side)
-    if owner.name not in collection.states or variable.name not in owner.equations.names:
-        reason = f"'{name}' is internal to Brian2 or to an input group"
-        raise refusal(owner, name, reason, "Declare a parameter with the values instead.")
+    if not _readable(owner, variable, collection):
+        raise refusal(owner, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((owner.name, variable.name), variable.get_value(), variable.dim)
     if variable.name in collection.states[owner.name]:
         return Symbol(name, "state", variable.name, key, side)
@@ -138,8 +148,7 @@ def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection
 
 def _synaptic_symbol(synapses, name: str, variable, collection: Collection) -> Symbol:
     if name not in synapses.equations.names:
-        reason = f"'{name}' is internal to Brian2"
-        raise refusal(synapses, name, reason, "Declare a parameter with the values instead.")
+        raise refusal(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((synapses.name, name), variable.get_value(), variable.dim)
     return Symbol(name, "shared" if variable.scalar else "synapse", name, key)
 

@@ -168,7 +168,8 @@ def _check_aliases(code: PathwayCode) -> None:
         for other in sorted(used - {name}):
             same = variables.get(other) is variables[name]
             if same and code.indices[other] == code.indices[name]:
-                reason = f"'{name}' and '{other}' are the same variable under two names"
+                what = "a subexpression of it" if other.startswith("_") else f"'{other}'"
+                reason = f"'{name}' is written and read under another name, as {what}"
                 way_out = f"Write '{name}' everywhere."
                 raise refusal(code.synapses, line_with(code.code, [other]), reason, way_out)
 
