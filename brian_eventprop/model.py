@@ -10,6 +10,7 @@ from brian2.core.namespace import get_local_namespace
 
 from brian_eventprop._units import to_seconds
 from brian_eventprop.adjoint import derive
+from brian_eventprop.equations import Equations
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses.base import Loss
 from brian_eventprop.parameters import Parameters
@@ -221,6 +222,11 @@ class EventPropModel:
         write_values(trained, self.spec, self.objects)
 
     # ---- to look at ----
+    @property
+    def equations(self) -> Equations:
+        """The network's equations and the adjoint derived from them: LaTeX in a notebook."""
+        return Equations(self.system)
+
     @property
     def source(self) -> str:
         """The generated kernels."""

@@ -96,7 +96,11 @@ class GroupAdjoint:
     def loss_rate(self) -> sp.Expr:
         """The integrands of the loss, each weighted with dL/d(readout)."""
         return sum(
-            (weight(r.number) * to_sympy(r.expression) for r in self.readouts if r.kind == "integral"),
+            (
+                weight(r.number) * to_sympy(r.expression)
+                for r in self.readouts
+                if r.kind == "integral"
+            ),
             sp.Integer(0),
         )
 
@@ -143,12 +147,8 @@ def derive_group(
     frozen = hoister.block(group.update_refractory) if group.refractory else None
     reset = hoister.block(group.reset)
     condition = hoister.expression(group.threshold) if group.threshold else None
-    derivatives = {
-        s: to_sympy(hoister.expression(e)) for s, e in group.derivatives.items()
-    }
-    expressions = {
-        k: hoister.expression(r.expression) for k, r in readouts.items() if r.expression
-    }
+    derivatives = {s: to_sympy(hoister.expression(e)) for s, e in group.derivatives.items()}
+    expressions = {k: hoister.expression(r.expression) for k, r in readouts.items() if r.expression}
     hoisted = derive_hoisted(hoister, symbols, trained)
     active = (*group.states, *hoisted.active)
 
@@ -202,9 +202,7 @@ def to_sympy_symbols(statement: Statement):
 
 def _readout(number, kind, expression, states, active):
     value = to_sympy(expression)
-    return StateReadout(
-        number, kind, expression, partials(value, states), partials(value, active)
-    )
+    return StateReadout(number, kind, expression, partials(value, states), partials(value, active))
 
 
 def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
@@ -220,9 +218,7 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     g = guard(condition)
     f = flow_of(adjoint.derivatives, group.states)
     slope = sum((sp.diff(g, symbol(s)) * f[s] for s in group.states), sp.diff(g, symbol("t")))
-    crossing = Crossing(
-        condition, g, partials(g, group.states), partials(g, active), tidy(slope)
-    )
+    crossing = Crossing(condition, g, partials(g, group.states), partials(g, active), tidy(slope))
     spike = {
         "free": _spike(adjoint, ()),
         "frozen": _spike(adjoint, group.frozen),
@@ -247,7 +243,12 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     rate = sum((lam(s) * tidy(e) for s, e in rates.items()), sp.Integer(0))
     loss = adjoint.loss_rate
     return SpikeRule(
-        lam={s: sum((lam(r) * sp.diff(after[r], symbol(s)) for r in states), sp.Integer(0)) for s in states},
-        parameters=partials(sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.hoisted.active),
+        lam={
+            s: sum((lam(r) * sp.diff(after[r], symbol(s)) for r in states), sp.Integer(0))
+            for s in states
+        },
+        parameters=partials(
+            sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.hoisted.active
+        ),
         rate=rate + tidy(loss - loss.xreplace(to_after)),
     )

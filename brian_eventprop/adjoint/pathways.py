@@ -101,13 +101,20 @@ def _rename(statement, rename):
 
 def to_post(expression: sp.Expr, group: GroupAdjoint) -> sp.Expr:
     """Put the prefix ``post__`` before the names of the target group; ``t`` and ``dt`` are common."""
-    rename = {s: symbol(f"post__{s.name}") for s in expression.free_symbols if s.name not in ("t", "dt") and not s.name.startswith("weight.")}
+    rename = {
+        s: symbol(f"post__{s.name}")
+        for s in expression.free_symbols
+        if s.name not in ("t", "dt") and not s.name.startswith("weight.")
+    }
     return expression.xreplace(rename)
 
 
 def _arrival(statements, target, active, frozen):
     states = [f"post__{s}" for s in target.group.states]
-    f = {f"post__{s}": to_post(e, target) for s, e in flow_of(target.derivatives, target.group.states, frozen).items()}
+    f = {
+        f"post__{s}": to_post(e, target)
+        for s, e in flow_of(target.derivatives, target.group.states, frozen).items()
+    }
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}
     rate = sp.Integer(0)
@@ -120,9 +127,7 @@ def _arrival(statements, target, active, frozen):
     back = {s: sp.diff(total, symbol(s)) for s in states}
     parameters = partials(total, active)
     read = set().union(*(e.free_symbols for e in (*back.values(), *parameters.values(), rate)))
-    return ArrivalRule(
-        statements, back, parameters, rate, any(s.name in states for s in read)
-    )
+    return ArrivalRule(statements, back, parameters, rate, any(s.name in states for s in read))
 
 
 def _lift(statements, target):

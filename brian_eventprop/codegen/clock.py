@@ -149,5 +149,9 @@ def _trial_results(groups, pathways):
 def _summary(groups, pathways):
     lines = []
     for g in groups:
-        lines += [f"{g.name}: {line.strip()}" for line in g.adjoint.group.text.splitlines() if line.strip()]
+        lines += [
+            f"{g.name}: {line.strip()}"
+            for line in g.adjoint.group.text.splitlines()
+            if line.strip()
+        ]
     return lines + [f"{p.name}: {p.text}" for p in pathways]

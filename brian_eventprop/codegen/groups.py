@@ -61,7 +61,9 @@ class GroupCode:
                 lines.append(f"{ref} = {self.a('P')}[{row}, {index}]")
             elif name.startswith("weight."):
                 number = name.split(".")[1]
-                lines.append(f"{self.scope.ref(name)} = {self.a('weight' + number)}[trial, {index}]")
+                lines.append(
+                    f"{self.scope.ref(name)} = {self.a('weight' + number)}[trial, {index}]"
+                )
             elif self.scope.levels.get(name) == COMMON:
                 self.scope.ref(name)
         return lines
@@ -205,9 +207,9 @@ class GroupCode:
     def release(self, array: str) -> list[str]:
         """lambda . (f_frozen - f_free) of neuron j in `rate`."""
         e = self.adjoint.release
-        return self.load(reads(e), array) + self.load_lam(reads(e)) + [
-            f"rate = {self.scope.sympy(e)}"
-        ]
+        return (
+            self.load(reads(e), array) + self.load_lam(reads(e)) + [f"rate = {self.scope.sympy(e)}"]
+        )
 
     # ---- what the kernels must keep ----
     @property

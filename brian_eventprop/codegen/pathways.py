@@ -71,18 +71,23 @@ class PathwayCode:
         written = {s.target for s in statements} & set(self.states)
         lines = self.load(reads(statements) | written, array)
         lines += self.scope.statements(statements)
-        return (lines + [
-            f"{array}[{k}, j] = {self.scope.ref(s)}"
-            for k, s in enumerate(self.states)
-            if s in written
-        ]) or ["pass"]
+        return (
+            lines
+            + [
+                f"{array}[{k}, j] = {self.scope.ref(s)}"
+                for k, s in enumerate(self.states)
+                if s in written
+            ]
+        ) or ["pass"]
 
     def deliver_back(self, mode: str, stack: str) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
         rule = self.rule(mode)
         read = reads(rule.lam, rule.parameters, rule.rate)
         lines = [
-            f"{self.scope.ref(s)} = {stack}[top, {k}]" for k, s in enumerate(self.states) if s in read
+            f"{self.scope.ref(s)} = {stack}[top, {k}]"
+            for k, s in enumerate(self.states)
+            if s in read
         ]
         lines += self.load(read, None)
         wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
@@ -107,7 +112,9 @@ class PathwayCode:
         before, after = self.lift.spiked if spiked else self.lift.plain
         read = reads(before, after)
         lines = [
-            f"{self.scope.ref(s)} = {stack}[top, {k}]" for k, s in enumerate(self.states) if s in read
+            f"{self.scope.ref(s)} = {stack}[top, {k}]"
+            for k, s in enumerate(self.states)
+            if s in read
         ]
         lines += self.load(read - set(self.states), None)
         zero = self.scope.sympy(sp.Integer(0))

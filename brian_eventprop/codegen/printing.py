@@ -87,7 +87,11 @@ class HostStyle(Style):
     functions = HOST_FUNCTIONS
 
     def number(self, value):
-        return repr(float(value)) if abs(value) != float("inf") else f"{'-' if value < 0 else ''}np.inf"
+        return (
+            repr(float(value))
+            if abs(value) != float("inf")
+            else f"{'-' if value < 0 else ''}np.inf"
+        )
 
     def choose(self, condition, yes, no):
         return f"np.where({condition}, {yes}, {no})"

@@ -47,6 +47,4 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
             "SpikeGeneratorGroup cannot do. Use a smaller dt, or keep one spike per step: "
             "SpikeData.on_grid(dt)."
         )
-    return InputSpikes(
-        np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order
-    )
+    return InputSpikes(np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order)

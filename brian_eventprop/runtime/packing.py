@@ -170,7 +170,13 @@ class PathwayPacker(Packer):
         first = np.flatnonzero(new)
         start = np.append(first, self.size).astype(np.int64)
         rows = np.searchsorted(pre_sorted[first], np.arange(self.n_source + 1)).astype(np.int64)
-        return order, post[order].astype(np.int32), rows, steps_sorted[first].astype(np.int64), start
+        return (
+            order,
+            post[order].astype(np.int32),
+            rows,
+            steps_sorted[first].astype(np.int64),
+            start,
+        )
 
 
 def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):
