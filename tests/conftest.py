@@ -1,9 +1,13 @@
 """Settings for all tests: Brian2 without compilation, and a clean start for every test."""
 
+import logging
+
 import brian2
 import pytest
 
 brian2.prefs.codegen.target = "numpy"
+brian2.BrianLogger.suppress_name("unused_brian_object")
+logging.getLogger("brian2").setLevel(logging.WARNING)  # pytest would collect every debug message
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,6 @@ def _render(groups, inputs, pathways, single):
         float="float32" if single else "float64",
         arguments=[names[pair] for pair in arguments],
         gradients=[names[pair] for pair in gradients],
-        trial_results=_trial_results(groups, pathways),
         summary=_summary(groups, pathways),
         constants=_MARK,
     )
@@ -134,16 +133,6 @@ def _gradients(groups, inputs, pathways):
     for p in pathways:
         pairs += [(p.name, role) for role in ("CB", "WB", "DB")]
     return tuple(pairs)
-
-
-def _trial_results(groups, pathways):
-    results = []
-    for g in groups:
-        results += [g.a("x"), g.a("rec")]
-        results += [g.a(role) for role in ("spk", "val", "count")] if g.spikes else []
-    for p in pathways:
-        results += [p.a("head"), p.a("entry")]
-    return results
 
 
 def _summary(groups, pathways):

@@ -24,6 +24,7 @@ from brian2.equations.unitcheck import check_units_statements
 from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import NeuronGroup, StateUpdater
 from brian2.groups.subgroup import Subgroup
+from brian2.input.binomial import BinomialFunction
 from brian2.input.poissongroup import PoissonGroup
 from brian2.input.poissoninput import PoissonInput
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
@@ -54,6 +55,7 @@ __all__ = [
     "PARAMETER",
     "SUBEXPRESSION",
     "ArrayVariable",
+    "BinomialFunction",
     "BrianObject",
     "CodeRunner",
     "Constant",

@@ -95,7 +95,7 @@ def build_group(
         used |= names(statement.expression)
     variables = _all_variables(code, used, namespace)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
-    _check_refractory(group, refractory, symbols)
+    _check_refractory(code, refractory, symbols)
     return Group(
         name=group.name,
         size=len(group),
@@ -258,12 +258,14 @@ def _read_refractory(group, namespace: Mapping) -> str | None:
     return period
 
 
-def _check_refractory(group, refractory: str | None, symbols: Mapping[str, Symbol]) -> None:
+def _check_refractory(
+    code: GroupCode, refractory: str | None, symbols: Mapping[str, Symbol]
+) -> None:
     for name in sorted(names(refractory)) if refractory else ():
         if symbols[name].kind in ("state", "t"):
             reason = f"'{name}' changes within a trial, so the period would too"
             way_out = "Let the period depend on parameters only."
-            raise refusal(group, f"refractory='{refractory}'", reason, way_out)
+            raise refusal(code.group, f"refractory='{code.refractory}'", reason, way_out)
 
 
 def _check_writable(group, states: tuple[str, ...]) -> None:

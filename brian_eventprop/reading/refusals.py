@@ -37,6 +37,13 @@ def line_with(code: str, names: Iterable[str]) -> str:
     return lines[0].strip() if lines else code.strip()
 
 
+def line_writing(code: str, name: str) -> str:
+    """Return the first line of some code that assigns to a name, or all of the code."""
+    pattern = re.compile(rf"\s*{re.escape(name)}\s*(\*\*|[-+*/])?=[^=]")
+    lines = [line for line in re.split(r"[;\n]", code) if pattern.match(line)]
+    return lines[0].strip() if lines else code.strip()
+
+
 def check_functions(obj, code: str, variables: Mapping) -> None:
     """Refuse random numbers, timed arrays and functions that Brian2 does not define."""
     for name, variable in variables.items():
@@ -46,9 +53,10 @@ def check_functions(obj, code: str, variables: Mapping) -> None:
         if isinstance(variable, brian.TimedArray):
             reason = f"'{name}' is a TimedArray, which has no derivative with respect to time"
             raise refusal(obj, line, reason, "Write it as an expression of t, or as input spikes.")
-        if not variable.stateless:
+        builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable
+        if isinstance(variable, brian.BinomialFunction) or (builtin and not variable.stateless):
             raise refusal(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)
-        if brian.DEFAULT_FUNCTIONS.get(name) is not variable or name == "timestep":
+        if not builtin or name == "timestep":
             reason = f"'{name}' is a function whose derivative is not known"
             raise refusal(obj, line, reason, "Write it as an expression.")
 
@@ -180,7 +188,8 @@ def check_neuron_group(group) -> None:
             continue
         if eq.var_type == "boolean" or (eq.var_type == "integer" and eq.type != brian.PARAMETER):
             way_out = f"Declare it as '{eq.varname} : 1'."
-            raise refusal(group, str(eq), f"its type is {eq.var_type}", way_out)
+            statement = f"{eq.varname} : {eq.var_type}"
+            raise refusal(group, statement, f"its type is {eq.var_type}", way_out)
     for eq in group.user_equations.values():
         if eq.expr is not None:
             check_reserved(group, f"{eq}")

@@ -15,6 +15,7 @@ from brian_eventprop.reading.refusals import (
     check_reserved,
     check_synapses,
     line_with,
+    line_writing,
     refusal,
 )
 from brian_eventprop.reading.spec import Pathway, Symbol
@@ -142,7 +143,7 @@ def _check_writes(code: PathwayCode) -> None:
         name = statement.var
         if not isinstance(code.block.variables.get(name), brian.ArrayVariable):
             continue
-        line = line_with(code.code, [name])
+        line = line_writing(code.code, name)
         index = code.indices[name]
         if index == "_postsynaptic_idx":
             continue

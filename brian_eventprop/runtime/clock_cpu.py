@@ -99,8 +99,10 @@ class ClockCPU:
     def forward(self, values, inputs: Mapping[str, InputSpikes], n_trials: int) -> Forward:
         """Run a batch of trials."""
         arrays, constants, orders = self._pack(values, inputs, n_trials)
-        arguments = [arrays[pair] for pair in self.module.arguments]
-        found = self._chunks(self.kernels.forward, n_trials, lambda _: arguments)
+        empty = {**self._private_arrays(0), **self._no_weights()}
+        pairs = (*self.module.arguments, *self.module.gradients)
+        arguments = [(arrays if pair in arrays else empty)[pair] for pair in pairs]
+        found = self._chunks(False, n_trials, lambda _: arguments)
         spikes = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -170,14 +172,14 @@ class ClockCPU:
             arrays = {**forward.arrays, **common, **own}
             return [arrays[pair] for pair in (*self.module.arguments, *self.module.gradients)]
 
-        grazing = self._chunks(self.kernels.backward, forward.n_trials, arguments)
+        found = self._chunks(True, forward.n_trials, arguments)
         total = private[0] if private else self._private_arrays()
         for other in private[1:]:
             for pair, array in other.items():
                 total[pair] += array
         self._pull(forward, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
-        return Backward(gradients, inputs, int(sum(grazing)))
+        return Backward(gradients, inputs, int(sum(chunk[-1] for chunk in found)))
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}
@@ -202,20 +204,32 @@ class ClockCPU:
             arrays[name, "TB"] = np.zeros(len(given.steps))
         return arrays
 
-    def _private_arrays(self):
+    def _private_arrays(self, scale: int = 1):
+        """Arrays that a chunk of trials adds to; with ``scale=0`` empty ones."""
         arrays = {}
         for g in self.module.groups:
-            size = self.groups[g.name].size
+            size = scale * self.groups[g.name].size
             arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
             arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
             arrays[g.name, "X0B"] = np.zeros((g.n_states, size))
             if g.refractory:
                 arrays[g.name, "RB"] = np.zeros(size)
         for p in self.module.pathways:
-            size = self.pathways[p.name].size
+            size = scale * self.pathways[p.name].size
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
             arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
             arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
+        return arrays
+
+    def _no_weights(self):
+        """Empty arrays in place of what only the way back reads."""
+        arrays = {}
+        for g in self.module.groups:
+            arrays[g.name, "time"], arrays[g.name, "tptr"] = np.empty(0), np.empty(0, np.int64)
+            for r in g.readouts:
+                arrays[g.name, f"weight{r.number}"] = np.empty((0, 0), self.dtype)
+        for i in self.module.inputs:
+            arrays[i.name, "TB"] = np.empty(0)
         return arrays
 
     def _pull(self, forward, total, gradients):
@@ -240,11 +254,12 @@ class ClockCPU:
                 into += delays if len(into) == packer.size and packer.size > 1 else np.sum(delays)
 
     # ---- threads ----
-    def _chunks(self, kernel, n_trials, arguments):
-        """Call a kernel for every chunk of trials; the chunks do not depend on the threads."""
+    def _chunks(self, record, n_trials, arguments):
+        """Call the kernel for every chunk of trials; the chunks do not depend on the threads."""
+        kernel = self.kernels.trials
         bounds = np.unique(np.linspace(0, n_trials, min(CHUNKS, n_trials) + 1).astype(np.int64))
         calls = [
-            (first, last, self.n_steps, self.system.spec.dt, *arguments(first))
+            (first, last, self.n_steps, self.system.spec.dt, record, *arguments(first))
             for first, last in zip(bounds[:-1], bounds[1:], strict=True)
         ]
         if self.threads == 1 or len(calls) == 1:

@@ -18,7 +18,12 @@ from brian_eventprop.readouts import Final, Integral, SpikeTimes
 
 FOLDER = Path(__file__).parents[1] / "reference"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
-METHODS = {"qif": "rk4", "conductance": "exponential_euler"}
+METHODS = {
+    "adex": "rk4",
+    "conductance": "exponential_euler",
+    "qif": "rk4",
+    "saturating": "exponential_euler",
+}
 
 
 def load(name):
@@ -70,7 +75,10 @@ def build(name, dt=0.1 * ms):
     }
     synapses = {key: _synapses(key, s, {**groups, **inputs}) for key, s in data["synapses"].items()}
     train = {
-        "/".join(path): getattr({**groups, **synapses}[path[1]], path[2]) for path in data["grads"]
+        "/".join(path): getattr(
+            {**groups, **synapses}[path[1]], path[2].replace("refractory", "t_ref")
+        )
+        for path in data["grads"]
     }
     expected = data["expected"]
     return ReferenceCase(
@@ -92,6 +100,8 @@ def _group(name, data, loss, method):
     units = dict(data["units"])
     if name in loss.get("spike_time", {}):
         params["c_spike"], units["c_spike"] = loss["spike_time"][name], "1"
+    if data.get("refractory"):
+        params["t_ref"], units["t_ref"] = data["refractory"], "second"
     lines = [data["model"]]
     for key, value in params.items():
         flags = "constant" if isinstance(value, list) else "constant, shared"
@@ -101,7 +111,7 @@ def _group(name, data, loss, method):
         "\n".join(lines),
         threshold=data["threshold"] or None,
         reset=data["reset"] or None,
-        refractory=data["refractory"] * second if data.get("refractory") else False,
+        refractory="t_ref" if data.get("refractory") else False,
         method=method,
         name=name,
     )

@@ -2,11 +2,11 @@
 
 import numpy as np
 from brian2 import (
+    Hz,
     NeuronGroup,
     PoissonGroup,
     SpikeGeneratorGroup,
     Synapses,
-    Hz,
     ms,
     mV,
 )
