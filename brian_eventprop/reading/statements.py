@@ -58,7 +58,7 @@ def resolve(group, code: str, namespace: Mapping, extra: Mapping | None = None) 
             sorted(used | unknown), namespace, user_identifiers=set(), additional_variables=extra
         )
     except KeyError as error:
-        raise KeyError(f"'{group.name}', in '{code.strip()}': {error.args[0]}") from error
+        raise KeyError(f"{error.args[0]} (In the code of {group.name}.)") from error
 
 
 def read_block(

@@ -75,7 +75,7 @@ def _view_key(view) -> Key:
             f"'{view.name}' of '{view.group_name}' is a subexpression, which follows from other "
             "variables. Train one of these."
         )
-    if isinstance(group, brian.Subgroup):
+    if _is_part(group):
         raise ValueError(
             f"'{view.name}' of the Subgroup '{view.group_name}' is part of a variable of "
             f"'{variable.owner.name}'. Name the whole, {variable.owner.name}.{variable.name}."
@@ -88,6 +88,14 @@ def _view_key(view) -> Key:
             f"Name it there, {variable.owner.name}.{variable.name}."
         )
     return variable.owner.name, variable.name
+
+
+def _is_part(group) -> bool:
+    """Whether a view's group is a Subgroup; only a Subgroup may be gone before its parent."""
+    try:
+        return isinstance(group, brian.Subgroup)
+    except ReferenceError:
+        return True
 
 
 def _check_key(key: Key, item, spec: NetworkSpec, values: NetworkValues) -> None:

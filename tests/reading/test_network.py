@@ -37,7 +37,9 @@ def test_execution(name):
     copy = Interpreter(spec, values, replayed)
     copy.run(STEPS)
     for g, monitor in spikes.items():
-        expected = list(zip(np.round(monitor.t_[:] / spec.dt).astype(int), monitor.i[:]))
+        expected = list(
+            zip(np.round(monitor.t_[:] / spec.dt).astype(int), monitor.i[:], strict=True)
+        )
         assert len(expected) > 10
         assert copy.spikes[g.name] == expected
     for g, monitor in states.items():

@@ -1,0 +1,352 @@
+"""One line per refusal: the message names the object, quotes the statement and says what to do."""
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import (
+    Clock,
+    Hz,
+    Network,
+    NetworkOperation,
+    NeuronGroup,
+    PoissonInput,
+    SpatialNeuron,
+    SpikeGeneratorGroup,
+    Synapses,
+    TimedArray,
+    linked_var,
+    ms,
+    um,
+)
+from brian2.devices.device import reset_device
+
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.reading import read_network
+
+LIF = "dv/dt = -v/tau : 1"
+
+
+@brian2.check_units(x=1, result=1)
+def cube(x):
+    return x**3
+
+
+NAMES = dict(tau=10 * ms, cube=cube, I=TimedArray(np.zeros(3), dt=1 * ms), ref=2 * ms)
+
+
+def neurons(model=LIF, **options):
+    options = {"threshold": "v > 1", "reset": "v = 0", "method": "euler", "name": "G"} | options
+    return [NeuronGroup(2, model, **options)]
+
+
+def synapses(on_pre="v_post += w", model="w : 1", groups=None, **options):
+    groups = groups or neurons(LIF + "\ng : 1")
+    s = Synapses(groups[0], groups[-1], model, on_pre=on_pre, name="S", **options)
+    s.connect()
+    return [*groups, s]
+
+
+def with_run_regularly():
+    (group,) = neurons()
+    group.run_regularly("v += 0.1", dt=1 * ms)
+    return [group]
+
+
+def with_linked_variable():
+    (a,) = neurons(LIF + "\nx : 1")
+    (b,) = neurons("dv/dt = (y - v)/tau : 1\ny : 1 (linked)", name="H")
+    b.y = linked_var(a, "x")
+    return [a, b]
+
+
+def with_schedule(part, **schedule):
+    (group,) = neurons()
+    runner = {"resetter": group.resetter["spike"], "thresholder": group.thresholder["spike"]}[part]
+    for name, value in schedule.items():
+        setattr(runner, name, value)
+    return [group]
+
+
+def spiked_before():
+    (group,) = neurons(refractory=1 * ms)
+    group.lastspike = 1 * ms
+    return [group]
+
+
+def onto_synapses():
+    first = synapses()
+    second = Synapses(first[0], first[-1], on_pre="w_post += 1", name="S2")
+    second.connect()
+    return [*first, second]
+
+
+def spatial():
+    morphology = brian2.Soma(diameter=30 * um)
+    return [SpatialNeuron(morphology, "Im = 0*amp/meter**2 : amp/meter**2", name="G")]
+
+
+def periodic():
+    source = SpikeGeneratorGroup(2, [0], [1] * ms, period=5 * ms, name="P")
+    return synapses(groups=[source, *neurons()])
+
+
+def two_clocks():
+    return neurons() + neurons(name="H", clock=Clock(0.2 * ms))
+
+
+RANDOM = "random numbers"
+CASES = {
+    # NeuronGroup
+    "xi": (lambda: neurons("dv/dt = -v/tau + xi*tau**-0.5 : 1"), "G", "dv/dt", "'xi'"),
+    "rand in equations": (
+        lambda: neurons("dv/dt = -v/tau + r/tau : 1\nr = randn() : 1 (constant over dt)"),
+        "G",
+        "r = randn()",
+        "constant over dt",
+    ),
+    "poisson in equations": (
+        lambda: neurons("dv/dt = (k - v)/tau : 1\nk = poisson(3) : 1 (constant over dt)"),
+        "G",
+        "poisson",
+        "constant over dt",
+    ),
+    "rand in threshold": (lambda: neurons(threshold="rand() < 0.1"), "G", "rand() < 0.1", RANDOM),
+    "randn in reset": (lambda: neurons(reset="v = 0\nv += randn()"), "G", "v += randn()", RANDOM),
+    "rand in refractory": (
+        lambda: neurons(refractory="rand()*ms"),
+        "G",
+        "rand()*ms",
+        RANDOM,
+    ),
+    "run_regularly": (with_run_regularly, "G", "v += 0.1", "run_regularly"),
+    "linked variable": (with_linked_variable, "H", "y (linked)", "linked"),
+    "custom event": (lambda: neurons(events={"up": "v > 0.5"}), "G", "up: v > 0.5", "custom"),
+    "constant over dt": (
+        lambda: neurons("dv/dt = -k/tau : 1\nk = v*v : 1 (constant over dt)"),
+        "G",
+        "k = v*v",
+        "constant over dt",
+    ),
+    "boolean refractory": (lambda: neurons(refractory="v > 0"), "G", "v > 0", "condition"),
+    "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changes"),
+    "timed array": (
+        lambda: neurons("dv/dt = (I(t) - v)/tau : 1"),
+        "G",
+        "I(t)",
+        "Write it as an expression",
+    ),
+    "user function": (
+        lambda: neurons("dv/dt = -cube(v)/tau : 1"),
+        "G",
+        "cube(v)",
+        "Write it as an expression",
+    ),
+    "gsl": (lambda: neurons(method="gsl_rk2"), "G", "gsl_rk2", "exponential_euler"),
+    "milstein": (lambda: neurons(method="milstein"), "G", "milstein", "exponential_euler"),
+    "boolean parameter": (lambda: neurons(LIF + "\non : boolean"), "G", "on : boolean", "on : 1"),
+    "integer state": (
+        lambda: neurons(LIF + "\nk : integer", reset="v = 0; k += 1"),
+        "G",
+        "'k'",
+        "Declare it as 'k : 1'",
+    ),
+    "shared state": (
+        lambda: synapses("k_post += w", groups=neurons(LIF + "\nk : 1 (shared)")),
+        "S",
+        "k_post += w",
+        "shared",
+    ),
+    "lastspike": (
+        lambda: neurons("dv/dt = -v*exp(-(t - lastspike)/tau)/tau : 1", refractory=1 * ms),
+        "G",
+        "lastspike",
+        "refractory mechanism",
+    ),
+    "not_refractory": (
+        lambda: neurons("dv/dt = -v*int(not_refractory)/tau : 1", refractory=1 * ms),
+        "G",
+        "not_refractory",
+        "unless refractory",
+    ),
+    "spiked before": (spiked_before, "G", "lastspike", "lastspike = -1e4*second"),
+    "resetter elsewhere": (
+        lambda: with_schedule("resetter", when="after_resets"),
+        "G",
+        "G_spike_resetter",
+        "after_resets",
+    ),
+    "thresholder off": (
+        lambda: with_schedule("thresholder", active=False),
+        "G",
+        "G_spike_thresholder",
+        "not active",
+    ),
+    "timestep function": (
+        lambda: neurons("dv/dt = -v*timestep(t, dt)/tau : 1"),
+        "G",
+        "timestep(t, dt)",
+        "derivative is not known",
+    ),
+    # Synapses
+    "summed": (
+        lambda: synapses("", "w : 1\ng_post = w*v_pre : 1 (summed)"),
+        "S",
+        "g_post = w*v_pre (summed)",
+        "on_pre",
+    ),
+    "on_post": (lambda: synapses(on_post="w += 0.1"), "S", "w += 0.1", "Remove on_post"),
+    "event-driven": (
+        lambda: synapses("a += 1", "da/dt = -a/tau : 1 (event-driven)"),
+        "S",
+        "da/dt",
+        "freeze",
+    ),
+    "clock-driven": (
+        lambda: synapses("a += 1", "da/dt = -a/tau : 1 (clock-driven)"),
+        "S",
+        "da/dt",
+        "post-synaptic group",
+    ),
+    "synaptic constant over dt": (
+        lambda: synapses("v_post += a", "w : 1\na = 2*w : 1 (constant over dt)"),
+        "S",
+        "a = 2*w",
+        "constant over dt",
+    ),
+    "rand in on_pre": (
+        lambda: synapses("v_post += w; v_post *= rand()"),
+        "S",
+        "v_post *= rand()",
+        RANDOM,
+    ),
+    "user function in on_pre": (lambda: synapses("v_post += cube(w)"), "S", "cube(w)", "cube"),
+    "plasticity": (lambda: synapses("v_post += w; w *= 0.9"), "S", "w *= 0.9", "'w'"),
+    "writes pre": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "pre-synaptic"),
+    "reads a pre state": (lambda: synapses("g_post += v_pre"), "S", "g_post += v_pre", "'v_pre'"),
+    "internal variable": (
+        lambda: synapses("g_post += t_in_timesteps"),
+        "S",
+        "t_in_timesteps",
+        "internal",
+    ),
+    "post refractoriness": (
+        lambda: synapses("v_post += int(not_refractory_post)", groups=neurons(refractory=1 * ms)),
+        "S",
+        "not_refractory_post",
+        "internal",
+    ),
+    "order of arrivals": (
+        lambda: synapses("g_post += w; v_post += g_post"),
+        "S",
+        "v_post += g_post",
+        "order of arrivals",
+    ),
+    "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "Write 'v_post'"),
+    "synaptic event": (
+        lambda: synapses(groups=neurons(events={"up": "v > 0.5"}), on_event="up"),
+        "G",
+        "up",
+        "custom event",
+    ),
+    "onto synapses": (onto_synapses, "S2", "S", "Connect neurons"),
+    "linked synaptic variable": (
+        lambda: synapses(model="w : 1\nx : 1 (linked)"),
+        "S",
+        "x (linked)",
+        "Declare",
+    ),
+    # everything else
+    "periodic spikes": (periodic, "P", "period=0.005 s", "Give all spikes"),
+    "network operation": (
+        lambda: [*neurons(), NetworkOperation(lambda: None, name="op")],
+        "op",
+        "network_operation",
+        "equations",
+    ),
+    "poisson input": (
+        lambda: [g := neurons()[0], PoissonInput(g, "v", 10, 5 * Hz, weight="0.1")],
+        "poissoninput",
+        "v +=",
+        "PoissonGroup",
+    ),
+    "spatial neuron": (spatial, "G", "SpatialNeuron", "point neurons"),
+    "several clocks": (two_clocks, "H", "dt=0.0002 s", "same dt"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refusal(case):
+    build, name, statement, remedy = CASES[case]
+    objects = build()
+    with pytest.raises(UnsupportedError) as error:
+        read_network(objects, [], NAMES)
+    message = str(error.value)
+    assert f"'{name}'" in message
+    assert statement in message
+    assert remedy in message
+    assert message.endswith((".", ")"))
+
+
+def test_schedule():
+    net = Network(neurons())
+    net.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]
+    with pytest.raises(UnsupportedError, match="schedule"):
+        read_network(net, [], NAMES)
+
+
+def test_device():
+    brian2.set_device("cpp_standalone", build_on_run=False)
+    try:
+        objects = neurons()
+        with pytest.raises(UnsupportedError, match="CPPStandaloneDevice"):
+            read_network(objects, [], NAMES)
+    finally:
+        reset_device()
+
+
+def test_legacy_refractory_timing():
+    brian2.prefs.legacy.refractory_timing = True
+    try:
+        with pytest.raises(UnsupportedError, match="refractory_timing"):
+            read_network(neurons(refractory=1 * ms), [], NAMES)
+    finally:
+        brian2.prefs.legacy.refractory_timing = False
+
+
+def test_units_are_checked_when_the_network_is_read():
+    wrong = [
+        neurons("dv/dt = -v/tau : volt", threshold="v > 1", reset=""),
+        neurons("dv/dt = -v : 1"),
+        neurons(reset="v = 1*nS"),
+        neurons(refractory="2*tau/ms"),
+        synapses("v_post += w*ms"),
+    ]
+    for objects in wrong:
+        with pytest.raises(brian2.DimensionMismatchError):
+            read_network(objects, [], NAMES)
+
+
+def test_wrong_input():
+    with pytest.raises(KeyError, match="nowhere.*code of G"):
+        read_network(neurons(threshold="v > nowhere"), [], NAMES)
+    with pytest.raises(TypeError, match="not a condition"):
+        read_network(neurons(threshold="v"), [], NAMES)
+    with pytest.raises(ValueError, match="'G', which is not part of"):
+        read_network([neurons(name="H")[0], synapses()[-1]], [], NAMES)
+    with pytest.raises(ValueError, match="no NeuronGroup"):
+        read_network([], [], NAMES)
+    group = neurons()[0]
+    unconnected = Synapses(group, group, on_pre="v_post += 1", name="S")
+    with pytest.raises(ValueError, match=r"call S\.connect"):
+        read_network([group, unconnected], [], NAMES)
+
+
+def test_accepted_although_close_to_a_refusal():
+    pair = synapses("g_post += w*(1 - g_post)")
+    pair[-1].pre.order = -3
+    pair[0].resetter["spike"].order = 2
+    spec, _ = read_network(pair, [], NAMES)
+    assert spec.pathways[0].statements[-1].target == "g_post"
+    off = synapses("w += 1")
+    off[-1].active = False
+    assert read_network(off, [], NAMES)[0].pathways == ()
