@@ -116,10 +116,10 @@ class GroupPacker(Packer):
         return rows
 
     def refractory_steps(self, v) -> np.ndarray:
-        """Return the steps that a neuron stays refractory, as Brian2's `timestep` counts them."""
+        """Return the steps from a spike to the first free one, as Brian2's `timestep` counts."""
         period = getattr(self.host, f"refractory_{self.code.name}")(v)
         steps = np.asarray((period + 1e-3 * self.dt) / self.dt).astype(np.int64)
-        return np.array(np.broadcast_to(steps, self.size))
+        return np.maximum(np.broadcast_to(steps, self.size), 1)
 
     def refractory_gradient(self, v, bars, into) -> None:
         """Pull dL/d(refractory period) back to the parameters."""
