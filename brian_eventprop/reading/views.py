@@ -80,7 +80,7 @@ def _view_key(view) -> Key:
             f"'{view.name}' of the Subgroup '{view.group_name}' is part of a variable of "
             f"'{variable.owner.name}'. Name the whole, {variable.owner.name}.{variable.name}."
         )
-    if variable.name == "delay":
+    if view.name == "delay":  # the variable itself has another name from Brian2 2.11 on
         return view.group_name, "delay"
     if isinstance(group, brian.Synapses) and variable.owner.name != view.group_name:
         raise ValueError(
