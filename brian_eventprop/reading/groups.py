@@ -21,7 +21,7 @@ from brian_eventprop.reading.statements import (
     code_text,
     read_block,
     resolve,
-    spell_out,
+    spell_out_all,
     without_unused,
 )
 from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
@@ -46,9 +46,9 @@ class GroupCode:
 def read_group_code(group, namespace: Mapping) -> GroupCode:
     """Check a `NeuronGroup` and read its blocks of code."""
     check_neuron_group(group)
+    equations = _equation_variables(group, namespace)
     group.equations.check_units(group, run_namespace=namespace)
     brian.check_subexpressions(group, group.equations, namespace)
-    equations = _equation_variables(group, namespace)
     method, update = _read_update(group, equations, namespace)
     return GroupCode(
         group=group,
@@ -82,7 +82,7 @@ def build_group(
     update, update_refractory = _update_statements(code.update, states, frozen)
     threshold = None
     if code.threshold:
-        statements = [spell_out(s) for s in code.threshold.statements]
+        statements = spell_out_all(code.threshold.statements)
         threshold = fold(as_expression(statements, "_cond"), free=True)
     reset = _event_statements(code.reset, states)
     refractory = None if code.refractory is None else inline(code.refractory, definitions)
@@ -197,8 +197,8 @@ def _update_statements(
     """Return the update of a free and of a refractory neuron."""
     if block is None:
         return (), ()
-    free = [spell_out(s, free=True) for s in block.statements]
-    held = [spell_out(s, free=False) for s in block.statements if s.var not in frozen]
+    held = [s for s in block.statements if s.var not in frozen]
+    free, held = spell_out_all(block.statements, free=True), spell_out_all(held, free=False)
     return without_unused(free, states), without_unused(held, states)
 
 
@@ -231,7 +231,7 @@ def _read_reset(group, namespace: Mapping) -> Block | None:
 def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Statement, ...]:
     if block is None:
         return ()
-    return without_unused([spell_out(s) for s in block.statements], states)
+    return without_unused(spell_out_all(block.statements), states)
 
 
 def _read_refractory(group, namespace: Mapping) -> str | None:

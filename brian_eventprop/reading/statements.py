@@ -101,6 +101,31 @@ def spell_out(statement, free: bool | None = None) -> Statement:
     return Statement(statement.var, expression)
 
 
+def spell_out_all(statements: Iterable, free: bool | None = None) -> list[Statement]:
+    """Return a block's statements as assignments, for a free or a refractory neuron.
+
+    Conditions that Brian2 gave a name (boolean subexpressions) go back to where they are used:
+    they have no derivative of their own.
+    """
+    conditions: dict[str, str] = {}
+    result = []
+    for statement in statements:
+        plain = spell_out(statement, free)
+        if conditions.keys() & names(plain.expression):
+            plain = Statement(plain.target, inline(plain.expression, conditions))
+        if _is_named_condition(statement):
+            conditions[plain.target] = plain.expression
+        else:
+            result.append(plain)
+    return result
+
+
+def _is_named_condition(statement) -> bool:
+    """Whether a statement only names a condition whose operands stay as they are."""
+    made_by_brian = statement.subexpression or statement.var.startswith("_lio_")
+    return made_by_brian and np.dtype(statement.dtype) == bool
+
+
 def _of_mode(statement, free: bool) -> str:
     """Return the expression for one value of ``not_refractory``.
 

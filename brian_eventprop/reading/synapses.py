@@ -24,7 +24,7 @@ from brian_eventprop.reading.statements import (
     code_text,
     read_block,
     resolve,
-    spell_out,
+    spell_out_all,
     without_unused,
 )
 from brian_eventprop.reading.symbols import Collection, add_symbols, pathway_symbol
@@ -72,8 +72,7 @@ def written_states(code: PathwayCode) -> tuple[str, list[str]]:
 def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
     """Put the specification together once the states of all groups are known."""
     synapses, pathway = code.synapses, code.pathway
-    statements = [spell_out(s) for s in code.block.statements]
-    statements = without_unused(statements, code.block.written)
+    statements = without_unused(spell_out_all(code.block.statements), code.block.written)
     used = set(code.block.written)
     for statement in statements:
         used |= names(statement.expression)
@@ -120,7 +119,8 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     delays = pathway._delays
     variables = resolve(synapses, text, namespace, {"delay": delays})
     _use_indices(synapses, variables)
-    block = read_block(synapses, text, variables)
+    everything = "\n".join([text, *map(str, synapses.equations.values())])
+    block = read_block(synapses, text, variables, user_code=everything)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
     code = PathwayCode(synapses, pathway, text.strip(), block, indices)

@@ -237,7 +237,31 @@ def several_groups(seed=8):
     return [P, E, F, feed, mix, back], dict(tau=10 * ms, we=0.15)
 
 
+def conditions(seed=9):
+    """Boolean subexpressions in the equations, the threshold, the reset and on_pre."""
+    rng = np.random.default_rng(seed)
+    inp = spikes_in(seed=seed)
+    G = NeuronGroup(
+        8,
+        """dv/dt = (g*int(low) - v - 0.1*int(late))/tau : 1 (unless refractory)
+           dg/dt = -g/(5*ms) : 1
+           low = v < 0.8 : boolean
+           late = t > 10*ms : boolean (shared)""",
+        threshold="v > 0.5 and low",
+        reset="v = -0.1*int(low)",
+        refractory=1 * ms,
+        method="euler",
+        name="G",
+    )
+    feed = Synapses(
+        inp, G, "w : 1\nstrong = w > 0.5 : boolean", on_pre="g_post += w*int(strong)", name="feed"
+    )
+    connect(feed, rng, weight=2.5)
+    return [inp, G, feed], dict(tau=10 * ms)
+
+
 NETWORKS = {
+    "conditions": conditions,
     "lif": lif,
     "lif without refractory": lif_without_refractory,
     "adaptive threshold": adaptive_threshold,

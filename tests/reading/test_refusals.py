@@ -104,6 +104,18 @@ CASES = {
         "r = randn()",
         "constant over dt",
     ),
+    "rand in a subexpression": (
+        lambda: neurons("dv/dt = (r - v)/tau : 1\nr = rand() : 1"),
+        "G",
+        "r = rand()",
+        RANDOM,
+    ),
+    "rand in a synaptic subexpression": (
+        lambda: synapses("v_post += r", "w : 1\nr = w*rand() : 1"),
+        "S",
+        "r = w*rand()",
+        RANDOM,
+    ),
     "poisson in equations": (
         lambda: neurons("dv/dt = (k - v)/tau : 1\nk = poisson(3) : 1 (constant over dt)"),
         "G",
