@@ -9,7 +9,7 @@ import brian_eventprop as bep
 
 
 def run(name, dt):
-    """The case, its result and the largest error of each gradient, relative to its largest entry."""
+    """The case, its result, and each gradient's largest error relative to its largest entry."""
     case = reference.build(name, dt)
     model = bep.EventPropModel(
         case.objects, train=list(case.train.values()), loss=case.loss, duration=case.duration

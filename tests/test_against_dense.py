@@ -1,0 +1,63 @@
+"""Gradients on the clock grid equal those of a second, dense implementation of the same rules."""
+
+import numpy as np
+import pytest
+from brian2 import us
+from helpers import random_networks, reference
+from helpers.dense_adjoint import dense_gradient
+
+import brian_eventprop as bep
+
+
+def check_gradients(model, spikes_of_trials, run_spikes):
+    """Compare spikes, readouts and all gradients of a batch with the dense oracle."""
+    result = model.run(run_spikes)
+    gradients = model.gradient()
+    keys = model.parameters.keys
+    trials = [
+        dense_gradient(
+            model.spec, model._network, keys, float(model.duration), spikes, loss=model.loss
+        )
+        for spikes in spikes_of_trials
+    ]
+    assert sum(len(trial.spikes[g.name][0]) for trial in trials for g in model.spec.groups) > 5
+    np.testing.assert_allclose(result.losses, [trial.loss for trial in trials], rtol=1e-9)
+    for key in keys:
+        expected = np.mean([trial.gradients[key] for trial in trials], axis=0)
+        assert_close(gradients.raw(key), expected, ".".join(key))
+    for name in {i.name for i in model.spec.inputs}:
+        inputs = gradients.inputs if len(model.spec.inputs) == 1 else gradients.inputs[name]
+        expected = np.concatenate([trial.inputs[name] for trial in trials]) / len(trials)
+        assert_close(np.asarray(inputs), expected, name)
+    assert gradients.grazing == sum(trial.grazing for trial in trials)
+    return trials
+
+
+def assert_close(found, expected, name):
+    """Equal to rounding, relative to the largest entry."""
+    scale = np.abs(expected).max(initial=0.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_gradients_of_random_networks(kind):
+    network = random_networks.build(kind, seed=4, size=0.3)
+    model = bep.EventPropModel(
+        network.objects,
+        train=network.train,
+        loss=network.loss,
+        duration=network.duration,
+        namespace=network.namespace,
+    )
+    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    each = [network.trial_spikes(trial) for trial in range(network.trials)]
+    check_gradients(model, each, spikes)
+
+
+@pytest.mark.parametrize("name", reference.NAMES)
+def test_gradients_of_reference_cases(name):
+    case = reference.build(name, 50 * us)
+    model = bep.EventPropModel(
+        case.objects, train=list(case.train.values()), loss=case.loss, duration=case.duration
+    )
+    check_gradients(model, [None], None)
