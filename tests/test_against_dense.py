@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import us
+from brian2 import defaultclock, ms, us
 from helpers import random_networks, reference
 from helpers.dense_adjoint import dense_gradient
 
@@ -39,9 +39,8 @@ def assert_close(found, expected, name):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8 * scale, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", random_networks.KINDS)
-def test_gradients_of_random_networks(kind):
-    network = random_networks.build(kind, seed=4, size=0.3)
+def check_random_network(network):
+    """Build the model of a random network and compare it; return the trials of the oracle."""
     model = bep.EventPropModel(
         network.objects,
         train=network.train,
@@ -51,7 +50,26 @@ def test_gradients_of_random_networks(kind):
     )
     spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
     each = [network.trial_spikes(trial) for trial in range(network.trials)]
-    check_gradients(model, each, spikes)
+    return check_gradients(model, each, spikes)
+
+
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_gradients_of_random_networks(kind):
+    check_random_network(random_networks.build(kind, seed=4, size=0.3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5, 10))
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_gradients_of_random_networks_for_other_seeds(kind, seed):
+    check_random_network(random_networks.build(kind, seed=seed, size=0.3))
+
+
+def test_grazing_spikes_of_a_coarse_time_grid():
+    defaultclock.dt = 1.5 * ms
+    network = random_networks.build("two_populations", seed=6, size=0.3, trials=4)
+    trials = check_random_network(network)
+    assert sum(trial.grazing for trial in trials) > 0
 
 
 @pytest.mark.parametrize("name", reference.NAMES)

@@ -358,7 +358,7 @@ def delta_refractory(rng, size, trials):
            tau_a : second (constant, shared)
            t_ref : second (constant)""",
         threshold="v > 1 and a < 0.5",
-        reset="v = 0; a -= 0.2",
+        reset="v = 0.1*v; a -= 0.2",
         refractory="t_ref",
         method="exact",
         name="hidden",
