@@ -14,18 +14,17 @@ from brian_eventprop.readouts import Final, Maximum, SpikeTimes
 class _FirstSpike(Loss):
     """What first-spike losses share: labels by the earliest spike, pseudo-spikes for the silent.
 
-    A silent neuron counts as one that spikes at ``late + late_tau * (-max of closeness)``: at the
-    end of the trial or later, and the later the farther it stayed from its threshold.
+    A silent neuron counts as one that spikes at ``late``; if it is the right one and its closeness
+    c <= 0 to the threshold is known, at ``late * (1 - c)``.
     """
 
-    def __init__(self, group, late, closeness, late_tau):
+    def __init__(self, group, late, closeness):
         first = SpikeTimes(group, "t", which="first")
         # Without a time for the late spike the trial's end is read from the trial itself.
         extra = [] if late is not None else [Final(group, "T")]
         extra += [] if closeness is None else [Maximum(group, closeness)]
         self.readouts = (first, *extra)
-        self.late = None if late is None else to_seconds(late, "late")
-        self.late_tau = late_tau
+        self.late = None if late is None else _positive(late, "late")
         self.has_closeness = closeness is not None
 
     def predict(self, values):
@@ -36,21 +35,22 @@ class _FirstSpike(Loss):
         first = values[0]
         labels = checked_labels(targets, first.shape)
         silent = np.isposinf(first)
-        late = values[1] if self.late is None else self.late
-        if self.has_closeness:
-            # A neuron can come to its threshold without crossing it, never beyond.
-            late = late + self.late_tau * np.maximum(-values[-1], 0.0)
+        late = np.broadcast_to(values[1] if self.late is None else self.late, first.shape)
         times = np.where(silent, late, first)
-        losses, slope = self._of_times(times, labels, silent)
-        derivatives = [np.zeros_like(value) for value in values]
+        derivatives = [np.zeros(np.shape(value)) for value in values]
+        if self.has_closeness:
+            right = np.arange(first.shape[1]) == labels[:, None]
+            # A silent neuron can touch its threshold (closeness 0), never pass it.
+            lifted = silent & right & (values[-1] < 0.0)
+            times = np.where(lifted, late * (1.0 - values[-1]), times)
+        losses, slope = self._of_times(times, labels, silent, late)
         derivatives[0] = np.where(silent, 0.0, slope)
         if self.has_closeness:
-            below = silent & (values[-1] < 0.0)
-            derivatives[-1] = np.where(below, -self.late_tau * slope, 0.0)
+            derivatives[-1] = np.where(lifted, -late * slope, 0.0)
         return losses, tuple(derivatives)
 
     @abstractmethod
-    def _of_times(self, times, labels, silent):
+    def _of_times(self, times, labels, silent, late):
         """Return the losses and their derivatives in the spike times, all of them finite."""
 
 
@@ -79,10 +79,10 @@ class TimeToFirstSpike(_FirstSpike):
     -----
     Silent neurons: each counts as one pseudo-spike at ``late``.  Alone, that keeps the loss finite
     and comparable, but a silent neuron learns nothing: there is no spike to move.  With
-    ``closeness`` the pseudo-spike comes ``tau`` times the distance that the neuron kept from its
-    threshold (``-max(closeness)``) after ``late``; the loss then has an exact gradient in that
-    maximum, which lifts a silent right neuron until it spikes.  A trial without any output spike
-    is predicted as -1, no class.
+    ``closeness`` the pseudo-spike of a silent right neuron comes at ``late * (1 - c)``, where c is
+    the maximum of its closeness to the threshold during the trial.  The loss then has an exact
+    gradient in that maximum, which lifts the neuron until it spikes.  The pull of ``alpha`` ends at
+    ``late``.  A trial without any output spike is predicted as -1, no class.
 
     Examples
     --------
@@ -99,17 +99,17 @@ class TimeToFirstSpike(_FirstSpike):
         self.tau = _positive(tau, "tau")
         self.alpha = float(alpha)
         self.tau_alpha = self.tau if tau_alpha is None else _positive(tau_alpha, "tau_alpha")
-        super().__init__(group, late, closeness, self.tau)
+        super().__init__(group, late, closeness)
 
-    def _of_times(self, times, labels, silent):
+    def _of_times(self, times, labels, silent, late):
         del silent
         losses, slope = cross_entropy(-times / self.tau, labels)
         slope = -slope / self.tau
         if self.alpha:
-            rows = np.arange(len(times))
-            pull = self.alpha * np.exp(times[rows, labels] / self.tau_alpha)
+            right = np.arange(len(times)), labels
+            pull = self.alpha * np.exp(np.minimum(times, late)[right] / self.tau_alpha)
             losses = losses + pull - self.alpha
-            slope[rows, labels] += pull / self.tau_alpha
+            slope[right] += np.where(times[right] <= late[right], pull / self.tau_alpha, 0.0)
         return losses, slope
 
 
@@ -127,8 +127,7 @@ class ShiftInvariantFirstSpike(_FirstSpike):
     delta : quantity
         How much later the wrong neurons shall be.
     late, closeness
-        As in `TimeToFirstSpike`; the pseudo-spike of a silent neuron comes ``delta`` times its
-        distance from the threshold after ``late``.
+        As in `TimeToFirstSpike`.
 
     Notes
     -----
@@ -148,9 +147,10 @@ class ShiftInvariantFirstSpike(_FirstSpike):
 
     def __init__(self, group, delta, *, late=None, closeness=None):
         self.delta = _positive(delta, "delta")
-        super().__init__(group, late, closeness, self.delta)
+        super().__init__(group, late, closeness)
 
-    def _of_times(self, times, labels, silent):
+    def _of_times(self, times, labels, silent, late):
+        del late
         rows = np.arange(len(times))
         error = (times - times[rows, labels][:, None]) / self.delta - 1.0
         error[rows, labels] = 0.0

@@ -197,8 +197,15 @@ def test_closeness_lifts_a_silent_right_neuron(group):
     loss = TimeToFirstSpike(group, 1 * ms, late=20 * ms, closeness="v - 1")
     assert [type(readout) for readout in loss.readouts] == [SpikeTimes, Maximum]
     _, (_, slope) = loss((np.full((1, N), INF), np.full((1, N), -0.5)), [1])
-    # Descent raises the potential of the right neuron and lowers the others'.
-    assert slope[0, 1] < 0 < slope[0, 0]
+    # Descent raises the potential of the right neuron and leaves the others alone.
+    assert slope[0, 1] < -1
+    assert slope[0, 0] == slope[0, 2] == 0
+
+
+def test_no_distance_from_the_threshold_is_too_far(group):
+    loss = TimeToFirstSpike(group, 1 * ms, late=20 * ms, alpha=1.0, closeness="v - 1")
+    losses, derivatives = loss((np.full((1, N), INF), np.full((1, N), -1e6)), [1])
+    assert np.all(np.isfinite(losses)) and all(np.all(np.isfinite(d)) for d in derivatives)
 
 
 def test_silence_of_the_wrong_neurons_is_no_error(group):
