@@ -164,13 +164,13 @@ class EventPropModel:
         )
 
     def _gradient_arrays(self) -> dict[tuple[str, str], np.ndarray]:
-        found = self._backward()
+        found = self._backward(with_inputs=False)
         return {key: found.gradients[key] for key in self.parameters.keys}
 
-    def _backward(self):
+    def _backward(self, with_inputs: bool = True):
         if self._last is None:
             raise RuntimeError("there is nothing to differentiate yet: call run() first")
-        return self._solver.backward(*self._last)
+        return self._solver.backward(*self._last, with_inputs)
 
     def _in_given_order(self, inputs):
         grids = self._last[0].inputs

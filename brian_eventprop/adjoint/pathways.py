@@ -20,7 +20,7 @@ from brian_eventprop.adjoint.groups import (
     partials,
     tidy,
 )
-from brian_eventprop.adjoint.hoist import Hoister, levels_of
+from brian_eventprop.adjoint.hoist import DYNAMIC, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import compose, lam, renamed
 from brian_eventprop.reading.spec import Key, Pathway, Statement
 
@@ -52,6 +52,24 @@ class Lift:
     spiked: tuple[sp.Expr, sp.Expr]
 
 
+#: Name of the amount that an additive synapse adds, computed before the trials.
+INCREMENT = "_increment"
+
+
+@dataclass(frozen=True)
+class Increment:
+    """An arrival that adds a constant to one state, whatever that is.
+
+    Then lambda goes through unchanged and dL/dt_a is the constant times ``rate``, which depends on
+    the target neuron and the time only (``rate['free']`` and ``rate['frozen']``, in the target
+    group's own names): kernels may add arrivals up before they deliver them, and look their
+    adjoint up in a record of the target group.
+    """
+
+    state: str
+    rate: Mapping[str, sp.Expr]
+
+
 @dataclass(frozen=True)
 class PathwayAdjoint:
     """Everything a kernel needs to deliver a spike forwards and backwards."""
@@ -61,6 +79,7 @@ class PathwayAdjoint:
     free: ArrivalRule
     frozen: ArrivalRule
     lift: Lift | None
+    increment: Increment | None
 
 
 def derive_pathway(
@@ -70,17 +89,57 @@ def derive_pathway(
     rename = _names(pathway)
     hoister = Hoister({rename(n): v for n, v in levels_of(pathway.symbols).items()})
     statements = hoister.block(_rename(s, rename) for s in pathway.statements)
+    state = _added_to(statements, target, hoister)
+    if state is not None:
+        statements = _add_increment(statements, state, hoister)
     symbols = {rename(n): s for n, s in pathway.symbols.items()}
     hoisted = derive_hoisted(hoister, symbols, trained)
     frozen_targets = {f"post__{s}" for s in target.group.frozen}
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
-    return PathwayAdjoint(
-        pathway,
-        hoisted,
-        _arrival(statements, target, hoisted.active, ()),
-        _arrival(dropped, target, hoisted.active, target.group.frozen),
-        _lift(statements, target),
-    )
+    free = _arrival(statements, target, hoisted.active, ())
+    frozen = _arrival(dropped, target, hoisted.active, target.group.frozen)
+    lift = _lift(statements, target)
+    increment = _increment(state, free, frozen) if state is not None and lift is None else None
+    return PathwayAdjoint(pathway, hoisted, free, frozen, lift, increment)
+
+
+def _added_to(statements, target, hoister) -> str | None:
+    """Return the one state that the statements add a constant to, if that is all they do."""
+    states = [f"post__{s}" for s in target.group.states]
+    after = compose(statements, states)
+    changed = [s for s in states if after[s] != symbol(s)]
+    if len(changed) != 1 or any(s.target not in states for s in statements):
+        return None
+    constant = sp.expand(after[changed[0]] - symbol(changed[0]))
+    fixed = all(hoister.levels.get(s.name, DYNAMIC) < DYNAMIC for s in constant.free_symbols)
+    return changed[0] if fixed else None
+
+
+def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:
+    """Give the constant a name and return the statement that adds it."""
+    constant = sp.expand(compose(statements, [state])[state] - symbol(state))
+    hoister.levels[INCREMENT] = EACH
+    hoister.moved[EACH].append(Statement(INCREMENT, str(constant)))
+    return (Statement(state, f"{state} + {INCREMENT}"),)
+
+
+def _increment(state, free: ArrivalRule, frozen: ArrivalRule) -> Increment | None:
+    amount, rates = symbol(INCREMENT), {}
+    for mode, rule in (("free", free), ("frozen", frozen)):
+        rate = sp.diff(rule.rate, amount)
+        if rule.needs_state or rate.has(amount) or sp.expand(rule.rate - amount * rate) != 0:
+            return None
+        rates[mode] = _without_post(rate)
+    return Increment(state.removeprefix("post__"), rates)
+
+
+def _without_post(expression: sp.Expr) -> sp.Expr:
+    """Return an expression in the target group's own names."""
+    rename = {}
+    for s in expression.free_symbols:
+        own = s.name.replace("lam.post__", "lam.").removeprefix("post__")
+        rename[s] = symbol(own)
+    return expression.xreplace(rename)
 
 
 def _names(pathway):

@@ -25,6 +25,11 @@ class InputCode:
         """Identifier of an array or variable of the kernels that belongs to this input."""
         return self._table(self.name, f"${role}")
 
+    @property
+    def steps(self) -> str:
+        """The time steps of the spikes."""
+        return self.a("step")
+
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('i')}[{spike}]"
@@ -35,6 +40,7 @@ class ClockModule:
     """The rendered kernels and what the runtime needs to call them.
 
     ``arguments`` and ``gradients`` list (owner, role) of each array in the order of the signature.
+    With ``rerun``, the way back runs the trial forwards again, because it reads more than the spikes.
     """
 
     source: str
@@ -43,6 +49,7 @@ class ClockModule:
     pathways: tuple[PathwayCode, ...]
     arguments: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
+    rerun: bool
 
 
 def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
@@ -72,12 +79,33 @@ def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
         code = PathwayCode(p, scope, target, source)
         code.delay_trained = p.pathway.delay in system.trained
         pathways.append(code)
+    _choose_layout(groups.values(), pathways)
     return _render(tuple(groups.values()), tuple(inputs.values()), tuple(pathways), single)
 
 
+def _choose_layout(groups, pathways) -> None:
+    """Use rings for the groups whose synapses all add constants.
+
+    Elsewhere arrivals are delivered one after the other, because their order matters.
+    """
+    for g in groups:
+        arriving = [p for p in pathways if p.target is g]
+        if not arriving or any(p.adjoint.increment is None for p in arriving):
+            continue
+        g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
+        g.rings = tuple(s for s in g.states if s in g.ring_rates)
+        for p in arriving:
+            p.use_ring()
+
+
 def _render(groups, inputs, pathways, single):
-    arguments = _arguments(groups, inputs, pathways)
-    gradients = _gradients(groups, inputs, pathways)
+    sources = tuple(
+        s for s in (*inputs, *groups) if any(p.ring and p.source is s for p in pathways)
+    )
+    rerun = any(g.needs_states or g.needs_final_states for g in groups)
+    rerun = rerun or not all(p.ring for p in pathways)
+    arguments = _arguments(groups, inputs, pathways, sources)
+    gradients = _gradients(groups, inputs, pathways, rerun)
     owner = {part.name: part for part in (*groups, *inputs, *pathways)}
     names = {pair: owner[pair[0]].a(pair[1]) for pair in (*arguments, *gradients)}
     spiking = [g for g in groups if g.spikes]
@@ -91,12 +119,14 @@ def _render(groups, inputs, pathways, single):
         float="float32" if single else "float64",
         arguments=[names[pair] for pair in arguments],
         gradients=[names[pair] for pair in gradients],
+        ring_sources=sources,
+        rerun=rerun,
         summary=_summary(groups, pathways),
         constants=_MARK,
     )
     constants = [line for part in (*groups, *pathways) for line in _constants(part)]
     source = source.replace(_MARK, "\n    ".join(constants) or "pass")
-    return ClockModule(source, groups, inputs, pathways, arguments, gradients)
+    return ClockModule(source, groups, inputs, pathways, arguments, gradients, rerun)
 
 
 _MARK = "# constants"
@@ -109,25 +139,28 @@ def _constants(part):
     ]
 
 
-def _arguments(groups, inputs, pathways):
+def _arguments(groups, inputs, pathways, sources):
     pairs = []
     for g in groups:
         roles = ["X0", "C", "P"] + ["R"] * g.refractory
         roles += [f"value{r.number}" for r in g.readouts]
-        roles += [f"at{r.number}" for r in g.maxima]
+        roles += [f"at{r.number}" for r in g.maxima] + ["shape"] * bool(g.rings)
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
-        pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "steps", "start")]
+        layout = ("rows", "off") if p.ring else ("post", "rows", "steps", "start")
+        pairs += [(p.name, role) for role in ("C", "W", *layout)]
+    pairs += [(s.name, "n") for s in sources]
     return tuple(pairs)
 
 
-def _gradients(groups, inputs, pathways):
+def _gradients(groups, inputs, pathways, rerun):
     pairs = []
     for g in groups:
         roles = ["CB", "PB", "X0B"] + ["RB"] * g.refractory
-        roles += ["time", "tptr"] * g.spikes + [f"weight{r.number}" for r in g.readouts]
+        roles += ["time", "tptr"] * g.spikes + ["stored", "storedval"] * (g.spikes and not rerun)
+        roles += [f"weight{r.number}" for r in g.readouts]
         pairs += [(g.name, role) for role in roles]
     pairs += [(i.name, "TB") for i in inputs]
     for p in pathways:

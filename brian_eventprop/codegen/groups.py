@@ -34,7 +34,10 @@ class GroupCode:
         self.common_bars = [n for n in active if adjoint.hoisted.levels[n] == COMMON]
         self.each_bars = [n for n in active if adjoint.hoisted.levels[n] == EACH]
         self.modes = {"free": adjoint.free, "frozen": adjoint.frozen or adjoint.free}
+        self.frozen = group.frozen
         self.replay = False
+        self.rings: tuple[str, ...] = ()
+        self.readout_symbols: list = []
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -204,6 +207,19 @@ class GroupCode:
         scaled = self.add_bars(c.parameters)
         return lines + [line.replace("+= ", "-= ratio*(", 1) + ")" for line in scaled]
 
+    def worth(self, state: str, mode: str) -> list[str]:
+        """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
+        pair = self.a(f"pair_{state}")
+        rate = self.ring_rates[state][mode]
+        dropped = mode == "frozen" and state in self.frozen
+        value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
+        read = reads(rate, value)
+        lines = self.load_constants(read) + self.load_lam(read)
+        return lines + [
+            f"{pair}[base + 2 * j] = {self.scope.sympy(value)}",
+            f"{pair}[base + 2 * j + 1] = {self.scope.sympy(rate)}",
+        ]
+
     def release(self, array: str) -> list[str]:
         """lambda . (f_frozen - f_free) of neuron j in `rate`."""
         e = self.adjoint.release
@@ -221,6 +237,17 @@ class GroupCode:
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release)
         return bool(read & states) or self.replay
+
+    @property
+    def needs_final_states(self) -> bool:
+        """Whether the derivative of a final readout reads the states."""
+        finals = [(r.states, r.parameters) for r in self.finals]
+        return bool(reads(finals) & set(self.states))
+
+    @property
+    def steps(self) -> str:
+        """The time steps of the spikes."""
+        return f"{self.a('spk')}[:, 0]"
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""

@@ -6,7 +6,7 @@ import sympy as sp
 
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.hoist import COMMON, EACH
-from brian_eventprop.adjoint.pathways import ArrivalRule, PathwayAdjoint
+from brian_eventprop.adjoint.pathways import INCREMENT, ArrivalRule, PathwayAdjoint
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.scope import Scope, reads
 
@@ -20,12 +20,28 @@ class PathwayCode:
         self.text = adjoint.pathway.text
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
         self.common_bars = [n for n in active if levels[n] == COMMON]
-        self.each_bars = [n for n in active if levels[n] == EACH]
+        written = {**adjoint.free.parameters, **adjoint.frozen.parameters}
+        self.each_bars = [n for n in active if levels[n] == EACH and n in written]
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
+        self.ring = False
+        self.delay_trained = False
         if self.needs_state:
             target.replay = True
+
+    def use_ring(self) -> None:
+        """Let arrivals be added up by time step before they are delivered."""
+        self.ring = True
+        self.scope.ref(INCREMENT)
+        self.row = self.scope.each.index(INCREMENT)
+        state = self.adjoint.increment.state
+        self.ring_array = self.target.a(f"ring_{state}")
+        self.pair_array = self.target.a(f"pair_{state}")
+
+    def increment(self, synapse: str) -> str:
+        """What an arrival adds."""
+        return f"{self.a('W')}[{self.row}, {synapse}]"
 
     @property
     def needs_state(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.reading.spec import Key, NetworkValues
@@ -34,7 +35,8 @@ class Forward:
     inputs: Mapping[str, InputSpikes]
     arrays: dict[tuple[str, str], np.ndarray] = field(repr=False)
     constants: dict[str, dict] = field(repr=False)
-    orders: dict[str, np.ndarray] = field(repr=False)
+    orders: dict[str, np.ndarray | None] = field(repr=False)
+    stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
 
 
 @dataclass
@@ -99,11 +101,9 @@ class ClockCPU:
     def forward(self, values, inputs: Mapping[str, InputSpikes], n_trials: int) -> Forward:
         """Run a batch of trials."""
         arrays, constants, orders = self._pack(values, inputs, n_trials)
-        empty = {**self._private_arrays(0), **self._no_weights()}
-        pairs = (*self.module.arguments, *self.module.gradients)
-        arguments = [(arrays if pair in arrays else empty)[pair] for pair in pairs]
-        found = self._chunks(False, n_trials, lambda _: arguments)
-        spikes = self._collect(found, n_trials)
+        arguments = [arrays[pair] for pair in self.module.arguments]
+        found = self._chunks(self.kernels.forward, n_trials, lambda: arguments)
+        spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
             if k in self.spike_readouts:
@@ -112,7 +112,9 @@ class ClockCPU:
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
             else:
                 readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
-        return Forward(n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders)
+        return Forward(
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored
+        )
 
     def _pack(self, values, inputs, n_trials):
         arrays, constants, orders = {}, {}, {}
@@ -131,55 +133,82 @@ class ClockCPU:
         for name, given in inputs.items():
             arrays[name, "ptr"], arrays[name, "step"] = given.ptr, given.steps
             arrays[name, "i"] = given.neurons
+        for g in self.module.groups:
+            if g.rings:
+                arrays[g.name, "shape"] = self._ring_shape(g, values)
         for p in self.module.pathways:
-            packer = self.pathways[p.name]
-            v = constants[p.name] = packer.environment(values)
-            order, post, rows, steps, start = packer.layout(values)
-            orders[p.name] = order
-            arrays[p.name, "C"] = packer.common(v, self.dtype)
-            arrays[p.name, "W"] = packer.each(v, self.dtype, order)
-            roles = ("post", "rows", "steps", "start")
-            for role, array in zip(roles, (post, rows, steps, start), strict=True):
-                arrays[p.name, role] = array
+            v = constants[p.name] = self.pathways[p.name].environment(values)
+            orders[p.name] = self._pack_pathway(p, v, values, arrays)
         return arrays, constants, orders
 
+    def _ring_shape(self, g, values):
+        """Return width, number of steps (both powers of two) and longest delay of a ring."""
+        arriving = [self.pathways[p.name] for p in self.module.pathways if p.target is g]
+        longest = max((int(p.steps(values).max()) for p in arriving if p.size), default=0)
+        longest = min(longest, self.n_steps)
+        width, slots = (1 << max(n - 1, 0).bit_length() for n in (self.groups[g.name].size, longest + 1))
+        return np.array([width, slots, longest], np.int64)
+
+    def _pack_pathway(self, p, v, values, arrays):
+        packer = self.pathways[p.name]
+        if p.ring:
+            width = arrays[p.target.name, "shape"][0]
+            order, rows, off = packer.ring_layout(values, width, self.n_steps)
+            layout = {"rows": rows, "off": off}
+        else:
+            order, post, rows, steps, start = packer.layout(values)
+            layout = {"post": post, "rows": rows, "steps": steps, "start": start}
+        arrays[p.name, "C"] = packer.common(v, self.dtype)
+        arrays[p.name, "W"] = packer.each(v, self.dtype, order)
+        arrays[p.source.name, "n"] = np.array([packer.n_source], np.int64)
+        for role, array in layout.items():
+            arrays[p.name, role] = array
+        return order
+
     def _collect(self, found, n_trials):
-        spikes = {}
-        spiking = [g for g in self.module.groups if g.spikes]
+        """Join the spikes of the chunks."""
+        spikes, stored = {}, {}
         dt = self.system.spec.dt
-        for k, g in enumerate(spiking):
-            rows = np.concatenate([chunk[k] for chunk in found]) if found else np.empty((0, 3), int)
-            trials = rows[:, 0].astype(np.int64)
-            ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
-            spikes[g.name] = GroupSpikes(trials, rows[:, 2].astype(np.int64), rows[:, 1] * dt, ptr)
+        for k, g in enumerate(g for g in self.module.groups if g.spikes):
+            parts = [chunk[3 * k : 3 * k + 3] for chunk in found]
+            rows = np.concatenate([part[0] for part in parts])
+            counts = np.concatenate([part[2] for part in parts])
+            stored[g.name, "stored"] = rows
+            stored[g.name, "storedval"] = np.concatenate([part[1] for part in parts])
+            ptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+            trials = np.repeat(np.arange(n_trials), counts)
+            spikes[g.name] = GroupSpikes(trials, rows[:, 1].astype(np.int64), rows[:, 0] * dt, ptr)
         for g in self.module.groups:
             if not g.spikes:
                 none = np.empty(0, np.int64)
                 ptr = np.zeros(n_trials + 1, np.int64)
                 spikes[g.name] = GroupSpikes(none, none, np.empty(0), ptr)
-        return spikes
+        return spikes, stored
 
     # ---- backward ----
-    def backward(self, forward: Forward, weights: tuple[np.ndarray, ...]) -> Backward:
-        """Return the gradient of the loss, given its derivatives in the readouts."""
+    def backward(self, forward: Forward, weights, with_inputs: bool = True) -> Backward:
+        """Return the gradient of the loss, given its derivatives in the readouts.
+
+        Without `with_inputs`, derivatives in the times of input spikes may be left out.
+        """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common = self._common_arrays(forward, weights, gradients)
         private = []
 
-        def arguments(_):
+        def arguments():
             own = self._private_arrays()
             private.append(own)
-            arrays = {**forward.arrays, **common, **own}
-            return [arrays[pair] for pair in (*self.module.arguments, *self.module.gradients)]
+            arrays = {**forward.arrays, **forward.stored, **common, **own}
+            pairs = (*self.module.arguments, *self.module.gradients)
+            return [with_inputs, *(arrays[pair] for pair in pairs)]
 
-        found = self._chunks(True, forward.n_trials, arguments)
-        total = private[0] if private else self._private_arrays()
-        for other in private[1:]:
-            for pair, array in other.items():
-                total[pair] += array
+        found = self._chunks(self.kernels.backward, forward.n_trials, arguments)
+        total = private[0]
+        for pair in total:
+            total[pair] = np.sum([own[pair] for own in private], axis=0, dtype=float)
         self._pull(forward, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
-        return Backward(gradients, inputs, int(sum(chunk[-1] for chunk in found)))
+        return Backward(gradients, inputs, int(sum(found)))
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}
@@ -204,32 +233,23 @@ class ClockCPU:
             arrays[name, "TB"] = np.zeros(len(given.steps))
         return arrays
 
-    def _private_arrays(self, scale: int = 1):
-        """Arrays that a chunk of trials adds to; with ``scale=0`` empty ones."""
+    def _private_arrays(self):
+        """Arrays that a chunk of trials adds to."""
         arrays = {}
         for g in self.module.groups:
-            size = scale * self.groups[g.name].size
+            size = self.groups[g.name].size
             arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
             arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
             arrays[g.name, "X0B"] = np.zeros((g.n_states, size))
             if g.refractory:
                 arrays[g.name, "RB"] = np.zeros(size)
         for p in self.module.pathways:
-            size = scale * self.pathways[p.name].size
+            size = self.pathways[p.name].size
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
-            arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
-            arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
-        return arrays
-
-    def _no_weights(self):
-        """Empty arrays in place of what only the way back reads."""
-        arrays = {}
-        for g in self.module.groups:
-            arrays[g.name, "time"], arrays[g.name, "tptr"] = np.empty(0), np.empty(0, np.int64)
-            for r in g.readouts:
-                arrays[g.name, f"weight{r.number}"] = np.empty((0, 0), self.dtype)
-        for i in self.module.inputs:
-            arrays[i.name, "TB"] = np.empty(0)
+            rows = 1 if p.ring else len(p.each_bars)
+            dtype = self.dtype if p.ring else np.float64
+            arrays[p.name, "WB"] = np.zeros((rows, size), dtype)
+            arrays[p.name, "DB"] = np.zeros(size if p.ring or p.delay_trained else 0, dtype)
         return arrays
 
     def _pull(self, forward, total, gradients):
@@ -244,22 +264,21 @@ class ClockCPU:
         for p in self.module.pathways:
             packer, v = self.pathways[p.name], dict(forward.constants[p.name])
             order = forward.orders[p.name]
-            bars = np.empty_like(total[p.name, "WB"])
-            bars[:, order] = total[p.name, "WB"]
-            packer.gradients(v, total[p.name, "CB"], bars, gradients)
+            bars = _unsorted(total[p.name, "WB"], order)
+            packer.gradients(v, total[p.name, "CB"], bars[: len(p.each_bars)], gradients)
             if p.delay_trained:
-                delays = np.empty(packer.size)
-                delays[order] = total[p.name, "DB"]
+                delays = _unsorted(total[p.name, "DB"], order)
+                if p.ring:
+                    delays = delays * v[INCREMENT]
                 into = gradients[packer.delay]
-                into += delays if len(into) == packer.size and packer.size > 1 else np.sum(delays)
+                into += delays if len(into) == packer.size else np.sum(delays)
 
     # ---- threads ----
-    def _chunks(self, record, n_trials, arguments):
-        """Call the kernel for every chunk of trials; the chunks do not depend on the threads."""
-        kernel = self.kernels.trials
+    def _chunks(self, kernel, n_trials, arguments):
+        """Call a kernel for every chunk of trials; the chunks do not depend on the threads."""
         bounds = np.unique(np.linspace(0, n_trials, min(CHUNKS, n_trials) + 1).astype(np.int64))
         calls = [
-            (first, last, self.n_steps, self.system.spec.dt, record, *arguments(first))
+            (first, last, self.n_steps, self.system.spec.dt, *arguments())
             for first, last in zip(bounds[:-1], bounds[1:], strict=True)
         ]
         if self.threads == 1 or len(calls) == 1:
@@ -274,3 +293,12 @@ class ClockCPU:
         if self._pool is None or self._pid != os.getpid():
             self._pool, self._pid = ThreadPoolExecutor(self.threads), os.getpid()
         return self._pool
+
+
+def _unsorted(array, order):
+    """Put synapses back into the order of their creation."""
+    if order is None:
+        return array
+    result = np.empty_like(array)
+    result[..., order] = array
+    return result

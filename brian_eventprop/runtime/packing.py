@@ -76,6 +76,8 @@ class Packer:
 
     def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
         """Pull summed gradients back and add them to the gradients by key."""
+        for name in self.code.adjoint.hoisted.active:
+            v[f"lam.{name}"] = 0.0
         for name, bar in zip(self.code.common_bars, common_bars, strict=True):
             v[f"lam.{name}"] = bar
         for name, bar in zip(self.code.each_bars, each_bars, strict=True):
@@ -146,6 +148,29 @@ class PathwayPacker(Packer):
         self.n_source = n_source
         self.delay = pathway.delay
         self._layout: tuple[bytes, tuple] | None = None
+        self._by_source: tuple | None = None
+
+    def steps(self, values: Values) -> np.ndarray:
+        """Return the delay of each synapse in time steps, rounded as Brian2 does."""
+        steps = (values[self.delay] / self.dt + 0.5).astype(np.int64)
+        return np.broadcast_to(steps, self.size)
+
+    def ring_layout(self, values: Values, width: int, n_steps: int):
+        """Return (order, rows, off) for synapses that add: sorted by source only.
+
+        ``off`` is where an arrival goes, relative to the row of the spike's step; a delay beyond
+        the end of the trial never arrives.
+        """
+        if self._by_source is None:
+            pre = self.indices["pre"]
+            order = np.argsort(pre, kind="stable")
+            rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
+            sorted_already = bool(np.all(np.diff(pre) >= 0))
+            self._by_source = None if sorted_already else order, rows, self.indices["post"][order]
+        order, rows, post = self._by_source
+        steps = np.minimum(self.steps(values), n_steps)
+        off = (steps if order is None else steps[order]) * width + post
+        return order, rows, off.astype(np.uint32)
 
     def layout(self, values: Values):
         """Return (order, post, rows, steps, start): see the kernels.
@@ -153,9 +178,7 @@ class PathwayPacker(Packer):
         A row is the synapses of one source with one delay; ``rows[i]:rows[i + 1]`` are the rows of
         source i, ascending in delay.
         """
-        delays = values[self.delay]
-        steps = (delays / self.dt + 0.5).astype(np.int64)
-        steps = np.broadcast_to(steps, self.size)
+        steps = self.steps(values)
         known = steps.tobytes()
         if self._layout is None or self._layout[0] != known:
             self._layout = known, self._sorted(steps)
