@@ -17,7 +17,6 @@ from brian_eventprop.parameters import Parameters
 from brian_eventprop.reading import key_of, network_objects, read_network, write_values
 from brian_eventprop.results import Gradients, Result, Spikes, SpikeTrains
 from brian_eventprop.runtime import solver_for
-from brian_eventprop.runtime.inputs import on_grid
 from brian_eventprop.spikes import SpikeData
 
 
@@ -47,6 +46,9 @@ class EventPropModel:
         Precision of the neurons' states; gradients are summed in double precision.
     threads : int, optional
         Number of threads, by default one per core.  Results do not depend on it.
+    tolerance : float, optional
+        For ``solver='event'``: relative error of one integration step of equations that have no
+        closed form, by default 1e-11.
     namespace : dict, optional
         Where external names are looked up; by default around the call, as in ``Network.run``.
     level : int, optional
@@ -87,6 +89,7 @@ class EventPropModel:
         backend: str = "cpu",
         precision: str = "float64",
         threads: int | None = None,
+        tolerance: float | None = None,
         namespace: Mapping | None = None,
         level: int = 0,
     ):
@@ -107,8 +110,9 @@ class EventPropModel:
         self.parameters = Parameters(trained, self._values, self._network.dimensions, self.key_of)
         self.system = derive(self.spec, trained)
         self._solver = solver_for(
-            solver, backend, self.system, self._network, self.n_steps, precision, threads
-        )
+            solver, backend, self.system, self._network, self.n_steps, precision, threads,
+            float(self.duration), tolerance,
+        )  # fmt: skip
         self._last = None
 
     def key_of(self, item) -> tuple[str, str]:
@@ -138,11 +142,8 @@ class EventPropModel:
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         n_trials = counts.pop() if counts else 1
-        grids = {
-            name: on_grid(d.times, d.channels, d.trial_ptr, self.spec.dt, self.n_steps, name)
-            for name, d in data.items()
-        }
-        forward = self._solver.forward(self._values, grids, n_trials)
+        prepared = {name: self._solver.prepare(name, d) for name, d in data.items()}
+        forward = self._solver.forward(self._values, prepared, n_trials)
         losses, derivatives = self.loss(forward.readouts, targets)
         losses = np.asarray(losses, dtype=float)
         self._last = forward, tuple(np.asarray(d, dtype=float) / n_trials for d in derivatives)

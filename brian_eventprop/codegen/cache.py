@@ -17,7 +17,7 @@ from types import ModuleType
 import numba
 import numpy as np
 
-from brian_eventprop.codegen import functions
+from brian_eventprop.codegen import arrivals, functions, nodes, tableau
 
 #: Environment variable that names the folder of generated modules.
 CACHE_VARIABLE = "BRIAN_EVENTPROP_CACHE"
@@ -33,7 +33,7 @@ def cache_folder() -> Path:
 
 def load_module(source: str, tag: str) -> ModuleType:
     """Write a generated module if it is new, and import it."""
-    helpers = Path(functions.__file__).read_text()
+    helpers = "".join(Path(m.__file__).read_text() for m in (functions, arrivals, nodes, tableau))
     key = "\n".join((source, helpers, numba.__version__, np.__version__, sys.version))
     name = f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     if name in sys.modules:

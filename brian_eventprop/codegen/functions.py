@@ -36,3 +36,74 @@ def dexprel(x):
 
 exprel_array = np.vectorize(exprel.py_func, otypes=[float])
 dexprel_array = np.vectorize(dexprel.py_func, otypes=[float])
+
+
+@njit(cache=True, error_model="numpy")
+def difference2(a, b, ea, eb, h):
+    """Return the divided difference of exp(. h) at a and b, given ``ea = exp(a h)`` and eb.
+
+    Accurate however close a and b are: it becomes ``h exp(a h)`` where they meet.
+    """
+    y = 0.5 * (a - b) * h
+    if abs(y) > 0.1:
+        return (ea - eb) / (a - b)
+    y *= y
+    series = 1.0 + y / 6.0 * (1.0 + y / 20.0 * (1.0 + y / 42.0 * (1.0 + y / 72.0)))
+    return h * math.sqrt(ea * eb) * series
+
+
+@njit(cache=True, error_model="numpy")
+def _series(rates, first, last, h):
+    """Return the divided difference at rates[first..last], which lie close together."""
+    n = last - first
+    center = 0.0
+    for k in range(first, last + 1):
+        center += rates[k] / (n + 1)
+    # complete homogeneous symmetric polynomials of the distances from the center
+    powers = np.zeros(14)
+    powers[0] = 1.0
+    for k in range(first, last + 1):
+        distance = (rates[k] - center) * h
+        for p in range(1, 14):
+            powers[p] += distance * powers[p - 1]
+    scale = math.exp(center * h)
+    for k in range(1, n + 1):
+        scale *= h / k
+    total, factor = 0.0, 1.0
+    for p in range(14):
+        total += factor * powers[p]
+        factor /= n + p + 1
+    return scale * total
+
+
+@njit(cache=True, error_model="numpy")
+def _difference(rates, h):
+    """Return the divided difference at sorted rates; the widest pair is divided by last."""
+    n = len(rates)
+    table = np.empty(n)
+    for k in range(n):
+        table[k] = math.exp(rates[k] * h)
+    for order in range(1, n):
+        for k in range(n - order):
+            width = rates[k + order] - rates[k]
+            if abs(width * h) < 0.5:
+                table[k] = _series(rates, k, k + order, h)
+            else:
+                table[k] = (table[k + 1] - table[k]) / width
+    return table[0]
+
+
+@njit(cache=True, error_model="numpy")
+def difference3(a, b, c, h):
+    """Return the divided difference of exp(. h) at three rates."""
+    rates = np.array([a, b, c])
+    rates.sort()
+    return _difference(rates, h)
+
+
+@njit(cache=True, error_model="numpy")
+def difference4(a, b, c, d, h):
+    """Return the divided difference of exp(. h) at four rates."""
+    rates = np.array([a, b, c, d])
+    rates.sort()
+    return _difference(rates, h)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.clock_cpu import ClockCPU
+from brian_eventprop.runtime.event_cpu import TOLERANCE, EventCPU
 
-SOLVERS = {("clock", "cpu"): ClockCPU}
+SOLVERS = {("clock", "cpu"): ClockCPU, ("event", "cpu"): EventCPU}
 
 
-def solver_for(solver, backend, system, network, n_steps, precision, threads):
+def solver_for(
+    solver, backend, system, network, n_steps, precision, threads, duration=None, tolerance=None
+):
     """Return the object that runs a derived network.
+
+    ``duration`` (seconds) and ``tolerance`` are for the event solver, which has no time steps and
+    always computes in double precision.
 
     Raises
     ------
@@ -30,4 +36,7 @@ def solver_for(solver, backend, system, network, n_steps, precision, threads):
             f"solver='{solver}' with backend='{backend}' is not there yet. "
             "Use solver='clock', backend='cpu'."
         )
+    if solver == "event":
+        kind = SOLVERS[solver, backend]
+        return kind(system, network, duration, threads, tolerance or TOLERANCE)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)

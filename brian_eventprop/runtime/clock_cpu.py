@@ -17,7 +17,7 @@ from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.reading.spec import Key, NetworkValues
-from brian_eventprop.runtime.inputs import InputSpikes
+from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.packing import packers
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
 
@@ -96,6 +96,11 @@ class ClockCPU:
     def source(self) -> str:
         """The generated kernels."""
         return self.module.source
+
+    def prepare(self, name: str, data) -> InputSpikes:
+        """Return the input spikes of a batch on the time grid."""
+        dt = self.system.spec.dt
+        return on_grid(data.times, data.channels, data.trial_ptr, dt, self.n_steps, name)
 
     # ---- forward ----
     def forward(self, values, inputs: Mapping[str, InputSpikes], n_trials: int) -> Forward:

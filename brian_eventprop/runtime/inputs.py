@@ -48,3 +48,25 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
             "SpikeData.on_grid(dt)."
         )
     return InputSpikes(np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order)
+
+
+@dataclass(frozen=True)
+class ExactSpikes:
+    """Spikes of one input for a batch with real-valued times; see `InputSpikes`."""
+
+    ptr: np.ndarray
+    times: np.ndarray
+    neurons: np.ndarray
+    original: np.ndarray
+
+
+def in_exact_time(times, channels, trial_ptr) -> ExactSpikes:
+    """Keep spikes at their own times; simultaneous ones stand in the order of their neurons."""
+    trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
+    order = np.lexsort((channels, times, trials))
+    return ExactSpikes(
+        np.asarray(trial_ptr, np.int64),
+        np.asarray(times, float)[order],
+        np.asarray(channels)[order].astype(np.int64),
+        order,
+    )

@@ -1,0 +1,252 @@
+"""The flow between events: closed form for triangular linear equations, Runge-Kutta for the rest.
+
+Most linear neurons are triangular: currents drive the potential, nothing drives the currents.  Then
+each entry of exp(A h) is a sum over the paths from one variable to another,
+
+    exp(A h)_ij = sum over paths i <- ... <- j of (product of the couplings) * e[rates along it],
+
+where e[a, b, ...] is the divided difference of exp(. h).  Divided differences stay exact when rates
+coincide (tau_m = tau_s, alpha functions), where a sum of exponentials would divide by 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from brian_eventprop.adjoint.expressions import symbol, to_sympy
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials
+from brian_eventprop.adjoint.reverse import lam
+
+#: The constant 1 as a state, for the inhomogeneous part b of x' = A x + b.
+ONE = "1"
+
+#: Most paths, and most variables along one, that are written out.
+MOST_PATHS, LONGEST_PATH = 64, 4
+
+
+@dataclass(frozen=True)
+class Term:
+    """One path: the coefficient and the rates along it, by number; the flow adds their product."""
+
+    coefficient: int
+    rates: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Propagator:
+    """exp(A h) as sums over paths.
+
+    Attributes
+    ----------
+    rates
+        The distinct eigenvalues, expressions of the constants.
+    coefficients
+        The distinct products of couplings.
+    entries
+        (state, state or `ONE`) -> the terms of this entry.
+    """
+
+    rates: tuple[sp.Expr, ...]
+    coefficients: tuple[sp.Expr, ...]
+    entries: Mapping[tuple[str, str], tuple[Term, ...]]
+
+    @property
+    def differences(self) -> tuple[tuple[int, ...], ...]:
+        """The divided differences that the entries use, shortest first."""
+        used = {term.rates for terms in self.entries.values() for term in terms}
+        return tuple(sorted(used, key=lambda r: (len(r), r)))
+
+
+@dataclass(frozen=True)
+class ContinuousFlow:
+    """The flow of one group.
+
+    Attributes
+    ----------
+    free, frozen
+        Closed forms; None if the equations are integrated numerically.
+    rate
+        f of each state while free.
+    parameters
+        lambda . f_p of each constant whose gradient is wanted, while free and while frozen.
+    single_hump
+        Whether the guard has at most one extremum between two events.
+    speeds
+        Rates at which the integrands change by themselves, besides those of the states.
+    """
+
+    free: Propagator | None
+    frozen: Propagator | None
+    rate: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+    parameters_frozen: Mapping[str, sp.Expr]
+    single_hump: bool = False
+    speeds: tuple[sp.Expr, ...] = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the flow has a closed form."""
+        return self.free is not None
+
+
+@dataclass
+class _Table:
+    """Numbers expressions in the order in which they are first used."""
+
+    known: dict[sp.Expr, int] = field(default_factory=dict)
+
+    def __call__(self, expression: sp.Expr) -> int:
+        return self.known.setdefault(sp.simplify(expression), len(self.known))
+
+
+def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
+    """Derive the flow of a group between its events."""
+    group, active = adjoint.group, adjoint.hoisted.active
+    free = flow_of(adjoint.derivatives, group.states)
+    stopped = flow_of(adjoint.derivatives, group.states, group.frozen)
+
+    def parameters(f):
+        return partials(sum((lam(s) * e for s, e in f.items()), sp.Integer(0)), active)
+
+    table = _Table(), _Table()
+    closed = propagator(free, *table) if _smooth_readouts(adjoint) else None
+    frozen = propagator(stopped, *table) if closed is not None else None
+    if closed is not None:  # both modes number their rates and coefficients alike
+        known = tuple(table[0].known), tuple(table[1].known)
+        closed, frozen = (Propagator(*known, p.entries) for p in (closed, frozen))
+    return ContinuousFlow(
+        closed, frozen, free, parameters(free), parameters(stopped),
+        closed is not None and _single_hump(adjoint, closed), _speeds(adjoint),
+    )  # fmt: skip
+
+
+def propagator(f: Mapping[str, sp.Expr], rates: _Table, coefficients: _Table) -> Propagator | None:
+    """Return exp(A h) of x' = f(x), or None if f is not linear, constant and triangular."""
+    matrix = _matrix(f)
+    order = _triangular(list(f), matrix) if matrix is not None else None
+    if order is None:
+        return None
+    entries, count = {}, 0
+    for start in (*f, ONE):
+        for path in _paths(start, matrix, order):
+            count += 1
+            if count > MOST_PATHS or len(path) > LONGEST_PATH:
+                return None
+            product = sp.Integer(1)
+            for source, target in zip(path[:-1], path[1:], strict=True):
+                product *= matrix[target, source]
+            along = tuple(sorted(rates(matrix.get((s, s), sp.Integer(0))) for s in path))
+            term = Term(coefficients(product), along)
+            entries.setdefault((path[-1], start), []).append(term)
+    entries.pop((ONE, ONE), None)
+    return Propagator(
+        tuple(rates.known), tuple(coefficients.known), {k: tuple(v) for k, v in entries.items()}
+    )
+
+
+def _matrix(f):
+    """The couplings (target, source) that are not 0; None if f is not linear with constant ones."""
+    moving = [symbol(s) for s in f]
+    forbidden = {*moving, symbol("t")}
+    matrix = {}
+    for target, expression in f.items():
+        rest = sp.expand(expression) if not expression.has(sp.Piecewise) else expression
+        for source, variable in zip(f, moving, strict=True):
+            coupling = sp.diff(expression, variable)
+            if coupling.free_symbols & forbidden or coupling.has(sp.Piecewise):
+                coupling = sp.simplify(coupling)
+                if coupling.free_symbols & forbidden:
+                    return None
+            if coupling != 0:
+                matrix[target, source] = coupling
+                rest = sp.expand(rest - coupling * variable)
+        if rest.free_symbols & forbidden:
+            rest = sp.simplify(rest)
+        if rest.free_symbols & forbidden:
+            return None
+        if rest != 0:
+            matrix[target, ONE] = rest
+    return matrix
+
+
+def _triangular(states, matrix):
+    """An order in which each state is driven by earlier ones only; None if there is a loop."""
+    order, left = [], list(states)
+    while left:
+        ready = [s for s in left if not any((s, r) in matrix for r in left if r != s)]
+        if not ready:
+            return None
+        order += ready
+        left = [s for s in left if s not in ready]
+    return order
+
+
+def _paths(start, matrix, order):
+    """All paths from a variable to the ones that it drives, itself included."""
+    found = [(start,)]
+    for path in found:
+        found += [(*path, s) for s in order if s != path[-1] and (s, path[-1]) in matrix]
+        if len(found) > MOST_PATHS:
+            break
+    return found
+
+
+def _smooth_readouts(adjoint):
+    """Whether Gauss-Legendre nodes spaced by the neuron's rates resolve every integrand."""
+    for readout in adjoint.readouts:
+        if readout.kind != "integral":
+            continue
+        value = to_sympy(readout.expression)
+        variables = [symbol(s) for s in adjoint.group.states]
+        if not value.is_polynomial(*variables) or sp.total_degree(value, *variables) > 4:
+            return False
+        if not _slow(value, symbol("t")):
+            return False
+    return True
+
+
+def _slow(value, t):
+    """Whether the time enters as polynomials and exponentials of at most linear ones only."""
+    for part in sp.preorder_traversal(value):
+        if isinstance(part, sp.Function | sp.Piecewise) and t in part.free_symbols:
+            if not isinstance(part, sp.exp) or sp.diff(part.args[0], t, 2) != 0:
+                return False
+        if part.is_Pow and t in part.exp.free_symbols and part.base != sp.E:
+            return False
+        if part.is_Pow and t in part.base.free_symbols and not part.exp.is_nonnegative:
+            return False
+    return True
+
+
+def _speeds(adjoint):
+    t, found = symbol("t"), []
+    for readout in adjoint.readouts:
+        if readout.kind == "integral":
+            for part in to_sympy(readout.expression).atoms(sp.exp):
+                found.append(sp.diff(part.args[0], t))
+    return tuple(sorted({e for e in found if e != 0}, key=str))
+
+
+def _single_hump(adjoint, closed):
+    """Two exponentials and a constant turn around once at most."""
+    if adjoint.crossing is None:
+        return True
+    g = adjoint.crossing.g
+    if symbol("t") in g.free_symbols or g.has(sp.Piecewise):
+        return False
+    slopes = {s: sp.diff(g, symbol(s)) for s in adjoint.group.states}
+    moving = {symbol(s) for s in adjoint.group.states}
+    if any(e.free_symbols & moving for e in slopes.values()):
+        return False
+    seen = set()
+    for (target, _), terms in closed.entries.items():
+        if slopes[target] != 0:
+            for term in terms:
+                seen |= {r for r in term.rates if closed.rates[r] != 0}
+                if len(term.rates) > len(set(term.rates)):
+                    return False
+    return len(seen) <= 2
+

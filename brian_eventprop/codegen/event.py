@@ -1,0 +1,221 @@
+"""Render the event solver's kernels for a network: templates plus the blocks of each part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brian_eventprop.adjoint.flow import ContinuousFlow
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.event_groups import EventGroupCode
+from brian_eventprop.codegen.event_pathways import EventPathwayCode
+from brian_eventprop.codegen.host import render_host
+from brian_eventprop.codegen.names import NameTable
+from brian_eventprop.codegen.printing import HostStyle, KernelStyle, print_sympy
+from brian_eventprop.codegen.scope import Scope
+from brian_eventprop.codegen.templates import render
+
+
+class EventInputCode:
+    """A source of given spikes."""
+
+    is_input = True
+
+    def __init__(self, name: str, table: NameTable):
+        self.name, self._table = name, table
+        self.outgoing: list = []
+
+    def a(self, role: str) -> str:
+        """Identifier of an array that belongs to this input."""
+        return self._table(self.name, f"${role}")
+
+
+@dataclass(frozen=True)
+class EventModule:
+    """The rendered kernels and what the runtime needs to call them.
+
+    ``arguments``, ``tapes`` and ``gradients`` list (owner, role) of each array in the order of the
+    signatures; the owner '' has the number of windows of each component.
+    """
+
+    source: str
+    groups: tuple[EventGroupCode, ...]
+    inputs: tuple[EventInputCode, ...]
+    pathways: tuple[EventPathwayCode, ...]
+    arguments: tuple[tuple[str, str], ...]
+    tapes: tuple[tuple[str, str], ...]
+    gradients: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Component:
+    groups: list
+    windows: str
+
+
+#: What `forward` leaves for `backward`, per group.
+TAPE = ("tape_t", "tape_i", "marks", "spk_t", "spk_i")
+
+
+def render_event(
+    system: AdjointSystem,
+    flows: Mapping[str, ContinuousFlow],
+    components: tuple[tuple[str, ...], ...],
+    tolerance: float,
+) -> EventModule:
+    """Render the kernels of the event solver.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    flows
+        The flow of each group between events.
+    components
+        Names of the groups in the order in which they run; those of one component share windows.
+    tolerance
+        Relative error of a step of Runge-Kutta.
+    """
+    table, style = NameTable(), KernelStyle(single=False)
+    groups = {}
+    for g in system.groups:
+        scope = Scope(g.group.name, g.hoisted.levels, table, style)
+        code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
+        code.readout_symbols = [
+            r.symbols for r in system.spec.readouts if r.group == g.group.name
+        ]
+    inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}
+    pathways = []
+    for number, p in enumerate(system.pathways):
+        target = groups[p.pathway.target]
+        source = groups.get(p.pathway.source) or inputs[p.pathway.source]
+        scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
+        code = EventPathwayCode(p, scope, target, source, number)
+        code.delay_trained = p.pathway.delay in system.trained
+        pathways.append(code)
+        target.incoming.append(code)
+        source.outgoing.append(code)
+    return _render(groups, tuple(inputs.values()), tuple(pathways), components, tolerance)
+
+
+def _render(groups, inputs, pathways, components, tolerance):
+    for c, names in enumerate(components):
+        for name in names:
+            _prepare(groups[name], f"windows[{c}]")
+    parts = tuple(groups.values())
+    arguments = (("", "windows"), *_arguments(parts, inputs, pathways))
+    tapes = tuple((g.name, role) for g in parts for role in TAPE)
+    gradients = _gradients(parts, inputs, pathways)
+    owner = {part.name: part for part in (*parts, *inputs, *pathways)}
+
+    def identifiers(pairs):
+        return [owner[name].a(role) if name else role for name, role in pairs]
+
+    source = render(
+        "event_cpu.py.j2",
+        groups=parts,
+        inputs=inputs,
+        components=[
+            _Component([groups[n] for n in names], f"windows[{c}]")
+            for c, names in enumerate(components)
+        ],
+        tolerance=repr(float(tolerance)),
+        arguments=identifiers(arguments),
+        tapes=identifiers(tapes),
+        gradients=identifiers(gradients),
+        send=_send,
+        summary=_summary(parts, pathways),
+    )
+    return EventModule(source, parts, inputs, pathways, arguments, tapes, gradients)
+
+
+def _prepare(g, windows):
+    """The names under which the windows of a group get and give their arrays."""
+    g.windows, g.slots = windows, f"min({windows}, 1024)"
+    g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
+    g.extra = "K" if g.closed else "k"
+    constants = ["C", "P", *["K"] * g.closed]
+    state = ["X", "now", "until", "head", "pool_t", "pool_i", *["hint"] * (not g.closed)]
+    g.returned = ["tape_t", "tape_i", "events", *["spk_t", "spk_i", "count"] * g.spikes]
+    own = [*state, *g.returned, *constants, *["period"] * g.refractory, "VR"]
+    into = [p.a(role) for p in g.incoming for role in ("C", "W")]
+    g.carried = [g.a(role) for role in g.returned]
+    g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
+    spiking = ["spk_t", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
+    own = ["tape_t", "tape_i", "now", *constants, "WR", "CB", "PB", "X0B", *spiking]
+    into = []
+    for p in g.incoming:
+        into += [p.a(role) for role in ("C", "W", "CB", "WB", *["DB"] * p.delay_trained)]
+    for source in dict.fromkeys(p.source for p in g.incoming):
+        if source is not g:
+            into.append(source.a("TB" if source.is_input else "sent"))
+    g.back_parameters = [*own, "LAM", *into]
+    g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
+
+    def at(s):
+        if g.closed:
+            return f"{g.a('flow')}(False, x, {s}, j, K, y)"
+        return f"{g.a('step')}(False, x, t, {s}, j, C, P, k, y)"
+
+    def travel(searching):
+        extra = "K, y, z, stack" if g.closed else "k, y, z, stack, hint"
+        return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, j, C, P, {extra})"
+
+    g.at, g.travel = at, travel
+
+
+def _send(p, t, neuron):
+    target = p.target
+    pool = ", ".join(target.a(role) for role in ("pool_t", "pool_i", "used"))
+    arrays = ", ".join(p.a(role) for role in ("rows", "post", "delay"))
+    return [
+        f"{pool} = send(",
+        f"    {t}, q, {neuron}, {p.number}, {arrays},",
+        f"    end, {target.windows}, {target.a('head')}, {pool})",
+    ]
+
+
+def _arguments(groups, inputs, pathways):
+    pairs = []
+    for g in groups:
+        roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
+        pairs += [(g.name, role) for role in roles]
+    for i in inputs:
+        pairs += [(i.name, role) for role in ("ptr", "time", "i")]
+    for p in pathways:
+        pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
+    return tuple(pairs)
+
+
+def _gradients(groups, inputs, pathways):
+    pairs = []
+    for g in groups:
+        roles = ["CB", "PB", "X0B", *["RB"] * g.refractory, *["time"] * g.spikes, "WR"]
+        pairs += [(g.name, role) for role in roles]
+    pairs += [(i.name, "TB") for i in inputs]
+    for p in pathways:
+        pairs += [(p.name, role) for role in ("CB", "WB", "DB")]
+    return tuple(pairs)
+
+
+def _summary(groups, pathways):
+    lines = []
+    for g in groups:
+        text = g.adjoint.group.text.splitlines()
+        lines += [f"{g.name}: {line.strip()}" for line in text if line.strip()]
+        lines.append(f"{g.name}: {'closed form' if g.closed else 'Runge-Kutta'} between events")
+    return lines + [f"{p.name}: {p.text}" for p in pathways]
+
+
+def render_event_host(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> str:
+    """Render the host functions, with ``flow_NAME(v)``: rates and coefficients of closed flows."""
+    style, parts = HostStyle(), [render_host(system)]
+    for name, flow in flows.items():
+        if flow.closed:
+            rows = [
+                print_sympy(e, lambda n: f'v["{n}"]', style)
+                for e in (*flow.free.rates, *flow.free.coefficients, *flow.speeds)
+            ]
+            text = "".join(f"\n        {row}," for row in rows)
+            parts.append(f"\ndef flow_{name}(v):\n    return [{text}\n    ]\n")
+    return "\n".join(parts)

@@ -1,0 +1,106 @@
+"""The code of one synaptic pathway in continuous time: synapse ``k`` onto neuron ``j``.
+
+As in `event_groups`; ``W`` and ``CS`` hold the constants per synapse and common to the pathway,
+``P`` and ``C`` those of the target.
+"""
+
+from __future__ import annotations
+
+from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.hoist import COMMON, EACH
+from brian_eventprop.adjoint.pathways import PathwayAdjoint
+from brian_eventprop.codegen.scope import Scope, reads
+
+
+class EventPathwayCode:
+    """Code of a pathway; the templates read its attributes."""
+
+    def __init__(self, adjoint: PathwayAdjoint, scope: Scope, target, source, number: int):
+        self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
+        self.number = number
+        self.name, self.text = adjoint.pathway.name, adjoint.pathway.text
+        active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
+        self.common_bars = [n for n in active if levels[n] == COMMON]
+        self.each_bars = [n for n in active if levels[n] == EACH]
+        self.states = [f"post__{s}" for s in target.states]
+        self.delay_trained = False
+
+    def a(self, role: str) -> str:
+        """Identifier of a function or array of this pathway."""
+        return self.scope.table(self.name, f"${role}")
+
+    def load(self, names) -> list[str]:
+        """Load states and adjoint of the target, its constants and those of the synapse."""
+        ref, lines = self.scope.ref, []
+        for k, s in enumerate(self.states):
+            if s in names:
+                lines.append(f"{ref(s)} = x[{k}]")
+            if f"lam.{s}" in names:
+                lines.append(f"{ref(f'lam.{s}')} = lam[{k}]")
+        for name in sorted(names):
+            level = self.scope.levels.get(name)
+            if level == EACH:
+                identifier = ref(name)
+                lines.append(f"{identifier} = W[{self.scope.each.index(name)}, k]")
+            elif level == COMMON:
+                identifier = ref(name)
+                lines.append(f"{identifier} = CS[{self.scope.common.index(name)}]")
+            elif name.startswith("post__") and name not in self.states:
+                lines += self._post_constant(name)
+            elif name.startswith("weight."):
+                position = self.target.position[int(name.split(".")[1])]
+                lines.append(f"{ref(name)} = WR[{position}, trial, j]")
+        return lines
+
+    def _post_constant(self, name):
+        inner, scope = name.removeprefix("post__"), self.target.scope
+        level, identifier = scope.levels.get(inner), self.scope.ref(name)
+        if level == EACH:
+            return [f"{identifier} = P[{scope.each.index(inner)}, j]"]
+        if level == COMMON:
+            return [f"{identifier} = C[{scope.common.index(inner)}]"]
+        return []
+
+    def _by_mode(self, body):
+        free = body(self.adjoint.free)
+        if not self.target.has_frozen:
+            return free
+        frozen = body(self.adjoint.frozen)
+        if frozen == free:
+            return free
+        lines = ["if frozen:", *(f"    {line}" for line in frozen)]
+        return lines + ["else:", *(f"    {line}" for line in free)]
+
+    def deliver(self) -> list[str]:
+        """What an arrival writes."""
+        return self._by_mode(self._deliver)
+
+    def _deliver(self, rule):
+        written = {s.target for s in rule.statements} & set(self.states)
+        lines = self.load(reads(rule.statements) | written)
+        lines += self.scope.statements(rule.statements)
+        return (lines + [
+            f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written
+        ]) or ["pass"]
+
+    def back(self) -> list[str]:
+        """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
+        return self._by_mode(self._back)
+
+    def _back(self, rule):
+        wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
+        changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
+        wanted |= {f"new.{s}": e for s, e in changed.items()}
+        lines = self.load(reads(wanted))
+        parts, values = self.scope.shared_terms(wanted)
+        lines += [*parts, f"rate = {values['rate']}"]
+        for name in rule.parameters:
+            value = values[f"bar.{name}"]
+            if name in self.common_bars:
+                lines.append(f"CSB[{self.common_bars.index(name)}] += {value}")
+            else:
+                lines.append(f"WB[{self.each_bars.index(name)}, k] += {value}")
+        lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
+        return lines + [
+            f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed
+        ]

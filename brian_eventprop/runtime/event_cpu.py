@@ -1,0 +1,336 @@
+"""Run the event solver's kernels on the CPU: real-valued times, exact flows between events.
+
+A batch is cut into a fixed number of chunks of trials; each chunk has gradients of its own, summed
+in the order of the chunks, so that the result does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brian_eventprop.adjoint.flow import derive_flow
+from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.codegen import load_module
+from brian_eventprop.codegen.event import TAPE, render_event, render_event_host
+from brian_eventprop.reading.spec import NetworkValues
+from brian_eventprop.runtime.clock_cpu import CHUNKS, Backward
+from brian_eventprop.runtime.components import components, window_counts
+from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
+from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
+from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
+
+#: Relative error of one step of Runge-Kutta, unless the user asks for another.
+TOLERANCE = 1e-11
+
+
+@dataclass
+class EventForward:
+    """What a forward run leaves for the loss and for the way back."""
+
+    n_trials: int
+    readouts: tuple[np.ndarray, ...]
+    spikes: dict[str, GroupSpikes]
+    inputs: Mapping[str, ExactSpikes]
+    arrays: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    constants: dict[str, dict] = field(repr=False)
+    tapes: list[dict[tuple[str, str], np.ndarray]] = field(repr=False)
+    orders: dict[str, np.ndarray] = field(repr=False)
+    kernels: object = field(repr=False)
+    module: object = field(repr=False)
+
+
+class EventCPU:
+    """The event solver on the CPU.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    network
+        Its numbers; only index arrays and shapes are kept.
+    duration
+        Duration of a trial in seconds.
+    threads
+        Number of threads; by default one per core.
+    tolerance
+        Relative error of one step, where equations have no closed form.
+    """
+
+    def __init__(
+        self,
+        system: AdjointSystem,
+        network: NetworkValues,
+        duration: float,
+        threads: int | None = None,
+        tolerance: float = TOLERANCE,
+    ):
+        self.system, self.duration, self.tolerance = system, duration, tolerance
+        self.flows = {g.group.name: derive_flow(g) for g in system.groups}
+        self.host_source = render_event_host(system, self.flows)
+        self.host = load_module(self.host_source, "event_host")
+        self.shapes = {key: np.shape(value) for key, value in network.values.items()}
+        self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
+        self._network = network
+        self._build(components(self._names, self._edges(network.values)))
+        self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
+        self.spike_readouts = {
+            k: SpikeReadout(k, r, self.groups[r.group], self.host)
+            for k, r in enumerate(system.spec.readouts)
+            if r.kind not in STATE_READOUTS
+        }
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._pool: ThreadPoolExecutor | None = None
+        self._pid = None
+
+    def _build(self, order):
+        self.order = order
+        self.module = render_event(self.system, self.flows, order, self.tolerance)
+        self.kernels = load_module(self.module.source, "event")
+        dt = self.system.spec.dt
+        self.groups = {g.name: GroupPacker(g, self.host, dt) for g in self.module.groups}
+        self.pathways = {
+            p.name: PathwayPacker(p, self.host, dt, self._network, self.sizes[p.source.name])
+            for p in self.module.pathways
+        }
+
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self.module.source
+
+    def prepare(self, name: str, data) -> ExactSpikes:
+        """Return the input spikes of a batch as the kernels take them."""
+        del name
+        return in_exact_time(data.times, data.channels, data.trial_ptr)
+
+    # ---- the order of the groups ----
+    @property
+    def _names(self):
+        return [g.group.name for g in self.system.groups]
+
+    def _edges(self, values):
+        return {
+            p.name: (p.source, p.target, float(np.min(values[p.delay])))
+            for p in self.system.spec.pathways
+            if p.source in self._names and p.size
+        }
+
+    def _windows(self, values):
+        edges = self._edges(values)
+        try:
+            counts = window_counts(self.order, edges, self.duration)
+        except ValueError:
+            # trained delays may ask for another order of the groups within a loop
+            order = components(self._names, edges)
+            counts = window_counts(order, edges, self.duration)
+            self._build(order)
+        return np.array(counts, np.int64)
+
+    def _layout(self, packer):
+        """Synapses sorted by source: (order, targets, rows)."""
+        pre, post = packer.indices["pre"], packer.indices["post"]
+        order = np.argsort(pre, kind="stable")
+        rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
+        return order, post[order].astype(np.int32), rows
+
+    # ---- forward ----
+    def forward(self, values, inputs: Mapping[str, ExactSpikes], n_trials: int) -> EventForward:
+        """Run a batch of trials."""
+        windows = self._windows(values)
+        arrays, constants = self._pack(values, inputs, n_trials)
+        arrays["", "windows"] = windows
+        arguments = [arrays[pair] for pair in self.module.arguments]
+        found = self._chunks(self.kernels.forward, n_trials, lambda _: arguments)
+        tapes = [dict(zip(self.module.tapes, chunk, strict=True)) for chunk in found]
+        spikes, orders = self._collect(tapes, n_trials)
+        readouts = []
+        for k, spec in enumerate(self.system.spec.readouts):
+            if k in self.spike_readouts:
+                v, readout = constants.get(spec.group), self.spike_readouts[k]
+                readouts.append(readout.values(v, spikes[spec.group], n_trials))
+            else:
+                row = self._code(spec.group).position[k]
+                readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
+        return EventForward(
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders,
+            self.kernels, self.module,
+        )  # fmt: skip
+
+    def _code(self, name):
+        return next(g for g in self.module.groups if g.name == name)
+
+    def _pack(self, values, inputs, n_trials):
+        arrays, constants = {}, {}
+        for g in self.module.groups:
+            packer = self.groups[g.name]
+            v = constants[g.name] = packer.environment(values)
+            arrays[g.name, "X0"] = np.ascontiguousarray(packer.initial(values, float).T)
+            arrays[g.name, "C"] = packer.common(v, float)
+            arrays[g.name, "P"] = packer.each(v, float)
+            if g.closed:
+                arrays[g.name, "K"] = self._flow_constants(g, packer, v)
+            if g.refractory:
+                period = getattr(self.host, f"refractory_{g.name}")(v)
+                arrays[g.name, "period"] = np.array(np.broadcast_to(period, packer.size), float)
+            arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, packer.size))
+        for name, given in inputs.items():
+            arrays[name, "ptr"], arrays[name, "time"] = given.ptr, given.times
+            arrays[name, "i"] = given.neurons
+        for p in self.module.pathways:
+            packer = self.pathways[p.name]
+            v = constants[p.name] = packer.environment(values)
+            order, post, rows = self.layouts[p.name]
+            arrays[p.name, "C"] = packer.common(v, float)
+            arrays[p.name, "W"] = packer.each(v, float, order)
+            arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
+            delays = values[packer.delay]
+            arrays[p.name, "delay"] = (
+                delays[order] if len(delays) == packer.size else np.full(packer.size, delays[0])
+            )
+        return arrays, constants
+
+    def _flow_constants(self, g, packer, v):
+        """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
+        rows = getattr(self.host, f"flow_{g.name}")(v)
+        result = np.empty((g.n_coefficients, packer.size))
+        kept = g.n_coefficients - 1
+        for k in range(kept):
+            result[k] = rows[k]
+        speeds = [*rows[: len(g.flow.free.rates)], *rows[kept:]]
+        result[-1] = 0.0
+        for speed in speeds:
+            result[-1] = np.maximum(result[-1], np.abs(speed))
+        return result
+
+    def _collect(self, tapes, n_trials):
+        spikes, orders = {}, {}
+        for g in self.module.groups:
+            times = np.concatenate([t[g.name, "spk_t"][:, 0] for t in tapes] or [np.empty(0)])
+            rows = [t[g.name, "spk_i"] for t in tapes] or [np.empty((0, 2), np.int32)]
+            rows = np.concatenate(rows).astype(np.int64)
+            order = orders[g.name] = np.lexsort((rows[:, 1], times, rows[:, 0]))
+            trials = rows[order, 0]
+            ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
+            spikes[g.name] = GroupSpikes(trials, rows[order, 1], times[order], ptr)
+        return spikes, orders
+
+    # ---- backward ----
+    def backward(
+        self, forward: EventForward, weights: tuple[np.ndarray, ...], with_inputs: bool = True
+    ) -> Backward:
+        """Return the gradient of the loss, given its derivatives in the readouts."""
+        del with_inputs
+        gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
+        common, times = self._common_arrays(forward, weights, gradients)
+        private, module = [], forward.module
+
+        def arguments(chunk):
+            own = self._private_arrays(module)
+            private.append(own)
+            tape = forward.tapes[chunk]
+            arrays = {**forward.arrays, **common, **own, **tape}
+            for g in module.groups:
+                arrays[g.name, "time"] = times[g.name][chunk]
+            pairs = (*module.arguments, *module.tapes, *module.gradients)
+            return [arrays[pair] for pair in pairs]
+
+        grazing = self._chunks(forward.kernels.backward, forward.n_trials, arguments)
+        total = private[0] if private else self._private_arrays(module)
+        for other in private[1:]:
+            for pair, array in other.items():
+                total[pair] += array
+        self._pull(forward, total, gradients)
+        inputs = {i.name: common[i.name, "TB"] for i in module.inputs}
+        return Backward(gradients, inputs, int(sum(grazing)))
+
+    def _common_arrays(self, forward, weights, gradients):
+        arrays, times = {}, {}
+        ordered = {name: np.zeros(len(s.times)) for name, s in forward.spikes.items()}
+        for g in forward.module.groups:
+            arrays[g.name, "WR"] = np.zeros_like(forward.arrays[g.name, "VR"])
+        for k, spec in enumerate(self.system.spec.readouts):
+            if k in self.spike_readouts:
+                self.spike_readouts[k].gradient(
+                    forward.constants[spec.group],
+                    forward.spikes[spec.group],
+                    weights[k],
+                    ordered[spec.group],
+                    gradients,
+                )
+            else:
+                row = self._code(spec.group).position[k]
+                arrays[spec.group, "WR"][row, :, spec.start : spec.stop] = weights[k]
+        for name, by_time in ordered.items():
+            made = np.empty_like(by_time)
+            made[forward.orders[name]] = by_time
+            counts = [len(tape[name, "spk_t"]) for tape in forward.tapes]
+            times[name] = np.split(made, np.cumsum(counts)[:-1]) if counts else []
+        for name, given in forward.inputs.items():
+            arrays[name, "TB"] = np.zeros(len(given.times))
+        return arrays, times
+
+    def _private_arrays(self, module):
+        arrays = {}
+        for g in module.groups:
+            size = self.groups[g.name].size
+            arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
+            arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
+            arrays[g.name, "X0B"] = np.zeros((size, g.n_states))
+            if g.refractory:
+                arrays[g.name, "RB"] = np.zeros(size)
+        for p in module.pathways:
+            size = self.pathways[p.name].size
+            arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
+            arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
+            arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
+        return arrays
+
+    def _pull(self, forward, total, gradients):
+        for g in forward.module.groups:
+            packer, v = self.groups[g.name], dict(forward.constants[g.name])
+            packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
+            for k, state in enumerate(g.states):
+                if (g.name, state) in gradients:
+                    gradients[g.name, state] += total[g.name, "X0B"][:, k]
+            if g.refractory:
+                packer.refractory_gradient(v, total[g.name, "RB"], gradients)
+        for p in forward.module.pathways:
+            packer, v = self.pathways[p.name], dict(forward.constants[p.name])
+            order = self.layouts[p.name][0]
+            bars = np.empty_like(total[p.name, "WB"])
+            bars[:, order] = total[p.name, "WB"]
+            packer.gradients(v, total[p.name, "CB"], bars, gradients)
+            if p.delay_trained:
+                delays = np.empty(packer.size)
+                delays[order] = total[p.name, "DB"]
+                into = gradients[packer.delay]
+                into += delays if len(into) == packer.size and packer.size > 1 else np.sum(delays)
+
+    # ---- threads ----
+    def _chunks(self, kernel, n_trials, arguments):
+        """Call a kernel for every chunk of trials; the chunks do not depend on the threads."""
+        bounds = np.unique(np.linspace(0, n_trials, min(CHUNKS, n_trials) + 1).astype(np.int64))
+        calls = [
+            (first, last, self.duration, *arguments(chunk))
+            for chunk, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+        ]
+        if self.threads == 1 or len(calls) == 1:
+            return [kernel(*call) for call in calls]
+        # the first call compiles; doing so in several threads at once would only wait for a lock
+        if not kernel.signatures:
+            return [kernel(*calls[0]), *self._executor().map(lambda c: kernel(*c), calls[1:])]
+        return list(self._executor().map(lambda call: kernel(*call), calls))
+
+    def _executor(self):
+        """Return the pool of threads, a new one after a fork."""
+        if self._pool is None or self._pid != os.getpid():
+            self._pool, self._pid = ThreadPoolExecutor(self.threads), os.getpid()
+        return self._pool
+
+
+__all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]
