@@ -6,8 +6,8 @@ import brian2
 import pytest
 
 brian2.prefs.codegen.target = "numpy"
-brian2.BrianLogger.suppress_name("unused_brian_object")
 logging.getLogger("brian2").setLevel(logging.WARNING)  # pytest would collect every debug message
+logging.getLogger("brian2.core.base.unused_brian_object").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ def run(name, dt):
 def test_gradients_and_spikes_are_those_of_the_reference(name):
     case, result, errors = run(name, 1 * us)
     assert max(errors.values()) < 0.02, errors
-    assert result.loss == pytest.approx(case.loss_value, rel=2e-3)
+    assert result.loss == pytest.approx(case.loss_value, rel=5e-3)
     for group, expected in case.spikes.items():
         if not expected["i"]:
             continue
