@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.pathways import PathwayCode
@@ -24,6 +25,11 @@ class InputCode:
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this input."""
         return self._table(self.name, f"${role}")
+
+    @property
+    def neurons(self) -> str:
+        """The neurons of the spikes."""
+        return self.a("i")
 
     @property
     def steps(self) -> str:
@@ -121,6 +127,7 @@ def _render(groups, inputs, pathways, single):
         gradients=[names[pair] for pair in gradients],
         ring_sources=sources,
         rerun=rerun,
+        tile=TILE,
         summary=_summary(groups, pathways),
         constants=_MARK,
     )
@@ -149,7 +156,7 @@ def _arguments(groups, inputs, pathways, sources):
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
-        layout = ("rows", "off") if p.ring else ("post", "rows", "steps", "start")
+        layout = ("rows", "off", "pairoff", "tiles") if p.ring else ("post", "rows", "steps", "start")
         pairs += [(p.name, role) for role in ("C", "W", *layout)]
     pairs += [(s.name, "n") for s in sources]
     return tuple(pairs)

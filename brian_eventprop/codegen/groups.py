@@ -11,6 +11,7 @@ import sympy as sp
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.hoist import COMMON, EACH
+from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen.scope import Scope, reads
 
 
@@ -216,8 +217,9 @@ class GroupCode:
         read = reads(rate, value)
         lines = self.load_constants(read) + self.load_lam(read)
         return lines + [
-            f"{pair}[base + 2 * j] = {self.scope.sympy(value)}",
-            f"{pair}[base + 2 * j + 1] = {self.scope.sympy(rate)}",
+            f"at = (j // {TILE}) * {self.a('stride')} + base + 2 * (j % {TILE})",
+            f"{pair}[at] = {self.scope.sympy(value)}",
+            f"{pair}[at + 1] = {self.scope.sympy(rate)}",
         ]
 
     def release(self, array: str) -> list[str]:
@@ -243,6 +245,11 @@ class GroupCode:
         """Whether the derivative of a final readout reads the states."""
         finals = [(r.states, r.parameters) for r in self.finals]
         return bool(reads(finals) & set(self.states))
+
+    @property
+    def neurons(self) -> str:
+        """The neurons of the spikes."""
+        return f"{self.a('spk')}[:, 1]"
 
     @property
     def steps(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
@@ -147,19 +148,28 @@ class ClockCPU:
         return arrays, constants, orders
 
     def _ring_shape(self, g, values):
-        """Return width, number of steps (both powers of two) and longest delay of a ring."""
+        """Return the sizes of a ring and of the record of what arrivals are worth.
+
+        Width and number of slots of the ring (powers of two), longest delay, length of a tile's
+        record, length of the whole record, number of neurons.
+        """
+        size = self.groups[g.name].size
         arriving = [self.pathways[p.name] for p in self.module.pathways if p.target is g]
         longest = max((int(p.steps(values).max()) for p in arriving if p.size), default=0)
         longest = min(longest, self.n_steps)
-        width, slots = (1 << max(n - 1, 0).bit_length() for n in (self.groups[g.name].size, longest + 1))
-        return np.array([width, slots, longest], np.int64)
+        width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, longest + 1))
+        stride = (self.n_steps + longest + 1) * 2 * TILE
+        total = stride * -(-size // TILE)
+        if max(total, width * slots) >= 2**32:
+            raise MemoryError(f"'{g.name}' has too many neurons and time steps for one record")
+        return np.array([width, slots, longest, stride, total, size], np.int64)
 
     def _pack_pathway(self, p, v, values, arrays):
         packer = self.pathways[p.name]
         if p.ring:
-            width = arrays[p.target.name, "shape"][0]
-            order, rows, off = packer.ring_layout(values, width, self.n_steps)
-            layout = {"rows": rows, "off": off}
+            shape = arrays[p.target.name, "shape"]
+            layout = packer.ring_layout(values, shape, self.n_steps)
+            order = layout.pop("order")
         else:
             order, post, rows, steps, start = packer.layout(values)
             layout = {"post": post, "rows": rows, "steps": steps, "start": start}

@@ -13,6 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
+from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 
@@ -155,22 +156,38 @@ class PathwayPacker(Packer):
         steps = (values[self.delay] / self.dt + 0.5).astype(np.int64)
         return np.broadcast_to(steps, self.size)
 
-    def ring_layout(self, values: Values, width: int, n_steps: int):
-        """Return (order, rows, off) for synapses that add: sorted by source only.
+    def ring_layout(self, values: Values, shape: np.ndarray, n_steps: int) -> dict:
+        """Return the arrays of synapses that add, sorted by source, then target.
 
-        ``off`` is where an arrival goes, relative to the row of the spike's step; a delay beyond
-        the end of the trial never arrives.
+        ``off`` is where an arrival goes in the ring and ``pairoff`` where its worth stands in the
+        record, both relative to the step of the spike; ``tiles[m, i]`` is the first synapse of
+        source i onto tile m of the targets.  A delay beyond the end of the trial never arrives.
         """
         if self._by_source is None:
-            pre = self.indices["pre"]
-            order = np.argsort(pre, kind="stable")
-            rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
-            sorted_already = bool(np.all(np.diff(pre) >= 0))
-            self._by_source = None if sorted_already else order, rows, self.indices["post"][order]
-        order, rows, post = self._by_source
+            self._by_source = self._sort_by_source(-(-shape[5] // TILE))
+        order, rows, post, tiles = self._by_source
         steps = np.minimum(self.steps(values), n_steps)
-        off = (steps if order is None else steps[order]) * width + post
-        return order, rows, off.astype(np.uint32)
+        steps = steps if order is None else steps[order]
+        in_tile = (post // TILE) * shape[3] + 2 * (post % TILE)
+        return {
+            "order": order,
+            "rows": rows,
+            "tiles": tiles,
+            "off": (steps * shape[0] + post).astype(np.uint32),
+            "pairoff": (steps * (2 * TILE) + in_tile).astype(np.uint32),
+        }
+
+    def _sort_by_source(self, n_tiles: int):
+        pre, post = self.indices["pre"], self.indices["post"]
+        order = np.lexsort((post, pre))
+        pre, post = pre[order], post[order]
+        sources = np.arange(self.n_source + 1)
+        rows = np.searchsorted(pre, sources).astype(np.int64)
+        keys = pre * (n_tiles + 1) + post // TILE
+        wanted = sources[:-1] * (n_tiles + 1) + np.arange(n_tiles + 1)[:, None]
+        tiles = np.searchsorted(keys, wanted).astype(np.int32)
+        in_order = bool(np.all(np.diff(order) > 0))
+        return None if in_order else order, rows, post, tiles
 
     def layout(self, values: Values):
         """Return (order, post, rows, steps, start): see the kernels.

@@ -1,0 +1,165 @@
+"""Loops over arrays that the kernels of every network share: buffers that grow, and synapses.
+
+They stand here, not in the templates, so that they are compiled once and not for every network.
+Indices are unsigned where the loops are hot: a signed index could be negative, and testing for that
+costs as much as the work itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+#: Neurons whose record lies together, so that the record of all steps of a tile fits in the cache.
+TILE = 4
+
+_OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
+
+
+@njit(**_OPTIONS)
+def grow(array):
+    """Return an array of twice the length with the same beginning."""
+    bigger = np.empty((2 * array.shape[0], array.shape[1]), array.dtype)
+    for k in range(array.shape[0]):
+        for s in range(array.shape[1]):
+            bigger[k, s] = array[k, s]
+    return bigger
+
+
+@njit(**_OPTIONS)
+def zeros(size):
+    """Return zeros in double precision."""
+    array = np.empty(size, np.float64)
+    for k in range(size):
+        array[k] = 0
+    return array
+
+
+@njit(**_OPTIONS)
+def integers(size, value):
+    """Return an array of one integer."""
+    array = np.empty(size, np.int32)
+    for k in range(size):
+        array[k] = value
+    return array
+
+
+@njit(**_OPTIONS)
+def clear(array):
+    """Set all to zero."""
+    for k in range(array.shape[0]):
+        array[k] = 0
+
+
+@njit(**_OPTIONS)
+def copied(array):
+    """Return a copy."""
+    result = np.empty(array.shape, array.dtype)
+    for s in range(array.shape[0]):
+        for j in range(array.shape[1]):
+            result[s, j] = array[s, j]
+    return result
+
+
+@njit(**_OPTIONS)
+def scatter(ring, base, off, weight, row, begin, end):
+    """Add the synapses of one spike to the steps at which they arrive."""
+    mask, at = np.uint64(ring.shape[0] - 1), np.uint64(base)
+    for k in range(np.uint64(begin), np.uint64(end)):
+        ring[(at + off[k]) & mask] += weight[row, k]
+
+
+@njit(**_OPTIONS)
+def moved_by(pair, base, off, weight, row, begin, end):
+    """Return dL/d(time of one spike) from all its arrivals: sum of weight * (dL/dt_a per unit)."""
+    zero = pair.dtype.type(0)
+    a0, a1, a2, a3 = zero, zero, zero, zero
+    k, stop, one = np.uint64(begin), np.uint64(end), np.uint64(1)
+    at, four = np.uint64(base), np.uint64(4)
+    while k + four <= stop:
+        a0 += weight[row, k] * pair[at + off[k]]
+        a1 += weight[row, k + one] * pair[at + off[k + one]]
+        a2 += weight[row, k + one + one] * pair[at + off[k + one + one]]
+        a3 += weight[row, k + one + one + one] * pair[at + off[k + one + one + one]]
+        k += four
+    while k < stop:
+        a0 += weight[row, k] * pair[at + off[k]]
+        k += one
+    return (a0 + a1) + (a2 + a3)
+
+
+@njit(**_OPTIONS)
+def by_neuron(neurons, begin, end, n_neurons):
+    """Sort spikes by neuron; those of neuron i are ``order[bound[i]:bound[i + 1]]``."""
+    order, bound = integers(end - begin, 0), integers(n_neurons + 1, 0)
+    for k in range(begin, end):
+        bound[neurons[k] + 1] += 1
+    for i in range(n_neurons):
+        bound[i + 1] += bound[i]
+    for k in range(begin, end):
+        order[bound[neurons[k]]] = k
+        bound[neurons[k]] += 1
+    for i in range(n_neurons, 0, -1):
+        bound[i] = bound[i - 1]
+    bound[0] = 0
+    return order, bound
+
+
+@njit(**_OPTIONS)
+def record_rows(order, steps):
+    """Return where in a tile's record the step of each spike begins."""
+    base = np.empty(order.shape[0], np.uint32)
+    for k in range(order.shape[0]):
+        base[k] = steps[order[k]] * (2 * TILE)
+    return base
+
+
+@njit(**_OPTIONS)
+def collect(pair, bound, base, tiles, off, weight_bar, delay_bar):
+    """Sum what each synapse's arrivals are worth: the gradients of an additive projection.
+
+    Tile by tile of target neurons, so that the record stays in the cache; the inner loop runs over
+    the spikes of one source and four synapses and only reads, so that the sums stay in registers.
+    """
+    zero, one = pair.dtype.type(0), np.uint64(1)
+    for m in range(tiles.shape[0] - 1):
+        for i in range(bound.shape[0] - 1):
+            first, last = np.uint64(bound[i]), np.uint64(bound[i + 1])
+            k, end = np.uint64(tiles[m, i]), np.uint64(tiles[m + 1, i])
+            if first == last:
+                continue
+            while k + one + one + one < end:
+                k1, k2, k3 = k + one, k + one + one, k + one + one + one
+                o0, o1 = np.uint64(off[k]), np.uint64(off[k1])
+                o2, o3 = np.uint64(off[k2]), np.uint64(off[k3])
+                a0, a1, a2, a3 = zero, zero, zero, zero
+                b0, b1, b2, b3 = zero, zero, zero, zero
+                for e in range(first, last):
+                    at = np.uint64(base[e])
+                    a0 += pair[at + o0]
+                    b0 += pair[at + o0 + one]
+                    a1 += pair[at + o1]
+                    b1 += pair[at + o1 + one]
+                    a2 += pair[at + o2]
+                    b2 += pair[at + o2 + one]
+                    a3 += pair[at + o3]
+                    b3 += pair[at + o3 + one]
+                weight_bar[0, k] += a0
+                weight_bar[0, k1] += a1
+                weight_bar[0, k2] += a2
+                weight_bar[0, k3] += a3
+                delay_bar[k] += b0
+                delay_bar[k1] += b1
+                delay_bar[k2] += b2
+                delay_bar[k3] += b3
+                k += np.uint64(4)
+            while k < end:
+                o0 = np.uint64(off[k])
+                a0, b0 = zero, zero
+                for e in range(first, last):
+                    at = np.uint64(base[e])
+                    a0 += pair[at + o0]
+                    b0 += pair[at + o0 + one]
+                weight_bar[0, k] += a0
+                delay_bar[k] += b0
+                k += one
