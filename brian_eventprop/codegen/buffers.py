@@ -70,6 +70,16 @@ def scatter(ring, base, off, weight, row, begin, end):
 
 
 @njit(**_OPTIONS)
+def deliver(state, row, ring, base):
+    """Add what arrives at this step to a state, and empty the step of the ring."""
+    at = np.uint64(base)
+    for j in range(np.uint64(state.shape[1])):
+        state[row, j] += ring[at + j]
+    for j in range(np.uint64(state.shape[1])):
+        ring[at + j] = 0
+
+
+@njit(**_OPTIONS)
 def moved_by(pair, base, off, weight, row, begin, end):
     """Return dL/d(time of one spike) from all its arrivals: sum of weight * (dL/dt_a per unit)."""
     zero = pair.dtype.type(0)

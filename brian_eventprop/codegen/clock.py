@@ -130,13 +130,17 @@ def _render(groups, inputs, pathways, single):
         tile=TILE,
         summary=_summary(groups, pathways),
         constants=_MARK,
+        per_step=_STEP_MARK,
     )
+    per_step = [line for part in (*groups, *pathways) for line in part.scope.step_lines()]
+    source = source.replace(_STEP_MARK, "\n            ".join(per_step) or "pass")
     constants = [line for part in (*groups, *pathways) for line in _constants(part)]
     source = source.replace(_MARK, "\n    ".join(constants) or "pass")
     return ClockModule(source, groups, inputs, pathways, arguments, gradients, rerun)
 
 
 _MARK = "# constants"
+_STEP_MARK = "# once per step"
 
 
 def _constants(part):

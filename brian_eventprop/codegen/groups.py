@@ -117,7 +117,10 @@ class GroupCode:
         """Readouts of the given kinds: loads, and an expression for each number."""
         chosen = [r for r in self.readouts if r.kind in kinds]
         loads = self.load(reads([r.expression for r in chosen]), array)
-        return loads, {r.number: self.scope.source(r.expression) for r in chosen}
+        self.scope.in_loop = "final" not in kinds
+        values = {r.number: self.scope.source(r.expression) for r in chosen}
+        self.scope.in_loop = True
+        return loads, values
 
     # ---- backward ----
     def flow_back(self, mode: str, source: str) -> list[str]:
@@ -159,7 +162,10 @@ class GroupCode:
     def inject(self, kinds, array: str, factor: str) -> list[str]:
         """Add dL/d(readout) times the derivatives of readouts to the adjoint of neuron j."""
         chosen = [r for r in self.readouts if r.kind in kinds]
-        return sum((self.inject_one(r, array, factor) for r in chosen), [])
+        self.scope.in_loop = "final" not in kinds
+        lines = sum((self.inject_one(r, array, factor) for r in chosen), [])
+        self.scope.in_loop = True
+        return lines
 
     def inject_one(self, readout, array: str, factor: str) -> list[str]:
         """The same for one readout."""

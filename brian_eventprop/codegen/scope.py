@@ -8,6 +8,7 @@ synapse is an element of a row.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable, Mapping
 
 import sympy as sp
@@ -48,6 +49,8 @@ class Scope:
         )  # fmt: skip
         self.common: list[str] = []
         self.each: list[str] = []
+        self.per_step: dict[str, str] = {}
+        self.in_loop = True
 
     def ref(self, name: str) -> str:
         """Return the identifier of a name and note that it is used."""
@@ -67,11 +70,32 @@ class Scope:
 
     def source(self, expression: str) -> str:
         """Render a Brian2 expression."""
-        return print_tree(parse(expression), self.ref, self.style)
+        return self._tree(parse(expression))
+
+    def _tree(self, tree) -> str:
+        return print_tree(_StepCutter(self).visit(copy.deepcopy(tree)), self.ref, self.style)
 
     def sympy(self, expression: sp.Expr) -> str:
         """Render a SymPy expression."""
+        expression = sp.sympify(expression)
+        calls = [f for f in expression.atoms(sp.Function) if self.once_per_step(reads(f))]
+        for call in sorted(calls, key=lambda f: -f.count_ops()):
+            if expression.has(call):
+                name = self._step_name(print_sympy(call, self.ref, self.style))
+                expression = expression.xreplace({call: sp.Symbol(name, real=True)})
         return print_sympy(expression, self.ref, self.style)
+
+    def once_per_step(self, names) -> bool:
+        """Whether a function of these names has one value per time step."""
+        common = all(n in ("t", "dt") or self.levels.get(n) == COMMON for n in names)
+        return self.in_loop and common and "t" in names
+
+    def _step_name(self, text: str) -> str:
+        return self.per_step.setdefault(text, f"step{len(self.per_step)}")
+
+    def step_lines(self) -> list[str]:
+        """Return the assignments of what has one value per time step."""
+        return [f"{self.ref(name)} = {text}" for text, name in self.per_step.items()]
 
     def statements(self, block: Iterable[Statement]) -> list[str]:
         """Render the statements of a block."""
@@ -82,7 +106,7 @@ class Scope:
         rendered = []
         for line in block:
             if isinstance(line.value, ast.AST):
-                value = print_tree(line.value, self.ref, self.style)
+                value = self._tree(line.value)
             else:
                 value = self.sympy(line.value)
             rendered.append(f"{self.ref(line.target)} {'+=' if line.add else '='} {value}")
@@ -103,6 +127,20 @@ class Scope:
         parts, values = sp.cse([expressions[k] for k in keys], symbols=symbols)
         lines = [f"{self.ref(s.name)} = {self.sympy(e)}" for s, e in parts]
         return lines, {k: self.sympy(v) for k, v in zip(keys, values, strict=True)}
+
+
+class _StepCutter(ast.NodeTransformer):
+    """Replaces calls that have one value per time step by a name."""
+
+    def __init__(self, scope: Scope):
+        self.scope = scope
+
+    def visit_Call(self, node):
+        if self.scope.once_per_step(names(node)):
+            text = print_tree(node, self.scope.ref, self.scope.style)
+            return ast.Name(self.scope._step_name(text))
+        node.args = [self.visit(a) for a in node.args]
+        return node
 
 
 def reads(*parts) -> set[str]:

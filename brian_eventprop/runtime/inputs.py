@@ -28,24 +28,24 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
     ValueError
         If a neuron spikes twice in one step, which Brian2 refuses, too.
     """
-    del n_steps
     trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
     steps = ((times + 1e-3 * dt) / dt).astype(np.int64)
+    width = int(channels.max(initial=0)) + 1
+    keys = (trials * (max(n_steps, int(steps.max(initial=0))) + 1) + steps) * width + channels
+    if np.all(np.diff(keys) > 0):
+        return InputSpikes(
+            np.asarray(trial_ptr, np.int64), steps, channels.astype(np.int64), np.arange(len(steps))
+        )
     order = np.lexsort((channels, times, trials))
-    steps, neurons, trials = steps[order], channels[order], trials[order]
-    by_neuron = np.lexsort((steps, neurons, trials))
-    same = (
-        (np.diff(trials[by_neuron]) == 0)
-        & (np.diff(neurons[by_neuron]) == 0)
-        & (np.diff(steps[by_neuron]) == 0)
-    )
+    by_neuron = order[np.argsort(keys[order], kind="stable")]
+    same = np.diff(keys[by_neuron]) == 0
+    steps, neurons = steps[order], channels[order]
     if np.any(same):
         at = by_neuron[np.flatnonzero(same)[0]]
         raise ValueError(
-            f"Neuron {neurons[at]} of '{name}' spikes more than once in the time step at "
-            f"{steps[at] * dt:g} s of trial {trials[at]} (dt = {dt:g} s), which a "
-            "SpikeGeneratorGroup cannot do. Use a smaller dt, or keep one spike per step: "
-            "SpikeData.on_grid(dt)."
+            f"Neuron {channels[at]} of '{name}' spikes more than once in the time step at "
+            f"{int((times[at] + 1e-3 * dt) / dt) * dt:g} s of trial {trials[at]} (dt = {dt:g} s), which a "
+            "SpikeGeneratorGroup cannot do. Use a smaller dt, or keep one spike per step and neuron."
         )
     return InputSpikes(np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order)
 
