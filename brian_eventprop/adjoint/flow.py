@@ -249,4 +249,3 @@ def _single_hump(adjoint, closed):
                 if len(term.rates) > len(set(term.rates)):
                     return False
     return len(seen) <= 2
-

@@ -23,9 +23,7 @@ def grow(array):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def send(
-    t, spike, neuron, number, rows, post, delays, end, windows, head, pool_t, pool_i, used
-):
+def send(t, spike, neuron, number, rows, post, delays, end, windows, head, pool_t, pool_i, used):
     """Put the arrivals of one spike into the pool of the target; return the pool.
 
     ``end`` is the end of the trial, when nothing arrives any more, and ``windows`` the number of

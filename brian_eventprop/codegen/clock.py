@@ -160,7 +160,9 @@ def _arguments(groups, inputs, pathways, sources):
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
-        layout = ("rows", "off", "pairoff", "tiles") if p.ring else ("post", "rows", "steps", "start")
+        layout = (
+            ("rows", "off", "pairoff", "tiles") if p.ring else ("post", "rows", "steps", "start")
+        )
         pairs += [(p.name, role) for role in ("C", "W", *layout)]
     pairs += [(s.name, "n") for s in sources]
     return tuple(pairs)

@@ -81,9 +81,7 @@ def render_event(
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
-        code.readout_symbols = [
-            r.symbols for r in system.spec.readouts if r.group == g.group.name
-        ]
+        code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
     inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}
     pathways = []
     for number, p in enumerate(system.pathways):

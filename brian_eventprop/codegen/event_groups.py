@@ -147,9 +147,7 @@ class EventGroupCode:
                 if a == b:
                     lines.append(f"e{a}_{b} = h * e{a}")
                 else:
-                    lines.append(
-                        f"e{a}_{b} = difference2({values[0]}, {values[1]}, e{a}, e{b}, h)"
-                    )
+                    lines.append(f"e{a}_{b} = difference2({values[0]}, {values[1]}, e{a}, e{b}, h)")
             else:
                 name = "_".join(map(str, rates))
                 lines.append(f"e{name} = difference{len(rates)}({', '.join(values)}, h)")
@@ -299,9 +297,11 @@ class EventGroupCode:
             )
             lines.append(f"{place} += {text[f'bar.{name}']}")
         new = [f"{self.scope.ref(f'new.{s}')} = {text[f'new.{s}']}" for s in changed]
-        return lines + new + [
-            f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed
-        ]
+        return (
+            lines
+            + new
+            + [f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed]
+        )
 
     def cross_back(self) -> list[str]:
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""

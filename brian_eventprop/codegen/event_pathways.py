@@ -79,9 +79,10 @@ class EventPathwayCode:
         written = {s.target for s in rule.statements} & set(self.states)
         lines = self.load(reads(rule.statements) | written)
         lines += self.scope.statements(rule.statements)
-        return (lines + [
-            f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written
-        ]) or ["pass"]
+        return (
+            lines
+            + [f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written]
+        ) or ["pass"]
 
     def back(self) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
