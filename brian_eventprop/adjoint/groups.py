@@ -75,8 +75,8 @@ class Hoisted:
 class GroupAdjoint:
     """Everything a kernel needs to run one group forwards and backwards.
 
-    ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike; ``release``
-    is lambda . (f_frozen - f_free), the derivative with respect to the end of the refractory period.
+    ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
+    ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
     """
 
     group: Group

@@ -53,7 +53,7 @@ class Hoister:
     _known: dict[str, str] = field(default_factory=dict)
 
     def block(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        """Return the statements that stay in the time loop, with hoisted parts replaced by names."""
+        """Return the statements that stay in the time loop; hoisted parts are replaced by names."""
         statements = tuple(statements)
         assigned = [s.target for s in statements]
         local, rename, kept = ChainMap({}, self.levels), {}, []

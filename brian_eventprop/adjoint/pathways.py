@@ -159,7 +159,7 @@ def _rename(statement, rename):
 
 
 def to_post(expression: sp.Expr, group: GroupAdjoint) -> sp.Expr:
-    """Put the prefix ``post__`` before the names of the target group; ``t`` and ``dt`` are common."""
+    """Put the prefix ``post__`` before the names of the target group, except for t and dt."""
     rename = {
         s: symbol(f"post__{s.name}")
         for s in expression.free_symbols

@@ -46,7 +46,7 @@ class ClockModule:
     """The rendered kernels and what the runtime needs to call them.
 
     ``arguments`` and ``gradients`` list (owner, role) of each array in the order of the signature.
-    With ``rerun``, the way back runs the trial forwards again, because it reads more than the spikes.
+    With ``rerun``, the way back reads more than the spikes and runs the trial forwards again.
     """
 
     source: str

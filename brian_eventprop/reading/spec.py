@@ -38,8 +38,8 @@ class Symbol:
     """A name in an expression and what it stands for.
 
     ``variable`` is the name within its owner (``'I_post'`` -> ``'I'``).  ``side`` is ``'pre'`` or
-    ``'post'`` for names in synaptic code that belong to a neuron, else ``''``.  ``value`` is set for
-    numbers only, ``dimension`` (Brian2's) for external constants only.
+    ``'post'`` for names in synaptic code that belong to a neuron, else ``''``.  ``value`` is set
+    for numbers only, ``dimension`` (Brian2's) for external constants only.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Group:
         free and for a refractory neuron.  The targets are states and temporaries; in
         ``update_refractory`` frozen states are not written.
     threshold
-        The condition without ``not_refractory``, subexpressions substituted; None if it never spikes.
+        The condition without ``not_refractory``, subexpressions substituted; None if there is none.
     refractory
         Refractory period as an expression in seconds; None if there is none.
     text
@@ -112,7 +112,7 @@ class Pathway:
     """One ``on_pre`` pathway of a `Synapses` object.
 
     ``statements`` write post-synaptic states only (targets as the user wrote them, ``'I_post'`` or
-    ``'I'``: look the symbol up).  ``delay`` is the key of its delays, of size 1 (shared) or ``size``.
+    ``'I'``: look the symbol up).  ``delay`` is the key of its delays: one (shared) or ``size``.
     """
 
     name: str
