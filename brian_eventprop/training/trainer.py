@@ -113,6 +113,8 @@ class Trainer:
         """Return the label of every trial, by the loss's own rule."""
         labels = []
         for spikes, targets in batches(data, batch_size):
+            # The loss wants some targets, but its labels do not depend on them.
+            targets = np.zeros(size_of(spikes), int) if targets is None else targets
             labels.append(_labels(self.model.loss, self.model.run(spikes, targets)))
         if not labels or labels[0] is None:
             raise ValueError("this loss has no labels to predict")

@@ -86,6 +86,9 @@ def test_predict(data):
     labels = run.predict(data, 32)
     assert labels.shape == (130,)
     assert np.mean(labels == data.targets) == run.evaluate(data)["accuracy"]
+    unlabelled = yin_yang(size=130)
+    unlabelled.targets = None
+    np.testing.assert_array_equal(run.predict(unlabelled, 50), labels)
 
 
 @pytest.mark.parametrize("key, name", [(WEIGHT, "syn.w"), (DELAY, "syn_pre.delay")])
