@@ -9,10 +9,12 @@ compiles them once.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import boolean, float64, int32, int64, njit, types
+
+_T, _I, _N = float64[:, ::1], int32[:, ::1], int64[::1]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit([_T(_T), _I(_I)], nogil=True, error_model="numpy", cache=True)
 def grow(array):
     """Return an array with twice the rows and the same beginning."""
     bigger = np.empty((2 * array.shape[0], array.shape[1]), array.dtype)
@@ -22,7 +24,26 @@ def grow(array):
     return bigger
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(
+    types.Tuple((_T, _I, int64))(
+        float64,
+        int64,
+        int64,
+        int64,
+        _N,
+        int32[::1],
+        float64[::1],
+        float64,
+        int64,
+        _I,
+        _T,
+        _I,
+        int64,
+    ),
+    nogil=True,
+    error_model="numpy",
+    cache=True,
+)
 def send(t, spike, neuron, number, rows, post, delays, end, windows, head, pool_t, pool_i, used):
     """Put the arrivals of one spike into the pool of the target; return the pool.
 
@@ -46,34 +67,12 @@ def send(t, spike, neuron, number, rows, post, delays, end, windows, head, pool_
     return pool_t, pool_i, used
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def collect(slot, neuron, window, width, head, pool_t, pool_i, due_t, due_e):
-    """Take the arrivals of a neuron that are due in a window, in their order.
-
-    Later ones stay in the list of the slot.  Arrivals at the same time keep the order of the
-    pathways, then of the spikes, then of the creation of the synapses.
-    """
-    n, kept = 0, -1
-    e = head[slot, neuron]
-    while e >= 0:
-        following = pool_i[e, 3]
-        if int(pool_t[e, 0] / width) <= window:
-            if n == due_t.shape[0]:
-                due_t, due_e = grow(due_t), grow(due_e)
-            due_t[n, 0] = pool_t[e, 0]
-            due_e[n, 0] = e
-            n += 1
-        else:
-            pool_i[e, 3] = kept
-            kept = e
-        e = following
-    head[slot, neuron] = kept
-    if n > 1:
-        due_t, due_e = _sort(due_t, due_e, n, pool_i)
-    return n, due_t, due_e
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(
+    boolean(float64, int64, float64, int64, _I),
+    nogil=True,
+    error_model="numpy",
+    cache=True,
+)
 def _before(ta, ea, tb, eb, pool_i):
     if ta != tb:
         return ta < tb
@@ -84,7 +83,12 @@ def _before(ta, ea, tb, eb, pool_i):
     return pool_i[ea, 1] < pool_i[eb, 1]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(
+    types.Tuple((_T, _I))(_T, _I, int64, _I),
+    nogil=True,
+    error_model="numpy",
+    cache=True,
+)
 def _sort(due_t, due_e, n, pool_i):
     """Merge sort, on runs sorted by insertion."""
     run = 16
@@ -119,3 +123,75 @@ def _sort(due_t, due_e, n, pool_i):
         due_t, due_e, other_t, other_e = other_t, other_e, due_t, due_e
         run *= 2
     return due_t, due_e
+
+
+@njit(
+    types.Tuple((int64, _T, _I))(int64, int64, int64, float64, _I, _T, _I, _T, _I),
+    nogil=True,
+    error_model="numpy",
+    cache=True,
+)
+def collect(slot, neuron, window, width, head, pool_t, pool_i, due_t, due_e):
+    """Take the arrivals of a neuron that are due in a window, in their order.
+
+    Later ones stay in the list of the slot.  Arrivals at the same time keep the order of the
+    pathways, then of the spikes, then of the creation of the synapses.
+    """
+    n, kept = 0, -1
+    e = head[slot, neuron]
+    while e >= 0:
+        following = pool_i[e, 3]
+        if int(pool_t[e, 0] / width) <= window:
+            if n == due_t.shape[0]:
+                due_t, due_e = grow(due_t), grow(due_e)
+            due_t[n, 0] = pool_t[e, 0]
+            due_e[n, 0] = e
+            n += 1
+        else:
+            pool_i[e, 3] = kept
+            kept = e
+        e = following
+    head[slot, neuron] = kept
+    if n > 1:
+        due_t, due_e = _sort(due_t, due_e, n, pool_i)
+    return n, due_t, due_e
+
+
+@njit(
+    types.Tuple((_T, _I))(
+        _T, _I, int64, float64, float64[::1], int64, int64, int64, int64, boolean
+    ),
+    nogil=True,
+    error_model="numpy",
+    cache=True,
+)
+def record(tape_t, tape_i, events, t, x, kind, neuron, synapse, spike, frozen):
+    """Write an event to the tape: its time, the state before it, and what it was."""
+    if events == tape_t.shape[0]:
+        tape_t, tape_i = grow(tape_t), grow(tape_i)
+    tape_t[events, 0] = t
+    for s in range(tape_t.shape[1] - 1):
+        tape_t[events, s + 1] = x[s]
+    tape_i[events, 0] = kind
+    tape_i[events, 1] = neuron
+    tape_i[events, 2] = synapse
+    tape_i[events, 3] = spike
+    tape_i[events, 4] = frozen
+    return tape_t, tape_i
+
+
+@njit(
+    types.Tuple((_T, _I))(_T, _I, int64, float64, float64, int64, int64),
+    nogil=True,
+    error_model="numpy",
+    cache=True,
+)
+def record_spike(spk_t, spk_i, count, t, secant, trial, neuron):
+    """Write a spike: its time, the mean slope of the guard before it, and whose it is."""
+    if count == spk_t.shape[0]:
+        spk_t, spk_i = grow(spk_t), grow(spk_i)
+    spk_t[count, 0] = t
+    spk_t[count, 1] = secant
+    spk_i[count, 0] = trial
+    spk_i[count, 1] = neuron
+    return spk_t, spk_i

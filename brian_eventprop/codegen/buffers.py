@@ -125,7 +125,7 @@ def record_rows(order, steps):
 
 
 @njit(**_OPTIONS)
-def collect(pair, bound, base, tiles, off, weight_bar, delay_bar):
+def collect(pair, bound, base, tiles, stride, off, weight_bar, delay_bar):
     """Sum what each synapse's arrivals are worth: the gradients of an additive projection.
 
     Tile by tile of target neurons, so that the record stays in the cache; the inner loop runs over
@@ -133,6 +133,7 @@ def collect(pair, bound, base, tiles, off, weight_bar, delay_bar):
     """
     zero, one = pair.dtype.type(0), np.uint64(1)
     for m in range(tiles.shape[0] - 1):
+        begin = np.uint64(m * stride)
         for i in range(bound.shape[0] - 1):
             first, last = np.uint64(bound[i]), np.uint64(bound[i + 1])
             k, end = np.uint64(tiles[m, i]), np.uint64(tiles[m + 1, i])
@@ -145,7 +146,7 @@ def collect(pair, bound, base, tiles, off, weight_bar, delay_bar):
                 a0, a1, a2, a3 = zero, zero, zero, zero
                 b0, b1, b2, b3 = zero, zero, zero, zero
                 for e in range(first, last):
-                    at = np.uint64(base[e])
+                    at = begin + base[e]
                     a0 += pair[at + o0]
                     b0 += pair[at + o0 + one]
                     a1 += pair[at + o1]
@@ -167,7 +168,7 @@ def collect(pair, bound, base, tiles, off, weight_bar, delay_bar):
                 o0 = np.uint64(off[k])
                 a0, b0 = zero, zero
                 for e in range(first, last):
-                    at = np.uint64(base[e])
+                    at = begin + base[e]
                     a0 += pair[at + o0]
                     b0 += pair[at + o0 + one]
                 weight_bar[0, k] += a0

@@ -17,7 +17,9 @@ from types import ModuleType
 import numba
 import numpy as np
 
-from brian_eventprop.codegen import arrivals, functions, nodes, tableau
+
+#: Modules of this folder that generated modules import.
+HELPERS = ("functions", "arrivals", "nodes", "tableau")
 
 #: Environment variable that names the folder of generated modules.
 CACHE_VARIABLE = "BRIAN_EVENTPROP_CACHE"
@@ -33,7 +35,8 @@ def cache_folder() -> Path:
 
 def load_module(source: str, tag: str) -> ModuleType:
     """Write a generated module if it is new, and import it."""
-    helpers = "".join(Path(m.__file__).read_text() for m in (functions, arrivals, nodes, tableau))
+    folder = Path(__file__).parent
+    helpers = "".join((folder / f"{name}.py").read_text() for name in HELPERS)
     key = "\n".join((source, helpers, numba.__version__, np.__version__, sys.version))
     name = f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     if name in sys.modules:

@@ -168,7 +168,7 @@ def _send(p, t, neuron):
     arrays = ", ".join(p.a(role) for role in ("rows", "post", "delay"))
     return [
         f"{pool} = send(",
-        f"    {t}, q, {neuron}, {p.number}, {arrays},",
+        f"    {t}, q, np.int64({neuron}), {p.number}, {arrays},",
         f"    end, {target.windows}, {target.a('head')}, {pool})",
     ]
 

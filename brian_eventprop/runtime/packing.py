@@ -160,21 +160,23 @@ class PathwayPacker(Packer):
         """Return the arrays of synapses that add, sorted by source, then target.
 
         ``off`` is where an arrival goes in the ring and ``pairoff`` where its worth stands in the
-        record, both relative to the step of the spike; ``tiles[m, i]`` is the first synapse of
-        source i onto tile m of the targets.  A delay beyond the end of the trial never arrives.
+        record, both relative to the step of the spike; ``tileoff`` is the latter relative to the
+        tile's record.  ``tiles[m, i]`` is the first synapse of source i onto tile m of the targets.
+        A delay beyond the end of the trial never arrives.
         """
         if self._by_source is None:
             self._by_source = self._sort_by_source(-(-shape[5] // TILE))
         order, rows, post, tiles = self._by_source
         steps = np.minimum(self.steps(values), n_steps)
         steps = steps if order is None else steps[order]
-        in_tile = (post // TILE) * shape[3] + 2 * (post % TILE)
+        in_tile = steps * (2 * TILE) + 2 * (post % TILE)
         return {
             "order": order,
             "rows": rows,
             "tiles": tiles,
-            "off": (steps * shape[0] + post).astype(np.uint32),
-            "pairoff": (steps * (2 * TILE) + in_tile).astype(np.uint32),
+            "off": _narrow(steps * shape[0] + post, shape[0] * shape[1]),
+            "tileoff": _narrow(in_tile, (shape[2] + 1) * 2 * TILE),
+            "pairoff": (in_tile + (post // TILE) * shape[3]).astype(np.uint32),
         }
 
     def _sort_by_source(self, n_tiles: int):
@@ -217,6 +219,11 @@ class PathwayPacker(Packer):
             steps_sorted[first].astype(np.int64),
             start,
         )
+
+
+def _narrow(offsets: np.ndarray, limit: int) -> np.ndarray:
+    """Return offsets below `limit` in 16 bits if they fit: half the memory to read per event."""
+    return offsets.astype(np.uint16 if limit <= 2**16 else np.uint32)
 
 
 def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):

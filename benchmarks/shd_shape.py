@@ -1,0 +1,123 @@
+"""One training batch of the shape of the Spiking Heidelberg Digits, in CPU time per synaptic event.
+
+700 inputs with about 6400 spikes a trial, 256 recurrent LIF neurons, 20 readouts, 1000 steps of
+1 ms, a trained weight and a trained delay of up to 62 steps on every synapse, batches of 32.
+A synaptic event is one spike times one of its synapses, counted once for forward, backward and Adam
+together.
+
+    python benchmarks/shd_shape.py --threads 1
+"""
+
+import argparse
+import time
+
+import numpy as np
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
+
+import brian_eventprop as bep
+
+LIF = """dv/dt = (I - v)/tau_m : 1
+         dI/dt = -I/tau_s : 1"""
+
+
+def spikes(rng, n_trials, n_inputs, n_steps, per_trial):
+    """Input spikes as cochlear data have them: few busy channels, many silent ones, in a burst."""
+    trials, channels, steps = [], [], []
+    for trial in range(n_trials):
+        rate = rng.lognormal(0, 1.2, n_inputs) * (rng.random(n_inputs) < 0.75)
+        n = int(per_trial * rng.uniform(0.7, 1.3))
+        channel = rng.choice(n_inputs, n, p=rate / rate.sum())
+        step = np.clip(rng.normal(0.4, 0.18, n), 0, 0.93) * n_steps
+        key = np.unique(step.astype(int) * n_inputs + channel)
+        trials.append(np.full(len(key), trial))
+        steps.append(key // n_inputs)
+        channels.append(key % n_inputs)
+    data = (np.concatenate(x) for x in (steps, channels, trials))
+    step, channel, trial = data
+    labels = rng.integers(0, 20, n_trials)
+    return bep.SpikeData((step + 0.5) * 1e-3, channel, trial, n_trials, n_inputs, targets=labels)
+
+
+def project(rng, source, target, weights, max_delay, p=1.0):
+    """Connect with given weights and random delays."""
+    synapses = Synapses(source, target, "w : 1", on_pre="I_post += w")
+    pre, post = np.nonzero(rng.random(weights.shape) < p)
+    synapses.connect(i=pre, j=post)
+    synapses.w = weights[pre, post]
+    synapses.delay = rng.integers(1, max_delay + 1, len(pre)) * ms
+    return synapses
+
+
+def network(
+    rng, n_inputs=700, n_hidden=256, n_outputs=20, n_steps=1000, max_delay=62, p=1.0, **options
+):
+    """The network as an `EventPropModel` that trains all weights and delays."""
+    defaultclock.dt = 1 * ms
+    inputs = SpikeGeneratorGroup(n_inputs, [], [] * ms)
+    hidden = NeuronGroup(n_hidden, LIF, threshold="v > 1", reset="v = 0", method="exact")
+    output = NeuronGroup(n_outputs, LIF, method="exact")
+    scale = 0.06 / p
+    sizes = (n_inputs, n_hidden), (n_hidden, n_hidden), (n_hidden, n_outputs)
+    w_in = rng.normal(0.35, 1.0, sizes[0]) * scale
+    w_rec, w_out = (rng.normal(0, 0.6, s) / np.sqrt(n_hidden) for s in sizes[1:])
+    parts = [
+        project(rng, inputs, hidden, w_in, max_delay, p),
+        project(rng, hidden, hidden, w_rec, max_delay, p),
+        project(rng, hidden, output, w_out, max_delay, p),
+    ]
+    model = bep.EventPropModel(
+        [inputs, hidden, output, *parts],
+        train=[view for s in parts for view in (s.w, s.delay)],
+        loss=bep.CrossEntropy(bep.Integral(output, "v*exp(-t/T)")),
+        duration=n_steps * ms,
+        namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},
+        **options,
+    )
+    rates = {s.w: 1e-3 for s in parts} | {s.delay: 0.01 * ms for s in parts}
+    optimizer = bep.Adam(rates)
+    optimizer.bind(model)
+    return model, optimizer, hidden, parts
+
+
+def events(data, result, hidden, parts):
+    """Number of synaptic events of a batch."""
+    fan_in, fan_rec, fan_out = (np.bincount(s.i, minlength=s.N_pre) for s in parts)
+    sent = result.spikes[hidden].i
+    return int(fan_in[data.channels].sum() + (fan_rec + fan_out)[sent].sum())
+
+
+def measure(n_trials=32, repeats=5, seed=0, **shape):
+    """Return (CPU seconds, wall seconds, events) of the best of several batches."""
+    rng = np.random.default_rng(seed)
+    model, optimizer, hidden, parts = network(rng, **shape)
+    n_inputs, n_steps = shape.get("n_inputs", 700), shape.get("n_steps", 1000)
+    data = spikes(rng, n_trials, n_inputs, n_steps, 7 * n_steps)
+    best = (np.inf, np.inf)
+    for _ in range(repeats + 1):  # the first one compiles
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = model.run(data)
+        optimizer.step(model._gradient_arrays())
+        took = time.process_time() - cpu, time.perf_counter() - wall
+        best = min(best[0], took[0]), min(best[1], took[1])
+    return *best, events(data, result, hidden, parts), len(result.spikes[hidden])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--max-delay", type=int, default=62)
+    parser.add_argument("--precision", default="float32")
+    chosen = parser.parse_args()
+    cpu, wall, n, n_spikes = measure(
+        chosen.batch,
+        n_hidden=chosen.hidden,
+        max_delay=chosen.max_delay,
+        precision=chosen.precision,
+        threads=chosen.threads,
+    )
+    print(
+        f"{n / 1e6:.1f} M synaptic events, {n_spikes / chosen.batch / chosen.hidden:.1f} spikes per "
+        f"hidden neuron: {cpu:.3f} s CPU, {wall:.3f} s wall, {cpu / n * 1e9:.2f} ns CPU per event"
+    )
