@@ -142,6 +142,8 @@ class EventPropModel:
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         n_trials = counts.pop() if counts else 1
+        if n_trials == 0:
+            raise ValueError("there are no trials to run")
         prepared = {name: self._solver.prepare(name, d) for name, d in data.items()}
         forward = self._solver.forward(self._values, prepared, n_trials)
         losses, derivatives = self.loss(forward.readouts, targets)

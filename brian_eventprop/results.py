@@ -58,7 +58,7 @@ class Result:
     Attributes
     ----------
     loss : float
-        Mean of the losses over the batch; nan if there were no targets to compare with.
+        Mean of the losses over the batch.
     losses : array (B,)
         Loss of each sample.
     readout : tuple of array (B, neurons)

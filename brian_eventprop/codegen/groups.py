@@ -25,7 +25,7 @@ class GroupCode:
         self.is_input = False
         self.n_states = len(group.states)
         self.spikes = adjoint.crossing is not None
-        self.refractory = group.refractory is not None
+        self.refractory = group.refractory is not None and self.spikes
         self.has_frozen = bool(group.frozen)
         self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
         self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
