@@ -1,138 +1,142 @@
-"""Arrivals on their way: the pool of one target group, and the sorting of what is due.
+"""Spikes, arrivals and the tape of the event solver, for any network.
 
-A pool keeps every arrival of a trial that has not been delivered yet: its time, and (pathway,
-synapse, spike, next) as whole numbers.  Arrivals of one neuron within one slot of time form a list
-that begins at ``head[slot, neuron]``.  These functions are the same for every network, so Numba
-compiles them once.
+Everything is kept in tables of float64 (whole numbers are exact up to 2**53), which double in length
+when they are full:
+
+- spikes: time, mean slope of the guard before it, trial, neuron;
+- pool, the arrivals on their way to a group: time, pathway, synapse, spike, next in its list; those
+  of one neuron within one slot of time form a list that begins at ``head[slot, neuron]``;
+- tape, the events of a group in the order in which they happened: time, kind, neuron, synapse (or
+  number of the spike), spike that arrived, refractory afterwards, and the state before the event.
+
+These functions have fixed signatures, so Numba compiles them once for all networks.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, float64, int32, int64, njit, types
+from numba import boolean, float64, int32, int64, njit, types, void
 
-_T, _I, _N = float64[:, ::1], int32[:, ::1], int64[::1]
+_TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
+_HEAD, _POST = int32[:, ::1], int32[::1]
+
+#: Columns of the tape before the state.
+COLUMNS = 6
 
 
-@njit([_T(_T), _I(_I)], nogil=True, error_model="numpy", cache=True)
-def grow(array):
-    """Return an array with twice the rows and the same beginning."""
-    bigger = np.empty((2 * array.shape[0], array.shape[1]), array.dtype)
-    for i in range(array.shape[0]):
-        for k in range(array.shape[1]):
-            bigger[i, k] = array[i, k]
+def _compiled(*signature):
+    return njit(*signature, nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True)
+
+
+@_compiled(_TABLE(_TABLE))
+def grow(table):
+    """Return a table with twice the rows and the same beginning."""
+    bigger = np.empty((2 * table.shape[0], table.shape[1]))
+    for i in range(table.shape[0]):
+        for k in range(table.shape[1]):
+            bigger[i, k] = table[i, k]
     return bigger
 
 
-@njit(
-    types.Tuple((_T, _I, int64))(
-        float64,
-        int64,
-        int64,
-        int64,
-        _N,
-        int32[::1],
-        float64[::1],
-        float64,
-        int64,
-        _I,
-        _T,
-        _I,
-        int64,
-    ),
-    nogil=True,
-    error_model="numpy",
-    cache=True,
+@_compiled(void(_TABLE, _TABLE, _VECTOR, _VECTOR, _VECTOR, _HEAD, float64))
+def start_trial(initial, X, now, until, hint, head, end):
+    """Set the neurons of a group to the beginning of a trial."""
+    for j in range(X.shape[0]):
+        now[j], until[j], hint[j] = 0.0, -1.0, end
+        for s in range(X.shape[1]):
+            X[j, s] = initial[j, s] if s < initial.shape[1] else 0.0
+    for slot in range(head.shape[0]):
+        for j in range(head.shape[1]):
+            head[slot, j] = -1
+
+
+@_compiled(
+    types.Tuple((_TABLE, int64))(
+        _TABLE, int64, int64, int64, _ROWS, _POST, _VECTOR, float64, int64, _HEAD, _TABLE, int64
+    )
 )
-def send(t, spike, neuron, number, rows, post, delays, end, windows, head, pool_t, pool_i, used):
-    """Put the arrivals of one spike into the pool of the target; return the pool.
+def send(spikes, first, last, number, rows, post, delays, end, windows, head, pool, used):
+    """Put the arrivals of spikes first..last through one pathway into the pool of the target.
 
     ``end`` is the end of the trial, when nothing arrives any more, and ``windows`` the number of
     its windows; a slot holds one or several of them.
     """
     width = end / windows
-    while used + rows[neuron + 1] - rows[neuron] > pool_t.shape[0]:
-        pool_t, pool_i = grow(pool_t), grow(pool_i)
-    for k in range(rows[neuron], rows[neuron + 1]):
-        due = t + delays[k]
-        if due < end:
-            slot = min(int(due / width), windows - 1) * head.shape[0] // windows
-            pool_t[used, 0] = due
-            pool_i[used, 0] = number
-            pool_i[used, 1] = k
-            pool_i[used, 2] = spike
-            pool_i[used, 3] = head[slot, post[k]]
-            head[slot, post[k]] = used
-            used += 1
-    return pool_t, pool_i, used
+    for q in range(first, last):
+        t, neuron = spikes[q, 0], int(spikes[q, 3])
+        while used + rows[neuron + 1] - rows[neuron] > pool.shape[0]:
+            pool = grow(pool)
+        for k in range(rows[neuron], rows[neuron + 1]):
+            due = t + delays[k]
+            if due < end:
+                slot = min(int(due / width), windows - 1) * head.shape[0] // windows
+                pool[used, 0] = due
+                pool[used, 1] = number
+                pool[used, 2] = k
+                pool[used, 3] = q
+                pool[used, 4] = head[slot, post[k]]
+                head[slot, post[k]] = used
+                used += 1
+    return pool, used
 
 
-@njit(
-    boolean(float64, int64, float64, int64, _I),
-    nogil=True,
-    error_model="numpy",
-    cache=True,
-)
-def _before(ta, ea, tb, eb, pool_i):
-    if ta != tb:
-        return ta < tb
-    if pool_i[ea, 0] != pool_i[eb, 0]:
-        return pool_i[ea, 0] < pool_i[eb, 0]
-    if pool_i[ea, 2] != pool_i[eb, 2]:
-        return pool_i[ea, 2] < pool_i[eb, 2]
-    return pool_i[ea, 1] < pool_i[eb, 1]
+@_compiled(boolean(_VECTOR, _VECTOR, _TABLE))
+def _before(a, b, pool):
+    """Whether an arrival (time, row of the pool) comes before another: by time, then by rank."""
+    if a[0] != b[0]:
+        return a[0] < b[0]
+    e, f = int(a[1]), int(b[1])
+    if pool[e, 1] != pool[f, 1]:
+        return pool[e, 1] < pool[f, 1]
+    if pool[e, 3] != pool[f, 3]:
+        return pool[e, 3] < pool[f, 3]
+    return pool[e, 2] < pool[f, 2]
 
 
-@njit(
-    types.Tuple((_T, _I))(_T, _I, int64, _I),
-    nogil=True,
-    error_model="numpy",
-    cache=True,
-)
-def _sort(due_t, due_e, n, pool_i):
+@_compiled(_TABLE(_TABLE, int64, _TABLE))
+def _sort(due, n, pool):
     """Merge sort, on runs sorted by insertion."""
     run = 16
+    held = np.empty(2)
     for start in range(0, n, run):
         for i in range(start + 1, min(start + run, n)):
-            t, e, k = due_t[i, 0], due_e[i, 0], i
-            while k > start and _before(t, e, due_t[k - 1, 0], due_e[k - 1, 0], pool_i):
-                due_t[k, 0] = due_t[k - 1, 0]
-                due_e[k, 0] = due_e[k - 1, 0]
+            held[0], held[1] = due[i, 0], due[i, 1]
+            k = i
+            while k > start and (
+                held[0] < due[k - 1, 0]
+                or held[0] == due[k - 1, 0] and _before(held, due[k - 1], pool)
+            ):
+                due[k, 0], due[k, 1] = due[k - 1, 0], due[k - 1, 1]
                 k -= 1
-            due_t[k, 0], due_e[k, 0] = t, e
+            due[k, 0], due[k, 1] = held[0], held[1]
     if n <= run:
-        return due_t, due_e
-    other_t, other_e = np.empty_like(due_t), np.empty_like(due_e)
+        return due
+    other = np.empty_like(due)
     while run < n:
         for start in range(0, n, 2 * run):
             left, right = start, min(start + run, n)
             middle, stop = right, min(start + 2 * run, n)
             for k in range(start, stop):
-                take = left < middle and (
-                    right >= stop
-                    or not _before(
-                        due_t[right, 0], due_e[right, 0], due_t[left, 0], due_e[left, 0], pool_i
-                    )
-                )
+                take = left < middle
+                if take and right < stop:
+                    a, b = due[left, 0], due[right, 0]
+                    take = a < b or a == b and not _before(due[right], due[left], pool)
+                chosen = left if take else right
+                other[k, 0], other[k, 1] = due[chosen, 0], due[chosen, 1]
                 if take:
-                    other_t[k, 0], other_e[k, 0] = due_t[left, 0], due_e[left, 0]
                     left += 1
                 else:
-                    other_t[k, 0], other_e[k, 0] = due_t[right, 0], due_e[right, 0]
                     right += 1
-        due_t, due_e, other_t, other_e = other_t, other_e, due_t, due_e
+        due, other = other, due
         run *= 2
-    return due_t, due_e
+    return due
 
 
-@njit(
-    types.Tuple((int64, _T, _I))(int64, int64, int64, float64, _I, _T, _I, _T, _I),
-    nogil=True,
-    error_model="numpy",
-    cache=True,
+@_compiled(
+    types.Tuple((int64, _TABLE))(int64, int64, int64, float64, _HEAD, _TABLE, _TABLE)
 )
-def collect(slot, neuron, window, width, head, pool_t, pool_i, due_t, due_e):
-    """Take the arrivals of a neuron that are due in a window, in their order.
+def collect(slot, neuron, window, width, head, pool, due):
+    """Take the arrivals of a neuron that are due in a window: (time, row of the pool), in order.
 
     Later ones stay in the list of the slot.  Arrivals at the same time keep the order of the
     pathways, then of the spikes, then of the creation of the synapses.
@@ -140,58 +144,39 @@ def collect(slot, neuron, window, width, head, pool_t, pool_i, due_t, due_e):
     n, kept = 0, -1
     e = head[slot, neuron]
     while e >= 0:
-        following = pool_i[e, 3]
-        if int(pool_t[e, 0] / width) <= window:
-            if n == due_t.shape[0]:
-                due_t, due_e = grow(due_t), grow(due_e)
-            due_t[n, 0] = pool_t[e, 0]
-            due_e[n, 0] = e
+        following = int(pool[e, 4])
+        if int(pool[e, 0] / width) <= window:
+            if n == due.shape[0]:
+                due = grow(due)
+            due[n, 0], due[n, 1] = pool[e, 0], e
             n += 1
         else:
-            pool_i[e, 3] = kept
+            pool[e, 4] = kept
             kept = e
         e = following
     head[slot, neuron] = kept
-    if n > 1:
-        due_t, due_e = _sort(due_t, due_e, n, pool_i)
-    return n, due_t, due_e
+    return n, _sort(due, n, pool) if n > 1 else due
 
 
-@njit(
-    types.Tuple((_T, _I))(
-        _T, _I, int64, float64, float64[::1], int64, int64, int64, int64, boolean
-    ),
-    nogil=True,
-    error_model="numpy",
-    cache=True,
+@_compiled(
+    _TABLE(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean)
 )
-def record(tape_t, tape_i, events, t, x, kind, neuron, synapse, spike, frozen):
-    """Write an event to the tape: its time, the state before it, and what it was."""
-    if events == tape_t.shape[0]:
-        tape_t, tape_i = grow(tape_t), grow(tape_i)
-    tape_t[events, 0] = t
-    for s in range(tape_t.shape[1] - 1):
-        tape_t[events, s + 1] = x[s]
-    tape_i[events, 0] = kind
-    tape_i[events, 1] = neuron
-    tape_i[events, 2] = synapse
-    tape_i[events, 3] = spike
-    tape_i[events, 4] = frozen
-    return tape_t, tape_i
+def record(tape, events, t, x, kind, neuron, synapse, spike, frozen):
+    """Write an event to the tape."""
+    if events == tape.shape[0]:
+        tape = grow(tape)
+    row = tape[events]
+    row[0], row[1], row[2], row[3], row[4], row[5] = t, kind, neuron, synapse, spike, frozen
+    for s in range(tape.shape[1] - COLUMNS):
+        row[COLUMNS + s] = x[s]
+    return tape
 
 
-@njit(
-    types.Tuple((_T, _I))(_T, _I, int64, float64, float64, int64, int64),
-    nogil=True,
-    error_model="numpy",
-    cache=True,
-)
-def record_spike(spk_t, spk_i, count, t, secant, trial, neuron):
-    """Write a spike: its time, the mean slope of the guard before it, and whose it is."""
-    if count == spk_t.shape[0]:
-        spk_t, spk_i = grow(spk_t), grow(spk_i)
-    spk_t[count, 0] = t
-    spk_t[count, 1] = secant
-    spk_i[count, 0] = trial
-    spk_i[count, 1] = neuron
-    return spk_t, spk_i
+@_compiled(_TABLE(_TABLE, int64, float64, float64, int64, int64))
+def record_spike(spikes, count, t, secant, trial, neuron):
+    """Write a spike."""
+    if count == spikes.shape[0]:
+        spikes = grow(spikes)
+    spikes[count, 0], spikes[count, 1] = t, secant
+    spikes[count, 2], spikes[count, 3] = trial, neuron
+    return spikes

@@ -54,7 +54,7 @@ class _Component:
 
 
 #: What `forward` leaves for `backward`, per group.
-TAPE = ("tape_t", "tape_i", "marks", "spk_t", "spk_i")
+TAPE = ("tape", "marks", "spikes")
 
 
 def render_event(
@@ -133,14 +133,14 @@ def _prepare(g, windows):
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
-    state = ["X", "now", "until", "head", "pool_t", "pool_i", *["hint"] * (not g.closed)]
-    g.returned = ["tape_t", "tape_i", "events", *["spk_t", "spk_i", "count"] * g.spikes]
+    state = ["X", "now", "until", "head", "pool", *["hint"] * (not g.closed)]
+    g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
     own = [*state, *g.returned, *constants, *["period"] * g.refractory, "VR"]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
-    spiking = ["spk_t", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
-    own = ["tape_t", "tape_i", "now", *constants, "WR", "CB", "PB", "X0B", *spiking]
+    spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
+    own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking]
     into = []
     for p in g.incoming:
         into += [p.a(role) for role in ("C", "W", "CB", "WB", *["DB"] * p.delay_trained)]
@@ -162,13 +162,13 @@ def _prepare(g, windows):
     g.at, g.travel = at, travel
 
 
-def _send(p, t, neuron):
+def _send(p, spikes, first, last):
     target = p.target
-    pool = ", ".join(target.a(role) for role in ("pool_t", "pool_i", "used"))
+    pool = ", ".join(target.a(role) for role in ("pool", "used"))
     arrays = ", ".join(p.a(role) for role in ("rows", "post", "delay"))
     return [
         f"{pool} = send(",
-        f"    {t}, q, np.int64({neuron}), {p.number}, {arrays},",
+        f"    {spikes}, {first}, {last}, {p.number}, {arrays},",
         f"    end, {target.windows}, {target.a('head')}, {pool})",
     ]
 
@@ -179,7 +179,7 @@ def _arguments(groups, inputs, pathways):
         roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
-        pairs += [(i.name, role) for role in ("ptr", "time", "i")]
+        pairs += [(i.name, role) for role in ("ptr", "spikes")]
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
     return tuple(pairs)

@@ -179,8 +179,7 @@ class EventCPU:
                 arrays[g.name, "period"] = np.array(np.broadcast_to(period, packer.size), float)
             arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, packer.size))
         for name, given in inputs.items():
-            arrays[name, "ptr"], arrays[name, "time"] = given.ptr, given.times
-            arrays[name, "i"] = given.neurons
+            arrays[name, "ptr"], arrays[name, "spikes"] = given.ptr, given.table
         for p in self.module.pathways:
             packer = self.pathways[p.name]
             v = constants[p.name] = packer.environment(values)
@@ -210,9 +209,8 @@ class EventCPU:
     def _collect(self, tapes, n_trials):
         spikes, orders = {}, {}
         for g in self.module.groups:
-            times = np.concatenate([t[g.name, "spk_t"][:, 0] for t in tapes] or [np.empty(0)])
-            rows = [t[g.name, "spk_i"] for t in tapes] or [np.empty((0, 2), np.int32)]
-            rows = np.concatenate(rows).astype(np.int64)
+            rows = np.concatenate([t[g.name, "spikes"] for t in tapes] or [np.empty((0, 4))])
+            times, rows = rows[:, 0], rows[:, 2:].astype(np.int64)
             order = orders[g.name] = np.lexsort((rows[:, 1], times, rows[:, 0]))
             trials = rows[order, 0]
             ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
@@ -268,10 +266,10 @@ class EventCPU:
         for name, by_time in ordered.items():
             made = np.empty_like(by_time)
             made[forward.orders[name]] = by_time
-            counts = [len(tape[name, "spk_t"]) for tape in forward.tapes]
+            counts = [len(tape[name, "spikes"]) for tape in forward.tapes]
             times[name] = np.split(made, np.cumsum(counts)[:-1]) if counts else []
         for name, given in forward.inputs.items():
-            arrays[name, "TB"] = np.zeros(len(given.times))
+            arrays[name, "TB"] = np.zeros(len(given.table))
         return arrays, times
 
     def _private_arrays(self, module):

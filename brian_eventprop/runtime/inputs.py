@@ -52,11 +52,13 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
 
 @dataclass(frozen=True)
 class ExactSpikes:
-    """Spikes of one input for a batch with real-valued times; see `InputSpikes`."""
+    """Spikes of one input for a batch with real-valued times; see `InputSpikes`.
+
+    ``table`` has the columns that the event solver's kernels know: time, 0, trial, neuron.
+    """
 
     ptr: np.ndarray
-    times: np.ndarray
-    neurons: np.ndarray
+    table: np.ndarray
     original: np.ndarray
 
 
@@ -64,9 +66,6 @@ def in_exact_time(times, channels, trial_ptr) -> ExactSpikes:
     """Keep spikes at their own times; simultaneous ones stand in the order of their neurons."""
     trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
     order = np.lexsort((channels, times, trials))
-    return ExactSpikes(
-        np.asarray(trial_ptr, np.int64),
-        np.asarray(times, float)[order],
-        np.asarray(channels)[order].astype(np.int64),
-        order,
-    )
+    table = np.zeros((len(order), 4))
+    table[:, 0], table[:, 2], table[:, 3] = times[order], trials[order], channels[order]
+    return ExactSpikes(np.asarray(trial_ptr, np.int64), table, order)
