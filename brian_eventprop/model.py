@@ -119,6 +119,10 @@ class EventPropModel:
         """Return the key (owner, name) of a view, of the name of a constant or of a key."""
         return key_of(item, self.spec, self._network)
 
+    def targets(self, pathway: str) -> np.ndarray:
+        """Return the index of the target neuron of each synapse of a pathway."""
+        return self._network.post[pathway]
+
     # ---- run and differentiate ----
     def run(self, spikes=None, targets=None) -> Result:
         """Run a batch of trials.

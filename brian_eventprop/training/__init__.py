@@ -2,6 +2,16 @@
 
 from brian_eventprop.training.callbacks import Callback, CSVLog, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
+from brian_eventprop.training.silence import LiftSilent, SilenceWarning
 from brian_eventprop.training.trainer import Trainer
 
-__all__ = ["CSVLog", "Callback", "EarlyStopping", "History", "ProgressBar", "Trainer"]
+__all__ = [
+    "CSVLog",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "LiftSilent",
+    "ProgressBar",
+    "SilenceWarning",
+    "Trainer",
+]

@@ -11,6 +11,7 @@ from brian_eventprop.optimizers import name_of
 from brian_eventprop.training.batches import batches, shuffled, size_of
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
+from brian_eventprop.training.silence import SilenceWarning
 
 __all__ = ["Trainer"]
 
@@ -46,6 +47,7 @@ class Trainer:
         self.history = History()
         self.epoch = 0
         self.stop = False
+        self._silence = SilenceWarning()
         optimizer.bind(model)
 
     def fit(
@@ -121,7 +123,7 @@ class Trainer:
         return np.concatenate(labels)
 
     def _hooks(self, early_stopping, progress: bool) -> list[Callback]:
-        hooks = list(self.callbacks)
+        hooks = [*self.callbacks, self._silence]
         if early_stopping is not None:
             is_hook = isinstance(early_stopping, Callback)
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))

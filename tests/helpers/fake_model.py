@@ -36,6 +36,8 @@ class FakeParameters:
 class FakeModel:
     """Logits ``w @ exp(-(t + delay) / 10 ms)``, differentiated by hand."""
 
+    spec = SimpleNamespace(groups=())
+
     def __init__(self, channels=5, classes=3, seed=0):
         random = np.random.default_rng(seed)
         group = NeuronGroup(classes, "v : 1")

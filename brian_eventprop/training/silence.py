@@ -1,0 +1,92 @@
+"""Neurons that do not spike: say so, and lift their weights.
+
+The exact gradient sees the spikes there are, not those that a slightly larger weight would add.  A
+silent neuron therefore learns nothing, and a silent group stops everything behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from brian2.utils.logger import get_logger
+
+from brian_eventprop._units import to_si
+from brian_eventprop.training.callbacks import Callback
+
+__all__ = ["LiftSilent", "SilenceWarning"]
+
+logger = get_logger(__name__)
+
+
+class _SpikeCounter(Callback):
+    """Counts the spikes of every neuron of the spiking groups over an epoch."""
+
+    def on_epoch_begin(self, trainer, epoch):
+        del epoch
+        groups = trainer.model.spec.groups
+        self.counts = {g.name: np.zeros(g.size, int) for g in groups if g.threshold}
+
+    def on_batch_end(self, trainer, batch, result):
+        del trainer, batch
+        for name, count in self.counts.items():
+            count += np.bincount(result.spikes[name].i, minlength=len(count))
+
+
+class SilenceWarning(_SpikeCounter):
+    """Warn, once for each, of groups that did not spike in a whole epoch.
+
+    Every `Trainer` has one.
+    """
+
+    def __init__(self):
+        self.warned: set[str] = set()
+
+    def on_epoch_end(self, trainer, epoch, row):
+        del trainer, row
+        for name, count in self.counts.items():
+            if not count.any() and name not in self.warned:
+                self.warned.add(name)
+                logger.warn(
+                    f"The group '{name}' did not spike in epoch {epoch}. The gradient says nothing "
+                    "of spikes that do not exist, so nothing before this group is learned. Start "
+                    "with larger weights, or let the trainer raise them: "
+                    "callbacks=[bep.LiftSilent({synapses.w: amount})].",
+                    "silent_group",
+                )
+
+
+class LiftSilent(_SpikeCounter):
+    """Raise the weights of the synapses onto neurons that were silent in an epoch.
+
+    Parameters
+    ----------
+    amounts : dict
+        What is added after the epoch, ``{s_in.w: 0.05}``, in the unit of the variable, which must
+        be trained.
+
+    Examples
+    --------
+    >>> trainer = Trainer(model, optimizer, [LiftSilent({s_in.w: 0.05})])  # doctest: +SKIP
+    """
+
+    def __init__(self, amounts: Mapping):
+        self.given = list(amounts.items())
+
+    def on_train_begin(self, trainer, epochs, batches):
+        del epochs, batches
+        model, self.lifts = trainer.model, []
+        for view, amount in self.given:
+            key = model.key_of(view)
+            pathways = [p for p in model.spec.pathways if p.synapses == key[0]]
+            if key not in model.parameters.keys or not pathways:
+                raise ValueError(f"'{'.'.join(key)}' is not a trained variable of synapses")
+            amount = float(to_si(amount, model.parameters.dimension(key), "the amount"))
+            self.lifts.append((key, pathways[0].target, model.targets(pathways[0].name), amount))
+
+    def on_epoch_end(self, trainer, epoch, row):
+        del epoch, row
+        parameters = trainer.model.parameters
+        for key, group, post, amount in self.lifts:
+            silent = self.counts[group] == 0
+            parameters.set_raw(key, parameters.raw(key) + amount * silent[post])
