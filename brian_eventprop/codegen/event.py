@@ -80,6 +80,7 @@ def render_event(
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
+        scope.in_loop = False
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
     inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}
@@ -88,6 +89,7 @@ def render_event(
         target = groups[p.pathway.target]
         source = groups.get(p.pathway.source) or inputs[p.pathway.source]
         scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
+        scope.in_loop = False
         code = EventPathwayCode(p, scope, target, source, number)
         code.delay_trained = p.pathway.delay in system.trained
         pathways.append(code)
@@ -133,14 +135,15 @@ def _prepare(g, windows):
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
+    tops = ["ME", "MS"] * bool(g.maxima)
     state = ["X", "now", "until", "head", "pool", *["hint"] * (not g.closed)]
     g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
-    own = [*state, *g.returned, *constants, *["period"] * g.refractory, "VR"]
+    own = [*state, *["latest"] * bool(g.maxima), *g.returned, *constants, *["period"] * g.refractory, "VR", *tops]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
-    own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking]
+    own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops]
     into = []
     for p in g.incoming:
         into += [p.a(role) for role in ("C", "W", "CB", "WB", *["DB"] * p.delay_trained)]
@@ -150,16 +153,21 @@ def _prepare(g, windows):
     g.back_parameters = [*own, "LAM", *into]
     g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
 
-    def at(s):
+    def at(s, frozen="False"):
         if g.closed:
-            return f"{g.a('flow')}(False, x, {s}, j, K, y)"
-        return f"{g.a('step')}(False, x, t, {s}, j, C, P, k, y)"
+            return f"{g.a('flow')}({frozen}, x, {s}, j, K, y)"
+        return f"{g.a('step')}({frozen}, x, t, {s}, j, C, P, k, y)"
+
+    def reach(s):
+        if g.closed:
+            return f"{g.a('flow')}(frozen, y, {s}, j, K, z)"
+        return f"{g.a('reach')}(frozen, y, t, {s}, j, C, P, stages, z, again)"
 
     def travel(searching):
         extra = "K, y, z, stack" if g.closed else "k, y, z, stack, hint"
         return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, j, C, P, {extra})"
 
-    g.at, g.travel = at, travel
+    g.at, g.reach, g.travel = at, reach, travel
 
 
 def _send(p, spikes, first, last):
@@ -176,7 +184,7 @@ def _send(p, spikes, first, last):
 def _arguments(groups, inputs, pathways):
     pairs = []
     for g in groups:
-        roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
+        roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR", *["ME", "MS"] * bool(g.maxima)]
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]

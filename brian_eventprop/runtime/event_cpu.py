@@ -178,6 +178,11 @@ class EventCPU:
                 period = getattr(self.host, f"refractory_{g.name}")(v)
                 arrays[g.name, "period"] = np.array(np.broadcast_to(period, packer.size), float)
             arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, packer.size))
+            if g.maxima:
+                shape = (len(g.maxima), n_trials, packer.size)
+                arrays[g.name, "VR"][[g.position[r.number] for r in g.maxima]] = -np.inf
+                arrays[g.name, "ME"] = np.full(shape, -1, np.int64)
+                arrays[g.name, "MS"] = np.zeros(shape)
         for name, given in inputs.items():
             arrays[name, "ptr"], arrays[name, "spikes"] = given.ptr, given.table
         for p in self.module.pathways:
@@ -233,6 +238,8 @@ class EventCPU:
             tape = forward.tapes[chunk]
             arrays = {**forward.arrays, **common, **own, **tape}
             for g in module.groups:
+                if g.maxima:  # the kernel ticks off what it has met
+                    arrays[g.name, "ME"] = forward.arrays[g.name, "ME"].copy()
                 arrays[g.name, "time"] = times[g.name][chunk]
             pairs = (*module.arguments, *module.tapes, *module.gradients)
             return [arrays[pair] for pair in pairs]
