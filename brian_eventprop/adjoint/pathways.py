@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.printing.str import StrPrinter
 
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.groups import (
@@ -110,16 +111,29 @@ def _added_to(statements, target, hoister) -> str | None:
     changed = [s for s in states if after[s] != symbol(s)]
     if len(changed) != 1 or any(s.target not in states for s in statements):
         return None
-    constant = sp.expand(after[changed[0]] - symbol(changed[0]))
+    constant = _constant(after[changed[0]], changed[0])
     fixed = all(hoister.levels.get(s.name, DYNAMIC) < DYNAMIC for s in constant.free_symbols)
     return changed[0] if fixed else None
 
 
+def _constant(after: sp.Expr, state: str) -> sp.Expr:
+    """Return what was added to a state, as it was written if possible."""
+    added = after - symbol(state)
+    return sp.expand(added) if added.has(symbol(state)) else added
+
+
+class _ExactPrinter(StrPrinter):
+    """Prints numbers with all their digits."""
+
+    def _print_Float(self, expr):
+        return repr(float(expr))
+
+
 def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:
     """Give the constant a name and return the statement that adds it."""
-    constant = sp.expand(compose(statements, [state])[state] - symbol(state))
+    constant = _constant(compose(statements, [state])[state], state)
     hoister.levels[INCREMENT] = EACH
-    hoister.moved[EACH].append(Statement(INCREMENT, str(constant)))
+    hoister.moved[EACH].append(Statement(INCREMENT, _ExactPrinter().doprint(constant)))
     return (Statement(state, f"{state} + {INCREMENT}"),)
 
 

@@ -17,7 +17,6 @@ from types import ModuleType
 import numba
 import numpy as np
 
-
 #: Modules of this folder that generated modules import.
 HELPERS = ("functions", "arrivals", "nodes", "tableau")
 

@@ -161,7 +161,9 @@ def _arguments(groups, inputs, pathways, sources):
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
         layout = (
-            ("rows", "off", "tileoff", "pairoff", "tiles") if p.ring else ("post", "rows", "steps", "start")
+            ("rows", "off", "tileoff", "pairoff", "tiles")
+            if p.ring
+            else ("post", "rows", "steps", "start")
         )
         pairs += [(p.name, role) for role in ("C", "W", *layout)]
     pairs += [(s.name, "n") for s in sources]

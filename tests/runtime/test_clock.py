@@ -1,0 +1,79 @@
+"""The clock solver: exact where no spike moves, and the same bits for any number of threads."""
+
+import numpy as np
+import pytest
+from helpers import random_networks
+
+import brian_eventprop as bep
+
+SEED = 12
+
+
+def build(threads=None, train=None):
+    """A random recurrent network and its model."""
+    network = random_networks.build("lif", seed=SEED, size=0.3, trials=5)
+    model = bep.EventPropModel(
+        network.objects,
+        train=network.train if train is None else [v for v in network.train if train(v)],
+        loss=network.loss,
+        duration=network.duration,
+        namespace=network.namespace,
+        threads=threads,
+    )
+    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    return network, model, spikes
+
+
+def test_what_moves_no_spike_equals_central_differences():
+    network, model, spikes = build()
+    found = model.run(spikes)
+    gradients = model.gradient()
+    trains = [len(found.spikes[g]) for g in found.spikes]
+    for key in (("s_out", "w"), ("output", "tau_o")):
+        value, gradient = model.parameters.raw(key).copy(), gradients.raw(key)
+        scale = np.abs(gradient).max()
+        assert scale > 0
+        for k in np.linspace(0, len(value) - 1, min(len(value), 8)).astype(int):
+            h = 1e-4 * np.abs(value).max()
+            losses = []
+            for sign in (1, -1, 2, -2):
+                moved = value.copy()
+                moved[k] += sign * h
+                model.parameters.set_raw(key, moved)
+                result = model.run(spikes)
+                assert [len(result.spikes[g]) for g in result.spikes] == trains
+                losses.append(result.loss)
+            model.parameters.set_raw(key, value)
+            # five points: the error is of fourth order in h
+            difference = (8 * (losses[0] - losses[1]) - (losses[2] - losses[3])) / (12 * h)
+            assert gradient[k] == pytest.approx(difference, rel=1e-6, abs=1e-6 * scale)
+
+
+@pytest.mark.parametrize("train", [None, lambda v: getattr(v, "name", "") in ("w", "delay")])
+def test_threads_change_no_bit(train):
+    runs = []
+    for threads in (1, 3):
+        _, model, spikes = build(threads, train)
+        result = model.run(spikes)
+        gradients = model.gradient()
+        runs.append([result.losses, *(gradients.raw(key) for key in model.parameters.keys)])
+    for one, several in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
+def test_a_batch_is_the_mean_of_its_trials():
+    _, model, spikes = build()
+    model.run(spikes)
+    together = model.gradient()
+    alone = []
+    for trial in range(5):
+        part = (
+            {n: d[[trial]] for n, d in spikes.items()}
+            if isinstance(spikes, dict)
+            else spikes[[trial]]
+        )
+        model.run(part)
+        alone.append(model.gradient())
+    for key in model.parameters.keys:
+        mean = np.mean([g.raw(key) for g in alone], axis=0)
+        np.testing.assert_allclose(together.raw(key), mean, rtol=0, atol=1e-12 * np.abs(mean).max())
