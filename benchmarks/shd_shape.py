@@ -119,5 +119,6 @@ if __name__ == "__main__":
     )
     print(
         f"{n / 1e6:.1f} M synaptic events, {n_spikes / chosen.batch / chosen.hidden:.1f} spikes "
-        f"per hidden neuron: {cpu:.3f} s CPU, {wall:.3f} s wall, {cpu / n * 1e9:.2f} ns CPU per event"
+        f"per hidden neuron: {cpu:.3f} s CPU, {wall:.3f} s wall, "
+        f"{cpu / n * 1e9:.2f} ns CPU per event"
     )

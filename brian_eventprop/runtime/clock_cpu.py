@@ -15,8 +15,8 @@ import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
-from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen import load_module, render_clock, render_host
+from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.packing import packers
@@ -118,9 +118,7 @@ class ClockCPU:
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
             else:
                 readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
-        return Forward(
-            n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored
-        )
+        return Forward(n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored)
 
     def _pack(self, values, inputs, n_trials):
         arrays, constants, orders = {}, {}, {}

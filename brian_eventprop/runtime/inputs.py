@@ -43,8 +43,8 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
     if np.any(same):
         at = by_neuron[np.flatnonzero(same)[0]]
         raise ValueError(
-            f"Neuron {channels[at]} of '{name}' spikes more than once in the time step of the spike "
-            f"at {times[at]:g} s in trial {trials[at]} (dt = {dt:g} s), which a "
+            f"Neuron {channels[at]} of '{name}' spikes more than once in the time step of the "
+            f"spike at {times[at]:g} s in trial {trials[at]} (dt = {dt:g} s), which a "
             "SpikeGeneratorGroup cannot do. Use a smaller dt, or keep one spike per step."
         )
     return InputSpikes(np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order)
