@@ -15,7 +15,9 @@ class _FirstSpike(Loss):
     """What first-spike losses share: labels by the earliest spike, pseudo-spikes for the silent.
 
     A silent neuron counts as one that spikes at ``late``; if it is the right one and its closeness
-    c <= 0 to the threshold is known, at ``late * (1 - c)``.
+    c <= 0 to the threshold is known, at ``late * (1 - c)``.  While the right one is silent all
+    others count as spiking at 0, whatever they do: moving them would drive the wrong spikes out
+    before the right one appears, until the whole layer is silent.
     """
 
     def __init__(self, group, late, closeness):
@@ -36,15 +38,16 @@ class _FirstSpike(Loss):
         labels = checked_labels(targets, first.shape)
         silent = np.isposinf(first)
         late = np.broadcast_to(values[1] if self.late is None else self.late, first.shape)
-        times = np.where(silent, late, first)
+        right = np.arange(first.shape[1]) == labels[:, None]
+        missing = np.any(silent & right, axis=1, keepdims=True)
+        times = np.where(missing & ~right, 0.0, np.where(silent, late, first))
         derivatives = [np.zeros(np.shape(value)) for value in values]
         if self.has_closeness:
-            right = np.arange(first.shape[1]) == labels[:, None]
             # A silent neuron can touch its threshold (closeness 0), never pass it.
-            lifted = silent & right & (values[-1] < 0.0)
+            lifted = missing & right & (values[-1] < 0.0)
             times = np.where(lifted, late * (1.0 - values[-1]), times)
         losses, slope = self._of_times(times, labels, silent, late)
-        derivatives[0] = np.where(silent, 0.0, slope)
+        derivatives[0] = np.where(silent | missing, 0.0, slope)
         if self.has_closeness:
             derivatives[-1] = np.where(lifted, -late * slope, 0.0)
         return losses, tuple(derivatives)
@@ -77,10 +80,11 @@ class TimeToFirstSpike(_FirstSpike):
 
     Notes
     -----
-    Silent neurons: each counts as one pseudo-spike at ``late``.  Alone, that keeps the loss finite
-    and comparable, but a silent neuron learns nothing: there is no spike to move.  With
-    ``closeness`` the pseudo-spike of a silent right neuron comes at ``late * (1 - c)``, where c is
-    the maximum of its closeness to the threshold during the trial.  The loss then has an exact
+    Silent neurons: each counts as one pseudo-spike at ``late``.  If the right neuron is silent, all
+    others count as spiking at 0, so silence costs more than any spike and nothing is learned from
+    the others.  Alone, that keeps the loss finite, but there is no spike to move.  With
+    ``closeness`` the pseudo-spike of the silent right neuron comes at ``late * (1 - c)``, where c
+    is the maximum of its closeness to the threshold during the trial.  The loss then has an exact
     gradient in that maximum, which lifts the neuron until it spikes.  The pull of ``alpha`` ends at
     ``late``.  A trial without any output spike is predicted as -1, no class.
 

@@ -193,6 +193,17 @@ def test_a_silent_right_neuron_costs_more_than_a_late_one(group):
         assert loss((silent,), [0])[0] > loss((late,), [0])[0]
 
 
+def test_without_the_right_spike_nothing_is_learned_from_the_wrong_ones(group):
+    times = np.array([[INF, 0.010, 0.012]])
+    for loss in (
+        TimeToFirstSpike(group, 1 * ms, late=20 * ms),
+        ShiftInvariantFirstSpike(group, 1 * ms, late=20 * ms),
+    ):
+        losses, (slope,) = loss((times,), [0])
+        assert np.all(slope == 0)
+        assert losses == loss((np.array([[INF, INF, 0.019]]),), [0])[0]
+
+
 def test_closeness_lifts_a_silent_right_neuron(group):
     loss = TimeToFirstSpike(group, 1 * ms, late=20 * ms, closeness="v - 1")
     assert [type(readout) for readout in loss.readouts] == [SpikeTimes, Maximum]
