@@ -90,6 +90,7 @@ class ClockCPU:
             if r.kind not in STATE_READOUTS
         }
         self.threads = threads or len(os.sched_getaffinity(0))
+        self._private: list[dict[tuple[str, str], np.ndarray]] = []
         self._pool: ThreadPoolExecutor | None = None
         self._pid = None
 
@@ -209,16 +210,17 @@ class ClockCPU:
         private = []
 
         def arguments():
-            own = self._private_arrays()
+            own = self._private_arrays(len(private))
             private.append(own)
             arrays = {**forward.arrays, **forward.stored, **common, **own}
             pairs = (*self.module.arguments, *self.module.gradients)
             return [with_inputs, *(arrays[pair] for pair in pairs)]
 
         found = self._chunks(self.kernels.backward, forward.n_trials, arguments)
-        total = private[0]
-        for pair in total:
-            total[pair] = np.sum([own[pair] for own in private], axis=0, dtype=float)
+        total = {
+            pair: np.sum([own[pair] for own in private], axis=0, dtype=float)
+            for pair in private[0]
+        }
         self._pull(forward, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
         return Backward(gradients, inputs, int(sum(found)))
@@ -246,8 +248,15 @@ class ClockCPU:
             arrays[name, "TB"] = np.zeros(len(given.steps))
         return arrays
 
-    def _private_arrays(self):
-        """Arrays that a chunk of trials adds to."""
+    def _private_arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
+        """Return the arrays that a chunk of trials adds to, zero; they are kept between batches."""
+        if chunk == len(self._private):
+            self._private.append(self._new_private_arrays())
+        for array in self._private[chunk].values():
+            array[...] = 0
+        return self._private[chunk]
+
+    def _new_private_arrays(self):
         arrays = {}
         for g in self.module.groups:
             size = self.groups[g.name].size
