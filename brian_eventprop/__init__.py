@@ -1,6 +1,7 @@
 """Exact gradients for spiking networks written in Brian2."""
 
 from brian_eventprop import datasets
+from brian_eventprop.checking import check_gradient
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses import *  # noqa: F403
 from brian_eventprop.losses import __all__ as _losses
@@ -22,6 +23,7 @@ __all__ = [
     "SpikeData",
     "SpikeTimes",
     "UnsupportedError",
+    "check_gradient",
     "datasets",
     *_losses,
     *_training,

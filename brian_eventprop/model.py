@@ -113,6 +113,7 @@ class EventPropModel:
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
             float(self.duration), tolerance,
         )  # fmt: skip
+        self.solver, self.backend = solver, backend
         self._last = None
 
     def key_of(self, item) -> tuple[str, str]:
