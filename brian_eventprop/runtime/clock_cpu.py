@@ -6,9 +6,7 @@ in the order of the chunks, so that the result does not depend on the number of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +16,10 @@ from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.reading.spec import Key, NetworkValues
+from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.packing import packers
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
-
-#: Largest number of chunks that a batch is cut into.
-CHUNKS = 8
 
 
 @dataclass
@@ -89,10 +85,8 @@ class ClockCPU:
             for k, r in enumerate(system.spec.readouts)
             if r.kind not in STATE_READOUTS
         }
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.chunks = Chunks(threads)
         self._private: list[dict[tuple[str, str], np.ndarray]] = []
-        self._pool: ThreadPoolExecutor | None = None
-        self._pid = None
 
     @property
     def source(self) -> str:
@@ -108,8 +102,9 @@ class ClockCPU:
     def forward(self, values, inputs: Mapping[str, InputSpikes], n_trials: int) -> Forward:
         """Run a batch of trials."""
         arrays, constants, orders = self._pack(values, inputs, n_trials)
-        arguments = [arrays[pair] for pair in self.module.arguments]
-        found = self._chunks(self.kernels.forward, n_trials, lambda: arguments)
+        grid = (self.n_steps, self.system.spec.dt)
+        arguments = [*grid, *(arrays[pair] for pair in self.module.arguments)]
+        found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -209,17 +204,17 @@ class ClockCPU:
         common = self._common_arrays(forward, weights, gradients)
         private = []
 
-        def arguments():
-            own = self._private_arrays(len(private))
+        def arguments(chunk):
+            own = self._private_arrays(chunk)
             private.append(own)
             arrays = {**forward.arrays, **forward.stored, **common, **own}
             pairs = (*self.module.arguments, *self.module.gradients)
-            return [with_inputs, *(arrays[pair] for pair in pairs)]
+            grid = (self.n_steps, self.system.spec.dt)
+            return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
-        found = self._chunks(self.kernels.backward, forward.n_trials, arguments)
+        found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments)
         total = {
-            pair: np.sum([own[pair] for own in private], axis=0, dtype=float)
-            for pair in private[0]
+            pair: np.sum([own[pair] for own in private], axis=0, dtype=float) for pair in private[0]
         }
         self._pull(forward, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
@@ -294,27 +289,6 @@ class ClockCPU:
                     delays = delays * v[INCREMENT]
                 into = gradients[packer.delay]
                 into += delays if len(into) == packer.size else np.sum(delays)
-
-    # ---- threads ----
-    def _chunks(self, kernel, n_trials, arguments):
-        """Call a kernel for every chunk of trials; the chunks do not depend on the threads."""
-        bounds = np.unique(np.linspace(0, n_trials, min(CHUNKS, n_trials) + 1).astype(np.int64))
-        calls = [
-            (first, last, self.n_steps, self.system.spec.dt, *arguments())
-            for first, last in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
-        if self.threads == 1 or len(calls) == 1:
-            return [kernel(*call) for call in calls]
-        # the first call compiles; doing so in several threads at once would only wait for a lock
-        if not kernel.signatures:
-            return [kernel(*calls[0]), *self._executor().map(lambda c: kernel(*c), calls[1:])]
-        return list(self._executor().map(lambda call: kernel(*call), calls))
-
-    def _executor(self):
-        """Return the pool of threads, a new one after a fork."""
-        if self._pool is None or self._pid != os.getpid():
-            self._pool, self._pid = ThreadPoolExecutor(self.threads), os.getpid()
-        return self._pool
 
 
 def _unsorted(array, order):

@@ -6,9 +6,7 @@ in the order of the chunks, so that the result does not depend on the number of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +16,8 @@ from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
 from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import TAPE, render_event, render_event_host
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.clock_cpu import CHUNKS, Backward
+from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
@@ -83,9 +82,7 @@ class EventCPU:
             for k, r in enumerate(system.spec.readouts)
             if r.kind not in STATE_READOUTS
         }
-        self.threads = threads or len(os.sched_getaffinity(0))
-        self._pool: ThreadPoolExecutor | None = None
-        self._pid = None
+        self.chunks = Chunks(threads)
 
     def _build(self, order):
         self.order = order
@@ -144,8 +141,8 @@ class EventCPU:
         windows = self._windows(values)
         arrays, constants = self._pack(values, inputs, n_trials)
         arrays["", "windows"] = windows
-        arguments = [arrays[pair] for pair in self.module.arguments]
-        found = self._chunks(self.kernels.forward, n_trials, lambda _: arguments)
+        arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
+        found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
         tapes = [dict(zip(self.module.tapes, chunk, strict=True)) for chunk in found]
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
@@ -242,9 +239,9 @@ class EventCPU:
                     arrays[g.name, "ME"] = forward.arrays[g.name, "ME"].copy()
                 arrays[g.name, "time"] = times[g.name][chunk]
             pairs = (*module.arguments, *module.tapes, *module.gradients)
-            return [arrays[pair] for pair in pairs]
+            return [self.duration, *(arrays[pair] for pair in pairs)]
 
-        grazing = self._chunks(forward.kernels.backward, forward.n_trials, arguments)
+        grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         total = private[0] if private else self._private_arrays(module)
         for other in private[1:]:
             for pair, array in other.items():
@@ -315,27 +312,6 @@ class EventCPU:
                 delays[order] = total[p.name, "DB"]
                 into = gradients[packer.delay]
                 into += delays if len(into) == packer.size and packer.size > 1 else np.sum(delays)
-
-    # ---- threads ----
-    def _chunks(self, kernel, n_trials, arguments):
-        """Call a kernel for every chunk of trials; the chunks do not depend on the threads."""
-        bounds = np.unique(np.linspace(0, n_trials, min(CHUNKS, n_trials) + 1).astype(np.int64))
-        calls = [
-            (first, last, self.duration, *arguments(chunk))
-            for chunk, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
-        ]
-        if self.threads == 1 or len(calls) == 1:
-            return [kernel(*call) for call in calls]
-        # the first call compiles; doing so in several threads at once would only wait for a lock
-        if not kernel.signatures:
-            return [kernel(*calls[0]), *self._executor().map(lambda c: kernel(*c), calls[1:])]
-        return list(self._executor().map(lambda call: kernel(*call), calls))
-
-    def _executor(self):
-        """Return the pool of threads, a new one after a fork."""
-        if self._pool is None or self._pid != os.getpid():
-            self._pool, self._pid = ThreadPoolExecutor(self.threads), os.getpid()
-        return self._pool
 
 
 __all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]
