@@ -1,6 +1,6 @@
 """Exact gradients for spiking networks written in Brian2."""
 
-from brian_eventprop import datasets
+from brian_eventprop import datasets, plotting
 from brian_eventprop.checking import check_gradient
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses import *  # noqa: F403
@@ -25,6 +25,7 @@ __all__ = [
     "UnsupportedError",
     "check_gradient",
     "datasets",
+    "plotting",
     *_losses,
     *_training,
 ]
