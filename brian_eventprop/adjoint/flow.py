@@ -72,8 +72,11 @@ class ContinuousFlow:
         f of each state while free.
     parameters
         lambda . f_p of each constant whose gradient is wanted, while free and while frozen.
-    single_hump
-        Whether the guard has at most one extremum between two events.
+    hump
+        The rates (by number) of a guard of at most two exponentials and a constant, which turns
+        around at most once between two events; None for any other guard.
+    bend
+        The second derivative of such a guard along the flow.
     speeds
         Rates at which the integrands change by themselves, besides those of the states.
     """
@@ -83,7 +86,8 @@ class ContinuousFlow:
     rate: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
     parameters_frozen: Mapping[str, sp.Expr]
-    single_hump: bool = False
+    hump: tuple[int, ...] | None = None
+    bend: sp.Expr = sp.Integer(0)
     speeds: tuple[sp.Expr, ...] = ()
 
     @property
@@ -119,7 +123,7 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
         closed, frozen = (Propagator(*known, p.entries) for p in (closed, frozen))
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
-        closed is not None and _single_hump(adjoint, closed), _speeds(adjoint),
+        _hump(adjoint, closed), _bend(adjoint, free), _speeds(adjoint),
     )  # fmt: skip
 
 
@@ -230,22 +234,29 @@ def _speeds(adjoint):
     return tuple(sorted({e for e in found if e != 0}, key=str))
 
 
-def _single_hump(adjoint, closed):
-    """Two exponentials and a constant turn around once at most."""
+def _bend(adjoint, f):
     if adjoint.crossing is None:
-        return True
+        return sp.Integer(0)
+    slope = adjoint.crossing.slope
+    return sum((sp.diff(slope, symbol(s)) * e for s, e in f.items()), sp.Integer(0))
+
+
+def _hump(adjoint, closed):
+    """The rates of the guard if it is at most two exponentials and a constant."""
+    if adjoint.crossing is None or closed is None:
+        return None
     g = adjoint.crossing.g
     if symbol("t") in g.free_symbols or g.has(sp.Piecewise):
-        return False
+        return None
     slopes = {s: sp.diff(g, symbol(s)) for s in adjoint.group.states}
     moving = {symbol(s) for s in adjoint.group.states}
     if any(e.free_symbols & moving for e in slopes.values()):
-        return False
+        return None
     seen = set()
     for (target, _), terms in closed.entries.items():
         if slopes[target] != 0:
             for term in terms:
-                seen |= {r for r in term.rates if closed.rates[r] != 0}
                 if len(term.rates) > len(set(term.rates)):
-                    return False
-    return len(seen) <= 2
+                    return None
+                seen |= {r for r in term.rates if closed.rates[r] != 0}
+    return tuple(sorted(seen)) if len(seen) <= 2 else None

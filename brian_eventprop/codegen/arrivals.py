@@ -61,7 +61,7 @@ def send(spikes, first, last, number, rows, post, delays, end, windows, head, po
     ``end`` is the end of the trial, when nothing arrives any more, and ``windows`` the number of
     its windows; a slot holds one or several of them.
     """
-    width = end / windows
+    per_second, slots = windows / end, head.shape[0]
     for q in range(first, last):
         t, neuron = spikes[q, 0], int(spikes[q, 3])
         while used + rows[neuron + 1] - rows[neuron] > pool.shape[0]:
@@ -69,7 +69,11 @@ def send(spikes, first, last, number, rows, post, delays, end, windows, head, po
         for k in range(rows[neuron], rows[neuron + 1]):
             due = t + delays[k]
             if due < end:
-                slot = min(int(due / width), windows - 1) * head.shape[0] // windows
+                slot = 0
+                if windows > 1:
+                    slot = min(int(due * per_second), windows - 1)
+                    if slots < windows:
+                        slot = slot * slots // windows
                 pool[used, 0] = due
                 pool[used, 1] = number
                 pool[used, 2] = k
@@ -80,12 +84,22 @@ def send(spikes, first, last, number, rows, post, delays, end, windows, head, po
     return pool, used
 
 
-@_compiled(boolean(_VECTOR, _VECTOR, _TABLE))
-def _before(a, b, pool):
-    """Whether an arrival (time, row of the pool) comes before another: by time, then by rank."""
-    if a[0] != b[0]:
-        return a[0] < b[0]
-    e, f = int(a[1]), int(b[1])
+@_compiled(int64(int64, int64, _HEAD, _TABLE))
+def waiting(slot, neuron, head, pool):
+    """Return how many arrivals of a neuron are in the list of a slot."""
+    n, e = 0, head[slot, neuron]
+    while e >= 0:
+        n += 1
+        e = int(pool[e, 4])
+    return n
+
+
+@_compiled(boolean(float64, float64, float64, float64, _TABLE))
+def _before(t, row, u, other_row, pool):
+    """Whether an arrival comes before another: by time, then by pathway, spike and synapse."""
+    if t != u:
+        return t < u
+    e, f = int(row), int(other_row)
     if pool[e, 1] != pool[f, 1]:
         return pool[e, 1] < pool[f, 1]
     if pool[e, 3] != pool[f, 3]:
@@ -93,61 +107,54 @@ def _before(a, b, pool):
     return pool[e, 2] < pool[f, 2]
 
 
-@_compiled(_TABLE(_TABLE, int64, _TABLE))
-def _sort(due, n, pool):
-    """Merge sort, on runs sorted by insertion."""
+@_compiled(void(_TABLE, _TABLE, int64, _TABLE))
+def _sort(due, other, n, pool):
+    """Merge sort in place, on runs sorted by insertion."""
     run = 16
-    held = np.empty(2)
     for start in range(0, n, run):
         for i in range(start + 1, min(start + run, n)):
-            held[0], held[1] = due[i, 0], due[i, 1]
-            k = i
-            while k > start and (
-                held[0] < due[k - 1, 0]
-                or held[0] == due[k - 1, 0] and _before(held, due[k - 1], pool)
-            ):
+            t, row, k = due[i, 0], due[i, 1], i
+            while k > start and _before(t, row, due[k - 1, 0], due[k - 1, 1], pool):
                 due[k, 0], due[k, 1] = due[k - 1, 0], due[k - 1, 1]
                 k -= 1
-            due[k, 0], due[k, 1] = held[0], held[1]
-    if n <= run:
-        return due
-    other = np.empty_like(due)
+            due[k, 0], due[k, 1] = t, row
     while run < n:
         for start in range(0, n, 2 * run):
-            left, right = start, min(start + run, n)
-            middle, stop = right, min(start + 2 * run, n)
+            left, middle = start, min(start + run, n)
+            right, stop = middle, min(start + 2 * run, n)
             for k in range(start, stop):
                 take = left < middle
                 if take and right < stop:
-                    a, b = due[left, 0], due[right, 0]
-                    take = a < b or a == b and not _before(due[right], due[left], pool)
+                    take = not _before(
+                        due[right, 0], due[right, 1], due[left, 0], due[left, 1], pool
+                    )
                 chosen = left if take else right
                 other[k, 0], other[k, 1] = due[chosen, 0], due[chosen, 1]
                 if take:
                     left += 1
                 else:
                     right += 1
-        due, other = other, due
+        for k in range(n):
+            due[k, 0], due[k, 1] = other[k, 0], other[k, 1]
         run *= 2
-    return due
 
 
 @_compiled(
-    types.Tuple((int64, _TABLE))(int64, int64, int64, float64, _HEAD, _TABLE, _TABLE)
+    int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE)
 )
-def collect(slot, neuron, window, width, head, pool, due):
+def collect(slot, neuron, window, windows, end, head, pool, due, other):
     """Take the arrivals of a neuron that are due in a window: (time, row of the pool), in order.
 
     Later ones stay in the list of the slot.  Arrivals at the same time keep the order of the
-    pathways, then of the spikes, then of the creation of the synapses.
+    pathways, then of the spikes, then of the creation of the synapses.  ``due`` and ``other`` have
+    room for all that wait.
     """
-    n, kept = 0, -1
+    n, kept, per_second = 0, -1, windows / end
+    everything = window == windows - 1
     e = head[slot, neuron]
     while e >= 0:
         following = int(pool[e, 4])
-        if int(pool[e, 0] / width) <= window:
-            if n == due.shape[0]:
-                due = grow(due)
+        if everything or int(pool[e, 0] * per_second) <= window:
             due[n, 0], due[n, 1] = pool[e, 0], e
             n += 1
         else:
@@ -155,21 +162,21 @@ def collect(slot, neuron, window, width, head, pool, due):
             kept = e
         e = following
     head[slot, neuron] = kept
-    return n, _sort(due, n, pool) if n > 1 else due
+    _sort(due, other, n, pool)
+    return n
 
 
-@_compiled(
-    _TABLE(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean)
-)
+@_compiled(void(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean))
 def record(tape, events, t, x, kind, neuron, synapse, spike, frozen):
-    """Write an event to the tape."""
-    if events == tape.shape[0]:
-        tape = grow(tape)
-    row = tape[events]
-    row[0], row[1], row[2], row[3], row[4], row[5] = t, kind, neuron, synapse, spike, frozen
+    """Write an event to the tape, which must be long enough."""
+    tape[events, 0] = t
+    tape[events, 1] = kind
+    tape[events, 2] = neuron
+    tape[events, 3] = synapse
+    tape[events, 4] = spike
+    tape[events, 5] = frozen
     for s in range(tape.shape[1] - COLUMNS):
-        row[COLUMNS + s] = x[s]
-    return tape
+        tape[events, COLUMNS + s] = x[s]
 
 
 @_compiled(_TABLE(_TABLE, int64, float64, float64, int64, int64))

@@ -100,6 +100,11 @@ class EventGroupCode:
         e = self.adjoint.crossing.slope
         return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
 
+    def bend(self) -> list[str]:
+        """Its second derivative."""
+        e = self.flow.bend
+        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
+
     def reset(self) -> list[str]:
         """The reset, in place."""
         statements = self.adjoint.reset

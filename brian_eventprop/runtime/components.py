@@ -34,7 +34,9 @@ def components(names: Sequence[str], edges: Mapping[str, tuple[str, str, float]]
         first = next(
             n for n in left if all(m in reach[n] for m in left if m != n and n in reach[m])
         )
-        members = [first] + [m for m in left if m != first and m in reach[first] and first in reach[m]]
+        members = [first] + [
+            m for m in left if m != first and m in reach[first] and first in reach[m]
+        ]
         found.append(_ordered(members, edges))
         left = [n for n in left if n not in members]
     return tuple(found)
