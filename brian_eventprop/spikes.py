@@ -6,7 +6,7 @@ trials beside it (the layout of a CSR matrix), so that a mini-batch is a few Num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from brian2 import Quantity, second
@@ -29,10 +29,13 @@ class SpikeData:
         Trial of each spike.
     n_trials, n_channels : int
         Number of trials and of input neurons.
-    targets : array (n_trials, ...), optional
-        What a loss compares with: class labels, target times, ...
+    targets : array (n_trials, ...) or `SpikeData`, optional
+        What a loss compares with: class labels, target times, target spike trains (one trial each;
+        nested lists of different lengths, ``targets[b][c]``, are taken as such).
     duration : quantity, optional
         Length of a trial, if the data knows it.
+    extra : dict, optional
+        What else is known of every trial, ``{"speaker": array (n_trials,)}``.
 
     Attributes
     ----------
@@ -48,7 +51,17 @@ class SpikeData:
     array([0])
     """
 
-    def __init__(self, times, channels, trials, n_trials, n_channels, targets=None, duration=None):
+    def __init__(
+        self,
+        times,
+        channels,
+        trials,
+        n_trials,
+        n_channels,
+        targets=None,
+        duration=None,
+        extra: Mapping | None = None,
+    ):
         self.times = _times(times)
         self.channels = _indices(channels, n_channels, "channels")
         trials = _indices(trials, n_trials, "trials")
@@ -64,6 +77,19 @@ class SpikeData:
         self.n_channels = int(n_channels)
         self.targets = _targets(targets, n_trials)
         self.duration = None if duration is None else to_seconds(duration, "duration") * second
+        self.extra = _extra(extra, n_trials)
+
+    @classmethod
+    def _from_sorted(
+        cls, times, channels, trial_ptr, n_channels, targets=None, duration=None, extra=None
+    ) -> SpikeData:
+        # For arrays that were checked and sorted already: they are kept, not copied.
+        data = object.__new__(cls)
+        data.times, data.channels, data.trial_ptr = times, channels, trial_ptr
+        data.n_channels, data.duration = int(n_channels), duration
+        data.targets = _targets(targets, len(trial_ptr) - 1)
+        data.extra = _extra(extra, len(trial_ptr) - 1)
+        return data
 
     @classmethod
     def from_lists(cls, trials: Sequence, targets=None, duration=None) -> SpikeData:
@@ -114,6 +140,27 @@ class SpikeData:
         duration = n_steps * dt * second
         return cls(step * dt, channel, trial, n_trials, n_channels, targets, duration)
 
+    def padded(self) -> np.ndarray:
+        """Return the times as an array (trials, channels, K), K the most spikes of a channel.
+
+        Where a channel has fewer spikes, the rest is infinite.
+
+        Examples
+        --------
+        >>> SpikeData.from_lists([[[0.001, 0.004], []], [[], [0.002]]]).padded()
+        array([[[0.001, 0.004],
+                [  inf,   inf]],
+        <BLANKLINE>
+               [[  inf,   inf],
+                [0.002,   inf]]])
+        """
+        trials = self.trials
+        rank = occurrence(trials * self.n_channels + self.channels)
+        shape = (self.n_trials, self.n_channels, int(rank.max(initial=-1)) + 1)
+        result = np.full(shape, np.inf)
+        result[trials, self.channels, rank] = self.times
+        return result
+
     @property
     def n_trials(self) -> int:
         """Number of trials."""
@@ -141,12 +188,135 @@ class SpikeData:
         first, counts = self.trial_ptr[rows], np.diff(self.trial_ptr)[rows]
         pointers = _pointers(counts)
         spikes = np.arange(pointers[-1]) + np.repeat(first - pointers[:-1], counts)
-        part = object.__new__(SpikeData)
-        part.times, part.channels = self.times[spikes], self.channels[spikes]
-        part.trial_ptr, part.n_channels = pointers, self.n_channels
-        part.targets = None if self.targets is None else self.targets[rows]
-        part.duration = self.duration
-        return part
+        return SpikeData._from_sorted(
+            self.times[spikes],
+            self.channels[spikes],
+            pointers,
+            self.n_channels,
+            None if self.targets is None else self.targets[rows],
+            self.duration,
+            {name: column[rows] for name, column in self.extra.items()},
+        )
+
+    def _with_spikes(self, times, channels, trials, n_channels=None, duration=None) -> SpikeData:
+        # The same trials with other spikes, given in any order.
+        return SpikeData(
+            times,
+            channels,
+            trials,
+            self.n_trials,
+            self.n_channels if n_channels is None else n_channels,
+            self.targets,
+            self.duration if duration is None else duration,
+            self.extra,
+        )
+
+    # ---- other forms of the same data ------------------------------------------------------
+
+    def on_grid(self, dt) -> SpikeData:
+        """Return the data on a time grid, with at most one spike per step, channel and trial.
+
+        Spikes of one channel that fall into the same step become one: a `SpikeGeneratorGroup`
+        cannot spike twice in a step.  A spike belongs to the step that has begun, as in Brian2.
+
+        Examples
+        --------
+        >>> data = SpikeData([0.0011, 0.0019, 0.0019], [0, 0, 1], [0, 0, 0], 1, 2)
+        >>> from brian2 import ms
+        >>> data.on_grid(1*ms)
+        SpikeData(1 trials, 2 channels, 2 spikes)
+        """
+        dt = to_seconds(dt, "dt")
+        if not dt > 0:
+            raise ValueError("dt must be positive")
+        steps = np.floor((self.times + 1e-3 * dt) / dt).astype(np.int64)
+        n_steps = int(steps.max(initial=0)) + 1
+        cells = np.unique((self.trials * n_steps + steps) * self.n_channels + self.channels)
+        rows, channels = np.divmod(cells, max(self.n_channels, 1))
+        trials, steps = np.divmod(rows, n_steps)
+        return self._with_spikes(steps * dt, channels, trials)
+
+    def pooled(self, factor: int) -> SpikeData:
+        """Return the data with every `factor` neighbouring channels joined into one.
+
+        Examples
+        --------
+        >>> SpikeData([0.001, 0.002], [3, 6], [0, 0], 1, 7).pooled(2).channels
+        array([1, 3])
+        """
+        if factor != int(factor) or factor < 1:
+            raise ValueError(f"factor must be a whole number of channels, not {factor!r}")
+        channels, n_channels = self.channels // int(factor), -(-self.n_channels // int(factor))
+        return self._with_spikes(self.times, channels, self.trials, n_channels)
+
+    def until(self, duration) -> SpikeData:
+        """Return trials of this duration, without the spikes that come later.
+
+        Examples
+        --------
+        >>> from brian2 import ms
+        >>> SpikeData([0.001, 0.002], [0, 0], [0, 0], 1, 1).until(2*ms).times
+        array([0.001])
+        """
+        early = self.times < to_seconds(duration, "duration")
+        times, channels = self.times[early], self.channels[early]
+        return self._with_spikes(times, channels, self.trials[early], duration=duration)
+
+    # ---- files -----------------------------------------------------------------------------
+
+    def save(self, path) -> None:
+        """Write everything to an HDF5 file in the layout of the Spiking Heidelberg Digits.
+
+        The file is replaced only when the new one is complete.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     SpikeData([0.001], [1], [0], 1, 2, targets=[3]).save(folder + "/spikes.h5")
+        ...     SpikeData.load(folder + "/spikes.h5").targets
+        array([3])
+        """
+        from brian_eventprop.spike_files import write_spikes
+
+        write_spikes(self, path)
+
+    @staticmethod
+    def load(path, n_channels: int | None = None) -> SpikeData:
+        """Read a file that `save` wrote, or any other in the layout of SHD.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        n_channels : int, optional
+            For files that do not say it themselves.
+
+        Raises
+        ------
+        ValueError
+            If the file is cut off, damaged or in another layout; the message says where.
+        """
+        from brian_eventprop.spike_files import read_spikes
+
+        return read_spikes(path, n_channels)
+
+
+def occurrence(labels: np.ndarray) -> np.ndarray:
+    """Return how many equal labels come before each one.
+
+    Examples
+    --------
+    >>> occurrence(np.array([4, 2, 4, 4, 2]))
+    array([0, 0, 1, 2, 1])
+    """
+    order = np.argsort(labels, kind="stable")
+    ordered = labels[order]
+    begins = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    sizes = np.diff(np.append(begins, len(labels)))
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[order] = np.arange(len(labels)) - np.repeat(begins, sizes)[: len(labels)]
+    return ranks
 
 
 def _times(times) -> np.ndarray:
@@ -170,13 +340,28 @@ def _indices(indices, size: int, what: str) -> np.ndarray:
     return result
 
 
-def _targets(targets, n_trials: int) -> np.ndarray | None:
+def _targets(targets, n_trials: int) -> np.ndarray | SpikeData | None:
     if targets is None:
         return None
-    targets = np.array(targets)
-    if targets.ndim == 0 or len(targets) != n_trials:
-        raise ValueError(f"targets must have one entry per trial ({n_trials}): {targets.shape}")
+    if not isinstance(targets, SpikeData):
+        try:
+            targets = np.array(targets)
+        except ValueError:  # lists of different lengths: spike trains
+            targets = SpikeData.from_lists(targets)
+    shape = targets.shape if isinstance(targets, np.ndarray) else (len(targets),)
+    if shape[:1] != (n_trials,):
+        raise ValueError(f"targets must have one entry per trial ({n_trials}): {shape}")
     return targets
+
+
+def _extra(extra, n_trials: int) -> dict[str, np.ndarray]:
+    columns = {name: np.array(column) for name, column in (extra or {}).items()}
+    for name, column in columns.items():
+        if column.shape[:1] != (n_trials,):
+            raise ValueError(
+                f"extra[{name!r}] must have one entry per trial ({n_trials}): {column.shape}"
+            )
+    return columns
 
 
 def _pointers(counts: np.ndarray) -> np.ndarray:
