@@ -2,8 +2,8 @@
 
 A readout names a neuron group and an expression in the group's own namespace (its variables and
 constants, with ``t`` for the time and ``T`` for the duration of the trial).  It yields one number
-per trial and neuron.  Nothing is computed here: the network's kernels evaluate the expression and
-its derivatives.
+per trial and neuron, or one per spike.  Nothing is computed here: the network's kernels evaluate
+the expression and its derivatives.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes"
 
 
 class Readout:
-    """What a loss sees of one group: an array of shape (trials, neurons).
+    """What a loss sees of one group: an array (trials, neurons), or one more axis for each spike.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Readout:
     expression : str
         What is measured, in Brian2's syntax.
     which : str
-        ``"all"`` or ``"first"`` for spike times, else empty.
+        ``"all"``, ``"first"`` or ``"each"`` for spike times, else empty.
     """
 
     kind: ClassVar[str]
@@ -105,7 +105,7 @@ class Maximum(_Expression):
 
 
 class SpikeTimes(Readout):
-    """An expression at the spikes of each neuron: at the first one, or summed over all.
+    """An expression at the spikes of each neuron: at the first one, at each, or summed over all.
 
     Parameters
     ----------
@@ -113,9 +113,12 @@ class SpikeTimes(Readout):
         Whose spikes.
     expression : str, optional
         What is taken at each spike; may use ``t``, ``T`` and constants.  By default the time.
-    which : {'all', 'first'}, optional
+    which : {'all', 'first', 'each'}, optional
         ``'all'``: the sum over the neuron's spikes, 0 if it is silent.  ``'first'``: the value at
-        the first spike, infinite if it is silent.
+        the first spike, infinite if it is silent.  ``'each'``: the value at every single spike, an
+        array (trials, neurons, K) with the spikes of a neuron in the order of time.  K is the
+        largest number of spikes of a neuron in the batch; where a neuron has fewer, the rest is
+        infinite.
 
     Examples
     --------
@@ -123,13 +126,15 @@ class SpikeTimes(Readout):
     >>> output = NeuronGroup(3, "v : 1", threshold="v > 1", reset="v = 0", name="output_s")
     >>> SpikeTimes(output, which="first")
     SpikeTimes(output_s, 't', 'first')
+    >>> SpikeTimes(output, "t/T", which="each")
+    SpikeTimes(output_s, 't/T', 'each')
     """
 
     kind = "spike_times"
 
     def __init__(self, group, expression: str = "t", which: str = "all"):
-        if which not in ("all", "first"):
-            raise ValueError(f"which must be 'all' or 'first', not {which!r}")
+        if which not in ("all", "first", "each"):
+            raise ValueError(f"which must be 'all', 'first' or 'each', not {which!r}")
         super().__init__(group, expression, which)
         if not self.expression:
             raise ValueError("SpikeTimes needs an expression to take at each spike, such as 't'")

@@ -1,8 +1,9 @@
 """Losses say what is minimised: one number per trial, and its derivative in every readout.
 
-A loss is called with the values of its readouts, one array (trials, neurons) each in SI units, and
-the targets of the trials.  It returns ``(losses, derivatives)``: an array (trials,) and one array
-per readout of the readout's shape.  Losses are added and weighted like numbers.
+A loss is called with the values of its readouts, one array (trials, neurons) each in SI units (one
+more axis if a readout is of each single spike), and the targets of the trials.  It returns
+``(losses, derivatives)``: an array (trials,) and one array per readout of the readout's shape.
+Losses are added and weighted like numbers.
 
 A neuron that does not spike has no spike time: the value of a "first spike" readout is infinite
 there.  No loss turns that into NaN; each says what it does with it.
@@ -10,6 +11,7 @@ there.  No loss turns that into NaN; each says what it does with it.
 
 from brian_eventprop.losses.base import Loss, WeightedSum
 from brian_eventprop.losses.first_spike import ShiftInvariantFirstSpike, TimeToFirstSpike
+from brian_eventprop.losses.spike_trains import SpikeTrainError, VanRossum
 from brian_eventprop.losses.values import CrossEntropy, MeanSquaredError, Sum
 
 __all__ = [
@@ -17,7 +19,9 @@ __all__ = [
     "Loss",
     "MeanSquaredError",
     "ShiftInvariantFirstSpike",
+    "SpikeTrainError",
     "Sum",
     "TimeToFirstSpike",
+    "VanRossum",
     "WeightedSum",
 ]

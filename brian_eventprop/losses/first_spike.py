@@ -26,7 +26,7 @@ class _FirstSpike(Loss):
         extra = [] if late is not None else [Final(group, "T")]
         extra += [] if closeness is None else [Maximum(group, closeness)]
         self.readouts = (first, *extra)
-        self.late = None if late is None else _positive(late, "late")
+        self.late = None if late is None else positive(late, "late")
         self.has_closeness = closeness is not None
 
     def predict(self, values):
@@ -100,9 +100,9 @@ class TimeToFirstSpike(_FirstSpike):
     """
 
     def __init__(self, group, tau, *, alpha=0.0, tau_alpha=None, late=None, closeness=None):
-        self.tau = _positive(tau, "tau")
+        self.tau = positive(tau, "tau")
         self.alpha = float(alpha)
-        self.tau_alpha = self.tau if tau_alpha is None else _positive(tau_alpha, "tau_alpha")
+        self.tau_alpha = self.tau if tau_alpha is None else positive(tau_alpha, "tau_alpha")
         super().__init__(group, late, closeness)
 
     def _of_times(self, times, labels, silent, late):
@@ -150,7 +150,7 @@ class ShiftInvariantFirstSpike(_FirstSpike):
     """
 
     def __init__(self, group, delta, *, late=None, closeness=None):
-        self.delta = _positive(delta, "delta")
+        self.delta = positive(delta, "delta")
         super().__init__(group, late, closeness)
 
     def _of_times(self, times, labels, silent, late):
@@ -165,7 +165,8 @@ class ShiftInvariantFirstSpike(_FirstSpike):
         return 0.5 * np.sum(error**2, axis=1), slope
 
 
-def _positive(value, what: str) -> float:
+def positive(value, what: str) -> float:
+    """Return a time in seconds after checking that it is finite and above 0."""
     seconds = to_seconds(value, what)
     if not 0 < seconds < np.inf:
         raise ValueError(f"{what} must be a time above 0, not {value}")

@@ -16,7 +16,7 @@ from brian_eventprop.readouts import Readout
 
 
 class Sum(Loss):
-    """Sum of everything that is measured; no targets.  Silent neurons' first spikes count nothing.
+    """Sum of everything that is measured; no targets.  Spikes that are missing count nothing.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Sum(Loss):
         del targets
         counted = [~np.isposinf(value) for value in values]
         losses = sum(
-            np.sum(np.where(some, value, 0.0), axis=1)
+            np.sum(np.where(some, value, 0.0), axis=tuple(range(1, np.ndim(value))))
             for value, some in zip(values, counted, strict=True)
         )
         return losses, tuple(some.astype(float) for some in counted)
@@ -69,7 +69,7 @@ class CrossEntropy(Loss):
     """
 
     def __init__(self, readout: Readout, scale: float = 1.0):
-        readout = checked_readout(readout)
+        readout = _one_value(readout, "CrossEntropy")
         if readout.which == "first":
             raise ValueError(
                 "CrossEntropy cannot use first spikes, a silent neuron has none: "
@@ -123,7 +123,7 @@ class MeanSquaredError(Loss):
     """
 
     def __init__(self, readout: Readout, target=None, scale=1.0, late=None):
-        self.readouts = (checked_readout(readout),)
+        self.readouts = (_one_value(readout, "MeanSquaredError"),)
         if late is not None and readout.which != "first":
             raise ValueError("late is for first spikes: SpikeTimes(group, which='first')")
         self.target = None if target is None else np.array(target, dtype=float)
@@ -146,3 +146,12 @@ class MeanSquaredError(Loss):
         error = np.where(compared, moved - np.where(compared, target, 0.0), 0.0) / self.scale
         derivative = np.where(silent, 0.0, 2.0 * error / (self.scale * value.shape[1]))
         return np.mean(error**2, axis=1), (derivative,)
+
+
+def _one_value(readout, loss: str) -> Readout:
+    if checked_readout(readout).which == "each":
+        raise ValueError(
+            f"{loss} needs one value per neuron, not one per spike: use "
+            "SpikeTrainError(group, scale) or VanRossum(group, tau) for spike trains"
+        )
+    return readout

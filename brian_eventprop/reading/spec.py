@@ -129,7 +129,8 @@ class Pathway:
 @dataclass(frozen=True)
 class ReadoutSpec:
     """What the loss sees of one group: ``kind`` is 'integral', 'final', 'maximum', 'spike_times'
-    or 'spike_count'; ``which`` is 'all' or 'first' for spike times.  Neurons ``start:stop``."""
+    or 'spike_count'; ``which`` is 'all', 'first' or 'each' for spike times.  Neurons
+    ``start:stop``."""
 
     kind: str
     group: str

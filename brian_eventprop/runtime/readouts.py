@@ -1,14 +1,17 @@
 """Values of the readouts from what the kernels return, and their gradients back into the kernels.
 
-State readouts are computed inside the kernels; spike times and counts are sums over the recorded
-spikes, done here.
+State readouts are computed inside the kernels; spike times and counts are taken from the recorded
+spikes, here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from brian_eventprop.spikes import occurrence
 
 
 @dataclass(frozen=True)
@@ -20,15 +23,11 @@ class GroupSpikes:
     times: np.ndarray
     ptr: np.ndarray
 
-    @property
-    def first(self) -> np.ndarray:
-        """Whether each spike is the first of its neuron in its trial."""
-        first = np.zeros(len(self.times), bool)
-        if len(first):
-            width = int(self.neurons.max()) + 1
-            _, index = np.unique(self.trials * width + self.neurons, return_index=True)
-            first[index] = True
-        return first
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """How many spikes of its neuron come before each spike in its trial."""
+        width = int(self.neurons.max(initial=-1)) + 1
+        return occurrence(self.trials * width + self.neurons)
 
 
 class SpikeReadout:
@@ -41,7 +40,12 @@ class SpikeReadout:
 
     def _chosen(self, spikes):
         chosen = (spikes.neurons >= self.spec.start) & (spikes.neurons < self.spec.stop)
-        return chosen & spikes.first if self.spec.which == "first" else chosen
+        return chosen & (spikes.rank == 0) if self.spec.which == "first" else chosen
+
+    def _at(self, spikes, chosen):
+        """Where the chosen spikes stand in the readout: trial, neuron and, for each, number."""
+        at = spikes.trials[chosen], spikes.neurons[chosen] - self.spec.start
+        return (*at, spikes.rank[chosen]) if self.spec.which == "each" else at
 
     def _environment(self, v, spikes, chosen):
         at = spikes.neurons[chosen]
@@ -53,14 +57,16 @@ class SpikeReadout:
         return local | {"t": spikes.times[chosen]}
 
     def values(self, v, spikes, n_trials) -> np.ndarray:
-        """Return the readout, (trials, neurons)."""
+        """Return the readout, (trials, neurons), with a third axis if it is of each spike."""
         chosen = self._chosen(spikes)
-        first = self.spec.which == "first"
-        result = np.full((n_trials, self.spec.stop - self.spec.start), np.inf if first else 0.0)
-        at = spikes.trials[chosen], spikes.neurons[chosen] - self.spec.start
+        single = self.spec.which in ("first", "each")
+        at = self._at(spikes, chosen)
+        most = [int(rank.max(initial=-1)) + 1 for rank in at[2:]]
+        shape = (n_trials, self.spec.stop - self.spec.start, *most)
+        result = np.full(shape, np.inf if single else 0.0)
         if self.spec.kind == "spike_count":
             np.add.at(result, at, 1.0)
-        elif first:
+        elif single:
             result[at] = self.value(self._environment(v, spikes, chosen))
         else:
             np.add.at(result, at, self.value(self._environment(v, spikes, chosen)))
@@ -71,7 +77,7 @@ class SpikeReadout:
         if self.spec.kind == "spike_count":
             return
         chosen = self._chosen(spikes)
-        scale = weights[spikes.trials[chosen], spikes.neurons[chosen] - self.spec.start]
+        scale = weights[self._at(spikes, chosen)]
         for name, partial in self.back(self._environment(v, spikes, chosen)).items():
             if name == "t":
                 times[chosen] += scale * partial
