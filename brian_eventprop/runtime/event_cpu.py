@@ -7,15 +7,15 @@ in the order of the chunks, so that the result does not depend on the number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from brian_eventprop.adjoint.flow import derive_flow
-from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem, derive
 from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import TAPE, render_event, render_event_host
-from brian_eventprop.reading.spec import NetworkValues
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.components import components, window_counts
@@ -68,6 +68,7 @@ class EventCPU:
         threads: int | None = None,
         tolerance: float = TOLERANCE,
     ):
+        system = derive(_without_steps(system.spec), system.trained)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.flows = {g.group.name: derive_flow(g) for g in system.groups}
         self.host_source = render_event_host(system, self.flows)
@@ -312,6 +313,12 @@ class EventCPU:
                 delays[order] = total[p.name, "DB"]
                 into = gradients[packer.delay]
                 into += delays if len(into) == packer.size and packer.size > 1 else np.sum(delays)
+
+
+def _without_steps(spec: NetworkSpec) -> NetworkSpec:
+    """The network without Brian2's update statements, which divide by tau_m - tau_s and the like."""
+    groups = tuple(replace(g, update=(), update_refractory=()) for g in spec.groups)
+    return replace(spec, groups=groups)
 
 
 __all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]

@@ -1,0 +1,167 @@
+"""Gradients of the event solver against central differences of its own loss, on random networks."""
+
+import numpy as np
+import pytest
+from brian2 import (
+    Hz,
+    NeuronGroup,
+    SpikeGeneratorGroup,
+    Synapses,
+    ms,
+)
+from helpers import random_networks
+
+import brian_eventprop as bep
+
+#: Kinds of the random networks whose loops have delays, so that exact time can run them.
+SLOW = ("lif_refractory", "coba", "qif", "saturating", "delta_refractory", "delta")
+
+OUTPUT = """dv/dt = (I - v)/tau_m : 1
+            dI/dt = -I/tau_s : 1"""
+
+
+def check(model, spikes=None, entries=4):
+    report = bep.check_gradient(model, spikes, entries=entries, tolerance=2e-6, show=False)
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["alif", *SLOW])
+def test_random_network(kind):
+    net = random_networks.build(kind, 1, size=0.4, trials=2)
+    model = bep.EventPropModel(
+        net.objects,
+        train=net.train,
+        loss=net.loss,
+        duration=net.duration,
+        solver="event",
+        namespace=net.namespace,
+    )
+    check(model, net.spikes)
+
+
+def network(rng, equations, on_pre="I_post += w", hidden=4, namespace=None, low=1.0, **group):
+    """Inputs, a recurrent hidden group with delays everywhere, and an output."""
+    names = {"tau_m": 12 * ms, "tau_s": 4 * ms, **(namespace or {})}
+    n = 14
+    inputs = SpikeGeneratorGroup(
+        3, rng.integers(0, 3, n), np.sort(rng.uniform(0.5, 30, n)) * ms, name="inputs"
+    )
+    hid = NeuronGroup(hidden, equations, name="hidden", namespace=names, **group)
+    out = NeuronGroup(2, OUTPUT, method="exact", name="output", namespace=names)
+    s_in = Synapses(inputs, hid, "w : 1", on_pre=on_pre, name="s_in")
+    s_rec = Synapses(hid, hid, "w : 1", on_pre=on_pre, name="s_rec")
+    s_out = Synapses(hid, out, "w : 1", on_pre="I_post += w", name="s_out")
+    s_in.connect()
+    s_rec.connect(condition="i != j")
+    s_out.connect()
+    s_in.w = rng.uniform(low, 2 * low, len(s_in))
+    s_rec.w = rng.uniform(-0.3 * low, 0.4 * low, len(s_rec))
+    s_out.w = rng.normal(0, 1, len(s_out))
+    for s in (s_in, s_rec, s_out):
+        s.delay = rng.uniform(1, 8, len(s)) * ms
+    return inputs, hid, out, s_in, s_rec, s_out
+
+
+def test_everything_of_a_refractory_adaptive_neuron():
+    """Weights, delays, taus, threshold, reset value, refractory period, initial values, inputs."""
+    equations = """dv/dt = (I - v)/tau_m : 1 (unless refractory)
+                   dI/dt = -I/tau_s : 1
+                   dtheta/dt = -theta/tau_th : 1
+                   tau_th : second (constant)
+                   low : 1 (constant)
+                   vth : 1 (constant, shared)
+                   t_ref : second (constant)"""
+    rng = np.random.default_rng(3)
+    parts = network(
+        rng, equations, threshold="v > vth + theta", reset="v = low; theta += 0.2",
+        refractory="t_ref", method="exact",
+    )  # fmt: skip
+    _, hid, out, s_in, s_rec, s_out = parts
+    hid.tau_th, hid.low, hid.vth, hid.t_ref = "(15 + i)*ms", "0.05*i", 0.6, "(2 + 0.1*i)*ms"
+    hid.v, hid.I = "0.1*i", "0.2 + 0.1*i"
+    model = bep.EventPropModel(
+        list(parts),
+        train=[
+            s_in.w, s_in.delay, s_rec.w, s_rec.delay, s_out.w, s_out.delay, hid.tau_th, hid.low,
+            hid.vth, hid.t_ref, hid.v, hid.I, hid.theta, out.v, "hidden.tau_m", "output.tau_s",
+        ],
+        loss=bep.Sum(
+            bep.Integral(out, "v**2*exp(-t/T)"), bep.Maximum(out, "v"), bep.Final(hid, "theta"),
+            bep.Integral(hid, "v*I"), bep.SpikeTimes(hid, "10*t"),
+        ),
+        duration=45 * ms,
+        solver="event",
+    )  # fmt: skip
+    spikes = model.run().spikes[hid]
+    assert len(spikes) > 8
+    check(model)
+    _check_input_times(model)
+
+
+def _check_input_times(model):
+    own = model._own_spikes("inputs", 3)
+    model.run(own)
+    found = np.asarray(model.gradient().inputs)
+    numeric = np.zeros_like(found)
+    for k in range(0, len(found), 3):
+        losses = []
+        for change in (1e-7, -1e-7):
+            moved = own.times.copy()
+            moved[k] += change
+            data = bep.SpikeData(moved, own.channels, np.zeros(len(moved), int), 1, 3)
+            losses.append(model.run(data).loss)
+        numeric[k] = (losses[0] - losses[1]) / 2e-7
+    chosen = slice(0, None, 3)
+    scale = np.abs(found).max()
+    np.testing.assert_allclose(found[chosen], numeric[chosen], atol=1e-5 * scale)
+
+
+def test_loss_follows_its_gradient_to_second_order():
+    """The Taylor remainder falls with slope 1 without the gradient and with slope 2 with it."""
+    rng = np.random.default_rng(1)
+    parts = network(rng, OUTPUT, threshold="v > 1", reset="v = 0", method="exact", low=1.5)
+    model = bep.EventPropModel(
+        list(parts),
+        train=[s.w for s in parts[3:]] + [s.delay for s in parts[3:]],
+        loss=bep.Sum(bep.Integral(parts[2], "v**2")),
+        duration=40 * ms,
+        solver="event",
+    )
+    loss, gradients = model.run().loss, model._gradient_arrays()
+    start = {key: model.parameters.raw(key).copy() for key in gradients}
+    direction = {k: rng.normal(size=v.shape) * 0.1 * np.abs(v).mean() for k, v in start.items()}
+    slope = np.sum([np.sum(gradients[k] * direction[k]) for k in gradients])
+    remainders = []
+    for step in (1e-4, 5e-5, 2.5e-5):
+        for key, value in start.items():
+            model.parameters.set_raw(key, value + step * direction[key])
+        change = model.run().loss - loss
+        remainders.append((abs(change), abs(change - step * slope)))
+    order = np.log2(np.array(remainders[:-1]) / np.array(remainders[1:]))
+    np.testing.assert_allclose(order[:, 0], 1, atol=0.05)
+    np.testing.assert_allclose(order[:, 1], 2, atol=0.1)
+
+
+def test_equations_with_time_and_one_shared_delay():
+    equations = """dv/dt = (I + 0.3*sin(2*pi*f*t) - v)/tau_m : 1
+                   dI/dt = -I/tau_s : 1
+                   f : Hz (constant, shared)"""
+    rng = np.random.default_rng(5)
+    parts = network(
+        rng, equations, threshold="v > 0.8 + 0.1*cos(200*Hz*t)", reset="v -= 0.7", method="euler"
+    )
+    hid, out, s_in = parts[1], parts[2], parts[3]
+    hid.f = 60 * Hz
+    shared = Synapses(parts[0], out, "w : 1", on_pre="I_post += w", delay=3 * ms, name="direct")
+    shared.connect()
+    shared.w = 0.4
+    model = bep.EventPropModel(
+        [*parts, shared],
+        train=[s_in.w, s_in.delay, hid.f, shared.delay, "hidden.tau_s"],
+        loss=bep.Sum(bep.Integral(out, "v*cos(300*t/second)"), bep.Maximum(hid, "v")),
+        duration=40 * ms,
+        solver="event",
+    )
+    assert len(model.run().spikes[hid]) > 5
+    check(model)
