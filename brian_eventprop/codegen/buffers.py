@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-#: Neurons whose record lies together, so that the record of all steps of a tile fits in the cache.
+#: Fewest neurons whose record lies together, so that the record of all steps fits in the cache;
+#: `collect` takes as many synapses at a time.
 TILE = 4
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
@@ -116,11 +117,11 @@ def by_neuron(neurons, begin, end, n_neurons):
 
 
 @njit(**_OPTIONS)
-def record_rows(order, steps):
-    """Return where in a tile's record the step of each spike begins."""
+def record_rows(order, steps, width):
+    """Return where in a tile's record, `width` numbers a step, the step of each spike begins."""
     base = np.empty(order.shape[0], np.uint32)
     for k in range(order.shape[0]):
-        base[k] = steps[order[k]] * (2 * TILE)
+        base[k] = steps[order[k]] * width
     return base
 
 

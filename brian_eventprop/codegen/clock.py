@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.pathways import PathwayCode
@@ -127,7 +126,6 @@ def _render(groups, inputs, pathways, single):
         gradients=[names[pair] for pair in gradients],
         ring_sources=sources,
         rerun=rerun,
-        tile=TILE,
         summary=_summary(groups, pathways),
         constants=_MARK,
         per_step=_STEP_MARK,

@@ -11,7 +11,6 @@ import sympy as sp
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.hoist import COMMON, EACH
-from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen.scope import Scope, reads
 
 
@@ -223,7 +222,8 @@ class GroupCode:
         read = reads(rate, value)
         lines = self.load_constants(read) + self.load_lam(read)
         return lines + [
-            f"at = (j // {TILE}) * {self.a('stride')} + base + 2 * (j % {TILE})",
+            f"at = (j >> {self.a('shift')}) * {self.a('stride')} + base",
+            f"at += 2 * (j & ((1 << {self.a('shift')}) - 1))",
             f"{pair}[at] = {self.scope.sympy(value)}",
             f"{pair}[at + 1] = {self.scope.sympy(rate)}",
         ]

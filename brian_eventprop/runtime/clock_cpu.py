@@ -145,18 +145,20 @@ class ClockCPU:
         """Return the sizes of a ring and of the record of what arrivals are worth.
 
         Width and number of slots of the ring (powers of two), longest delay, length of a tile's
-        record, length of the whole record, number of neurons.
+        record, length of the whole record, number of neurons, log2 of the neurons in a tile.
         """
         size = self.groups[g.name].size
         arriving = [self.pathways[p.name] for p in self.module.pathways if p.target is g]
         longest = max((int(p.steps(values).max()) for p in arriving if p.size), default=0)
         longest = min(longest, self.n_steps)
         width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, longest + 1))
-        stride = (self.n_steps + longest + 1) * 2 * TILE
-        total = stride * -(-size // TILE)
+        tile = _tile(arriving, size)
+        stride = (self.n_steps + longest + 1) * 2 * tile
+        total = stride * -(-size // tile)
         if max(total, width * slots) >= 2**32:
             raise MemoryError(f"'{g.name}' has too many neurons and time steps for one record")
-        return np.array([width, slots, longest, stride, total, size], np.int64)
+        shift = tile.bit_length() - 1
+        return np.array([width, slots, longest, stride, total, size, shift], np.int64)
 
     def _pack_pathway(self, p, v, values, arrays):
         packer = self.pathways[p.name]
@@ -289,6 +291,17 @@ class ClockCPU:
                     delays = delays * v[INCREMENT]
                 into = gradients[packer.delay]
                 into += delays if len(into) == packer.size else np.sum(delays)
+
+
+def _tile(arriving, size: int) -> int:
+    """Return the number of neurons in a tile: a power of two that holds four synapses a source.
+
+    The largest projection decides.
+    """
+    largest = max(arriving, key=lambda packer: packer.size)
+    pairs = max(largest.n_source * size, 1)
+    wanted = min(TILE * pairs / max(largest.size, 1), size)
+    return max(TILE, 1 << max(int(np.ceil(wanted)) - 1, 0).bit_length())
 
 
 def _unsorted(array, order):

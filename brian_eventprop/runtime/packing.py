@@ -13,7 +13,6 @@ from types import ModuleType
 import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
-from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 
@@ -164,28 +163,29 @@ class PathwayPacker(Packer):
         tile's record.  ``tiles[m, i]`` is the first synapse of source i onto tile m of the targets.
         A delay beyond the end of the trial never arrives.
         """
+        tile = 1 << shape[6]
         if self._by_source is None:
-            self._by_source = self._sort_by_source(-(-shape[5] // TILE))
+            self._by_source = self._sort_by_source(tile, -(-shape[5] // tile))
         order, rows, post, tiles = self._by_source
         steps = np.minimum(self.steps(values), n_steps)
         steps = steps if order is None else steps[order]
-        in_tile = steps * (2 * TILE) + 2 * (post % TILE)
+        in_tile = steps * (2 * tile) + 2 * (post % tile)
         return {
             "order": order,
             "rows": rows,
             "tiles": tiles,
             "off": _narrow(steps * shape[0] + post, shape[0] * shape[1]),
-            "tileoff": _narrow(in_tile, (shape[2] + 1) * 2 * TILE),
-            "pairoff": (in_tile + (post // TILE) * shape[3]).astype(np.uint32),
+            "tileoff": _narrow(in_tile, (shape[2] + 1) * 2 * tile),
+            "pairoff": (in_tile + (post // tile) * shape[3]).astype(np.uint32),
         }
 
-    def _sort_by_source(self, n_tiles: int):
+    def _sort_by_source(self, tile: int, n_tiles: int):
         pre, post = self.indices["pre"], self.indices["post"]
         order = np.lexsort((post, pre))
         pre, post = pre[order], post[order]
         sources = np.arange(self.n_source + 1)
         rows = np.searchsorted(pre, sources).astype(np.int64)
-        keys = pre * (n_tiles + 1) + post // TILE
+        keys = pre * (n_tiles + 1) + post // tile
         wanted = sources[:-1] * (n_tiles + 1) + np.arange(n_tiles + 1)[:, None]
         tiles = np.searchsorted(keys, wanted).astype(np.int32)
         in_order = bool(np.all(np.diff(order) > 0))
