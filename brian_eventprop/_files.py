@@ -33,6 +33,27 @@ def writing(path) -> Iterator[h5py.File]:
     part = path.with_name(path.name + ".part")
     with h5py.File(part, "w") as file:
         yield file
+    _put(part, path)
+
+
+def replace_content(path, content: bytes) -> None:
+    """Replace a file as a whole: there is the old one or the new one, never a part.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     replace_content(folder + "/x", b"new")
+    ...     Path(folder, "x").read_bytes()
+    b'new'
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    _put(part, path)
+
+
+def _put(part: Path, path: Path) -> None:
     with open(part, "rb+") as written:
         os.fsync(written.fileno())
     os.replace(part, path)

@@ -1,6 +1,7 @@
 """Training: a loop over epochs and batches, its record, and what can hook into it."""
 
 from brian_eventprop.training.callbacks import Callback, CSVLog, EarlyStopping, ProgressBar
+from brian_eventprop.training.checkpoint import Checkpoint
 from brian_eventprop.training.history import History
 from brian_eventprop.training.silence import LiftSilent, SilenceWarning
 from brian_eventprop.training.trainer import Trainer
@@ -8,6 +9,7 @@ from brian_eventprop.training.trainer import Trainer
 __all__ = [
     "CSVLog",
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "History",
     "LiftSilent",

@@ -6,13 +6,16 @@ import csv
 
 import numpy as np
 
+from brian_eventprop.optimizers import name_of
+
 __all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar"]
 
 
 class Callback:
     """Base of all callbacks; override the moments of interest.
 
-    Set ``trainer.stop = True`` to end the training after the epoch.
+    Set ``trainer.stop = True`` to end the training after the epoch.  A callback that remembers
+    something from epoch to epoch returns it in `state`, so that a `Checkpoint` can keep it.
     """
 
     def on_train_begin(self, trainer, epochs: int, batches: int) -> None:
@@ -27,8 +30,18 @@ class Callback:
     def on_epoch_end(self, trainer, epoch: int, row: dict) -> None:
         """After the validation of an epoch; ``row`` goes into the history and may be extended."""
 
+    def on_epoch_recorded(self, trainer) -> None:
+        """After all callbacks have seen the epoch and it stands in the history: nothing changes."""
+
     def on_train_end(self, trainer) -> None:
         """After the last epoch, also when the training ends with an error."""
+
+    def state(self) -> dict:
+        """Return the memory that a resumed training needs, as named arrays."""
+        return {}
+
+    def on_resume(self, trainer, state: dict) -> None:
+        """After `on_train_begin` of a resumed training, with what `state` had returned."""
 
 
 class ProgressBar(Callback):
@@ -98,6 +111,17 @@ class EarlyStopping(Callback):
         elif epoch - self.best_epoch >= self.patience:
             trainer.stop = True
 
+    def state(self):
+        if self.best_epoch is None:
+            return {}
+        values = {name_of(key): value for key, value in self.best_values.items()}
+        return {"best": np.array(self.best), "best_epoch": np.array(self.best_epoch), **values}
+
+    def on_resume(self, trainer, state):
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        keys = trainer.model.parameters.keys
+        self.best_values = {key: np.array(state[name_of(key)]) for key in keys}
+
     def on_train_end(self, trainer):
         if self.restore_best and self.best_values is not None:
             for key, value in self.best_values.items():
@@ -110,7 +134,8 @@ class CSVLog(Callback):
     Parameters
     ----------
     path : path-like
-        The file; it is replaced when a training begins.
+        The file; it is replaced when a training begins.  A training that is resumed writes the
+        epochs before again.
 
     Examples
     --------
@@ -126,8 +151,20 @@ class CSVLog(Callback):
 
     def on_epoch_end(self, trainer, epoch, row):
         del trainer, epoch
+        self._write(row)
+
+    def state(self):
+        return {} if self.columns is None else {"columns": np.array(self.columns, dtype="S")}
+
+    def on_resume(self, trainer, state):
+        # What was written after the last checkpoint will be written again.
+        columns = [name.decode() for name in state["columns"]]
+        for row in trainer.history.rows:
+            self._write(row, columns)
+
+    def _write(self, row, columns=None) -> None:
         first = self.columns is None
-        self.columns = list(row) if first else self.columns
+        self.columns = (columns or list(row)) if first else self.columns
         with open(self.path, "w" if first else "a", newline="") as file:
             writer = csv.DictWriter(file, self.columns, restval="", extrasaction="ignore")
             if first:

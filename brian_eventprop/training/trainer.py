@@ -6,14 +6,18 @@ import time
 from collections.abc import Iterable
 
 import numpy as np
+from brian2.utils.logger import get_logger
 
 from brian_eventprop.optimizers import name_of
+from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import batches, shuffled, size_of
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
 from brian_eventprop.training.silence import SilenceWarning
 
 __all__ = ["Trainer"]
+
+logger = get_logger(__name__)
 
 
 class Trainer:
@@ -47,6 +51,7 @@ class Trainer:
         self.history = History()
         self.epoch = 0
         self.stop = False
+        self.hooks, self.settings, self._resumed = self.callbacks, {}, None
         self._silence = SilenceWarning()
         optimizer.bind(model)
 
@@ -91,18 +96,41 @@ class Trainer:
         size = size_of(data)
         if size == 0:
             raise ValueError("there are no trials to train on")
-        hooks = self._hooks(early_stopping, progress)
+        hooks = self.hooks = self._hooks(early_stopping, progress)
+        self.settings = {
+            "trials": size, "batch_size": int(batch_size), "shuffle": bool(shuffle),
+            "seed": int(seed),
+        }  # fmt: skip
         self.stop = False
         self._call(hooks, "on_train_begin", epochs, -(-size // batch_size))
         try:
+            self._go_on(hooks)
             for _ in range(epochs):
-                order = shuffled(size, seed, self.epoch) if shuffle else None
-                self._epoch(batches(data, batch_size, order), validation, batch_size, hooks)
                 if self.stop:
                     break
+                order = shuffled(size, seed, self.epoch) if shuffle else None
+                self._epoch(batches(data, batch_size, order), validation, batch_size, hooks)
         finally:
             self._call(hooks, "on_train_end")
         return self.history
+
+    def resume(self, path) -> int:
+        """Go on from a file of `Checkpoint`; return the number of epochs that are done.
+
+        The next `fit` continues with the next epoch: give it the epochs that are left.
+
+        Raises
+        ------
+        ValueError
+            If the file is cut off, damaged, no checkpoint, or of another model or optimiser; the
+            message says which.  Nothing has been changed then.
+
+        Examples
+        --------
+        >>> trainer.fit(data, epochs=40 - trainer.resume("run.h5"))  # doctest: +SKIP
+        """
+        self._resumed = checkpoint.restore(self, path)
+        return self.epoch
 
     def evaluate(self, data, batch_size: int = 256) -> dict[str, float]:
         """Return the mean loss and, for data with labels, the accuracy.  Nothing is learned."""
@@ -129,6 +157,29 @@ class Trainer:
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))
         return hooks + ([ProgressBar()] if progress else [])
 
+    def _go_on(self, hooks) -> None:
+        # Callbacks forget everything when a training begins; here they get it back.
+        if self._resumed is None:
+            return
+        resumed, self._resumed = self._resumed, None
+        self.stop = resumed["stop"]
+        present = checkpoint.named(hooks)
+        for name, state in resumed["callbacks"].items():
+            if name in present:
+                present[name].on_resume(self, state)
+        changed = [
+            f"{name} is {value}, not {resumed['settings'].get(name)}"
+            for name, value in self.settings.items()
+            if value != resumed["settings"].get(name)
+        ]
+        changed += [f"there is no {name}" for name in resumed["callbacks"] if name not in present]
+        if changed:
+            logger.warn(
+                "The training goes on otherwise than it began, so it will not give what it would "
+                f"have given without the interruption: {'; '.join(changed)}.",
+                "resumed_otherwise",
+            )
+
     def _call(self, hooks, moment: str, *details) -> None:
         for hook in hooks:
             getattr(hook, moment)(self, *details)
@@ -150,6 +201,7 @@ class Trainer:
         self._call(hooks, "on_epoch_end", self.epoch, row)
         self.history.append(row)
         self.epoch += 1
+        self._call(hooks, "on_epoch_recorded")
 
     def _step(self, spikes, targets, number: int):
         where = f"in epoch {self.epoch}, batch {number}"
