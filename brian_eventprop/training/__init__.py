@@ -1,5 +1,6 @@
 """Training: a loop over epochs and batches, its record, and what can hook into it."""
 
+from brian_eventprop import schedules
 from brian_eventprop.training.callbacks import Callback, CSVLog, EarlyStopping, ProgressBar
 from brian_eventprop.training.checkpoint import Checkpoint
 from brian_eventprop.training.history import History
@@ -16,4 +17,5 @@ __all__ = [
     "ProgressBar",
     "SilenceWarning",
     "Trainer",
+    "schedules",
 ]
