@@ -34,3 +34,12 @@ def test_yin_yang(tmp_path):
     assert float(re.search(r"test accuracy: ([\d.]+)%", printed)[1]) >= 97.0
     assert int(re.search(r"agree: (\d+) of 1000", printed)[1]) >= 995
     assert (tmp_path / "yin_yang.png").exists()
+
+
+@pytest.mark.slow
+def test_custom_neuron(tmp_path):
+    printed = run("custom_neuron.py", tmp_path)
+    assert "DIFFERS" not in printed
+    start, end = map(float, re.search(r"loss: ([\d.]+) .* ([\d.]+) at the end", printed).groups())
+    assert end < 0.01 * start
+    assert (tmp_path / "custom_neuron.png").exists()

@@ -1,7 +1,7 @@
 """Spikes, arrivals and the tape of the event solver, for any network.
 
-Everything is kept in tables of float64 (whole numbers are exact up to 2**53), which double in length
-when they are full:
+Everything is kept in tables of float64 (whole numbers are exact up to 2**53), which double in
+length when they are full:
 
 - spikes: time, mean slope of the guard before it, trial, neuron;
 - pool, the arrivals on their way to a group: time, pathway, synapse, spike, next in its list; those

@@ -138,7 +138,8 @@ def _prepare(g, windows):
     tops = ["ME", "MS"] * bool(g.maxima)
     state = ["X", "now", "until", "head", "pool", *["hint"] * (not g.closed)]
     g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
-    own = [*state, *["latest"] * bool(g.maxima), *g.returned, *constants, *["period"] * g.refractory, "VR", *tops]
+    own = [*state, *["latest"] * bool(g.maxima), *g.returned, *constants]
+    own += [*["period"] * g.refractory, "VR", *tops]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
@@ -184,7 +185,8 @@ def _send(p, spikes, first, last):
 def _arguments(groups, inputs, pathways):
     pairs = []
     for g in groups:
-        roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR", *["ME", "MS"] * bool(g.maxima)]
+        roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
+        roles += ["ME", "MS"] * bool(g.maxima)
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]

@@ -1,8 +1,8 @@
 """The code of one neuron group in continuous time: bodies of the functions in the templates.
 
 Conventions of these functions: ``x`` and ``lam`` are the state and adjoint of neuron ``j``, one
-entry per state; ``C`` and ``P`` hold the constants common to all and per neuron, ``K`` the rates and
-coefficients of the closed flow, ``WR`` dL/d(readout).  ``frozen`` tells whether the neuron is
+entry per state; ``C`` and ``P`` hold the constants common to all and per neuron, ``K`` the rates
+and coefficients of the closed flow, ``WR`` dL/d(readout).  ``frozen`` tells whether the neuron is
 refractory.
 """
 

@@ -316,7 +316,7 @@ class EventCPU:
 
 
 def _without_steps(spec: NetworkSpec) -> NetworkSpec:
-    """The network without Brian2's update statements, which divide by tau_m - tau_s and the like."""
+    """The network without Brian2's update statements, which divide by tau_m - tau_s and more."""
     groups = tuple(replace(g, update=(), update_refractory=()) for g in spec.groups)
     return replace(spec, groups=groups)
 

@@ -114,6 +114,16 @@ def test_a_reset_that_leaves_the_neuron_above_is_an_error():
         build(parts).run()
 
 
+def test_a_neuron_without_reset_spikes_once_per_crossing():
+    parts = chain("", weight=15.0)
+    found = times(build(parts), parts)
+    assert len(found) == 1
+    again = bep.SpikeData([0.001, 0.001, 0.035], [0, 1, 0], [0, 0, 0], 1, 2)
+    model = build(parts)
+    model.parameters[parts[2].w] = [9.0, 0.0]
+    assert len(times(model, parts, again)) == 2
+
+
 def test_results_do_not_depend_on_threads():
     parts = chain()
     rng = np.random.default_rng(0)
