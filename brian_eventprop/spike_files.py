@@ -26,7 +26,7 @@ _BLOCK = 256
 
 def write_spikes(data: SpikeData, path) -> None:
     """Write data to a file, which is replaced when everything is written; see `SpikeData.save`."""
-    with writing(path) as file:
+    with writing(path, "spikes") as file:
         _write(file, data)
 
 
@@ -56,7 +56,7 @@ def _write_ragged(file, name: str, values, pointers, dtype) -> None:
 def read_spikes(path, n_channels: int | None = None) -> SpikeData:
     """Return the content of a file; see `SpikeData.load`."""
     path = Path(path)
-    with reading(path) as file:
+    with reading(path, "spikes") as file:
         return _read(file, n_channels, path)
 
 

@@ -89,13 +89,43 @@ def test_pooled_and_until(data):
         data.on_grid(0 * ms)
 
 
-@pytest.mark.parametrize("part", [0.02, 0.3, 0.9, 0.999])
+def like_published(data, path):
+    """Save as others do, without length and digest in front."""
+    data.save(path)
+    with open(path, "rb+") as file:
+        file.write(bytes(512))
+
+
+@pytest.mark.parametrize("part", [0.1, 0.3, 0.9, 0.999])
+def test_cut_off_published(data, tmp_path, part):
+    path = tmp_path / "spikes.h5"
+    like_published(data, path)
+    assert_same(SpikeData.load(path), data)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(ValueError, match=r"spikes\.h5 cannot be read, it is cut off or damaged"):
+        SpikeData.load(path)
+
+
+def test_damaged(data, tmp_path):
+    path = tmp_path / "spikes.h5"
+    data.save(path)
+    content = path.read_bytes()
+    for place in np.random.default_rng(0).integers(512, len(content), 30):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is damaged"):
+            SpikeData.load(path)
+
+
+@pytest.mark.parametrize("part", [0.001, 0.02, 0.3, 0.9, 0.999])
 def test_cut_off(data, tmp_path, part):
     path = tmp_path / "spikes.h5"
     data.save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(ValueError, match=r"spikes\.h5 (cannot be read|is not an HDF5 file)"):
+    with pytest.raises(ValueError, match=r"spikes\.h5 (is cut off: it has|is not an HDF5 file)"):
         SpikeData.load(path)
 
 
@@ -128,7 +158,7 @@ def change(path, name, value):
 )
 def test_another_layout(data, tmp_path, name, value, message):
     path = tmp_path / "spikes.h5"
-    data.save(path)
+    like_published(data, path)
     change(path, name, value)
     with pytest.raises(ValueError, match=message):
         SpikeData.load(path)
@@ -145,7 +175,7 @@ def test_another_layout(data, tmp_path, name, value, message):
 )
 def test_a_bad_trial_is_named(data, tmp_path, name, row, message):
     path = tmp_path / "spikes.h5"
-    data.save(path)
+    like_published(data, path)
     with h5py.File(path, "r+") as file:
         content = file[name][3]
         if row is None:
@@ -161,7 +191,7 @@ def test_a_bad_trial_is_named(data, tmp_path, name, row, message):
 
 def test_number_of_channels_must_be_known(data, tmp_path):
     path = tmp_path / "spikes.h5"
-    data.save(path)
+    like_published(data, path)
     with h5py.File(path, "r+") as file:
         del file.attrs["n_channels"]
     with pytest.raises(ValueError, match="n_channels"):
@@ -172,7 +202,7 @@ def test_number_of_channels_must_be_known(data, tmp_path):
 def test_an_interrupted_save_leaves_the_old_file(data, tmp_path):
     path = tmp_path / "spikes.h5"
     data.save(path)
-    with pytest.raises(KeyboardInterrupt), writing(path) as file:
+    with pytest.raises(KeyboardInterrupt), writing(path, "spikes") as file:
         file["half"] = 1
         raise KeyboardInterrupt
     assert_same(SpikeData.load(path), data)

@@ -1,33 +1,23 @@
 """Checkpoints: a training that was killed goes on as if nothing had happened, bit by bit.
 
-A checkpoint is an HDF5 file behind a header of one block that tells its length and its digest, so
-a file that was cut off or damaged is known before anything is read from it.  It holds numbers and
-text; nothing in it is ever executed.
+A checkpoint is an HDF5 file of numbers and text; nothing in it is ever executed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from brian_eventprop._files import READ_ERRORS, replace_content
+from brian_eventprop._files import READ_ERRORS, reading, writing
 from brian_eventprop.optimizers import name_of
 from brian_eventprop.training.callbacks import Callback
 from brian_eventprop.training.fingerprint import describe, difference
 
 __all__ = ["Checkpoint"]
-
-#: Size of the header: HDF5 skips a "user block" of this size.
-_BLOCK = 512
-_HEADER = "brian-eventprop checkpoint 1\nbytes {size}\nsha256 {digest}\n"
-_PATTERN = re.compile(rb"brian-eventprop checkpoint (\d+)\nbytes (\d+)\nsha256 ([0-9a-f]{64})\n")
 
 
 class Checkpoint(Callback):
@@ -83,7 +73,10 @@ class Checkpoint(Callback):
 
     def on_epoch_recorded(self, trainer):
         if trainer.epoch % self.every == 0 or trainer.epoch == self.last or trainer.stop:
-            replace_content(self.path, _packed(_content(trainer)))
+            content = _content(trainer)
+            with writing(self.path, "checkpoint") as file:
+                for name, value in content.items():
+                    file[name] = value
 
 
 def restore(trainer, path) -> dict:
@@ -163,35 +156,7 @@ def _number(value):
     return np.asarray(value).tolist()
 
 
-# ---- bytes ---------------------------------------------------------------------------------
-
-
-def _packed(content: dict) -> bytes:
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=_BLOCK) as file:
-        for name, value in content.items():
-            file[name] = value
-    body = buffer.getvalue()[_BLOCK:]
-    digest = hashlib.sha256(body).hexdigest()
-    return _HEADER.format(size=len(body), digest=digest).encode().ljust(_BLOCK, b"\0") + body
-
-
 def _unpacked(path: Path) -> dict[str, np.ndarray | str]:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
-    packed = path.read_bytes()
-    header, body = _PATTERN.match(packed), packed[_BLOCK:]
-    if not packed:
-        raise ValueError(f"{path} is empty")
-    if header is None:
-        raise ValueError(f"{path} is not a checkpoint: it begins with {packed[:16]!r}")
-    version, size, digest = header.groups()
-    if int(version) != 1:
-        raise ValueError(f"{path} was written by a newer version (checkpoint {int(version)})")
-    if len(body) != int(size):
-        raise ValueError(f"{path} is cut off: it has {len(body)} of {int(size)} bytes")
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError(f"{path} is damaged: its content is not what was written")
     found: dict[str, np.ndarray | str] = {}
 
     def take(name, item):
@@ -199,9 +164,9 @@ def _unpacked(path: Path) -> dict[str, np.ndarray | str]:
             is_text = item.dtype.kind == "O"  # arrays of bytes stay what they are
             found[name] = item.asstr()[()] if is_text else item[()]
 
-    try:
-        with h5py.File(io.BytesIO(packed), "r") as file:
+    with reading(path, "checkpoint", only_own=True) as file:
+        try:
             file.visititems(take)
-    except READ_ERRORS as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        except READ_ERRORS as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
     return found
