@@ -1,7 +1,9 @@
 """CPU time of one training batch of the event solver: 100 Yin-Yang samples, 5-100-3 LIF neurons.
 
 Forward, backward and Adam, delays learned as well, on one core.  Wunderlich and Pehle's C++ program
-needs 19 to 22 ms for the same network without delays.  Run: ``python benchmarks/event_yin_yang.py``.
+needs 19 to 22 ms for the same network without delays.
+
+Run: ``python benchmarks/event_yin_yang.py``.
 """
 
 import os

@@ -216,14 +216,14 @@ def _difference(model, key, entry, run, base):
     """The derivative by central differences, extrapolated; of all steps the least doubtful."""
     array = model.parameters.raw(key)
     kept = array[entry]
-    size = np.abs(array).max() or 1.0
+    size = np.abs(array).max() or (1e-3 if key[1] == "delay" else 1.0)
     best = None
     try:
         for step in STEPS:
             found = _at_step(array, entry, kept, step * size, run, base, key[1] == "delay")
-            if found is not None and (best is None or _rank(found) < _rank(best)):
+            if best is None or _rank(found) < _rank(best):
                 best = found
-            if best is not None and best.same_spikes and best.doubt < 1e-7 * abs(best.value):
+            if best.same_spikes and best.doubt < 1e-7 * abs(best.value):
                 break
     finally:
         array[entry] = kept
@@ -235,26 +235,27 @@ def _rank(found):
 
 
 def _at_step(array, entry, kept, step, run, base, bounded):
-    if bounded and kept < step:
-        step = kept / 2
-        if step == 0:  # a delay of 0 has no left side
-            step = None
-    if step is None:
-        return None
-    losses, same = {}, True
-    for change in (step, -step, step / 2, -step / 2):
+    """Extrapolated differences at one step; from one side for a delay that cannot go lower."""
+    one_sided = bounded and kept < step
+    changes = (step, step / 2, step / 4) if one_sided else (step, -step, step / 2, -step / 2)
+    losses, same = [], True
+    for change in changes:
         array[entry] = kept + change
-        losses[change], counts = run()
+        loss, counts = run()
+        losses.append(loss - base[0])
         same = same and _equal(counts, base[1])
     array[entry] = kept
-    wide = (losses[step] - losses[-step]) / (2 * step)
-    narrow = (losses[step / 2] - losses[-step / 2]) / step
-    right, left = (losses[step / 2] - base[0]) / step, (base[0] - losses[-step / 2]) / step
     rounding = 4e-16 * abs(base[0]) / step
+    if one_sided:
+        slopes = [loss / change for loss, change in zip(losses, changes, strict=True)]
+        wide, narrow = 2 * slopes[1] - slopes[0], 2 * slopes[2] - slopes[1]
+        kink = False
+    else:
+        wide, narrow = (losses[0] - losses[1]) / (2 * step), (losses[2] - losses[3]) / step
+        right, left = 2 * losses[2] / step, -2 * losses[3] / step
+        kink = abs(right - left) > 0.01 * (abs(right) + abs(left)) + 100 * rounding
     value = (4 * narrow - wide) / 3
-    doubt = abs(narrow - wide) / 3 + rounding
-    kink = abs(right - left) > 0.01 * (abs(right) + abs(left)) + 100 * rounding
-    return _Difference(value, doubt, same, kink)
+    return _Difference(value, abs(narrow - wide) / 3 + rounding, same, kink)
 
 
 def _equal(a, b):
@@ -266,8 +267,6 @@ def _equal(a, b):
 
 def _verdict(key, adjoint, chosen, found, tolerance, grazing, model):
     name = ".".join(filter(None, key))
-    known = [k for k, f in enumerate(found) if f is not None]
-    chosen, found = chosen[known], [found[k] for k in known]
     values = np.array([f.value for f in found])
     doubts = np.array([f.doubt for f in found])
     largest = max(np.abs(adjoint).max(initial=0.0), np.abs(values).max(initial=0.0))
