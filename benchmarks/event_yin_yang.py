@@ -21,7 +21,7 @@ import brian_eventprop as bep
 
 def network(seed=0, loss="first spike"):
     """The model and its optimiser."""
-    seed_all = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     tau_m, tau_s = 20 * ms, 5 * ms
     lif = """dv/dt = (I - v)/tau_m : 1
              dI/dt = -I/tau_s : 1"""
@@ -33,10 +33,10 @@ def network(seed=0, loss="first spike"):
     s_out = Synapses(hidden, output, "w : 1", on_pre="I_post += w", name="s_out")
     s_in.connect()
     s_out.connect()
-    s_in.w = seed_all.normal(1.5, 0.8, 500)
-    s_in.delay = seed_all.uniform(0, 10, 500) * ms
-    s_out.w = seed_all.normal(0.1, 0.1, 300)
-    s_out.delay = seed_all.uniform(0, 5, 300) * ms
+    s_in.w = rng.normal(1.5, 0.8, 500)
+    s_in.delay = rng.uniform(0, 10, 500) * ms
+    s_out.w = rng.normal(0.1, 0.1, 300) if loss == "integral" else rng.normal(0.5, 0.4, 300)
+    s_out.delay = rng.uniform(0, 5, 300) * ms
     chosen = (
         bep.TimeToFirstSpike(output, tau=2 * ms)
         if loss == "first spike"

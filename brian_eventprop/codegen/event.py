@@ -132,11 +132,12 @@ def _render(groups, inputs, pathways, components, tolerance):
 def _prepare(g, windows):
     """The names under which the windows of a group get and give their arrays."""
     g.windows, g.slots = windows, f"min({windows}, 1024)"
+    g.lazy = g.closed and g.spikes and g.flow.hump is not None
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
     tops = ["ME", "MS"] * bool(g.maxima)
-    state = ["X", "now", "until", "head", "pool", *["hint"] * (not g.closed)]
+    state = ["X", "now", "until", "head", "pool", *["hint"] * (g.lazy or not g.closed)]
     g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
     own = [*state, *["latest"] * bool(g.maxima), *g.returned, *constants]
     own += [*["period"] * g.refractory, "VR", *tops]
