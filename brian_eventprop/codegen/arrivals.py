@@ -139,9 +139,7 @@ def _sort(due, other, n, pool):
         run *= 2
 
 
-@_compiled(
-    int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE)
-)
+@_compiled(int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE))
 def collect(slot, neuron, window, windows, end, head, pool, due, other):
     """Take the arrivals of a neuron that are due in a window: (time, row of the pool), in order.
 
