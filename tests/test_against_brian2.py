@@ -43,6 +43,11 @@ def test_spikes_are_those_of_brian2(kind):
     assert check_same_spikes(random_networks.build(kind, seed=0)) > 100
 
 
+@pytest.mark.parametrize("kind", ["lif", "lif_refractory", "alif", "coba", "qif"])
+def test_thousands_of_spikes_are_those_of_brian2(kind):
+    assert check_same_spikes(random_networks.build(kind, seed=0, size=3.0, trials=4)) > 4000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
 @pytest.mark.parametrize("kind", random_networks.KINDS)
