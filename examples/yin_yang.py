@@ -18,7 +18,7 @@ from brian_eventprop.datasets.yin_yang import encode_points
 
 prefs.codegen.target = "numpy"
 seed(1)
-defaultclock.dt = 0.02 * ms  # of plain Brian2 in the end; the training needs no time steps
+defaultclock.dt = 0.01 * ms  # of plain Brian2 in the end; the training needs no time steps
 duration = 60 * ms
 
 # ---- the network, in Brian2 ----
