@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.expressions import guard, symbol, to_sympy
+from brian_eventprop.adjoint.expressions import guard, names, parse, symbol, to_sympy
 from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
 from brian_eventprop.reading.spec import Group, Key, ReadoutSpec, Statement
@@ -173,7 +173,7 @@ def derive_hoisted(hoister: Hoister, symbols, trained: frozenset[Key]) -> Hoiste
     leaves = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
     active = set(leaves)
     for statement in common + each:
-        if {s.name for s in to_sympy_symbols(statement)} & active:
+        if names(parse(statement.expression)) & active:
             active.add(statement.target)
     adjoint = reverse(common + each, sorted(active), sorted(active), hoister.levels)
     results = {n: e for n, e in adjoint.results.items() if n in leaves}
@@ -193,11 +193,6 @@ def _refractory(group: Group, symbols, trained) -> Hoisted | None:
     hoister.levels[PERIOD] = EACH
     hoister.moved[EACH].append(Statement(PERIOD, group.refractory))
     return derive_hoisted(hoister, symbols, trained)
-
-
-def to_sympy_symbols(statement: Statement):
-    """Return the symbols that a statement reads."""
-    return to_sympy(statement.expression).free_symbols
 
 
 def _readout(number, kind, expression, states, active):

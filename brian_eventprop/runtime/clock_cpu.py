@@ -18,7 +18,7 @@ from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.packing import packers
+from brian_eventprop.runtime.packing import packers, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
 
 
@@ -283,14 +283,13 @@ class ClockCPU:
         for p in self.module.pathways:
             packer, v = self.pathways[p.name], dict(forward.constants[p.name])
             order = forward.orders[p.name]
-            bars = _unsorted(total[p.name, "WB"], order)
+            bars = unsorted(total[p.name, "WB"], order)
             packer.gradients(v, total[p.name, "CB"], bars[: len(p.each_bars)], gradients)
             if p.delay_trained:
-                delays = _unsorted(total[p.name, "DB"], order)
+                delays = unsorted(total[p.name, "DB"], order)
                 if p.ring:
                     delays = delays * v[INCREMENT]
-                into = gradients[packer.delay]
-                into += delays if len(into) == packer.size else np.sum(delays)
+                packer.add_delays(delays, gradients)
 
 
 def _tile(arriving, size: int) -> int:
@@ -302,12 +301,3 @@ def _tile(arriving, size: int) -> int:
     pairs = max(largest.n_source * size, 1)
     wanted = min(TILE * pairs / max(largest.size, 1), size)
     return max(TILE, 1 << max(int(np.ceil(wanted)) - 1, 0).bit_length())
-
-
-def _unsorted(array, order):
-    """Put synapses back into the order of their creation."""
-    if order is None:
-        return array
-    result = np.empty_like(array)
-    result[..., order] = array
-    return result

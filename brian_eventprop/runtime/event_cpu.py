@@ -20,7 +20,7 @@ from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
-from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
+from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
@@ -305,14 +305,10 @@ class EventCPU:
         for p in forward.module.pathways:
             packer, v = self.pathways[p.name], dict(forward.constants[p.name])
             order = self.layouts[p.name][0]
-            bars = np.empty_like(total[p.name, "WB"])
-            bars[:, order] = total[p.name, "WB"]
+            bars = unsorted(total[p.name, "WB"], order)
             packer.gradients(v, total[p.name, "CB"], bars, gradients)
             if p.delay_trained:
-                delays = np.empty(packer.size)
-                delays[order] = total[p.name, "DB"]
-                into = gradients[packer.delay]
-                into += delays if len(into) == packer.size and packer.size > 1 else np.sum(delays)
+                packer.add_delays(unsorted(total[p.name, "DB"], order), gradients)
 
 
 def _without_steps(spec: NetworkSpec) -> NetworkSpec:

@@ -32,8 +32,8 @@ class Packer:
         What its names stand for.
     size
         Number of neurons or synapses.
-    network
-        Index arrays of the network.
+    dt
+        Brian2's time step in seconds.
     """
 
     def __init__(self, code, host: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float):
@@ -150,6 +150,11 @@ class PathwayPacker(Packer):
         self._layout: tuple[bytes, tuple] | None = None
         self._by_source: tuple | None = None
 
+    def add_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
+        """Add the gradient of each synapse's delay; a shared delay gets their sum."""
+        shared = len(into[self.delay]) != self.size
+        into[self.delay] += np.sum(delays) if shared else delays
+
     def steps(self, values: Values) -> np.ndarray:
         """Return the delay of each synapse in time steps, rounded as Brian2 does."""
         steps = (values[self.delay] / self.dt + 0.5).astype(np.int64)
@@ -219,6 +224,15 @@ class PathwayPacker(Packer):
             steps_sorted[first].astype(np.int64),
             start,
         )
+
+
+def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Put synapses, the last axis, back into the order of their creation."""
+    if order is None:
+        return array
+    result = np.empty_like(array)
+    result[..., order] = array
+    return result
 
 
 def _narrow(offsets: np.ndarray, limit: int) -> np.ndarray:
