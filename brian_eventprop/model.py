@@ -43,7 +43,8 @@ class EventPropModel:
     backend : {'cpu', 'cuda'}
         Where the kernels run.
     precision : {'float64', 'float32'}
-        Precision of the neurons' states; gradients are summed in double precision.
+        Precision of the neurons' states; gradients are summed in double precision.  The event
+        solver has double precision only.
     threads : int, optional
         Number of threads, by default one per core.  Results do not depend on it.
     tolerance : float, optional

@@ -224,14 +224,17 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
 
 
 def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
-    """R_x^T lambda, R_p^T lambda and lambda . (R_x f- - f+) + l- - l+."""
+    """R_x^T lambda, R_p^T lambda and lambda . (R_x f- + R_t - f+) + l- - l+."""
     states = adjoint.group.states
     after = compose(adjoint.reset, states)
     before_f = flow_of(adjoint.derivatives, states)
     after_f = flow_of(adjoint.derivatives, states, frozen)
     to_after = {symbol(s): e for s, e in after.items()}
     rates = {
-        s: sum((sp.diff(after[s], symbol(r)) * before_f[r] for r in states), sp.Integer(0))
+        s: sum(
+            (sp.diff(after[s], symbol(r)) * before_f[r] for r in states),
+            sp.diff(after[s], symbol("t")),
+        )
         - after_f[s].xreplace(to_after)
         for s in states
     }

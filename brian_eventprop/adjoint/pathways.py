@@ -192,7 +192,9 @@ def _arrival(statements, target, active, frozen):
     to_after = {symbol(s): e for s, e in after.items()}
     rate = sp.Integer(0)
     for s in states:
-        moved = sum((sp.diff(after[s], symbol(r)) * f[r] for r in states), sp.Integer(0))
+        moved = sum(
+            (sp.diff(after[s], symbol(r)) * f[r] for r in states), sp.diff(after[s], symbol("t"))
+        )
         rate += lam(s) * tidy(moved - f[s].xreplace(to_after))
     loss = to_post(target.loss_rate, target)
     total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))

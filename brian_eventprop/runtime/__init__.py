@@ -14,8 +14,7 @@ def solver_for(
 ):
     """Return the object that runs a derived network.
 
-    ``duration`` (seconds) and ``tolerance`` are for the event solver, which has no time steps and
-    always computes in double precision.
+    ``duration`` (seconds) and ``tolerance`` are for the event solver, which has no time steps.
 
     Raises
     ------
@@ -37,6 +36,12 @@ def solver_for(
             "Use solver='clock', backend='cpu'."
         )
     if solver == "event":
+        if precision != "float64":
+            raise UnsupportedError(
+                f"solver='event' with precision={precision!r} is not supported: spike times are "
+                "found to the last bits of double precision. Leave precision='float64', or use "
+                "solver='clock'."
+            )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)

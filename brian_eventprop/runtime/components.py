@@ -73,7 +73,7 @@ def window_counts(order, edges: Mapping[str, tuple[str, str, float]], duration: 
     Raises
     ------
     ValueError
-        If a spike could come back to its neuron without any delay; the message names the loop.
+        If a spike could come back to its group without any delay; the message names the loop.
     """
     counts = []
     for members in order:
@@ -89,11 +89,33 @@ def window_counts(order, edges: Mapping[str, tuple[str, str, float]], duration: 
             continue
         width = backward[name]
         if not width * MOST_WINDOWS > duration:
-            around = " -> ".join((*members, members[0]))
-            raise ValueError(
-                f"The loop {around} has a delay of {width:g} s (pathway '{name}'), so in exact "
-                "time a spike could cause itself at once. Give every pathway of the loop a delay, "
-                "and keep trained ones above a bound, for example bounds={s.delay: (0.1*ms, None)}."
-            )
+            raise ValueError(_loop_without_delay(name, edges, width))
         counts.append(int(duration / width * (1 + 1e-9)) + 1)
     return counts
+
+
+def _loop_without_delay(name: str, edges: Mapping[str, tuple[str, str, float]], width: float):
+    """Say which loop a pathway closes: groups, pathways and their smallest delays."""
+    source, target, _ = edges[name]
+    quick = {n: e for n, e in edges.items() if e[2] <= width}
+    loop = [name, *_shortest_way(target, source, quick)]
+    way = source + "".join(f" -> {edges[n][1]} (pathway '{n}', {edges[n][2]:g} s)" for n in loop)
+    text = f"The loop {way} has no delay, so in exact time a spike could cause itself at once."
+    if source == target:
+        text += f" (Neurons that feed each other within '{source}' count as a loop: put populations "
+        text += "that follow each other without delay into groups of their own.)"
+    return (
+        f"{text} Give every synapse of one of these pathways a delay, and keep it above a bound in "
+        "training, for example bounds={s.delay: (0.1*ms, None)}; or use solver='clock', where "
+        "an arrival fires its target one time step later at the earliest."
+    )
+
+
+def _shortest_way(start, end, edges) -> list[str]:
+    """The pathways from one group to another, the fewest there are; none if there is no way."""
+    ways = {start: []}
+    for _ in edges:
+        for name, (source, target, _) in edges.items():
+            if source in ways and target not in ways:
+                ways = {**ways, target: [*ways[source], name]}
+    return ways.get(end, [])

@@ -15,6 +15,7 @@ from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem, derive
 from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import TAPE, render_event, render_event_host
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
@@ -76,7 +77,7 @@ class EventCPU:
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
-        self._build(components(self._names, self._edges(network.values)))
+        self._build(self._first_order(network.values))
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self.spike_readouts = {
             k: SpikeReadout(k, r, self.groups[r.group], self.host)
@@ -117,6 +118,15 @@ class EventCPU:
             for p in self.system.spec.pathways
             if p.source in self._names and p.size
         }
+
+    def _first_order(self, values):
+        edges = self._edges(values)
+        order = components(self._names, edges)
+        try:
+            window_counts(order, edges, self.duration)
+        except ValueError as error:
+            raise UnsupportedError(str(error)) from None
+        return order
 
     def _windows(self, values):
         edges = self._edges(values)

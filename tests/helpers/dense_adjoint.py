@@ -76,8 +76,11 @@ class DenseAdjoint:
         group.scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
         free_next = group.refractory_steps is None or group.refractory_steps[k] <= 1
         self.lam[group.name][:, [k]] = before
-        return self.ham(group, k, before, spike.before, t, True) - self.ham(
-            group, k, after, spike.after, t, free_next
+        explicit = float(np.sum(after * jacobian.t))
+        return (
+            explicit
+            + self.ham(group, k, before, spike.before, t, True)
+            - self.ham(group, k, after, spike.after, t, free_next)
         )
 
     # ------------------------------------------------------------------ [B]
@@ -94,6 +97,7 @@ class DenseAdjoint:
         moved = self.ham(group, k, before, arrival.before, t, free) - self.ham(
             group, k, after, arrival.after, t, free
         )
+        moved += float(np.sum(after * jacobian.t))
         if k in self.pending[group.name] and self._responsible(arrival, group, t):
             moved += self.pending[group.name].pop(k)
         scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)

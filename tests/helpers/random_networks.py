@@ -381,7 +381,7 @@ def delta_refractory(rng, size, trials):
 
 @_kind
 def saturating(rng, size, trials):
-    """Synapses whose effect depends on the state, with time-dependent drive."""
+    """Synapses whose effect depends on the state; drive, jumps and reset depend on time."""
     inputs, spikes = _input(rng, _count(30, size), trials)
     hidden = NeuronGroup(
         _count(30, size),
@@ -390,13 +390,13 @@ def saturating(rng, size, trials):
            reversal : 1 (constant)
            tau_g : second (constant, shared)""",
         threshold="v > 1",
-        reset="v = 0",
+        reset="v = 0.1*sin(t/(4*ms))",
         method="rk2",
         name="hidden",
     )
     hidden.reversal, hidden.tau_g = rng.uniform(3, 6, len(hidden)), 6 * ms
     output, s_out = _output(rng, hidden)
-    on_pre = "g_post += w*(1 - g_post)"
+    on_pre = "g_post += w*(1 - g_post)*(1 + 0.3*cos(t/(7*ms)))"
     s_in = _connect(rng, inputs, hidden, on_pre, (0, 0.6 / size**0.5), 0.4, "s_in")
     s_rec = _connect(rng, hidden, hidden, on_pre, (0, 0.1), 0.3, "s_rec")
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, hidden.reversal, hidden.tau_g, "tau"]

@@ -5,6 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
 
 import brian_eventprop as bep
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.components import components, window_counts
 
 LIF = """dv/dt = (I - v)/(20*ms) : 1
@@ -143,8 +144,35 @@ def test_a_loop_without_delay_is_refused_by_name():
     parts = chain()
     loop = Synapses(parts[1], parts[1], on_pre="I_post += 0.1", name="echo")
     loop.connect()
-    model = build([*parts, loop])
-    with pytest.raises(ValueError, match="neuron -> neuron.*echo_pre"):
+    with pytest.raises(UnsupportedError, match=r"neuron -> neuron \(pathway 'echo_pre', 0 s\)"):
+        build([*parts, loop])
+
+
+def test_a_loop_through_several_groups_is_refused_by_name():
+    """Only the pathways of the loop are named, not the others between its groups."""
+    parts = chain()
+    second = NeuronGroup(1, LIF, threshold="v > 1", reset="v = 0", method="exact", name="second")
+    there = Synapses(parts[1], second, on_pre="I_post += 0.1", name="there")
+    back = Synapses(second, parts[1], on_pre="I_post += 0.1", name="back")
+    other = Synapses(second, parts[1], on_pre="I_post += 0.1", delay=2 * ms, name="other")
+    for s in (there, back, other):
+        s.connect()
+    with pytest.raises(UnsupportedError) as error:
+        build([*parts, second, there, back, other])
+    assert "(pathway 'there_pre', 0 s)" in str(error.value)
+    assert "(pathway 'back_pre', 0 s)" in str(error.value)
+    assert "other_pre" not in str(error.value)
+
+
+def test_a_delay_that_training_drives_to_zero_is_an_error():
+    parts = chain()
+    loop = Synapses(parts[1], parts[1], on_pre="I_post += 0.1", name="echo")
+    loop.connect()
+    loop.delay = 2 * ms
+    model = build([*parts, loop], train=[loop.delay])
+    model.run()
+    model.parameters[loop.delay] = 0 * ms
+    with pytest.raises(ValueError, match="neuron -> neuron.*echo_pre.*bounds="):
         model.run()
 
 
@@ -154,6 +182,11 @@ def test_groups_without_delay_between_them_run_in_order():
     assert order == (("b", "a"), ("c",))
     assert window_counts(order, edges, 0.01)[1] == 1
     assert 5 <= window_counts(order, edges, 0.01)[0] <= 7
+
+
+def test_single_precision_is_refused():
+    with pytest.raises(UnsupportedError, match="double precision"):
+        build(chain(), precision="float32")
 
 
 def test_check_gradient_explains_a_vanishing_spike():
