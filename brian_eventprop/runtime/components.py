@@ -102,8 +102,10 @@ def _loop_without_delay(name: str, edges: Mapping[str, tuple[str, str, float]], 
     way = source + "".join(f" -> {edges[n][1]} (pathway '{n}', {edges[n][2]:g} s)" for n in loop)
     text = f"The loop {way} has no delay, so in exact time a spike could cause itself at once."
     if source == target:
-        text += f" (Neurons that feed each other within '{source}' count as a loop: put populations "
-        text += "that follow each other without delay into groups of their own.)"
+        text += (
+            f" (Neurons that feed each other within '{source}' count as a loop: put populations "
+            "that follow each other without delay into groups of their own.)"
+        )
     return (
         f"{text} Give every synapse of one of these pathways a delay, and keep it above a bound in "
         "training, for example bounds={s.delay: (0.1*ms, None)}; or use solver='clock', where "
