@@ -58,6 +58,14 @@ def test_gradients_of_random_networks(kind):
     check_random_network(random_networks.build(kind, seed=4, size=0.3))
 
 
+def test_refractory_periods_of_one_step_stop_nothing():
+    # Of this network some periods are below two steps: the neuron is free at its next step.
+    network = random_networks.build("lif_refractory", seed=6, size=0.3, trials=1)
+    periods = np.asarray(network.groups[0].t_ref) / 1e-4
+    assert 0 < np.sum(periods < 2) < len(periods)
+    check_random_network(network)
+
+
 def test_gradients_from_the_spikes_alone():
     # linear neurons, additive synapses, weights and delays: nothing but the spikes is kept
     network = random_networks.build("lif", seed=11, size=0.3)
