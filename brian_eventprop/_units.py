@@ -8,6 +8,7 @@ from brian2.units.fundamentalunits import (
     Dimension,
     DimensionMismatchError,
     fail_for_dimension_mismatch,
+    get_unit,
 )
 
 
@@ -50,4 +51,4 @@ def to_seconds(value, what: str) -> float:
 
 
 def _unit_name(dimensions: Dimension) -> str:
-    return "a plain number" if dimensions.is_dimensionless else repr(dimensions)
+    return "a plain number" if dimensions.is_dimensionless else repr(get_unit(dimensions))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from brian2 import NeuronGroup, Subgroup
 
 __all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes"]
@@ -143,15 +144,36 @@ class SpikeTimes(Readout):
 class SpikeCount(Readout):
     """Number of spikes of each neuron.  It is piecewise constant: its exact gradient is zero.
 
+    Parameters
+    ----------
+    group : `NeuronGroup` or `Subgroup`
+        Whose spikes.
+    scale : float or Quantity, optional
+        Gives the count a surrogate gradient: in the backward pass a spike counts as
+        ``1 + g/scale``, where ``g`` is how far the state just before the spike is above the
+        threshold (0 at a crossing).  So ``scale``, in the unit of what the threshold compares, is
+        the change of the potential that is taken to be worth one spike.
+
+    Notes
+    -----
+    The surrogate is not the derivative of a count, which has none.  It says in which direction the
+    neuron would spike more or less, and flows back through the network by the exact rules: at each
+    spike the adjoint jumps by dL/d(count) times the gradient of ``g/scale``.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup
     >>> hidden = NeuronGroup(3, "v : 1", threshold="v > 1", reset="v = 0", name="hidden_c")
     >>> SpikeCount(hidden)
     SpikeCount(hidden_c)
+    >>> SpikeCount(hidden, scale=0.5).scale
+    0.5
     """
 
     kind = "spike_count"
 
-    def __init__(self, group):
+    def __init__(self, group, scale=None):
         super().__init__(group)
+        if scale is not None and not (np.ndim(scale) == 0 and np.asarray(scale) > 0):
+            raise ValueError(f"scale must be one positive number, not {scale!r}")
+        self.scale = scale

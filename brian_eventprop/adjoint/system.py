@@ -32,6 +32,11 @@ class AdjointSystem:
     pathways: tuple[PathwayAdjoint, ...]
     trained: frozenset[Key]
 
+    @property
+    def pushed(self) -> frozenset[str]:
+        """The groups whose spike counts have a surrogate gradient."""
+        return frozenset(r.group for r in self.spec.readouts if r.scale is not None)
+
     def group(self, name: str) -> GroupAdjoint:
         """Return the adjoint of the group of that name."""
         return next(g for g in self.groups if g.group.name == name)

@@ -75,6 +75,7 @@ def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
         groups[g.group.name].readout_symbols = [
             r.symbols for r in system.spec.readouts if r.group == g.group.name
         ]
+        groups[g.group.name].pushed = g.group.name in system.pushed
     inputs = {i.name: InputCode(i.name, table) for i in system.spec.inputs}
     pathways = []
     for p in system.pathways:
@@ -172,7 +173,11 @@ def _gradients(groups, inputs, pathways, rerun):
     pairs = []
     for g in groups:
         roles = ["CB", "PB", "X0B"] + ["RB"] * g.refractory
-        roles += ["time", "tptr"] * g.spikes + ["stored", "storedval"] * (g.spikes and not rerun)
+        roles += (
+            ["time", "tptr"] * g.spikes
+            + ["push"] * g.pushed
+            + ["stored", "storedval"] * (g.spikes and not rerun)
+        )
         roles += [f"weight{r.number}" for r in g.readouts]
         pairs += [(g.name, role) for role in roles]
     pairs += [(i.name, "TB") for i in inputs]

@@ -83,6 +83,7 @@ def render_event(
         scope.in_loop = False
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
+        code.pushed = g.group.name in system.pushed
     inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}
     pathways = []
     for number, p in enumerate(system.pathways):
@@ -145,6 +146,7 @@ def _prepare(g, windows):
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
+    spiking += ["push"] * g.pushed
     own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops]
     into = []
     for p in g.incoming:
@@ -199,7 +201,15 @@ def _arguments(groups, inputs, pathways):
 def _gradients(groups, inputs, pathways):
     pairs = []
     for g in groups:
-        roles = ["CB", "PB", "X0B", *["RB"] * g.refractory, *["time"] * g.spikes, "WR"]
+        roles = [
+            "CB",
+            "PB",
+            "X0B",
+            *["RB"] * g.refractory,
+            *["time"] * g.spikes,
+            *["push"] * g.pushed,
+            "WR",
+        ]
         pairs += [(g.name, role) for role in roles]
     pairs += [(i.name, "TB") for i in inputs]
     for p in pathways:

@@ -45,6 +45,7 @@ class EventGroupCode:
         self.position = {r.number: k for k, r in enumerate(self.readouts)}
         self.incoming: list = []
         self.outgoing: list = []
+        self.pushed = False
 
     def a(self, role: str) -> str:
         """Identifier of a function, array or variable of this group."""

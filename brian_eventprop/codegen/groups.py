@@ -38,6 +38,7 @@ class GroupCode:
         self.replay = False
         self.rings: tuple[str, ...] = ()
         self.readout_symbols: list = []
+        self.pushed = False
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""

@@ -41,6 +41,7 @@ from brian2.units.fundamentalunits import (
     DIMENSIONLESS,
     Quantity,
     fail_for_dimension_mismatch,
+    get_dimensions,
 )
 
 MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
@@ -83,6 +84,7 @@ __all__ = [
     "check_units_statements",
     "fail_for_dimension_mismatch",
     "get_device",
+    "get_dimensions",
     "is_boolean_expression",
     "make_statements",
     "parse_expression_dimensions",

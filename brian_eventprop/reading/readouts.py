@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop._units import to_si
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.expressions import inline, names
 from brian_eventprop.reading.groups import subexpressions
@@ -53,7 +55,25 @@ def read_readout(
         expression=expression,
         which=getattr(readout, "which", "") or "",
         symbols=symbols,
+        scale=_scale(readout, groups[name], group, namespace),
     )
+
+
+def _scale(readout, spec: Group, group, namespace: Mapping) -> float | None:
+    """How far the threshold's variable has to move to be worth one spike, in SI units."""
+    scale = getattr(readout, "scale", None)
+    if scale is None:
+        return None
+    tree = ast.parse(spec.threshold, mode="eval")
+    sides = [ast.unparse(n.left) for n in ast.walk(tree) if isinstance(n, ast.Compare)]
+    compared = []
+    for side in sides:
+        variables = resolve(group, f"_side = {side}", namespace)
+        compared.append(brian.parse_expression_dimensions(side, variables))
+    if brian.get_dimensions(scale) in compared:
+        return float(np.asarray(scale))
+    what = f"the scale of the spikes of '{spec.name}', whose threshold is '{spec.threshold}',"
+    return float(to_si(scale, compared[0], what))
 
 
 def _symbols(readout, group, expression, spec, namespace, duration, collection):

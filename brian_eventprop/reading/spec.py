@@ -130,7 +130,7 @@ class Pathway:
 class ReadoutSpec:
     """What the loss sees of one group: ``kind`` is 'integral', 'final', 'maximum', 'spike_times'
     or 'spike_count'; ``which`` is 'all', 'first' or 'each' for spike times.  Neurons
-    ``start:stop``."""
+    ``start:stop``.  With a ``scale`` (SI) a spike counts as 1 + g/scale, see `SpikeCount`."""
 
     kind: str
     group: str
@@ -139,6 +139,7 @@ class ReadoutSpec:
     expression: str = ""
     which: str = ""
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    scale: float | None = None
 
 
 @dataclass(frozen=True)

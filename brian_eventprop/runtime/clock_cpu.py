@@ -19,7 +19,7 @@ from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.packing import packers, unsorted
-from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
+from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
 
 
 @dataclass
@@ -228,6 +228,9 @@ class ClockCPU:
             spikes = forward.spikes[g.name]
             arrays[g.name, "time"] = np.zeros(len(spikes.times))
             arrays[g.name, "tptr"] = spikes.ptr
+            if g.pushed:
+                readouts = self.system.spec.readouts
+                arrays[g.name, "push"] = pushes(readouts, spikes, g.name, weights)
         for k, spec in enumerate(self.system.spec.readouts):
             if k in self.spike_readouts:
                 self.spike_readouts[k].gradient(

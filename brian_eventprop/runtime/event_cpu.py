@@ -22,7 +22,7 @@ from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unsorted
-from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
+from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
 TOLERANCE = 1e-11
@@ -237,7 +237,7 @@ class EventCPU:
         """Return the gradient of the loss, given its derivatives in the readouts."""
         del with_inputs
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
-        common, times = self._common_arrays(forward, weights, gradients)
+        common, spiked = self._common_arrays(forward, weights, gradients)
         private, module = [], forward.module
 
         def arguments(chunk):
@@ -248,7 +248,7 @@ class EventCPU:
             for g in module.groups:
                 if g.maxima:  # the kernel ticks off what it has met
                     arrays[g.name, "ME"] = forward.arrays[g.name, "ME"].copy()
-                arrays[g.name, "time"] = times[g.name][chunk]
+            arrays |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
             pairs = (*module.arguments, *module.tapes, *module.gradients)
             return [self.duration, *(arrays[pair] for pair in pairs)]
 
@@ -262,7 +262,7 @@ class EventCPU:
         return Backward(gradients, inputs, int(sum(grazing)))
 
     def _common_arrays(self, forward, weights, gradients):
-        arrays, times = {}, {}
+        arrays, spiked = {}, {}
         ordered = {name: np.zeros(len(s.times)) for name, s in forward.spikes.items()}
         for g in forward.module.groups:
             arrays[g.name, "WR"] = np.zeros_like(forward.arrays[g.name, "VR"])
@@ -279,13 +279,13 @@ class EventCPU:
                 row = self._code(spec.group).position[k]
                 arrays[spec.group, "WR"][row, :, spec.start : spec.stop] = weights[k]
         for name, by_time in ordered.items():
-            made = np.empty_like(by_time)
-            made[forward.orders[name]] = by_time
-            counts = [len(tape[name, "spikes"]) for tape in forward.tapes]
-            times[name] = np.split(made, np.cumsum(counts)[:-1]) if counts else []
+            spiked[name, "time"] = _by_chunk(forward, name, by_time)
+        for name in self.system.pushed:
+            push = pushes(self.system.spec.readouts, forward.spikes[name], name, weights)
+            spiked[name, "push"] = _by_chunk(forward, name, push)
         for name, given in forward.inputs.items():
             arrays[name, "TB"] = np.zeros(len(given.table))
-        return arrays, times
+        return arrays, spiked
 
     def _private_arrays(self, module):
         arrays = {}
@@ -319,6 +319,14 @@ class EventCPU:
             packer.gradients(v, total[p.name, "CB"], bars, gradients)
             if p.delay_trained:
                 packer.add_delays(unsorted(total[p.name, "DB"], order), gradients)
+
+
+def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
+    """Put what belongs to the spikes of a group into the order of each chunk's own list."""
+    made = np.empty_like(by_time)
+    made[forward.orders[name]] = by_time
+    counts = [len(tape[name, "spikes"]) for tape in forward.tapes]
+    return np.split(made, np.cumsum(counts)[:-1]) if counts else []
 
 
 def _without_steps(spec: NetworkSpec) -> NetworkSpec:

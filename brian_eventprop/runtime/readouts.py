@@ -30,6 +30,20 @@ class GroupSpikes:
         return occurrence(self.trials * width + self.neurons)
 
 
+def pushes(readouts, spikes: GroupSpikes, group: str, weights) -> np.ndarray:
+    """Return dL/dg at each spike of a group: the surrogate gradients of its spike counts.
+
+    ``readouts`` are all of the network, ``weights`` dL/d(value) of each.
+    """
+    push = np.zeros(len(spikes.times))
+    for spec, weight in zip(readouts, weights, strict=True):
+        if spec.group == group and spec.scale is not None:
+            chosen = (spikes.neurons >= spec.start) & (spikes.neurons < spec.stop)
+            at = spikes.trials[chosen], spikes.neurons[chosen] - spec.start
+            push[chosen] += weight[at] / spec.scale
+    return push
+
+
 class SpikeReadout:
     """A readout that is a function of a group's spikes."""
 

@@ -123,6 +123,19 @@ class DenseAdjoint:
         where, threshold = group.where([k]), group.spec.threshold
         d += spike.moved + self.release[group.name][k]
         self.release[group.name][k] = 0.0
+        self._undo_crossing(spike, n, d)
+        push = sum(
+            gbar[k - r.start] / r.scale
+            for gbar, r, _ in self.readouts
+            if r.scale is not None and r.group == group.name and r.start <= k < r.stop
+        )
+        jacobian = group.scope.margin_jacobian(threshold, group.updated[n][:, [k]], t, where)
+        self.lam[group.name][:, [k]] += jacobian.x * push
+        group.scope.add_gradient(self.gradients, jacobian.p * push, where)
+
+    def _undo_crossing(self, spike, n, d):
+        group, k, t = self.o.groups[spike.source], spike.neuron, n * self.dt
+        where, threshold = group.where([k]), group.spec.threshold
         start, y = group.history[n][:, [k]], group.updated[n][:, [k]]
         height = group.scope.margin(threshold, start, t, where)[0]
         if height > 0:
