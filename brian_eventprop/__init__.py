@@ -1,6 +1,7 @@
 """Exact gradients for spiking networks written in Brian2."""
 
 from brian_eventprop import datasets, plotting
+from brian_eventprop.augmentation import Blend, ChannelShift
 from brian_eventprop.checking import check_gradient
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses import *  # noqa: F403
@@ -15,6 +16,8 @@ from brian_eventprop.training import __all__ as _training
 __all__ = [
     "SGD",
     "Adam",
+    "Blend",
+    "ChannelShift",
     "EventPropModel",
     "Final",
     "Integral",

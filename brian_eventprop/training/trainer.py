@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from brian2.utils.logger import get_logger
 
+from brian_eventprop.augmentation import augmented, checked
 from brian_eventprop.optimizers import name_of
 from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import batches, shuffled, size_of
@@ -65,6 +66,7 @@ class Trainer:
         seed: int = 0,
         early_stopping: int | EarlyStopping | None = None,
         progress: bool = True,
+        augment=None,
     ) -> History:
         """Train for a number of epochs and return the history.
 
@@ -84,6 +86,10 @@ class Trainer:
             Stop after that many epochs without improvement, and restore the best parameters.
         progress : bool
             Whether to show a progress bar.
+        augment : callable or sequence of them, optional
+            Variations of the training trials, made anew for every batch, such as ``[Blend(),
+            ChannelShift(40)]``; any function ``f(batch, random, data)`` that returns the trials to
+            train on, see `brian_eventprop.augmentation`.
 
         Raises
         ------
@@ -101,6 +107,9 @@ class Trainer:
             "trials": size, "batch_size": int(batch_size), "shuffle": bool(shuffle),
             "seed": int(seed),
         }  # fmt: skip
+        augment = checked(augment, data)
+        if augment:
+            self.settings["augment"] = [_name(change) for change in augment]
         self.stop = False
         self._call(hooks, "on_train_begin", epochs, -(-size // batch_size))
         try:
@@ -109,7 +118,10 @@ class Trainer:
                 if self.stop:
                     break
                 order = shuffled(size, seed, self.epoch) if shuffle else None
-                self._epoch(batches(data, batch_size, order), validation, batch_size, hooks)
+                training = batches(data, batch_size, order)
+                if augment:
+                    training = augmented(training, augment, data, seed, self.epoch)
+                self._epoch(training, validation, batch_size, hooks)
         finally:
             self._call(hooks, "on_train_end")
         return self.history
@@ -242,6 +254,12 @@ def _labels(loss, result):
     if predict is None:
         return None
     return predict(result.readout)
+
+
+def _name(change) -> str:
+    """An augmentation as it stands in a checkpoint: without addresses in memory."""
+    plain = type(change).__repr__ is object.__repr__ or hasattr(change, "__qualname__")
+    return getattr(change, "__qualname__", type(change).__name__) if plain else repr(change)
 
 
 def _check_finite(values, what: str, where: str) -> None:

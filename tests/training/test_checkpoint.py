@@ -104,6 +104,21 @@ def test_killed_at_random_moments(data, tmp_path, optimizer, every):
         assert [row["epoch"] for row in killed.history.rows] == list(range(EPOCHS))
 
 
+@pytest.mark.parametrize("kill", [2, 14, 33])
+def test_augmentations_go_on(data, tmp_path, kill):
+    def jitter(batch, random, data):
+        times = batch.times + 1e-3 * random.random(len(batch.times))
+        return batch._with_spikes(times, batch.channels, batch.trials)
+
+    more = {"augment": [jitter], "validation": data}
+    straight = new_trainer()
+    fit(straight, data, **more)
+    assert_same_bits(run_with_kills(tmp_path / "run.h5", data, [kill], **more), straight)
+    plain = new_trainer()
+    fit(plain, data, validation=data)
+    assert not np.array_equal(plain.history["loss"], straight.history["loss"])
+
+
 @pytest.mark.parametrize("kill", [3, 11, 19, 24])
 def test_early_stopping_remembers(data, tmp_path, kill):
     stopping = EarlyStopping(2, "val_accuracy", min_delta=0.05)
