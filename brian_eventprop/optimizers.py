@@ -26,7 +26,8 @@ class Optimizer(ABC):
     ----------
     rates : dict
         Learning rate of each trained variable, ``{s.w: 1e-3, s.delay: 0.1*ms}``: in the unit of the
-        variable, or a function of the epoch (0, 1, ...) that returns that.
+        variable, or a function of the epoch (0, 1, ...) that returns that; see
+        `brian_eventprop.schedules`.
     bounds : dict, optional
         Lowest and highest value of a variable, ``{s.w: (0, None)}``.  Delays never get negative,
         whatever is given here.
@@ -44,6 +45,8 @@ class Optimizer(ABC):
         self.model = None
         self.epoch = 0
         self.steps = 0
+        #: Factor on all learning rates; see `ReduceOnPlateau`.
+        self.scale = 1.0
 
     # ---- set-up ----------------------------------------------------------------------------
 
@@ -82,8 +85,11 @@ class Optimizer(ABC):
         self.rates = {key: self._rate(key, rate) for key, rate in self._rates.items()}
 
     def _rate(self, key: Key, rate) -> np.ndarray:
-        value = rate(self.epoch) if isinstance(rate, Callable) else rate
-        value = self._rate_in_si(key, value, f"the learning rate of {name_of(key)}")
+        value = rate
+        if isinstance(rate, Callable):
+            every_step = getattr(rate, "every_step", False)
+            value = rate(self.epoch, self.steps) if every_step else rate(self.epoch)
+        value = self.scale * self._rate_in_si(key, value, f"the learning rate of {name_of(key)}")
         if not np.all(np.isfinite(value)) or np.any(value < 0):
             raise ValueError(
                 f"the learning rate of {name_of(key)} is {value} in epoch {self.epoch}: "
@@ -108,6 +114,9 @@ class Optimizer(ABC):
     def step(self, gradients: Mapping[Key, np.ndarray]) -> None:
         """Move every trained variable against its gradient, then back into its bounds."""
         self._require_bound()
+        for key, rate in self._rates.items():
+            if getattr(rate, "every_step", False):
+                self.rates[key] = self._rate(key, rate)
         self.steps += 1
         parameters = self.model.parameters
         for key, rate in self.rates.items():

@@ -1,7 +1,8 @@
 """Learning rates that change from epoch to epoch, as functions of the epoch.
 
 They take and return rates with their unit, and go wherever an optimiser takes a rate:
-``Adam({s.w: bep.schedules.cosine(1e-3, 40)})``.
+``Adam({s.w: bep.schedules.cosine(1e-3, 40)})``.  `ease_in` changes from step to step.  What depends
+on how well the training goes is a callback, `brian_eventprop.ReduceOnPlateau`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = ["cosine", "exponential", "warm_up"]
+__all__ = ["cosine", "ease_in", "exponential", "warm_up"]
 
 
 def exponential(rate, factor: float) -> Callable:
@@ -64,4 +65,27 @@ def warm_up(rate, epochs: int) -> Callable:
         value = rate(epoch) if isinstance(rate, Callable) else rate
         return value * min((epoch + 1) / (epochs + 1), 1.0)
 
+    return at
+
+
+def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
+    """Return a rate, or another schedule, that grows by a factor in every step (batch).
+
+    Step n gets the part ``start * growth**n`` of it, until that is 1.  An optimiser calls it with
+    the epoch and the number of steps done, at every step.
+
+    Examples
+    --------
+    >>> [ease_in(8.0, start=0.25, growth=2)(0, step) for step in range(4)]
+    [2.0, 4.0, 8.0, 8.0]
+    """
+    if not 0 < start <= 1 or not growth > 1:
+        raise ValueError("an ease-in needs 0 < start <= 1 and growth > 1")
+    needed = math.log(1 / start) / math.log(growth)
+
+    def at(epoch: int, step: int):
+        value = rate(epoch) if isinstance(rate, Callable) else rate
+        return value * (start * growth**step if step < needed else 1.0)
+
+    at.every_step = True
     return at

@@ -6,7 +6,7 @@ from brian2 import DimensionMismatchError, ms, mV
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
 from brian_eventprop.optimizers import Adam
-from brian_eventprop.schedules import cosine, exponential, warm_up
+from brian_eventprop.schedules import cosine, ease_in, exponential, warm_up
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,22 @@ def test_an_optimiser_takes_them_with_their_unit():
 def test_wrong_arguments(make):
     with pytest.raises(ValueError):
         make()
+
+
+def test_ease_in_goes_from_step_to_step():
+    optimizer = Adam({WEIGHT: ease_in(exponential(8.0, 0.5), 0.25, 2), DELAY: 0.1 * ms})
+    optimizer.bind(model := FakeModel())
+    zero = {key: np.zeros_like(model.parameters.raw(key)) for key in model.parameters.keys}
+    rates = []
+    for step in range(5):
+        optimizer.start_epoch(step // 3)
+        optimizer.step(zero)
+        rates.append(float(optimizer.rates[WEIGHT]))
+    assert rates == [2.0, 4.0, 8.0, 4.0, 4.0]
+    again = Adam({WEIGHT: ease_in(exponential(8.0, 0.5), 0.25, 2), DELAY: 0.1 * ms})
+    again.bind(model)
+    again.load(optimizer.state())
+    assert again.rates[WEIGHT] == 4.0
+    for wrong in ({"start": 0}, {"growth": 1}):
+        with pytest.raises(ValueError):
+            ease_in(1.0, **wrong)

@@ -1,10 +1,17 @@
 """Training: a loop over epochs and batches, its record, and what can hook into it."""
 
 from brian_eventprop import schedules
-from brian_eventprop.training.callbacks import Callback, CSVLog, EarlyStopping, ProgressBar
+from brian_eventprop.training.callbacks import (
+    Callback,
+    CSVLog,
+    EarlyStopping,
+    ProgressBar,
+    ReduceOnPlateau,
+)
 from brian_eventprop.training.checkpoint import Checkpoint
 from brian_eventprop.training.history import History
-from brian_eventprop.training.silence import LiftSilent, SilenceWarning
+from brian_eventprop.training.reports import GradientNorms, TensorBoardLog
+from brian_eventprop.training.silence import LiftSilent, RateWarning, SilenceWarning
 from brian_eventprop.training.trainer import Trainer
 
 __all__ = [
@@ -12,10 +19,14 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "GradientNorms",
     "History",
     "LiftSilent",
     "ProgressBar",
+    "RateWarning",
+    "ReduceOnPlateau",
     "SilenceWarning",
+    "TensorBoardLog",
     "Trainer",
     "schedules",
 ]

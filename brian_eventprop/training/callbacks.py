@@ -8,7 +8,7 @@ import numpy as np
 
 from brian_eventprop.optimizers import name_of
 
-__all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar"]
+__all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar", "ReduceOnPlateau"]
 
 
 class Callback:
@@ -100,10 +100,7 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch, self.best_values = -np.inf, None, None
 
     def on_epoch_end(self, trainer, epoch, row):
-        column = self.monitor or next(name for name in _MONITORED if name in row)
-        if column not in row:
-            raise KeyError(f"cannot watch {column!r}, there are only {', '.join(row)}")
-        score = row[column] if column.endswith("accuracy") else -row[column]
+        score = _score(row, self.monitor)
         if self.best_epoch is None or score > self.best + self.min_delta:
             self.best, self.best_epoch = score, epoch
             parameters = trainer.model.parameters
@@ -126,6 +123,60 @@ class EarlyStopping(Callback):
         if self.restore_best and self.best_values is not None:
             for key, value in self.best_values.items():
                 trainer.model.parameters.set_raw(key, value)
+
+
+class ReduceOnPlateau(Callback):
+    """Lower all learning rates when a number of the history gets no better.
+
+    Parameters
+    ----------
+    factor : float
+        What the rates are multiplied with.
+    patience : int
+        Epochs without improvement before that happens.
+    monitor : str, optional
+        Column of the history, as for `EarlyStopping`.
+    min_delta : float
+        What counts as an improvement.
+    least : float
+        The rates get no lower than this part of those given to the optimiser.
+
+    Examples
+    --------
+    >>> trainer = Trainer(model, optimizer, [ReduceOnPlateau(0.5, patience=3)])  # doctest: +SKIP
+    """
+
+    def __init__(self, factor=0.5, patience=5, monitor=None, min_delta=0.0, least=0.0):
+        if not 0 < factor < 1 or patience < 1 or not 0 <= least <= 1:
+            raise ValueError("factor must lie in (0, 1), patience be at least 1, least in [0, 1]")
+        self.factor, self.patience, self.monitor = float(factor), int(patience), monitor
+        self.min_delta, self.least = min_delta, float(least)
+
+    def on_train_begin(self, trainer, epochs, batches):
+        del epochs, batches
+        trainer.optimizer.scale = 1.0
+        self.best, self.since = -np.inf, 0
+
+    def on_epoch_end(self, trainer, epoch, row):
+        del epoch
+        score = _score(row, self.monitor)
+        self.since += 1
+        if score > self.best + self.min_delta:
+            self.best, self.since = score, 0
+        elif self.since >= self.patience:
+            trainer.optimizer.scale = max(trainer.optimizer.scale * self.factor, self.least)
+            self.since = 0
+        self.scale = trainer.optimizer.scale
+        row["rate_scale"] = self.scale
+
+    def state(self):
+        if self.best == -np.inf:
+            return {}
+        return {name: np.array(getattr(self, name)) for name in ("best", "since", "scale")}
+
+    def on_resume(self, trainer, state):
+        self.best, self.since = float(state["best"]), int(state["since"])
+        trainer.optimizer.scale = self.scale = float(state["scale"])
 
 
 class CSVLog(Callback):
@@ -170,6 +221,14 @@ class CSVLog(Callback):
             if first:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _score(row: dict, monitor: str | None) -> float:
+    """A number of the history such that more is better."""
+    column = monitor or next(name for name in _MONITORED if name in row)
+    if column not in row:
+        raise KeyError(f"cannot watch {column!r}, there are only {', '.join(row)}")
+    return row[column] if column.endswith("accuracy") else -row[column]
 
 
 #: Columns that say nothing about how good the network is.

@@ -74,7 +74,11 @@ def _plain(value):
 
 def _optimizer(optimizer) -> dict:
     numbers = {k: v for k, v in vars(optimizer).items() if isinstance(v, (int, float))}
-    clock = ("epoch", "steps")  # these move on; the learning rates may be changed on purpose
+    clock = (
+        "epoch",
+        "steps",
+        "scale",
+    )  # these move on; the learning rates may be changed on purpose
     kept = {name: float(v) for name, v in numbers.items() if name not in clock}
     return {"kind": type(optimizer).__name__, **kept}
 

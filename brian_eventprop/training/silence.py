@@ -1,4 +1,4 @@
-"""Neurons that do not spike: say so, and lift their weights.
+"""Neurons that do not spike, or far too often: say so, stop, and lift the weights of silent ones.
 
 The exact gradient sees the spikes there are, not those that a slightly larger weight would add.  A
 silent neuron therefore learns nothing, and a silent group stops everything behind it.
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from brian2 import hertz
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._units import to_si
 from brian_eventprop.training.callbacks import Callback
 
-__all__ = ["LiftSilent", "SilenceWarning"]
+__all__ = ["LiftSilent", "RateWarning", "SilenceWarning"]
 
 logger = get_logger(__name__)
 
@@ -26,9 +27,11 @@ class _SpikeCounter(Callback):
         del epoch
         groups = trainer.model.spec.groups
         self.counts = {g.name: np.zeros(g.size, int) for g in groups if g.threshold}
+        self.trials = 0
 
     def on_batch_end(self, trainer, batch, result):
         del trainer, batch
+        self.trials += len(getattr(result, "losses", ()))
         for name, count in self.counts.items():
             count += np.bincount(result.spikes[name].i, minlength=len(count))
 
@@ -36,16 +39,29 @@ class _SpikeCounter(Callback):
 class SilenceWarning(_SpikeCounter):
     """Warn, once for each, of groups that did not spike in a whole epoch.
 
-    Every `Trainer` has one.
+    Every `Trainer` has one; give it your own in ``callbacks`` to have it stop.
+
+    Parameters
+    ----------
+    stop : bool
+        Whether the training ends after such an epoch.
+
+    Examples
+    --------
+    >>> trainer = Trainer(model, optimizer, [SilenceWarning(stop=True)])  # doctest: +SKIP
     """
 
-    def __init__(self):
+    def __init__(self, stop: bool = False):
+        self.stop = stop
         self.warned: set[str] = set()
 
     def on_epoch_end(self, trainer, epoch, row):
-        del trainer, row
+        del row
         for name, count in self.counts.items():
-            if not count.any() and name not in self.warned:
+            if count.any():
+                continue
+            trainer.stop = trainer.stop or self.stop
+            if name not in self.warned:
                 self.warned.add(name)
                 logger.warn(
                     f"The group '{name}' did not spike in epoch {epoch}. The gradient says nothing "
@@ -53,6 +69,51 @@ class SilenceWarning(_SpikeCounter):
                     "with larger weights, or let the trainer raise them: "
                     "callbacks=[bep.LiftSilent({synapses.w: amount})].",
                     "silent_group",
+                )
+
+
+class RateWarning(_SpikeCounter):
+    """Warn, once for each, of groups whose neurons spike far too often: the activity explodes.
+
+    Every `Trainer` has one; give it your own in ``callbacks`` to change the limit or have it stop.
+
+    Parameters
+    ----------
+    most : Quantity
+        Largest firing rate, mean over the neurons of a group and the trials of an epoch.
+    stop : bool
+        Whether the training ends after such an epoch.
+
+    Examples
+    --------
+    >>> from brian2 import Hz
+    >>> RateWarning(200*Hz, stop=True).most
+    200.0
+    """
+
+    def __init__(self, most=500 * hertz, stop: bool = False):
+        self.most, self.stop = float(to_si(most, hertz.dim, "most")), stop
+        if not self.most > 0:
+            raise ValueError("most must be a positive rate")
+        self.warned: set[str] = set()
+
+    def on_epoch_end(self, trainer, epoch, row):
+        del row
+        duration = float(getattr(trainer.model, "duration", np.inf))
+        for name, count in self.counts.items():
+            rate = np.sum(count) / max(self.trials * len(count) * duration, 1e-300)
+            if rate <= self.most:
+                continue
+            trainer.stop = trainer.stop or self.stop
+            if name not in self.warned:
+                self.warned.add(name)
+                worst = int(np.argmax(count))
+                logger.warn(
+                    f"The neurons of '{name}' spiked at {rate:.0f} Hz on average in epoch {epoch} "
+                    f"(most of all neuron {worst}: {count[worst] / (self.trials * duration):.0f} "
+                    "Hz). Such activity says nothing any more: lower the learning rate of the "
+                    f"weights, bound them, or add bep.FiringRate({name}, upper=...) to the loss.",
+                    "exploding_rates",
                 )
 
 

@@ -14,7 +14,7 @@ from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import batches, shuffled, size_of
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
-from brian_eventprop.training.silence import SilenceWarning
+from brian_eventprop.training.silence import RateWarning, SilenceWarning
 
 __all__ = ["Trainer"]
 
@@ -37,6 +37,8 @@ class Trainer:
     ----------
     history : `History`
         All epochs so far.
+    gradients : dict
+        Those of the last batch by key, in SI units, for callbacks to look at.
     epoch : int
         The next epoch; a second `fit` goes on where the first one ended.
 
@@ -53,7 +55,8 @@ class Trainer:
         self.epoch = 0
         self.stop = False
         self.hooks, self.settings, self._resumed = self.callbacks, {}, None
-        self._silence = SilenceWarning()
+        self._watch = [SilenceWarning(), RateWarning()]
+        self.gradients: dict = {}
         optimizer.bind(model)
 
     def fit(
@@ -163,7 +166,8 @@ class Trainer:
         return np.concatenate(labels)
 
     def _hooks(self, early_stopping, progress: bool) -> list[Callback]:
-        hooks = [*self.callbacks, self._silence]
+        kinds = [type(hook) for hook in self.callbacks]
+        hooks = [*self.callbacks, *(hook for hook in self._watch if type(hook) not in kinds)]
         if early_stopping is not None:
             is_hook = isinstance(early_stopping, Callback)
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))
@@ -222,6 +226,7 @@ class Trainer:
         gradients = self.model._gradient_arrays()
         for key, gradient in gradients.items():
             _check_finite(gradient, f"the gradient of {name_of(key)}", where)
+        self.gradients = gradients
         self.optimizer.step(gradients)
         return result
 

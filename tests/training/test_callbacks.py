@@ -1,6 +1,7 @@
 """Callbacks and the history."""
 
 import csv
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,17 @@ from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
 from brian_eventprop.datasets import yin_yang
 from brian_eventprop.optimizers import Adam
-from brian_eventprop.training import CSVLog, EarlyStopping, History, ProgressBar, Trainer
+from brian_eventprop.training import (
+    Callback,
+    CSVLog,
+    EarlyStopping,
+    GradientNorms,
+    History,
+    ProgressBar,
+    ReduceOnPlateau,
+    TensorBoardLog,
+    Trainer,
+)
 
 
 @pytest.fixture
@@ -87,3 +98,97 @@ def test_history():
     assert "loss=0.5" in repr(history)
     with pytest.raises(KeyError, match="loss, rate"):
         history["other"]
+
+
+def scales(callback, scores):
+    run = SimpleNamespace(optimizer=SimpleNamespace(scale=0.3))
+    callback.on_train_begin(run, len(scores), 1)
+    found = []
+    for epoch, score in enumerate(scores):
+        row = {"loss": score}
+        callback.on_epoch_end(run, epoch, row)
+        assert row["rate_scale"] == run.optimizer.scale
+        found.append(run.optimizer.scale)
+    return found
+
+
+def test_plateau_lowers_the_rates():
+    assert scales(ReduceOnPlateau(0.5, 2), [5, 4, 4, 4, 4, 4, 3, 3]) == [
+        1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25,
+    ]  # fmt: skip
+    assert scales(ReduceOnPlateau(0.1, 1, least=0.05), [1, 1, 1, 1]) == [1, 0.1, 0.05, 0.05]
+    assert scales(ReduceOnPlateau(0.5, 1, min_delta=2), [5, 4, 2.5]) == [1, 0.5, 0.5]
+    with pytest.raises(ValueError, match="factor"):
+        ReduceOnPlateau(1.5)
+
+
+def test_plateau_in_a_training(run):
+    run.callbacks += [ReduceOnPlateau(0.5, 1, min_delta=100.0), rates := Rates()]
+    run.fit(yin_yang(size=20), 3, 20, progress=False)
+    # better than nothing in the first epoch, then halved after every one
+    np.testing.assert_allclose(rates.seen, [0.02, 0.02, 0.01])
+
+
+class Rates(Callback):
+    """Notes the learning rate of every batch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_batch_end(self, trainer, batch, result):
+        self.seen.append(float(trainer.optimizer.rates[WEIGHT]))
+
+
+def test_gradient_norms(run):
+    norms = []
+
+    class Note(Callback):
+        def on_batch_end(self, trainer, batch, result):
+            norms.append(np.sqrt(np.sum(trainer.model._gradient_arrays()[WEIGHT] ** 2)))
+
+    run.callbacks += [GradientNorms(), Note()]
+    history = run.fit(yin_yang(size=30), 2, 10, progress=False)
+    np.testing.assert_allclose(history["gradient(syn.w)"], np.reshape(norms, (2, 3)).mean(axis=1))
+    assert np.all(history["gradient(syn_pre.delay)"] > 0)
+
+
+def test_tensorboard_log(run, tmp_path, monkeypatch):
+    writers = []
+
+    class Writer:
+        def __init__(self, folder):
+            self.folder, self.rows, self.closed = folder, [], False
+            writers.append(self)
+
+        def add_scalar(self, name, value, step):
+            self.rows.append((name, step, value))
+
+        def flush(self):
+            pass
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", SimpleNamespace(SummaryWriter=Writer))
+    run.callbacks.append(TensorBoardLog(tmp_path / "runs"))
+    history = run.fit(yin_yang(size=20), 2, 10, progress=False)
+    (writer,) = writers
+    assert writer.folder == str(tmp_path / "runs") and writer.closed
+    losses = [value for name, _, value in writer.rows if name == "loss"]
+    assert losses == list(history["loss"])
+
+
+def test_tensorboard_log_says_what_is_missing(run, tmp_path, monkeypatch):
+    for name in ("tensorboardX", "torch.utils.tensorboard", "torch.utils", "torch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    run.callbacks.append(TensorBoardLog(tmp_path / "runs"))
+    with pytest.raises(ImportError, match="pip install tensorboardX"):
+        run.fit(yin_yang(size=20), 2, 10, progress=False)
+
+
+def test_tensorboard_files(run, tmp_path):
+    pytest.importorskip("tensorboardX")
+    run.callbacks.append(TensorBoardLog(tmp_path))
+    run.fit(yin_yang(size=20), 2, 10, progress=False)
+    (file,) = tmp_path.iterdir()
+    assert b"accuracy" in file.read_bytes()

@@ -13,7 +13,14 @@ from helpers.fake_model import DELAY, WEIGHT, FakeModel
 from brian_eventprop._files import writing
 from brian_eventprop.datasets import yin_yang
 from brian_eventprop.optimizers import SGD, Adam
-from brian_eventprop.training import Callback, Checkpoint, CSVLog, EarlyStopping, Trainer
+from brian_eventprop.training import (
+    Callback,
+    Checkpoint,
+    CSVLog,
+    EarlyStopping,
+    ReduceOnPlateau,
+    Trainer,
+)
 from brian_eventprop.training.fingerprint import describe, difference
 
 EPOCHS = 9
@@ -102,6 +109,18 @@ def test_killed_at_random_moments(data, tmp_path, optimizer, every):
         killed = run_with_kills(path, data, kills, every, optimizer, validation=data)
         assert_same_bits(killed, straight)
         assert [row["epoch"] for row in killed.history.rows] == list(range(EPOCHS))
+
+
+@pytest.mark.parametrize("kill", [6, 19, 30])
+def test_plateaus_are_remembered(data, tmp_path, kill):
+    def more():
+        return [ReduceOnPlateau(0.5, 2, "accuracy", min_delta=0.02)]
+
+    straight = new_trainer(more())
+    fit(straight, data)
+    assert 0 < straight.history["rate_scale"][-1] < straight.history["rate_scale"][0]
+    killed = run_with_kills(tmp_path / "run.h5", data, [kill], more=more)
+    assert_same_bits(killed, straight)
 
 
 @pytest.mark.parametrize("kill", [2, 14, 33])

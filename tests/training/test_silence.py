@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from brian2 import Hz
 from brian2.core.base import BrianObject  # noqa: F401  (Brian2's logger is set up on import)
 from brian2.utils.logger import catch_logs
 from helpers.fake_model import FakeParameters
 
-from brian_eventprop.training import LiftSilent, SilenceWarning
+from brian_eventprop.training import LiftSilent, RateWarning, SilenceWarning
 
 KEY = ("s", "w")
 
@@ -26,7 +27,7 @@ def trainer():
         targets=lambda name: np.array([0, 1, 2, 1]),
     )
     model.parameters.keys = [KEY]
-    return SimpleNamespace(model=model)
+    return SimpleNamespace(model=model, stop=False)
 
 
 def epoch(callback, trainer, number, *batches):
@@ -34,7 +35,8 @@ def epoch(callback, trainer, number, *batches):
     callback.on_epoch_begin(trainer, number)
     for k, neurons in enumerate(batches):
         spikes = {"hidden": SimpleNamespace(i=np.array(neurons, int))}
-        callback.on_batch_end(trainer, k, SimpleNamespace(spikes=spikes))
+        result = SimpleNamespace(spikes=spikes, losses=np.zeros(2))
+        callback.on_batch_end(trainer, k, result)
     callback.on_epoch_end(trainer, number, {})
 
 
@@ -63,3 +65,30 @@ def test_weights_onto_silent_neurons_rise(trainer, monkeypatch):
 def test_only_trained_synaptic_variables_can_be_lifted(trainer):
     with pytest.raises(ValueError, match=r"'s\.u'"):
         LiftSilent({("s", "u"): 1}).on_train_begin(trainer, 1, 1)
+
+
+def test_silence_may_end_the_training(trainer):
+    epoch(SilenceWarning(), trainer, 0, [])
+    assert not trainer.stop
+    epoch(SilenceWarning(stop=True), trainer, 0, [1])
+    assert not trainer.stop
+    epoch(SilenceWarning(stop=True), trainer, 0, [])
+    assert trainer.stop
+
+
+def test_exploding_rates_are_named_and_may_end_the_training(trainer):
+    # 3 neurons, two batches of 2 trials of 10 ms: 0.12 s of neurons; 12 spikes are 100 Hz
+    trainer.model.duration = 0.01
+    callback = RateWarning(99 * Hz)
+    with catch_logs(only_from=("brian_eventprop", "brian2.brian_eventprop")) as logs:
+        epoch(callback, trainer, 4, [0] * 8, [1] * 4)
+        epoch(callback, trainer, 5, [0] * 8, [1] * 4)
+    assert len(logs) == 1 and not trainer.stop
+    assert "'hidden' spiked at 100 Hz on average in epoch 4" in logs[0][2]
+    assert "neuron 0: 200 Hz" in logs[0][2]
+    epoch(RateWarning(101 * Hz, stop=True), trainer, 4, [0] * 8, [1] * 4)
+    assert not trainer.stop
+    epoch(RateWarning(99 * Hz, stop=True), trainer, 4, [0] * 8, [1] * 4)
+    assert trainer.stop
+    with pytest.raises(ValueError, match="positive"):
+        RateWarning(0 * Hz)
