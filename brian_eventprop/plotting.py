@@ -1,4 +1,4 @@
-"""Pictures of a training: spikes, learning curves, delays, and what the network decides.
+"""Pictures of a training: spikes, learning curves, delays, weights, what the network decides.
 
 Matplotlib is imported when a picture is drawn, not before.  Every function draws into the axes it
 is given, or into new ones, and returns them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["decision_map", "delays", "learning_curves", "raster"]
+__all__ = ["confusion_matrix", "decision_map", "delays", "learning_curves", "raster", "weights"]
 
 
 def raster(spikes, sample: int = 0, axes=None, **style):
@@ -92,16 +92,99 @@ def delays(before, after, axes=None, bins=30):
     'after (ms)'
     """
     before, after = (np.asarray(d, dtype=float).ravel() * 1e3 for d in (before, after))
-    counts, against = _new_axes(2) if axes is None else axes
     edges = np.linspace(0, max(before.max(), after.max(), 1e-9), bins + 1)
-    counts.hist(before, edges, histtype="step", label="before")
+    return _change(before, after, edges, "delay", "ms", axes)
+
+
+def weights(before, after, axes=None, bins=30, unit=None):
+    """Draw where weights were before the training and where they are after it.
+
+    Parameters
+    ----------
+    before, after : quantity or array
+        All weights of a projection.
+    axes : pair of matplotlib axes, optional
+        For the two histograms and for after against before.
+    bins : int
+        Bars of the histograms.
+    unit : Unit, optional
+        Of the drawing, such as ``nS``; by default that of plain numbers or the SI unit.
+
+    Examples
+    --------
+    >>> pair = weights([0.1, -0.2, 0.3], [0.2, -0.4, 0.1])
+    >>> pair[1].get_xlabel()
+    'before'
+    """
+    factor = 1.0 if unit is None else float(unit)
+    before, after = (np.asarray(w, dtype=float).ravel() / factor for w in (before, after))
+    lowest, highest = min(before.min(), after.min()), max(before.max(), after.max())
+    room = 1e-9 + 1e-6 * abs(highest)
+    edges = np.linspace(lowest, max(highest, lowest + room), bins + 1)
+    return _change(before, after, edges, "weight", "" if unit is None else str(unit), axes)
+
+
+def _change(before, after, edges, what: str, unit: str, axes):
+    """Two histograms, and after against before."""
+    counts, against = _new_axes(2) if axes is None else axes
+    counts.hist(before, edges, histtype="step", color="k", label="before")
     counts.hist(after, edges, alpha=0.6, label="after")
-    counts.set(xlabel="delay (ms)", ylabel="synapses")
+    unit = f" ({unit})" if unit else ""
+    counts.set(xlabel=what + unit, ylabel="synapses")
     counts.legend(frameon=False)
     against.plot(edges[[0, -1]], edges[[0, -1]], color="0.8", lw=1)
     against.plot(before, after, ".")
-    against.set(xlabel="before (ms)", ylabel="after (ms)")
+    against.set(xlabel=f"before{unit}", ylabel=f"after{unit}")
     return counts, against
+
+
+def confusion_matrix(labels, predictions, names=None, axes=None):
+    """Draw how often each class was taken for which.
+
+    Parameters
+    ----------
+    labels, predictions : array of int
+        The true label of every trial, and what ``trainer.predict`` says.
+    names : sequence of str, optional
+        Names of the classes.
+    axes : matplotlib axes, optional
+
+    Notes
+    -----
+    A row is a true class and its colours add up to 1; small matrices also show the counts.
+
+    Examples
+    --------
+    >>> axes = confusion_matrix([0, 0, 1, 1], [0, 1, 1, 1], names=["yin", "yang"])
+    >>> axes.images[0].get_array().tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    """
+    labels, predictions = (np.asarray(x, dtype=int) for x in (labels, predictions))
+    if labels.shape != predictions.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"one label and one prediction per trial: {labels.shape}, {predictions.shape}"
+        )
+    size = max(labels.max(), predictions.max()) + 1
+    size = size if names is None else max(size, len(names))
+    counts = np.zeros((size, size), int)
+    np.add.at(counts, (labels, predictions), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes = _axes(axes)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if size <= 12:
+        for (row, column), count in np.ndenumerate(counts):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            if count:
+                axes.text(column, row, count, ha="center", va="center", color=color, fontsize=8)
+    if names is not None:
+        style = {"fontsize": 10 if size <= 12 else 6}
+        turned = size > 6 and max(map(len, names)) > 2
+        axes.set_xticks(range(len(names)), names, rotation=90 if turned else 0, **style)
+        axes.set_yticks(range(len(names)), names, **style)
+    axes.set(xlabel="predicted", ylabel="true class")
+    axes.set_title(f"{np.mean(labels == predictions):.1%} of {len(labels)} trials", fontsize=10)
+    axes.figure.colorbar(image, ax=axes, label="share of the true class")
+    return axes
 
 
 def decision_map(predict, encode, resolution: int = 100, radius: float = 0.5, axes=None):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import matplotlib
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import ms, mV
 
 from brian_eventprop import plotting
 from brian_eventprop.datasets import yin_yang
@@ -52,3 +52,25 @@ def test_decision_map():
     image = axes.images[0].get_array()
     assert np.ma.is_masked(image[0, 0]) or np.isnan(image[0, 0])
     assert image[5, 10] == 0 and image[15, 10] == 1
+
+
+def test_weights():
+    counts, against = plotting.weights([-1.0, 2.0], [0.5, 3.0])
+    np.testing.assert_allclose(against.lines[1].get_xydata(), [[-1, 0.5], [2, 3]])
+    assert counts.get_xlim()[0] <= -1 and counts.get_xlim()[1] > 3
+    counts, _ = plotting.weights([1, 1] * mV, [1, 1] * mV, unit=mV)
+    assert counts.get_xlabel() == "weight (mV)"
+    assert sum(patch.get_height() for patch in counts.patches[1:]) == 2
+
+
+def test_confusion_matrix():
+    axes = plotting.confusion_matrix([0, 0, 0, 2], [0, 0, 1, 2])
+    np.testing.assert_allclose(
+        axes.images[0].get_array(), [[2 / 3, 1 / 3, 0], [0, 0, 0], [0, 0, 1]]
+    )
+    assert axes.get_title() == "75.0% of 4 trials"
+    assert {text.get_text() for text in axes.texts} == {"1", "2"}
+    named = plotting.confusion_matrix([0], [1], names=["a", "b", "c"])
+    assert [tick.get_text() for tick in named.get_xticklabels()] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="one label and one prediction"):
+        plotting.confusion_matrix([0, 1], [0])
