@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from brian2 import ms, start_scope
 from helpers import random_networks
 
 import brian_eventprop as bep
@@ -77,3 +78,28 @@ def test_a_batch_is_the_mean_of_its_trials():
     for key in model.parameters.keys:
         mean = np.mean([g.raw(key) for g in alone], axis=0)
         np.testing.assert_allclose(together.raw(key), mean, rtol=0, atol=1e-12 * np.abs(mean).max())
+
+
+def test_input_spikes_after_the_end_change_nothing():
+    runs = []
+    for late in (False, True):
+        start_scope()
+        network = random_networks.build("lif", seed=SEED, size=0.3)
+        data = network.spikes["inp"]
+        early = data.times < 0.03
+        kept = early | late
+        times, trials = data.times[kept], np.repeat([0, 1], np.diff(data.trial_ptr))[kept]
+        model = bep.EventPropModel(
+            network.objects,
+            train=network.train,
+            loss=network.loss,
+            duration=30 * ms,
+            namespace=network.namespace,
+        )
+        spikes = bep.SpikeData(times, data.channels[kept], trials, 2, data.n_channels)
+        result, gradients = model.run(spikes), model.gradient()
+        inputs = np.asarray(gradients.inputs)[early[kept]]
+        runs.append([inputs, *(gradients.raw(key) for key in model.parameters.keys)])
+        assert np.any(np.asarray(result.spikes["hidden"].t) > 0.025)
+    for without, with_late in zip(*runs, strict=True):
+        np.testing.assert_array_equal(with_late, without)
