@@ -60,6 +60,14 @@ class Style:
         """Return 'and', 'or' or 'not' of conditions."""
         raise NotImplementedError
 
+    def product(self, left: str, right: str) -> str:
+        """Return a product as the user wrote it."""
+        return f"({left} * {right})"
+
+    def power(self, base: str, exponent: int) -> str:
+        """Return a small whole power: multiplications, as in NumPy's square."""
+        return f"({base}**{exponent})"
+
 
 class KernelStyle(Style):
     """Scalars in Numba; literals get the kernel's precision."""
@@ -131,8 +139,9 @@ class _TreePrinter(ast.NodeVisitor):
     def visit_BinOp(self, node):
         left = self.visit(node.left)
         if isinstance(node.op, ast.Pow) and _small_integer(node.right):
-            # a literal exponent becomes multiplications, as in NumPy's square
-            return f"({left}**{_small_integer(node.right)})"
+            return self.style.power(left, _small_integer(node.right))
+        if isinstance(node.op, ast.Mult):
+            return self.style.product(left, self.visit(node.right))
         return f"({left} {_BINARY[type(node.op)]} {self.visit(node.right)})"
 
     def visit_BoolOp(self, node):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.clock_cpu import ClockCPU
+from brian_eventprop.runtime.clock_cuda import ClockCUDA
 from brian_eventprop.runtime.event_cpu import TOLERANCE, EventCPU
 
-SOLVERS = {("clock", "cpu"): ClockCPU, ("event", "cpu"): EventCPU}
+SOLVERS = {
+    ("clock", "cpu"): ClockCPU,
+    ("clock", "cuda"): ClockCUDA,
+    ("event", "cpu"): EventCPU,
+}
 
 
 def solver_for(
@@ -32,8 +37,8 @@ def solver_for(
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {given!r}")
     if (solver, backend) not in SOLVERS:
         raise UnsupportedError(
-            f"solver='{solver}' with backend='{backend}' is not there yet. "
-            "Use solver='clock', backend='cpu'."
+            f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
+            "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
     if solver == "event":
         if precision != "float64":

@@ -1,0 +1,379 @@
+"""Render the clock solver's CUDA kernels for a network, or the same kernels for the emulator.
+
+The emulator's kernels are generators that yield at every barrier; everything else is the same text.
+Numbers of neurons and steps are constants of the kernels, delays are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.clock import _choose_layout, _constants, _summary
+from brian_eventprop.codegen.cuda_parts import (
+    Connections,
+    CudaGroup,
+    CudaInput,
+    CudaPathway,
+    CudaStyle,
+)
+from brian_eventprop.codegen.names import NameTable
+from brian_eventprop.codegen.scope import Scope
+from brian_eventprop.codegen.templates import render
+
+#: Bytes of fast memory that a block of threads has on every GPU.
+ON_CHIP = 48 * 1024
+#: Arrivals at one neuron in one step whose states are kept at a time.
+DEPTH = 16
+#: Spikes whose sums over all threads are taken between two barriers.
+CHUNK = 32
+#: Most threads of a block.
+THREADS = 512
+
+_KERNELS = ("forward", "record", "backward")
+_FUNCTIONS = ("sign", "clip", "exprel", "dexprel")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the kernels are rendered for.
+
+    Attributes
+    ----------
+    emulated
+        Whether as generators for the emulator.
+    warps
+        Whether the threads of a warp may exchange numbers (Numba's simulator cannot).
+    threads
+        Most threads of a block.
+    """
+
+    emulated: bool = False
+    warps: bool = True
+    threads: int = THREADS
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a product is rounded before it is added, as in Python."""
+        return self.emulated or not self.warps
+
+
+@dataclass(frozen=True)
+class LocalArray:
+    """An array of a block of threads; dimensions that are names are known at run time only.
+
+    A `large` one grows with the number of steps or synapses and is never on the chip.
+    """
+
+    owner: str
+    role: str
+    name: str
+    shape: tuple
+    dtype: str = "FLOAT"
+    large: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of entries, if it is known."""
+        size = 1
+        for n in self.shape:
+            size *= 1 if isinstance(n, str) else n
+        return size
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel: its arguments (owner, role) and the arrays of each block."""
+
+    arguments: tuple[tuple[str, str], ...]
+    on_chip: tuple[LocalArray, ...]
+    in_memory: tuple[LocalArray, ...]
+
+
+@dataclass(frozen=True)
+class CudaModule:
+    """The rendered kernels and what the runtime needs to call them; see `ClockModule`."""
+
+    source: str
+    groups: tuple[CudaGroup, ...]
+    inputs: tuple[CudaInput, ...]
+    pathways: tuple[CudaPathway, ...]
+    kernels: Mapping[str, Kernel]
+    threads: int
+    rerun: bool
+    target: Target = field(default_factory=Target)
+
+
+def render_cuda(
+    system: AdjointSystem,
+    connections: Mapping[str, Connections],
+    n_steps: int,
+    single: bool = False,
+    target: Target | None = None,
+    ring_on_chip: bool = False,
+) -> CudaModule:
+    """Render the kernels of the clock solver for CUDA.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    connections
+        The synapses of each pathway.
+    n_steps
+        Number of time steps of a trial.
+    single
+        Whether states are in single precision.
+    target
+        CUDA, or the emulator.
+    ring_on_chip
+        Whether the rings of arrivals fit beside the other arrays of a block.
+    """
+    target = target or Target()
+    table, style = NameTable(), CudaStyle(single, target.rounds)
+    groups, inputs, pathways = _parts(system, connections, table, style)
+    threads = _place(groups, target)
+    return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip)()
+
+
+def _parts(system, connections, table, style):
+    groups = {}
+    for g in system.groups:
+        scope = Scope(g.group.name, g.hoisted.levels, table, style)
+        groups[g.group.name] = code = CudaGroup(g, scope)
+        code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
+        code.pushed = g.group.name in system.pushed
+    inputs = {i.name: CudaInput(i.name, table) for i in system.spec.inputs}
+    pathways = []
+    for p in system.pathways:
+        target = groups[p.pathway.target]
+        scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
+        source = groups.get(p.pathway.source) or inputs[p.pathway.source]
+        code = CudaPathway(p, scope, target, source)
+        code.delay_trained = p.pathway.delay in system.trained
+        found = connections[p.pathway.name]
+        code.dense, code.planes = found.dense, found.planes
+        pathways.append(code)
+    _choose_layout(groups.values(), pathways)
+    for g in groups.values():
+        g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
+    return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
+
+
+def _place(groups, target) -> int:
+    """Give every group its threads and its words of spikes; return the number of threads."""
+    lane = word = 0
+    for number, g in enumerate(groups):
+        g.number, g.lane, g.word = number, lane, word
+        lane += 32 * g.words
+        word += g.words * g.spikes
+    return max(32, min(lane, target.threads))
+
+
+class _Renderer:
+    """Renders the kernels one after the other, then the constants that they turned out to use."""
+
+    def __init__(self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip):
+        self.groups, self.inputs, self.pathways = groups, inputs, pathways
+        self.n_steps, self.single, self.target = n_steps, single, target
+        self.threads, self.ring_on_chip = threads, ring_on_chip
+        self.spiking = [g for g in groups if g.spikes]
+        self.words = sum(g.words for g in self.spiking)
+        self.words += bool(self.words)
+        self.parts = threads // 32 if target.warps and not target.emulated else threads
+        self.rerun = any(g.keeps_states for g in groups)
+        self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
+
+    def __call__(self) -> CudaModule:
+        kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.rerun}
+        body = "\n\n".join(self.text(name, kernel) for name, kernel in kernels.items())
+        per_step = [x for part in (*self.groups, *self.pathways) for x in part.scope.step_lines()]
+        body = body.replace(_STEP_MARK, "\n        ".join(per_step) or "pass")
+        constants = [x for part in (*self.groups, *self.pathways) for x in _constants(part)]
+        body = body.replace(_MARK, "\n    ".join(constants) or "pass")
+        head = render(
+            "clock_cuda.py.j2",
+            emulated=self.target.emulated,
+            products=not self.single and not self.target.rounds,
+            float="float32" if self.single else "float64",
+            summary=_summary(self.groups, self.pathways),
+            functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
+        )
+        return CudaModule(
+            head + "\n\n" + body, self.groups, self.inputs, self.pathways, kernels,
+            self.threads, self.rerun, self.target,
+        )  # fmt: skip
+
+    def text(self, name: str, kernel: Kernel) -> str:
+        """Render one kernel."""
+        ids = ["tid", "block", *(a.name for a in kernel.on_chip)] if self.target.emulated else []
+        ids += ["ring"] * (self.target.emulated and self.ring_on_chip and name != "backward")
+        names = [self.name(*pair) for pair in kernel.arguments]
+        template = "backward" if name == "backward" else "forward"
+        return render(
+            f"clock_cuda_{template}.py.j2",
+            name=name,
+            record=name == "record",
+            arguments=[*ids, *names],
+            groups=self.groups,
+            spiking=self.spiking,
+            pathways=self.pathways,
+            senders=[s for s in (*self.inputs, *self.groups) if self.sends(s)],
+            on_chip=kernel.on_chip,
+            in_memory=kernel.in_memory,
+            ring_on_chip=self.ring_on_chip and name != "backward",
+            queued=any(not p.ring and not p.source.is_input for p in self.pathways),
+            words=self.words,
+            n_steps=self.n_steps,
+            threads=self.threads,
+            parts=self.parts,
+            in_warps=self.parts < self.threads,
+            depth=DEPTH,
+            chunk=CHUNK,
+            constants=_MARK,
+            per_step=_STEP_MARK,
+            **spelling(self.target),
+        )
+
+    def sends(self, source) -> bool:
+        """Whether a source has synapses."""
+        return any(p.source is source for p in self.pathways)
+
+    def name(self, owner: str, role: str) -> str:
+        """Identifier of an argument."""
+        return self.owners[owner].a(role) if owner else role
+
+    # ---- arguments and arrays ----
+    def kernel(self, name: str) -> Kernel:
+        """Return the arguments and arrays of a kernel."""
+        local = self.local_arrays(name)
+        on_chip, in_memory, used = [], [], 0
+        limit = ON_CHIP - 1024
+        for array in local:
+            used_then = used + array.size * (4 if self.single or array.dtype != "FLOAT" else 8)
+            if used_then <= limit and not array.large:
+                on_chip.append(array)
+                used = used_then
+            else:
+                in_memory.append(array)
+        arguments = [("", "first"), ("", "dt"), ("", "times")]
+        if name == "backward":
+            arguments += [("", "with_inputs"), ("", "grazing")]
+        elif any(g.rings for g in self.groups):
+            arguments.append(("", "shape"))
+        arguments += self.backward_arguments() if name == "backward" else []
+        arguments += self.shared_arguments(name)
+        arguments += [(a.owner, f"{a.role}_all") for a in in_memory]
+        return Kernel(tuple(arguments), tuple(on_chip), tuple(in_memory))
+
+    def shared_arguments(self, name: str):
+        """Arrays of all trials that the kernels read, and what the way forwards leaves."""
+        pairs = []
+        for g in self.groups:
+            roles = ["C", "P"] + ["R"] * g.refractory
+            roles += ["X0"] * (name != "backward")
+            roles += ["spk", "sptr"] * g.spikes
+            if name != "record":
+                roles += ["storedval", "final"] * g.spikes
+                roles += [f"at{r.number}" for r in g.maxima]
+            if name == "forward":
+                roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.readouts]
+            pairs += [(g.name, role) for role in roles]
+        pairs += [(i.name, role) for i in self.inputs for role in ("spk", "sptr") if self.sends(i)]
+        for p in self.pathways:
+            roles = ["C", "W", "steps"] + ["delays"] * (not p.ring)
+            roles += ["base", "bits"] * (not p.dense)
+            pairs += [(p.name, role) for role in roles]
+        return pairs
+
+    def backward_arguments(self):
+        """Arrays of all trials that only the way back reads or writes."""
+        pairs = []
+        for g in self.groups:
+            roles = ["time", "tptr"] * g.spikes + ["push"] * g.pushed
+            roles += [f"weight{r.number}" for r in g.readouts]
+            roles += ["X0B"] + ["PBout"] * bool(g.each_bars) + ["RBout"] * g.refractory
+            pairs += [(g.name, role) for role in roles]
+        pairs += [(i.name, "TB") for i in self.inputs if self.sends(i)]
+        return pairs + [
+            (part.name, "CBout") for part in (*self.groups, *self.pathways) if part.common_bars
+        ]
+
+    def local_arrays(self, name: str) -> list[LocalArray]:
+        """Return the arrays of a block, those that should be on the chip first."""
+        return self.local_backward() if name == "backward" else self.local_forward(name)
+
+    def array(self, owner, role, shape, dtype="FLOAT", large=False):
+        """Return one array of a block."""
+        return LocalArray(owner, role, self.name(owner, role), shape, dtype, large)
+
+    def local_forward(self, name):
+        arrays = [self.array("", "mask", (3 * self.words,), "np.uint32")] * bool(self.words)
+        for g in self.groups:
+            arrays += [self.array(g.name, "free", (g.size,), "np.int32")] * g.refractory
+            if name == "forward":
+                arrays += [self.array(g.name, "last", (g.size,), "np.int32")] * g.spikes
+                arrays += [
+                    self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.integrals + g.maxima
+                ]
+            arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in ("x", "y")]
+        if any(g.rings for g in self.groups) and not self.ring_on_chip:
+            arrays.append(self.array("", "ring", ("ring",), large=True))
+        if name == "record":
+            arrays += self.records()
+        return arrays
+
+    def records(self):
+        shape = (self.n_steps + 1,)
+        return [
+            self.array(g.name, "rec", (*shape, g.n_states, g.size), large=True)
+            for g in self.groups
+            if g.keeps_states
+        ]
+
+    def local_backward(self):
+        arrays = [self.array("", "part", (2, CHUNK, self.parts))]
+        for g in self.groups:
+            if g.spikes:
+                arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))
+                roles = ("sent", "jump", "release", "pending")
+                arrays += [self.array(g.name, role, (g.size,)) for role in roles]
+            arrays += [self.array(g.name, "RB", (g.size,))] * g.refractory
+            arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
+            if g.queued and g.replay:
+                arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
+            if g.each_bars:
+                arrays.append(self.array(g.name, "PB", (len(g.each_bars), g.size)))
+        for g in self.groups:
+            shape = (self.n_steps, 2, g.size)
+            arrays += [self.array(g.name, f"pair_{state}", shape, large=True) for state in g.rings]
+            if g.queued:
+                arrays.append(
+                    self.array(g.name, "notes", (g.size, DEPTH, 3), "np.int32", large=True)
+                )
+                arrays.append(self.array(g.name, "stacks", (g.size, DEPTH, g.n_states), large=True))
+        for p in self.pathways:
+            if not p.ring:
+                size = p.adjoint.pathway.size
+                arrays.append(self.array(p.name, "moved", (p.name, p.target.size), large=True))
+                arrays.append(
+                    self.array(p.name, "WB", (max(len(p.each_bars), 1), size), large=True)
+                )
+                arrays += [self.array(p.name, "DB", (size,), large=True)] * p.delay_trained
+        return arrays + self.records()
+
+
+_MARK = "# constants"
+_STEP_MARK = "# once per step"
+
+
+def spelling(target: Target) -> dict[str, object]:
+    """How a target spells what the templates use."""
+    return {
+        "emulated": target.emulated,
+        "decorator": "" if target.emulated else "@cuda.jit\n",
+        "popc": "popc" if target.emulated else "cuda.popc",
+        "ffs": "ffs" if target.emulated else "cuda.ffs",
+    }

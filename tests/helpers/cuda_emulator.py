@@ -1,0 +1,111 @@
+"""An emulator of a CUDA device: the kernels as generators, stepped from barrier to barrier.
+
+The kernels run as plain Python, which is quicker than compiling them where networks are small;
+``compiled=True`` compiles them for full-size trials.
+
+All threads of a block run up to the next barrier, one after the other, in a random order; if some
+are through while others wait, the barrier is divergent and the emulator says so.  Arrays start with
+NaN or absurd numbers, so that reading what nobody wrote is seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import types
+
+import numba
+import numpy as np
+
+from brian_eventprop.codegen.cache import load_module
+from brian_eventprop.codegen.cuda import Target
+
+_DONE = object()
+
+
+class Emulator:
+    """Has the methods of `CudaDevice`.
+
+    Parameters
+    ----------
+    threads
+        Most threads of a block.
+    seed
+        Of the order of the threads; None runs them in their own order.
+    compiled
+        Whether the generators are compiled.
+    """
+
+    def __init__(self, threads: int = 64, seed: int | None = 0, compiled: bool = False):
+        self.target = Target(emulated=True, threads=threads)
+        self.rng = None if seed is None else np.random.default_rng(seed)
+        self.compiled = compiled
+        self.launches: list[str] = []
+        self.barriers = 0
+
+    def load(self, source, tag):
+        """Import a generated module."""
+        module = load_module(source, f"emulated_{tag}")
+        if self.compiled:
+            module = _compiled(module)
+        return module
+
+    def put(self, array):
+        """Copy an array."""
+        return np.array(array, order="C")
+
+    def get(self, array):
+        """Copy an array."""
+        return np.array(array)
+
+    def empty(self, shape, dtype):
+        """Return an array of nonsense."""
+        dtype = np.dtype(dtype)
+        return np.full(shape, np.nan if dtype.kind == "f" else 10**6 % 2**31, dtype)
+
+    def clear(self, array):
+        """Set an array to zero."""
+        array[...] = 0
+
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+        """Run every block of a grid."""
+        self.launches.append(kernel.__name__)
+        floats = next(
+            a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS
+        )
+        shape = (grid,) if np.ndim(grid) == 0 else tuple(grid)
+        for block in itertools.product(*(range(n) for n in shape)):
+            local = [
+                self.empty(a.shape, floats if a.dtype == "FLOAT" else getattr(np, a.dtype[3:]))
+                for a in chip
+            ]
+            local += [self.empty(ring[0], ring[1])] if ring is not None else []
+            # kernels on a line of blocks know its length only if they ask for it
+            ids = [*block, shape[-1]] if len(shape) > 1 else [*block]
+            ids = [block[0], shape[0]] if kernel.__name__ == "add_up" else ids
+            self._run(kernel, threads, [*ids, *local, *arguments])
+
+    def _run(self, kernel, threads, arguments):
+        """Step the threads of a block from barrier to barrier."""
+        running = [kernel(tid, *arguments) for tid in range(threads)]
+        while True:
+            order = range(threads) if self.rng is None else self.rng.permutation(threads)
+            waiting = sum(next(running[tid], _DONE) is not _DONE for tid in order)
+            self.barriers += 1
+            if waiting == 0:
+                return
+            assert waiting == threads, f"{threads - waiting} threads did not come to a barrier"
+
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def _compiled(module):
+    """Return a copy of a generated module with compiled functions."""
+    known = {k: f for k, f in vars(module).items() if not k.startswith("__")}
+    copy = types.ModuleType(module.__name__ + "_compiled", module.__doc__)
+    vars(copy).update(known)
+    for name, function in known.items():
+        if isinstance(function, types.FunctionType):
+            renewed = types.FunctionType(function.__code__, vars(copy), name)
+            setattr(copy, name, numba.njit(error_model="numpy")(renewed))
+    return copy
