@@ -75,6 +75,10 @@ class CudaGroup(GroupCode):
         """The neuron that sent a spike."""
         return f"{self.a('spk')}[trial, {spike}, 1]"
 
+    def step(self, spike: str) -> str:
+        """The step of a spike."""
+        return f"{self.a('spk')}[trial, {spike}, 0]"
+
     def add_bars(self, terms, index: str = "j") -> list[str]:
         """Add to the gradients of the constants."""
         return _in_thread(self, super().add_bars(terms, index))
@@ -93,6 +97,10 @@ class CudaInput(InputCode):
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('spk')}[0, {spike}, 1]"
+
+    def step(self, spike: str) -> str:
+        """The step of a spike."""
+        return f"{self.a('spk')}[0, {spike}, 0]"
 
 
 class CudaPathway(PathwayCode):

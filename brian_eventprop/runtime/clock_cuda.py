@@ -182,7 +182,8 @@ class ClockCUDA(ClockCPU):
             arrays[p.name, "W"] = packer.each(v, self.dtype, order)
             arrays[p.name, "steps"] = (steps if order is None else steps[order]).astype(narrow)
             if not p.ring:
-                arrays[p.name, "delays"] = np.unique(steps)[::-1].astype(np.int32)
+                ends = [steps.min(initial=self.n_steps), steps.max(initial=0)]
+                arrays[p.name, "delays"] = np.array(ends, np.int32)
             self._longest[p.name] = int(steps.max(initial=0))
             longest[p.target.name] = max(longest[p.target.name], self._longest[p.name])
         arrays["", "shape"] = self._ring_shape(longest)
