@@ -19,6 +19,7 @@ import sympy as sp
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials
 from brian_eventprop.adjoint.reverse import lam
+from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches
 
 #: The constant 1 as a state, for the inhomogeneous part b of x' = A x + b.
 ONE = "1"
@@ -79,6 +80,9 @@ class ContinuousFlow:
         The second derivative of such a guard along the flow.
     speeds
         Rates at which the integrands change by themselves, besides those of the states.
+    switches, smooth
+        For Runge-Kutta: the conditions within f and the integrands, and both with flags in their
+        place; a readout's integrand under its number.
     """
 
     free: Propagator | None
@@ -89,6 +93,14 @@ class ContinuousFlow:
     hump: tuple[int, ...] | None = None
     bend: sp.Expr = sp.Integer(0)
     speeds: tuple[sp.Expr, ...] = ()
+    switches: tuple[Switch, ...] = ()
+    smooth: Mapping = field(default_factory=dict)
+
+    @property
+    def timed(self) -> bool:
+        """Whether f or an integrand depends on the time itself."""
+        terms = [*self.smooth.values(), *(s.h for s in self.switches)]
+        return any(symbol("t") in e.free_symbols for e in terms)
 
     @property
     def closed(self) -> bool:
@@ -121,9 +133,15 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     if closed is not None:  # both modes number their rates and coefficients alike
         known = tuple(table[0].known), tuple(table[1].known)
         closed, frozen = (Propagator(*known, p.entries) for p in (closed, frozen))
+    integrands = {
+        r.number: to_sympy(r.expression) for r in adjoint.readouts if r.kind == "integral"
+    }
+    switches, smooth = find_switches({**free, **integrands}, group.states, active, group.name)
+    if adjoint.crossing is not None:
+        check_threshold(adjoint.crossing.condition, group.states, group.name)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
-        _hump(adjoint, closed), _bend(adjoint, free), _speeds(adjoint),
+        _hump(adjoint, closed), _bend(adjoint, free), _speeds(adjoint), switches, smooth,
     )  # fmt: skip
 
 

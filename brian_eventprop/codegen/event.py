@@ -82,6 +82,7 @@ def render_event(
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
         scope.in_loop = False
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
+        code.longest = repr(5 * system.spec.dt)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
         code.pushed = g.group.name in system.pushed
     inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}

@@ -15,6 +15,7 @@ from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
 from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.adjoint.reverse import compose, lam
+from brian_eventprop.codegen.event_switches import SwitchCode
 from brian_eventprop.codegen.scope import Scope, reads
 
 _SCALE = "scale."
@@ -38,7 +39,11 @@ class EventGroupCode:
         self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
         self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
         self.finals = [r for r in adjoint.readouts if r.kind == "final"]
-        self.width = self.n_states + (0 if self.closed else len(self.integrals))
+        if self.closed:
+            self.width, self.switches = self.n_states, ()
+        else:
+            self.width = self.n_states + len(self.integrals) + len(flow.switches)
+            self.switches = SwitchCode(self)
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
         self.common_bars = [n for n in active if levels[n] == COMMON]
         self.each_bars = [n for n in active if levels[n] == EACH]
@@ -79,10 +84,15 @@ class EventGroupCode:
 
     # ---- forward ----
     def rate(self) -> list[str]:
-        """``dx = f(x)``, followed by the integrands where they are integrated with it."""
-        values = dict(self.flow.rate)
-        if not self.closed:
-            values |= {r.number: to_sympy(r.expression) for r in self.integrals}
+        """``dx = f(x)``."""
+        return self._rates(self.flow.rate)
+
+    def smooth_rate(self) -> list[str]:
+        """The same with the flags of conditions, followed by the integrands."""
+        lines = self._rates(self.flow.smooth)
+        return self.switches.load() + lines + self.switches.still()
+
+    def _rates(self, values):
         lines = self.load(reads(values))
         parts, text = self.scope.shared_terms(values)
         lines += parts
@@ -256,15 +266,16 @@ class EventGroupCode:
         ``bar`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
         scale = symbol(_SCALE)
-        total = sum((lam(s) * e for s, e in self.flow.rate.items()), sp.Integer(0))
+        smooth = self.flow.smooth
+        total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
         for r in self.integrals:
-            total += scale * symbol(f"weight.{r.number}") * to_sympy(r.expression)
+            total += scale * symbol(f"weight.{r.number}") * smooth[r.number]
         wanted = {s: sp.diff(total, symbol(s)) for s in self.states}
         for name in self.adjoint.hoisted.active:
             derivative = sp.diff(total, symbol(name))
             if derivative != 0:
                 wanted[f"bar.{name}"] = derivative
-        lines = self.load(reads(wanted) - {_SCALE}, lams="bar")
+        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="bar")
         if self.has_frozen:
             lines += [
                 f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else bar[{self.states.index(s)}]"
