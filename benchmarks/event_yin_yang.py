@@ -19,8 +19,8 @@ from brian2 import *
 import brian_eventprop as bep
 
 
-def network(seed=0, loss="first spike"):
-    """The model and its optimiser."""
+def network(seed=0, loss="first spike", delays=True, weights=None):
+    """The model and its optimiser; without ``delays`` only weights are trained, or given ones."""
     rng = np.random.default_rng(seed)
     tau_m, tau_s = 20 * ms, 5 * ms
     lif = """dv/dt = (I - v)/tau_m : 1
@@ -34,24 +34,27 @@ def network(seed=0, loss="first spike"):
     s_in.connect()
     s_out.connect()
     s_in.w = rng.normal(1.5, 0.8, 500)
-    s_in.delay = rng.uniform(0, 10, 500) * ms
+    s_in.delay = rng.uniform(0, 10, 500) * ms * delays
     s_out.w = rng.normal(0.1, 0.1, 300) if loss == "integral" else rng.normal(0.5, 0.4, 300)
-    s_out.delay = rng.uniform(0, 5, 300) * ms
+    s_out.delay = rng.uniform(0, 5, 300) * ms * delays
+    if weights is not None:
+        s_in.w, s_out.w = (w.ravel() for w in weights)  # connected all to all: by row
     chosen = (
         bep.TimeToFirstSpike(output, tau=2 * ms)
         if loss == "first spike"
         else bep.CrossEntropy(bep.Integral(output, "v*exp(-t/T)"), scale=100)
     )
+    rates = {s_in.w: 5e-3, s_out.w: 5e-3}
+    rates |= {s_in.delay: 0.1 * ms, s_out.delay: 0.1 * ms} if delays else {}
     model = bep.EventPropModel(
         [inputs, hidden, output, s_in, s_out],
-        train=[s_in.w, s_in.delay, s_out.w, s_out.delay],
+        train=list(rates),
         loss=chosen,
         duration=60 * ms,
         solver="event",
         threads=1,
         namespace={"tau_m": tau_m, "tau_s": tau_s},
     )
-    rates = {s_in.w: 5e-3, s_in.delay: 0.1 * ms, s_out.w: 5e-3, s_out.delay: 0.1 * ms}
     return model, bep.Adam(rates), hidden, output
 
 
