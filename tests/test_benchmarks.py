@@ -1,0 +1,84 @@
+"""The comparison with peers runs, names what is missing, goes on where it stopped, and divides."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+OURS = "brian-eventprop"
+
+
+def compare(folder, *options):
+    command = [sys.executable, BENCHMARKS / "against_peers.py", "--quick", "--out", folder]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, *options], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_quick_comparison_names_missing_peers(tmp_path):
+    venv.create(tmp_path / "bare", with_pip=False)  # an environment without any peer
+    bare = ["--peers-python", tmp_path / "bare" / "bin" / "python"]
+    compare(tmp_path, *bare)
+    (stored,) = tmp_path.glob("peers_quick_*.json")
+    content = json.loads(stored.read_text())
+    assert content["machine"]["cpu"]
+    for record in content["records"]:
+        if record["task"]["tool"] == OURS:
+            assert record["cpu_s"] > 0 and min(record["facts"]["spikes per hidden neuron"]) > 0.5
+        else:
+            assert record["error"].startswith("missing (")
+    report = stored.with_suffix(".md").read_text()
+    assert "- DCLS: missing (torch, DCLS not installed)" in report
+    assert f"| {OURS} |" in report
+    rows = list(csv.DictReader(stored.with_suffix(".csv").open()))
+    assert len(rows) == len(content["records"])
+    assert stored.with_suffix(".png").stat().st_size > 10_000
+
+    again = compare(tmp_path, "--resume", *bare)  # what is missing is looked for again
+    assert f"{OURS} (" not in again and "DCLS (" in again
+
+
+@pytest.fixture
+def report(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from peers import report
+
+    return report
+
+
+def record(tool, cpu, max_delay, threads=1):
+    task = {"family": "shd", "tool": tool, "n_inputs": 7, "n_hidden": 3, "n_outputs": 2}
+    task |= {"n_steps": 10, "max_delay": max_delay, "dt_ms": 1, "n_trials": 4, "threads": threads}
+    return {"task": task, "cpu_s": cpu, "wall_s": 2 * cpu, "over_idle_mib": 0.1, "idle_mib": 50}
+
+
+def test_ratios_compare_the_same_network(report):
+    records = [record(OURS, 0.5, 5), record(OURS, 0.25, 9), record(OURS, 9.0, 5, threads=2)]
+    records += [record("DCLS", 10.0, 5), record("surrogate, no delays", 1.0, 0)]
+    base = records[0]["task"]
+    delays = ("max_delay", (5, 9))
+    assert report.ratios(records, base, *delays, "DCLS", "cpu_s") == [(5, 20.0)]
+    # A network without delays is the same one whatever the longest delay of the others.
+    flat = report.ratios(records, base, *delays, "surrogate, no delays", "cpu_s")
+    assert flat == [(5, 2.0), (9, 4.0)]
+    # Less than a MiB is not told from nothing.
+    assert report.ratios(records, base, *delays, "DCLS", "over_idle_mib") == [(5, 1.0)]
+    table = "\n".join(report.sweep(records, base, *delays))
+    assert "| 5 | 0.500, 0 | not run | 20x, 20x, 1x | not run | 2x, 2x, 1x |" in table
+
+
+def test_shared_machines_are_reported(report):
+    machine = {"cpu": "Some CPU", "cores": 2, "system": "Linux", "python": "3", "date": "today"}
+    waited = record(OURS, 1.0, 5)
+    assert "shared: in 1 of 1" in report.conditions(machine, [waited])
+    assert "shared" not in report.conditions(machine, [{**waited, "wall_s": 1.1}])
