@@ -60,7 +60,7 @@ def measure(tasks, records, chosen):
                 measured = {"error": "not run: out of time (--minutes, --resume)"}
             else:
                 data = write_data(task, Path(folder))
-                timeout = min(60 if chosen.quick else 600, left + 120)
+                timeout = min(300 if chosen.quick else 600, left + 120)
                 measured = run(task, chosen.peers_python, data, timeout, **limits)
             records.add(task, measured)
             print(f"{number}/{len(tasks)} {describe(task)}: {outcome(measured)}", flush=True)

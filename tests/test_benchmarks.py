@@ -13,13 +13,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 OURS = "brian-eventprop"
+MACHINE = {"cpu": "Some CPU", "cores": 2, "system": "Linux", "python": "3", "date": "today"}
 
 
 def compare(folder, *options):
     command = [sys.executable, BENCHMARKS / "against_peers.py", "--quick", "--out", folder]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [*command, *options], env=environment, capture_output=True, text=True, timeout=300
+        [*command, *options], env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -78,7 +79,15 @@ def test_ratios_compare_the_same_network(report):
 
 
 def test_shared_machines_are_reported(report):
-    machine = {"cpu": "Some CPU", "cores": 2, "system": "Linux", "python": "3", "date": "today"}
     waited = record(OURS, 1.0, 5)
-    assert "shared: in 1 of 1" in report.conditions(machine, [waited])
-    assert "shared" not in report.conditions(machine, [{**waited, "wall_s": 1.1}])
+    assert "shared: in 1 of 1" in report.conditions(MACHINE, [waited])
+    assert "shared" not in report.conditions(MACHINE, [{**waited, "wall_s": 1.1}])
+
+
+def test_a_picture_of_nothing_can_be_drawn(report, tmp_path):
+    failed = {"task": record(OURS, 1.0, 5)["task"], "error": "failed: no such thing"}
+    base = failed["task"]
+    for records in ([failed], [failed, record("DCLS", 10.0, 5)]):
+        report.draw(tmp_path / "x.png", {"cpu": "x"}, records, base, {"max_delay": (5,)})
+        lines = report.markdown(MACHINE, records, base, {"max_delay": (5,)}, {})
+        assert "failed: no such thing" in lines

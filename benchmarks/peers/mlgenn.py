@@ -58,7 +58,7 @@ def build(task):
         max_spikes=1500, dt=task["dt_ms"], batch_size=1, optimiser=Adam(1e-3),
         delay_optimiser=Adam(1e-2), delay_learn_conns=connections, optimize_code=True,
     )  # fmt: skip
-    os.chdir(Path(task["data"]).parent)  # GeNN leaves its code there, and the folder goes in the end
+    os.chdir(Path(task["data"]).parent)  # GeNN writes its code to where it runs
     compiled = compiler.compile(net)
     compiled.__enter__()  # until the process ends
 

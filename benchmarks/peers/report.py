@@ -241,14 +241,12 @@ def draw(path, machine, records, base, curves):
     for axes, (quantity, label) in zip(grid, QUANTITIES.items(), strict=True):
         axes[0].set_ylabel(f"{label}: tool / {OURS}")
         for axis, (name, values) in zip(axes, curves.items(), strict=True):
+            axis.set(xlabel=AXES[name])
             for tool in SWEPT:
                 points = ratios(records, base, name, values, tool, quantity)
                 axis.plot(*zip(*points, strict=True) if points else ([], []), "o-", label=tool)
-            axis.set(xscale="log", yscale="log", xlabel=AXES[name])
-            axis.set_xticks(values)
-            axis.xaxis.set_major_formatter(ScalarFormatter())
-            axis.xaxis.set_minor_formatter(NullFormatter())
-            axis.grid(alpha=0.3)
+                if points:  # without any, logarithmic axes cannot be drawn
+                    logarithmic(axis, values)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     figure.suptitle(
@@ -256,6 +254,15 @@ def draw(path, machine, records, base, curves):
     )
     figure.savefig(path, dpi=100, bbox_inches="tight")
     plt.close(figure)
+
+
+def logarithmic(axis, values):
+    """Make both axes logarithmic and name the values."""
+    axis.set(xscale="log", yscale="log")
+    axis.set_xticks(values)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.grid(alpha=0.3)
 
 
 def ratios(records, base, name, values, tool, quantity):
