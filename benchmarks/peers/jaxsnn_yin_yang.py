@@ -20,7 +20,7 @@ from jaxsnn.event.modules.lif.lif import LIFParameters
 from jaxsnn.event.topology import Topology
 from jaxsnn.event.types import Spike
 
-SCALE = 0.75
+SCALE = 0.70
 #: Events that a layer has room for: inputs and own spikes.  Time grows with them.
 ROOM = 165, 230
 

@@ -54,22 +54,40 @@ def ratio(record, ours, quantity):
     return f"{factor:.2g}x" if factor < 10 else f"{factor:.0f}x"
 
 
-def table(rows_by_name, ours):
-    """Return a Markdown table of records, or of why there is none."""
-    lines = [
-        "| | CPU s | wall s | MiB over idle | MiB in all | CPU ratio | wall ratio | memory ratio |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def table(rows_by_name, ours, threads=1):
+    """Return a Markdown table of records, or of why there is none.
+
+    On several threads CPU time is left out: idle threads that wait actively count as working.
+    """
+    shown = {q: label for q, label in QUANTITIES.items() if threads == 1 or q != "cpu_s"}
+    names = ["CPU s"] * (threads == 1) + ["wall s", "MiB over idle", "MiB in all"]
+    names += [f"{label} ratio" for label in shown.values()]
+    lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for name, record in rows_by_name.items():
         if "error" in record:
-            lines.append(f"| {name} | {record['error']} | | | | | | |")
+            lines.append(f"| {name} | {record['error']} |{' |' * (len(names) - 1)}")
             continue
+        cells = [seconds(record[q]) for q in shown if q != "over_idle_mib"]
         peak = record["idle_mib"] + record["over_idle_mib"]
-        cells = [seconds(record["cpu_s"]), seconds(record["wall_s"])]
         cells += [f"{record['over_idle_mib']:.0f}", f"{peak:.0f}"]
-        cells += [ratio(record, ours, quantity) for quantity in QUANTITIES]
+        cells += [ratio(record, ours, quantity) for quantity in shown]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def activity(ours):
+    """Return a sentence on the work in our row, which depends on how often neurons spike."""
+    if ours is None or "error" in ours:
+        return []
+    facts = ours["facts"]
+    spikes = ", ".join(f"{n:.1f}" for n in facts["spikes per hidden neuron"])
+    events = facts["synaptic events"]
+    return [
+        f"{OURS}: {spikes} spikes per neuron and trial in the hidden layers, "
+        f"{events / 1e6:.1f} million synaptic events, {ours['cpu_s'] / events * 1e9:.2f} ns of CPU "
+        "time for each.",
+        "",
+    ]
 
 
 def sweep(records, base, name, values):
@@ -111,7 +129,7 @@ def conditions(machine, records):
 
 
 def versions(records):
-    """Return the versions of what was measured, and how often our neurons spiked."""
+    """Return the versions of what was measured."""
     found = {}
     for record in records:
         found |= record.get("facts", {}).get("versions", {})
@@ -132,8 +150,8 @@ def markdown(machine, records, base, curves, coarse):
     for count in threads:
         found = matching(shd, **shape_of(base, threads=count))
         if found:
-            words = f"## {describe(base)}, {count} thread{'s' * (count > 1)}"
-            lines += [words, "", *table(found, found.get(OURS)), ""]
+            lines += [f"## {describe(base)}, {count} thread{'s' * (count > 1)}", ""]
+            lines += [*table(found, found.get(OURS), count), "", *activity(found.get(OURS))]
     for name, values in curves.items():
         if len(values) > 1:
             lines += [f"## CPU, wall, memory ratios: {AXES[name]}, {base['threads']} thread"]
@@ -142,7 +160,9 @@ def markdown(machine, records, base, curves, coarse):
         found = matching(shd, **shape_of({**base, **coarse}, threads=count))
         if found:
             lines += [f"## {describe({**base, **coarse})}, {count} thread{'s' * (count > 1)}", ""]
-            lines += [COARSE_WORDS, "", *table(with_fine(found, shd, count), found.get(OURS)), ""]
+            rows = with_fine(found, shd, count)
+            lines += [COARSE_WORDS, "", *table(rows, found.get(OURS), count), ""]
+            lines += activity(found.get(OURS))
     lines += yin_yang(records) + solvers(shd)
     lines += ["## Not run", "", *(absent(records) or ["- nothing"]), ""]
     return "\n".join(lines)
@@ -194,16 +214,8 @@ def yin_yang(records):
         for tool, record in found.items()
         if "spikes per trial" in record.get("facts", {})
     ]
-    return [
-        "## Yin-Yang, event solver",
-        "",
-        words,
-        "",
-        *table(found, found.get(OURS)),
-        "",
-        *spikes,
-        "",
-    ]
+    rows = table(found, found.get(OURS))
+    return ["## Yin-Yang, event solver", "", words, "", *rows, "", *spikes, ""]
 
 
 def solvers(records):
