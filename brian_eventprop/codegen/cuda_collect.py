@@ -45,5 +45,5 @@ def render_collect(n_steps: int, single: bool, target: Target) -> str:
         tiled=_tiled(n_steps, itemsize),
         threads=collect_threads(target),
         float="float32" if single else "float64",
-        **spelling(target),
+        **spelling(target, collect_threads(target)),
     )

@@ -84,6 +84,8 @@ class ClockCUDA(ClockCPU):
         self._room = {g.name: 64 + 4 * g.size for g in self.module.groups}
         self._kept: dict[tuple, object] = {}
         self._longest: dict[str, int] = {}
+        self._scratch = None
+        self._copied = 0
         self._fixed = {
             (name, role): self.device.put(getattr(found, role))
             for name, found in self.connections.items()
@@ -123,6 +125,7 @@ class ClockCUDA(ClockCPU):
     def memory(self) -> int:
         """Bytes on the device that the last batch used."""
         arrays = [*self._kept.values(), *self._fixed.values()]
+        arrays += [] if self._scratch is None else [self._scratch]
         return sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in arrays) + self._copied
 
     # ---- forward ----
@@ -195,7 +198,7 @@ class ClockCUDA(ClockCPU):
         most = max((len(g.rings) for g in self.module.groups), default=0)
         shape, used = np.zeros((len(self.module.groups), 1 + most), np.int32), 0
         for g in self.module.groups:
-            shape[g.number, 0] = slots = 1 << int(longest[g.name]).bit_length()
+            shape[g.number, 0] = slots = longest[g.name] + 1
             for k in range(len(g.rings)):
                 shape[g.number, 1 + k] = used
                 used += slots * g.size
@@ -258,7 +261,10 @@ class ClockCUDA(ClockCPU):
         return 0 < self._ring_size * self.dtype.itemsize <= ON_CHIP - 1024 - used
 
     def _local_arrays(self, kernels, known, n_trials, into) -> int:
-        """Put the blocks' arrays in memory into `into`; return how many trials run at a time."""
+        """Put the blocks' arrays in memory into `into`; return how many trials run at a time.
+
+        They share one piece of memory with those of the way forwards, which are not needed again.
+        """
         local = {a.name: a for k in kernels for a in k.in_memory}
         if self._ring_on_chip:
             local.pop("ring", None)
@@ -266,11 +272,17 @@ class ClockCUDA(ClockCPU):
             name: tuple(known[n] if isinstance(n, str) else n for n in a.shape)
             for name, a in local.items()
         }
-        each = sum(int(np.prod(shapes[k])) * self._type(a).itemsize for k, a in local.items())
-        blocks = int(min(n_trials, max(1, BLOCKS_MEMORY // max(each, 1))))
+        sizes = {k: int(np.prod(shapes[k])) * self._type(a).itemsize for k, a in local.items()}
+        blocks = int(min(n_trials, max(1, BLOCKS_MEMORY // max(sum(sizes.values()), 1))))
+        total = sum(_aligned(size * blocks) for size in sizes.values())
+        if self._scratch is None or self._scratch.shape[0] < total:
+            self._scratch = None  # the old one goes first
+            self._scratch = self.device.empty((total,), np.uint8)
+        start = 0
         for name, a in local.items():
-            array = self._array((name, "all"), (blocks, *shapes[name]), self._type(a))
-            into[a.owner, f"{a.role}_all"] = array
+            part = self._scratch[start : start + sizes[name] * blocks].view(self._type(a))
+            into[a.owner, f"{a.role}_all"] = part.reshape((blocks, *shapes[name]))
+            start += _aligned(sizes[name] * blocks)
         return blocks
 
     def _type(self, array) -> np.dtype:
@@ -340,7 +352,7 @@ class ClockCUDA(ClockCPU):
                 arrays[p.name, "sums"] = self._array((p.name, "sums"), (PARTS, 2, size))
             for role in ("sums", "WB_all", "DB_all"):
                 if (p.name, role) in arrays:
-                    self.device.clear(arrays[p.name, role])
+                    self._clear(arrays[p.name, role])
         for first in range(0, forward.n_trials, blocks):
             count = min(blocks, forward.n_trials - first)
             if module.rerun:
@@ -390,6 +402,12 @@ class ClockCUDA(ClockCPU):
         return found
 
     # ---- sums ----
+    def _clear(self, array):
+        """Set an array to zero."""
+        n, threads = int(np.prod(array.shape)), collect_threads(self.device.target)
+        grid = (min(-(-n // threads), 1024), 1, 1)
+        self.device.launch(self.collector.clear, grid, threads, [array.reshape(n)])
+
     def _added_up(self, parts, name):
         """Sum an array over its first axis on the device, in order; return the result."""
         n = int(np.prod(parts.shape[1:]))
@@ -423,3 +441,8 @@ class ClockCUDA(ClockCPU):
             if p.delay_trained:
                 total[p.name, "DB"] = self._added_up(arrays[p.name, "DB_all"], (p.name, "DB"))
         return total
+
+
+def _aligned(size: int) -> int:
+    """Round bytes up, so that any type of number may begin there."""
+    return -(-size // 256) * 256

@@ -42,6 +42,8 @@ class CudaDevice:
 
     def put(self, array: np.ndarray):
         """Copy an array to the device."""
+        if not array.size:  # kernels get arrays of at least one entry
+            array = np.zeros([max(n, 1) for n in array.shape], array.dtype)
         return self.cuda.to_device(np.ascontiguousarray(array))
 
     def get(self, array) -> np.ndarray:
@@ -50,11 +52,7 @@ class CudaDevice:
 
     def empty(self, shape, dtype):
         """Return a new array on the device."""
-        return self.cuda.device_array(shape, dtype)
-
-    def clear(self, array) -> None:
-        """Set an array to zero."""
-        array.view(np.uint8).reshape(-1)[:] = 0
+        return self.cuda.device_array([max(n, 1) for n in shape], dtype)
 
     def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None) -> None:
         """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip."""

@@ -60,11 +60,7 @@ class Emulator:
     def empty(self, shape, dtype):
         """Return an array of nonsense."""
         dtype = np.dtype(dtype)
-        return np.full(shape, np.nan if dtype.kind == "f" else 10**6 % 2**31, dtype)
-
-    def clear(self, array):
-        """Set an array to zero."""
-        array[...] = 0
+        return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
 
     def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
         """Run every block of a grid."""
@@ -81,7 +77,7 @@ class Emulator:
             local += [self.empty(ring[0], ring[1])] if ring is not None else []
             # kernels on a line of blocks know its length only if they ask for it
             ids = [*block, shape[-1]] if len(shape) > 1 else [*block]
-            ids = [block[0], shape[0]] if kernel.__name__ == "add_up" else ids
+            ids = [block[0], shape[0]] if kernel.__name__ in ("add_up", "clear") else ids
             self._run(kernel, threads, [*ids, *local, *arguments])
 
     def _run(self, kernel, threads, arguments):

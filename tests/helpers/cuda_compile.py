@@ -1,0 +1,117 @@
+"""Devices that only look at kernels: what they would compile to, and how much memory they ask for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from brian_eventprop.codegen.cache import load_module
+from brian_eventprop.codegen.cuda import Target
+
+
+class DryDevice:
+    """Runs nothing; arrays are never touched, and what comes back is zero."""
+
+    def __init__(self, **target):
+        self.target = Target(**target)
+        self.launches: list[tuple[str, object, int]] = []
+
+    def load(self, source, tag):
+        """Return a name for every kernel."""
+        return SimpleNamespace(**{name: name for name in re.findall(r"^def (\w+)", source, re.M)})
+
+    def put(self, array):
+        """Return an array like it."""
+        return np.ascontiguousarray(array)
+
+    def get(self, array):
+        """Return zeros."""
+        return np.zeros(array.shape, array.dtype)
+
+    def empty(self, shape, dtype):
+        """Return an array."""
+        return np.empty(shape, dtype)
+
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+        """Note the kernel."""
+        del arguments, chip, ring
+        self.launches.append((kernel, grid, threads))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a kernel became for one architecture."""
+
+    name: str
+    arch: str
+    threads: int
+    registers: int
+    spilled: int
+    stack: int
+    shared: int
+    doubles: tuple[str, ...]
+
+
+class CompilingDevice(DryDevice):
+    """Compiles every kernel for the argument types with which it would run, and links it."""
+
+    def __init__(self, archs=("80", "90"), **target):
+        super().__init__(**target)
+        self.archs, self.reports, self.ptx = archs, [], {}
+        self._known = set()
+
+    def load(self, source, tag):
+        """Import a generated module."""
+        return load_module(source, f"cuda_{tag}")
+
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+        """Compile and link the kernel, unless that was done."""
+        key = kernel.py_func
+        if key not in self._known:
+            self._known.add(key)
+            self._compile(kernel, threads, arguments)
+
+    def _compile(self, kernel, threads, arguments):
+        import numba
+        from numba.cuda import dispatcher
+
+        from brian_eventprop.codegen.cuda_package import cuda
+
+        # device functions ask the current device for its architecture
+        dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=(8, 0))
+        types = numba.types.void(*(numba.typeof(a) for a in arguments))
+        options = {k: v for k, v in kernel.targetoptions.items() if k in ("launch_bounds",)}
+        ptx, _ = cuda.compile(
+            kernel.py_func, types, cc=(8, 0), device=False, abi="numba", output="ptx", **options
+        )
+        self.ptx[kernel.py_func.__name__] = ptx
+        doubles = tuple(
+            line.strip()
+            for line in ptx.splitlines()
+            if ".f64" in line and not line.lstrip().startswith(".")
+        )
+        for arch in self.archs:
+            self.reports.append(self._linked(kernel, arch, ptx, threads, doubles))
+
+    def _linked(self, kernel, arch, ptx, threads, doubles) -> Report:
+        from cuda.core import Linker, LinkerOptions, ObjectCode
+
+        options = LinkerOptions(arch=f"sm_{arch}", ptxas_options=["-v"], verbose=True)
+        linker = Linker(ObjectCode.from_ptx(ptx.encode(), name="kernel"), options=options)
+        linker.link("cubin")
+        log = linker.get_info_log()
+        stack, stores, loads = (
+            int(x)
+            for x in re.search(
+                r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log
+            ).groups()
+        )
+        used = re.search(r"Used (\d+) registers", log)
+        shared = re.search(r"(\d+) bytes smem", log)
+        return Report(
+            kernel.py_func.__name__, arch, threads, int(used[1]), stores + loads, stack,
+            int(shared[1]) if shared else 0, doubles,
+        )  # fmt: skip
