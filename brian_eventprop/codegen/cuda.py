@@ -369,17 +369,11 @@ _MARK = "# constants"
 _STEP_MARK = "# once per step"
 
 
-def _resident(threads: int) -> int:
-    """Return how many blocks shall fit on a multiprocessor at a time: at least 64 registers each."""
-    return max(1, min(8, 65536 // (96 * threads)))
-
-
 def spelling(target: Target, threads: int) -> dict[str, object]:
     """How a target spells what the templates use."""
-    bounds = f"launch_bounds={threads}"
     return {
         "emulated": target.emulated,
-        "decorator": "" if target.emulated else f"@cuda.jit({bounds})\n",
+        "decorator": "" if target.emulated else f"@cuda.jit(launch_bounds={threads})\n",
         "popc": "popc" if target.emulated else "cuda.popc",
         "ffs": "ffs" if target.emulated else "cuda.ffs",
     }

@@ -34,6 +34,8 @@ from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
 BLOCKS_MEMORY = 320 * 2**20
 #: Groups of trials over which the gradients of synapses that add are summed side by side.
 PARTS = 8
+#: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
+FIRST_ROOM = 4
 
 
 class ClockCUDA(ClockCPU):
@@ -81,7 +83,7 @@ class ClockCUDA(ClockCPU):
         self.collect_source = render_collect(n_steps, single, self.device.target)
         self.collector = self.device.load(self.collect_source, "collect")
         self.collect_chip = collect_chip(n_steps, single)
-        self._room = {g.name: 64 + 4 * g.size for g in self.module.groups}
+        self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
         self._kept: dict[tuple, object] = {}
         self._longest: dict[str, int] = {}
         self._scratch = None

@@ -1,4 +1,4 @@
-"""Devices that only look at kernels: what they would compile to, and how much memory they ask for."""
+"""Devices that look at kernels only: what they compile to, and how much memory they ask for."""
 
 from __future__ import annotations
 

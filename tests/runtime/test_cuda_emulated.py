@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import ms, start_scope
-from helpers import random_networks
+from helpers import random_networks, small_networks
 from helpers.cuda_emulator import Emulator
 
 import brian_eventprop as bep
@@ -86,6 +86,21 @@ def test_the_same_as_on_the_cpu(kind, emulator):
     check_equal(arrays_of(*found[:3]), expected)
 
 
+def run_small(backend, **options):
+    """Everything that a small network with all connections gives."""
+    start_scope()
+    model, spikes = small_networks.all_to_all(backend=backend, **options)
+    return arrays_of(model.run(spikes), model.gradient(), model), model
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The same on the CPU."""
+    found, _ = run_small("cpu")
+    assert len(found["hidden", "i"]) > 50
+    return found
+
+
 @pytest.mark.parametrize("kind", ["lif", "delta"])
 def test_no_bit_depends_on_the_order_of_the_threads(kind, emulator):
     runs = []
@@ -94,3 +109,111 @@ def test_no_bit_depends_on_the_order_of_the_threads(kind, emulator):
         runs.append(arrays_of(*results(kind, "cuda", duration=20 * ms)[:3]))
     for key, array in runs[0].items():
         np.testing.assert_array_equal(runs[1][key], array, err_msg=str(key))
+
+
+def test_all_to_all_connections_on_one_warp_and_on_several(small, emulator):
+    for threads in (32, 64):  # with 32, threads have several neurons
+        made = emulator(threads=threads)
+        found, model = run_small("cuda")
+        check_equal(found, small)
+        assert model._solver.module.threads == threads
+        assert {"collect_dense", "add_up"} < set(made[-1].launches)
+
+
+def test_more_neurons_than_threads(emulator):
+    expected, _ = run_small("cpu", n_hidden=70, trials=2)
+    emulator(threads=32)
+    check_equal(run_small("cuda", n_hidden=70, trials=2)[0], expected)
+
+
+def test_waves_of_few_trials_and_lists_that_grow(small, emulator, monkeypatch):
+    made = emulator()
+    monkeypatch.setattr(clock_cuda, "BLOCKS_MEMORY", 50_000)
+    monkeypatch.setattr(clock_cuda, "FIRST_ROOM", 0)
+    found, model = run_small("cuda")
+    check_equal(found, small)
+    assert made[-1].launches.count("backward") == 3
+    assert made[-1].launches.count("forward") > 1
+    assert model._solver.memory > 0
+
+
+def test_the_ring_in_memory_and_on_the_chip(small, emulator, monkeypatch):
+    rings = []
+    launch = Emulator.launch
+
+    def noting(self, kernel, grid, threads, arguments, chip=(), ring=None):
+        rings.extend([ring] * (kernel.__name__ == "forward"))
+        launch(self, kernel, grid, threads, arguments, chip, ring)
+
+    monkeypatch.setattr(Emulator, "launch", noting)
+    emulator()
+    check_equal(run_small("cuda")[0], small)
+    monkeypatch.setattr(clock_cuda, "ON_CHIP", 3000)
+    check_equal(run_small("cuda")[0], small)
+    assert rings[0] is not None and rings[-1] is None
+
+
+def test_two_runs_give_the_same_bits(emulator):
+    emulator()
+    model, spikes = small_networks.all_to_all(backend="cuda")
+    runs = [arrays_of(model.run(spikes), model.gradient(), model) for _ in range(2)]
+    for key, array in runs[0].items():
+        np.testing.assert_array_equal(runs[1][key], array, err_msg=str(key))
+
+
+def test_single_precision_is_close(small, emulator):
+    emulator()
+    found, model = run_small("cuda", precision="float32")
+    assert model._solver.dtype == np.float32
+    for key, array in small.items():
+        if key[1] in ("sample", "i", "t"):
+            np.testing.assert_array_equal(found[key], array, err_msg=str(key))
+        else:
+            # 6e-8 for a number; hundreds of spikes of a recurrent network amplify it
+            scale = np.abs(array).max()
+            np.testing.assert_allclose(found[key], array, rtol=0, atol=1e-4 * scale)
+
+
+def test_delays_change_between_batches(emulator):
+    """The ring and the order of arrivals follow the delays."""
+    emulator()
+    (device, spikes), (host, _) = (
+        small_networks.all_to_all(backend=backend) for backend in ("cuda", "cpu")
+    )
+    for longest in (0.0, 0.03, 0.2):
+        for model in (device, host):
+            key = next(k for k in model.parameters.keys if k == ("s_rec_pre", "delay"))
+            model.parameters.set_raw(key, np.linspace(0, longest, 144))
+        found = [arrays_of(m.run(spikes), m.gradient(), m) for m in (device, host)]
+        check_equal(*found)
+
+
+def test_the_emulator_sees_a_barrier_that_some_threads_miss():
+    def kernel(tid, block, array):
+        if tid < 3:
+            yield 0
+        array[tid] = 1
+
+    with pytest.raises(AssertionError, match="did not come to a barrier"):
+        Emulator().launch(kernel, 1, 32, [np.zeros(32)])
+
+
+def test_the_emulator_sees_a_race():
+    def kernel(tid, block, array):
+        array[0] = array[0] / 2 + tid
+        yield 0
+
+    found = set()
+    for seed in range(3):
+        array = np.zeros(32)
+        Emulator(seed=seed).launch(kernel, 1, 32, [array])
+        found.add(array[0])
+    assert len(found) == 3
+
+
+@pytest.mark.slow
+def test_a_trial_of_the_size_of_spoken_words(emulator):
+    sizes = {"n_inputs": 700, "n_hidden": 256, "n_steps": 1000, "max_delay": 62, "trials": 1}
+    expected, _ = run_small("cpu", **sizes)
+    emulator(threads=512, compiled=True)
+    check_equal(run_small("cuda", **sizes)[0], expected)

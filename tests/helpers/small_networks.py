@@ -1,0 +1,57 @@
+"""Small networks on a coarse time grid, for tests that run them many times."""
+
+from __future__ import annotations
+
+import numpy as np
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
+
+import brian_eventprop as bep
+
+LIF = """dv/dt = (I - v)/tau_m : 1
+         dI/dt = -I/tau_s : 1"""
+
+
+def spikes(rng, n_trials, n_inputs, n_steps, rate=0.04):
+    """Random spikes, at most one of an input in a step of 1 ms; some come after the trial."""
+    trial, channel, step = np.nonzero(rng.random((n_trials, n_inputs, n_steps + 5)) < rate)
+    return bep.SpikeData((step + 0.3) * 1e-3, channel, trial, n_trials, n_inputs)
+
+
+def all_to_all(
+    seed=0,
+    n_inputs=9,
+    n_hidden=12,
+    n_steps=80,
+    max_delay=12,
+    trials=5,
+    readout="v*exp(-t/T)",
+    **options,
+):
+    """A recurrent network of LIF neurons with all connections; its model and input spikes."""
+    rng = np.random.default_rng(seed)
+    defaultclock.dt = 1 * ms
+    inputs = SpikeGeneratorGroup(n_inputs, [], [] * ms, name="inp")
+    hidden = NeuronGroup(
+        n_hidden, LIF, threshold="v > 1", reset="v = 0", method="exact", name="hidden"
+    )
+    output = NeuronGroup(3, LIF, method="exact", name="output")
+    parts = []
+    for name, source, target, mean, spread in (
+        ("s_in", inputs, hidden, 14 / n_inputs, 1),
+        ("s_rec", hidden, hidden, 0, 2 / n_hidden),
+        ("s_out", hidden, output, 0, 1),
+    ):
+        s = Synapses(source, target, "w : 1", on_pre="I_post += w", name=name)
+        s.connect()
+        s.w = rng.normal(mean, spread, len(s))
+        s.delay = rng.integers(0, max_delay, len(s)) * ms
+        parts.append(s)
+    model = bep.EventPropModel(
+        [inputs, hidden, output, *parts],
+        train=[view for s in parts for view in (s.w, s.delay)],
+        loss=bep.Sum(bep.Integral(output, readout), bep.SpikeTimes(hidden, "0.1*t/T")),
+        duration=n_steps * ms,
+        namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},
+        **options,
+    )
+    return model, spikes(rng, trials, n_inputs, n_steps)

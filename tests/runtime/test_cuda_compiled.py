@@ -1,0 +1,91 @@
+"""The CUDA kernels compile and link without a GPU, and keep to their registers."""
+
+import importlib.util
+import re
+
+import pytest
+from brian2 import ms, start_scope
+from helpers import random_networks, small_networks
+from helpers.cuda_compile import CompilingDevice
+
+import brian_eventprop as bep
+from brian_eventprop.runtime import clock_cuda
+
+if importlib.util.find_spec("_numba_cuda_redirector") is None:
+    pytest.skip("numba-cuda is not installed", allow_module_level=True)
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A device that compiles instead of running."""
+    device = CompilingDevice()
+    monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
+    return device
+
+
+def compiled(model, spikes):
+    """Compile all kernels of a model."""
+    model.run(spikes)
+    model.gradient()
+
+
+def check(device, kernels, single):
+    """No spills, no stack, and no double precision where single was asked for."""
+    assert {r.name for r in device.reports} >= kernels
+    assert {r.arch for r in device.reports} == {"80", "90"}
+    for report in device.reports:
+        assert report.spilled == 0, report
+        assert report.stack == 0, report
+        assert report.registers * report.threads <= 65536, report
+        assert report.shared <= 48 * 1024, report
+        assert not single or not report.doubles, report
+        assert single or report.name == "clear" or report.doubles, report
+
+
+def random_model(kind, precision):
+    """The model of a random network and its spikes."""
+    start_scope()
+    network = random_networks.build(kind, seed=4, size=0.3)
+    model = bep.EventPropModel(
+        network.objects,
+        train=network.train,
+        loss=network.loss,
+        duration=30 * ms,
+        namespace=network.namespace,
+        backend="cuda",
+        precision=precision,
+    )
+    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    return model, spikes
+
+
+def test_lif_in_single_precision(device):
+    compiled(*small_networks.all_to_all(n_hidden=256, backend="cuda", precision="float32"))
+    kernels = {"forward", "backward", "collect_dense", "add_up", "clear"}
+    check(device, kernels, single=True)
+    registers = {r.name: r.registers for r in device.reports if r.arch == "90"}
+    # two blocks of 288 threads on a multiprocessor
+    assert max(registers["forward"], registers["backward"]) <= 112, registers
+
+
+def test_products_in_double_precision_are_not_fused_with_sums(device):
+    model, spikes = small_networks.all_to_all(n_hidden=40, readout="v", backend="cuda")
+    compiled(model, spikes)
+    check(device, {"forward", "backward"}, single=False)
+    assert device.ptx["forward"].count("mul.rn.f64") >= 6
+    # `mul` without `rn` could still be fused by the assembler
+    assert not re.search(r"fma\.rn\.f64|mul\.f64", device.ptx["forward"])
+    assert re.search(r"fma\.rn\.f64", device.ptx["backward"])  # there, only speed matters
+
+
+def test_conductances_in_single_precision(device):
+    compiled(*random_model("coba", "float32"))
+    check(device, {"forward", "record", "backward", "add_up", "clear"}, single=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_every_kind_of_network(kind, precision, device):
+    compiled(*random_model(kind, precision))
+    check(device, {"forward", "backward", "add_up"}, single=precision == "float32")
