@@ -179,6 +179,7 @@ class _Renderer:
         self.groups, self.inputs, self.pathways = groups, inputs, pathways
         self.n_steps, self.single, self.target = n_steps, single, target
         self.threads, self.ring_on_chip = threads, ring_on_chip
+        self.float = "float32" if single else "float64"
         self.spiking = [g for g in groups if g.spikes]
         self.words = sum(g.words for g in self.spiking)
         self.words += bool(self.words)
@@ -197,7 +198,7 @@ class _Renderer:
             "clock_cuda.py.j2",
             emulated=self.target.emulated,
             products=not self.single and not self.target.rounds,
-            float="float32" if self.single else "float64",
+            float=self.float,
             summary=_summary(self.groups, self.pathways),
             functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
         )
@@ -232,6 +233,7 @@ class _Renderer:
             in_warps=self.parts < self.threads,
             depth=DEPTH,
             chunk=CHUNK,
+            float=self.float,
             constants=_MARK,
             per_step=_STEP_MARK,
             **spelling(self.target, self.threads),
@@ -371,9 +373,10 @@ _STEP_MARK = "# once per step"
 
 def spelling(target: Target, threads: int) -> dict[str, object]:
     """How a target spells what the templates use."""
+    bounds = f"(launch_bounds={threads})" if target.warps else ""
     return {
         "emulated": target.emulated,
-        "decorator": "" if target.emulated else f"@cuda.jit(launch_bounds={threads})\n",
+        "decorator": "" if target.emulated else f"@cuda.jit{bounds}\n",
         "popc": "popc" if target.emulated else "cuda.popc",
         "ffs": "ffs" if target.emulated else "cuda.ffs",
     }

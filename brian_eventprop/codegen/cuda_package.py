@@ -1,7 +1,7 @@
 """The one place that imports the CUDA package, so that another one can take its place here.
 
 ``cuda`` is numba-cuda, which serves ``numba.cuda``; Numba's own, deprecated target of that name is
-not used.  It is imported when it is asked for.
+not used.  It is imported when it is asked for; ``types`` are the types of its numbers.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def simulated() -> bool:
 
 
 def __getattr__(name: str):
+    if name == "types":
+        return importlib.import_module("numba").types
     if name != "cuda":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
