@@ -54,12 +54,14 @@ def ratio(record, ours, quantity):
     return f"{factor:.2g}x" if factor < 10 else f"{factor:.0f}x"
 
 
-def table(rows_by_name, ours, threads=1):
-    """Return a Markdown table of records, or of why there is none.
+def quantities(threads):
+    """Return what is compared; not CPU time on several threads, where idle ones may spin."""
+    return {q: label for q, label in QUANTITIES.items() if threads == 1 or q != "cpu_s"}
 
-    On several threads CPU time is left out: idle threads that wait actively count as working.
-    """
-    shown = {q: label for q, label in QUANTITIES.items() if threads == 1 or q != "cpu_s"}
+
+def table(rows_by_name, ours, threads=1):
+    """Return a Markdown table of records, or of why there is none."""
+    shown = quantities(threads)
     names = ["CPU s"] * (threads == 1) + ["wall s", "MiB over idle", "MiB in all"]
     names += [f"{label} ratio" for label in shown.values()]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -92,7 +94,9 @@ def activity(ours):
 
 def sweep(records, base, name, values):
     """Return a Markdown table of ratios along one number of the network."""
-    header = [f"{AXES[name]}", f"{OURS}: CPU s, MiB"]
+    shown = quantities(base["threads"])
+    first = next(iter(shown))
+    header = [f"{AXES[name]}", f"{OURS}: {QUANTITIES[first]} (s), MiB"]
     tools = [tool for tool in SWEPT if tool != OURS]
     lines = [f"| {' | '.join(header + tools)} |", "|---" * (len(header) + len(tools)) + "|"]
     for value in values:
@@ -100,13 +104,13 @@ def sweep(records, base, name, values):
         ours = found.get(OURS)
         if ours is None or "error" in ours:
             continue
-        cells = [str(value), f"{seconds(ours['cpu_s'])}, {ours['over_idle_mib']:.0f}"]
+        cells = [str(value), f"{seconds(ours[first])}, {ours['over_idle_mib']:.0f}"]
         for tool in tools:
             record = found.get(tool, {"error": "not run"})
             cells.append(
                 record["error"]
                 if "error" in record
-                else ", ".join(ratio(record, ours, quantity) for quantity in QUANTITIES)
+                else ", ".join(ratio(record, ours, quantity) for quantity in shown)
             )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -152,10 +156,13 @@ def markdown(machine, records, base, curves, coarse):
         if found:
             lines += [f"## {describe(base)}, {count} thread{'s' * (count > 1)}", ""]
             lines += [*table(found, found.get(OURS), count), "", *activity(found.get(OURS))]
-    for name, values in curves.items():
-        if len(values) > 1:
-            lines += [f"## CPU, wall, memory ratios: {AXES[name]}, {base['threads']} thread"]
-            lines += ["", *sweep(shd, base, name, values), ""]
+    for count in threads:
+        for name, values in curves.items():
+            rows = sweep(shd, {**base, "threads": count}, name, values)
+            if len(rows) > 3:  # a head, a rule, and more than one row
+                words = ", ".join(quantities(count).values())
+                lines += [f"## {AXES[name].capitalize()}, {count} thread{'s' * (count > 1)}", ""]
+                lines += [f"Ratios of {words}.", "", *rows, ""]
     for count in threads:
         found = matching(shd, **shape_of({**base, **coarse}, threads=count))
         if found:
@@ -165,6 +172,7 @@ def markdown(machine, records, base, curves, coarse):
             lines += activity(found.get(OURS))
     lines += yin_yang(records) + solvers(shd)
     lines += ["## Not run", "", *(absent(records) or ["- nothing"]), ""]
+    lines += ["## Quoted, not measured here", "", *QUOTED, ""]
     return "\n".join(lines)
 
 
@@ -173,6 +181,15 @@ INTRODUCTION = (
     "time. Ratios are the tool over brian-eventprop with trained weights and synaptic delays, so "
     "10x means that the tool needs ten times as much. Memory is what the step needs over the "
     "process at rest with its data, model and compiled code, and in all."
+)
+#: What pip cannot install, as we measured it on another machine (two cores with AVX-512).
+QUOTED = (
+    "- Yin-Yang as above, the C++ program of Wunderlich and Pehle: 19 to 22 ms of CPU time a batch, "
+    "weights only.",
+    "- mlGeNN 2.4 on GeNN's CPU backend, which has one thread and batches of 1: 0.64 s of CPU time "
+    "for 32 trials with trained delays of up to 62 steps, at the same input but with one recurrent "
+    "layer of 256 neurons (8 ns per synaptic event; -O3 -march=native, 3.3 times slower with its "
+    "default flags).",
 )
 COARSE_WORDS = (
     "The setting for which DCLS was published, and the best one for dense methods. The same "
@@ -205,8 +222,7 @@ def yin_yang(records):
     words = (
         "100 samples, 5-100-3 neurons, cross-entropy of first spikes, exact spike times. "
         "brian-eventprop trains delays as well; its peers, and the row without delays, weights "
-        "only. Not run here: the C++ program of Wunderlich and Pehle needs 19 to 22 ms of CPU "
-        "time for the weights (measured on another machine)."
+        "only."
     )
     spikes = [
         f"- {tool}: hidden, output spikes a trial "
