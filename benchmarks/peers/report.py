@@ -184,8 +184,8 @@ INTRODUCTION = (
 )
 #: What pip cannot install, as we measured it on another machine (two cores with AVX-512).
 QUOTED = (
-    "- Yin-Yang as above, the C++ program of Wunderlich and Pehle: 19 to 22 ms of CPU time a batch, "
-    "weights only.",
+    "- Yin-Yang as above, the C++ program of Wunderlich and Pehle: 19 to 22 ms of CPU time a "
+    "batch, weights only.",
     "- mlGeNN 2.4 on GeNN's CPU backend, which has one thread and batches of 1: 0.64 s of CPU time "
     "for 32 trials with trained delays of up to 62 steps, at the same input but with one recurrent "
     "layer of 256 neurons (8 ns per synaptic event; -O3 -march=native, 3.3 times slower with its "
