@@ -199,12 +199,11 @@ class SpikeData:
         )
 
     def _with_spikes(self, times, channels, trials, n_channels=None, duration=None) -> SpikeData:
-        # The same trials with other spikes, given in any order.
-        return SpikeData(
+        # The same trials with other spikes, sorted by trial, time and channel.
+        return SpikeData._from_sorted(
             times,
             channels,
-            trials,
-            self.n_trials,
+            _pointers(np.bincount(trials, minlength=self.n_trials)),
             self.n_channels if n_channels is None else n_channels,
             self.targets,
             self.duration if duration is None else duration,
@@ -231,7 +230,9 @@ class SpikeData:
             raise ValueError("dt must be positive")
         steps = np.floor((self.times + 1e-3 * dt) / dt).astype(np.int64)
         n_steps = int(steps.max(initial=0)) + 1
-        cells = np.unique((self.trials * n_steps + steps) * self.n_channels + self.channels)
+        # Nearly sorted already, so that a sort is far quicker than np.unique.
+        cells = np.sort((self.trials * n_steps + steps) * self.n_channels + self.channels)
+        cells = cells[np.diff(cells, prepend=-1) > 0]
         rows, channels = np.divmod(cells, max(self.n_channels, 1))
         trials, steps = np.divmod(rows, n_steps)
         return self._with_spikes(steps * dt, channels, trials)
@@ -260,7 +261,9 @@ class SpikeData:
         """
         early = self.times < to_seconds(duration, "duration")
         times, channels = self.times[early], self.channels[early]
-        return self._with_spikes(times, channels, self.trials[early], duration=duration)
+        return self._with_spikes(
+            times, channels, self.trials[early], duration=to_seconds(duration, "duration") * second
+        )
 
     # ---- files -----------------------------------------------------------------------------
 

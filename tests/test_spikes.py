@@ -108,3 +108,20 @@ def test_wrong_data(arguments, message):
 def test_channels_are_whole_numbers():
     with pytest.raises(TypeError, match="whole"):
         SpikeData([0.1], [0.5], [0], 1, 2)
+
+
+def test_other_forms_stay_sorted():
+    random = np.random.default_rng(3)
+    times, channels, trials = (random.integers(0, high, 400) for high in (50, 13, 5))
+    data = SpikeData(times * 1e-3, channels, trials, 6, 13, targets=np.arange(6))
+    for other in (data.pooled(4), data.until(30 * ms), data.on_grid(3 * ms)):
+        spikes = other.times, other.channels, other.trials
+        again = SpikeData(*spikes, 6, other.n_channels)
+        for mine, wanted in zip(spikes, (again.times, again.channels, again.trials), strict=True):
+            np.testing.assert_array_equal(mine, wanted)
+        np.testing.assert_array_equal(other.targets, np.arange(6))
+    cells = {(b, t // 3, c) for b, t, c in zip(trials, times, channels, strict=True)}
+    grid = data.on_grid(3 * ms)
+    steps = np.rint(grid.times / 3e-3).astype(int)
+    assert set(zip(grid.trials, steps, grid.channels, strict=True)) == cells
+    assert len(grid.times) == len(cells)
