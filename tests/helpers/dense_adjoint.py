@@ -145,9 +145,8 @@ class DenseAdjoint:
         jacobian = group.scope.margin_jacobian(threshold, y, t, where)
         slope = float(np.sum(jacobian.x * group.slopes(y, t, [k], [True])) + jacobian.t[0])
         secant = (group.scope.margin(threshold, y, t, where)[0] - height) / self.dt
-        if slope < GRAZING * secant:
-            slope = secant
-            self.grazing += 1
+        self.grazing += slope < GRAZING * secant
+        slope = max(slope, secant)
         self.lam[group.name][:, [k]] -= jacobian.x * d / slope
         group.scope.add_gradient(self.gradients, -jacobian.p * d / slope, where)
 
