@@ -1,0 +1,65 @@
+"""Spoken digits as cochlear spikes: any data set in the file layout of SHD.
+
+    python examples/digits.py SHD --delays none fixed learned --seeds 0 1 2
+
+The folder holds ``*_train.h5`` and ``*_test.h5``: the Spiking Heidelberg Digits from
+https://zenkelab.org/datasets, or recordings of your own through the same chain.  Neighbouring
+channels are joined and spikes put on the time grid.  The validation set, which chooses the epoch, is
+a tenth of the training trials, or all trials of some speakers (``--validation-speakers``); the test
+file is looked at once per run, in the end.
+"""
+
+import argparse
+
+from brian2 import ms
+from layers import add_options, run_series
+
+import brian_eventprop as bep
+
+
+def read(setting):
+    """Return training, validation and test data on the time grid."""
+    duration, dt = setting.duration * ms, setting.dt * ms
+    data = {
+        split: bep.datasets.speech(
+            setting.path, split, n_channels=setting.channels, pool=setting.pool, duration=duration
+        ).on_grid(dt)
+        for split in ("train", "test")
+    }
+    if setting.validation_speakers:
+        split = bep.datasets.hold_out(data["train"], setting.validation_speakers)
+    else:
+        split = bep.datasets.stratified_split(data["train"], (0.9, 0.1))
+    data["train"], data["validation"] = split
+    return data
+
+
+def on_grid(dt):
+    """Return the augmentation that ends with one spike per channel and step."""
+    return lambda batch, random, data: batch.on_grid(dt)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("path", help="folder with *_train.h5 and *_test.h5")
+    parser.add_argument("--channels", type=int, default=700, help="of the files")
+    parser.add_argument("--pool", type=int, default=10, help="channels that become one")
+    parser.add_argument(
+        "--validation-speakers", type=int, nargs="+", help="by default a tenth of all trials"
+    )
+    parser.add_argument("--shift", type=int, default=0, help="largest shift, in joined channels")
+    parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")
+    add_options(
+        parser, hidden=128, epochs=20, batch_size=32, rate=0.003, recurrent_rate=0.001,
+        delay_rate=1, max_delay=60, largest_delay=200, dt=5, duration=700, tau_m=20, tau_s=5,
+        scale=50, input_weights=(0.03, 0.1), recurrent_weight=0.02, output_weight=0.05, lift=0.01,
+        results="digits.jsonl",
+    )  # fmt: skip
+    setting = parser.parse_args()
+    changes = [bep.ChannelShift(setting.shift)] if setting.shift else []
+    changes += [bep.Blend(setting.blend), on_grid(setting.dt * ms)] if setting.blend else []
+    run_series(read(setting), setting, changes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Runs of many configurations, one line of JSON each, and the table of their means.
+
+What the scripts with results share.  A run whose line stands in the file already is not repeated,
+so a series that was interrupted goes on when the same command is given again.  A file of results
+can be tabulated alone:
+
+    python examples/experiment.py results.jsonl
+"""
+
+import argparse
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from brian2 import BrianLogger
+
+# A series makes many networks that only the models look at; Brian2 would warn of each.
+BrianLogger.suppress_name("unused_brian_object")
+
+#: What tells runs of one row of the table apart, and what is averaged over them.
+SEED, MEASURED = "seed", ("test_accuracy", "validation_accuracy", "train_accuracy")
+
+
+def combinations(**choices):
+    """Yield a dict for every combination of the given lists, the last one changing fastest."""
+    for values in itertools.product(*choices.values()):
+        yield dict(zip(choices, values, strict=True))
+
+
+def run_all(configurations, train_one, path):
+    """Train every configuration that the file lacks, and print the table in the end.
+
+    `train_one` takes the configuration as keyword arguments and returns a dict of numbers.
+    """
+    path = Path(path)
+    for configuration in configurations:
+        configuration = json.loads(json.dumps(configuration))  # as it stands in the file
+        if any(configuration == row["configuration"] for row in read(path)):
+            continue
+        start = time.perf_counter()
+        numbers = train_one(**configuration)
+        numbers["seconds"] = round(time.perf_counter() - start, 1)
+        with open(path, "a") as file:
+            file.write(json.dumps({"configuration": configuration, **numbers}) + "\n")
+        print(json.dumps({**configuration, **numbers}), flush=True)
+    print(table(read(path)))
+
+
+def n_parameters(model):
+    """Return the number of trained values of a model."""
+    return int(np.sum([np.size(model.parameters.raw(key)) for key in model.parameters.keys]))
+
+
+def read(path):
+    """Return the rows of a file of results; none if there is no file."""
+    path = Path(path)
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def table(rows):
+    """Return the means and standard deviations over the seeds, as a Markdown table.
+
+    The columns are those settings that differ between the rows.
+    """
+    settings = [name for name in rows[0]["configuration"] if name != SEED]
+    shown = [n for n in settings if len({str(r["configuration"].get(n)) for r in rows}) > 1]
+    groups = {}
+    for row in rows:
+        key = json.dumps({n: v for n, v in row["configuration"].items() if n != SEED})
+        groups.setdefault(key, []).append(row)
+    heads = [*shown, "seeds", "test", "validation", "training", "parameters", "s/epoch"]
+    lines = [" | ".join(heads), " | ".join("---" for _ in heads)]
+    for members in groups.values():
+        cells = [str(members[0]["configuration"].get(name)) for name in shown]
+        cells.append(str(len(members)))
+        cells += [percent([row[name] for row in members]) for name in MEASURED]
+        cells.append(str(members[0]["parameters"]))
+        cells.append(f"{np.median([row['epoch_seconds'] for row in members]):.2g}")
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def percent(values):
+    """Return mean ± standard deviation in per cent."""
+    spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.1f}{spread}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="+")
+    for name in parser.parse_args().results:
+        print(table(read(name)), end="\n\n")
