@@ -198,8 +198,13 @@ class SpikeData:
             {name: column[rows] for name, column in self.extra.items()},
         )
 
-    def _with_spikes(self, times, channels, trials, n_channels=None, duration=None) -> SpikeData:
-        # The same trials with other spikes, sorted by trial, time and channel.
+    def _with_spikes(self, times, channels, trials) -> SpikeData:
+        # The same trials with other spikes, given in any order.
+        order = np.lexsort((channels, times, trials))
+        return self._with_sorted(times[order], channels[order], trials[order])
+
+    def _with_sorted(self, times, channels, trials, n_channels=None, duration=None) -> SpikeData:
+        # The same for spikes that are sorted by trial, time and channel.
         return SpikeData._from_sorted(
             times,
             channels,
@@ -235,7 +240,7 @@ class SpikeData:
         cells = cells[np.diff(cells, prepend=-1) > 0]
         rows, channels = np.divmod(cells, max(self.n_channels, 1))
         trials, steps = np.divmod(rows, n_steps)
-        return self._with_spikes(steps * dt, channels, trials)
+        return self._with_sorted(steps * dt, channels, trials)
 
     def pooled(self, factor: int) -> SpikeData:
         """Return the data with every `factor` neighbouring channels joined into one.
@@ -248,7 +253,7 @@ class SpikeData:
         if factor != int(factor) or factor < 1:
             raise ValueError(f"factor must be a whole number of channels, not {factor!r}")
         channels, n_channels = self.channels // int(factor), -(-self.n_channels // int(factor))
-        return self._with_spikes(self.times, channels, self.trials, n_channels)
+        return self._with_sorted(self.times, channels, self.trials, n_channels)
 
     def until(self, duration) -> SpikeData:
         """Return trials of this duration, without the spikes that come later.
@@ -261,7 +266,7 @@ class SpikeData:
         """
         early = self.times < to_seconds(duration, "duration")
         times, channels = self.times[early], self.channels[early]
-        return self._with_spikes(
+        return self._with_sorted(
             times, channels, self.trials[early], duration=to_seconds(duration, "duration") * second
         )
 

@@ -102,9 +102,7 @@ class Layers:
 def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=None):
     """Train one network on a dict of train, validation and test data; return what is reported."""
     n_outputs = int(np.max(data["train"].targets)) + 1
-    layers = Layers(
-        data["train"].n_channels, n_outputs, setting, delays, recurrent, fan_in, seed
-    )
+    layers = Layers(data["train"].n_channels, n_outputs, setting, delays, recurrent, fan_in, seed)
     model = layers.model(data["train"].duration)
     epochs = setting.epochs
     rates = {view: bep.schedules.cosine(r, epochs, 0.02) for view, r in layers.rates.items()}

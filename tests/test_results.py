@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+from test_examples import EXAMPLES, run
 
 import brian_eventprop as bep
-from test_examples import EXAMPLES, run
 
 
 def trials(random, n_trials, n_channels, n_labels, duration):
@@ -50,7 +50,11 @@ def test_braille(tmp_path, random):
     assert len(found) == 3
     assert table.count("| 3 |") == 0 and table.count("| 1 |") == 3  # one seed each
     dense, sparse = 6 * 3, 3 * 6
-    wanted = {"none": 2 * sparse + dense, "fixed": 2 * sparse + dense, "learned": 4 * sparse + dense}
+    wanted = {
+        "none": 2 * sparse + dense,
+        "fixed": 2 * sparse + dense,
+        "learned": 4 * sparse + dense,
+    }
     assert {row["configuration"]["delays"]: row["parameters"] for row in found} == wanted
     assert (tmp_path / "braille.png").exists()
 
