@@ -22,8 +22,8 @@ def main():
     add_options(
         parser, hidden=128, epochs=12, batch_size=32, rate=0.03, delay_rate=3, max_delay=200,
         largest_delay=600, dt=5, duration=1300, tau_m=40, tau_s=10, scale=50,
-        input_weights=(0.5, 1.5), recurrent_weight=0.05, recurrent_rate=0.001, output_weight=0.1, lift=0.1,
-        results="braille.jsonl",
+        input_weights=(0.5, 1.5), recurrent_weight=0.05, recurrent_rate=0.001,
+        output_weight=0.1, lift=0.1, results="braille.jsonl",
     )  # fmt: skip
     setting = parser.parse_args()
     data = {

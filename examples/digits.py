@@ -4,9 +4,9 @@
 
 The folder holds ``*_train.h5`` and ``*_test.h5``: the Spiking Heidelberg Digits from
 https://zenkelab.org/datasets, or recordings of your own through the same chain.  Neighbouring
-channels are joined and spikes put on the time grid.  The validation set, which chooses the epoch, is
-a tenth of the training trials, or all trials of some speakers (``--validation-speakers``); the test
-file is looked at once per run, in the end.
+channels are joined and spikes put on the time grid.  The validation set, which chooses the epoch,
+is a tenth of the training trials, or all trials of some speakers (``--validation-speakers``); the
+test file is looked at once per run, in the end.
 """
 
 import argparse
@@ -50,10 +50,10 @@ def main():
     parser.add_argument("--shift", type=int, default=0, help="largest shift, in joined channels")
     parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")
     add_options(
-        parser, hidden=128, epochs=20, batch_size=32, rate=0.003, recurrent_rate=0.001,
-        delay_rate=1, max_delay=60, largest_delay=200, dt=5, duration=700, tau_m=20, tau_s=5,
-        scale=50, input_weights=(0.03, 0.1), recurrent_weight=0.02, output_weight=0.05, lift=0.01,
-        results="digits.jsonl",
+        parser, hidden=128, epochs=30, batch_size=32, rate=0.005, recurrent_rate=0.001,
+        delay_rate=0.3, max_delay=60, largest_delay=200, dt=2.5, duration=700, tau_m=50, tau_s=10,
+        scale=100, input_weights=(0.03, 0.2), recurrent_weight=0.02, output_weight=0.03, lift=0.01,
+        penalty=0.001, spikes=(1, 10), results="digits.jsonl",
     )  # fmt: skip
     setting = parser.parse_args()
     changes = [bep.ChannelShift(setting.shift)] if setting.shift else []
