@@ -24,7 +24,7 @@ def peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def network(rng, n_inputs=700, n_hidden=256, n_outputs=20, n_steps=1127, max_delay=512):
+def network(rng, n_inputs=700, n_hidden=256, n_outputs=20, n_steps=1127, max_delay=512, **options):
     """Two hidden layers, all delays trained."""
     defaultclock.dt = 1 * ms
     layers = [SpikeGeneratorGroup(n_inputs, [], [] * ms)]
@@ -45,7 +45,7 @@ def network(rng, n_inputs=700, n_hidden=256, n_outputs=20, n_steps=1127, max_del
         loss=bep.CrossEntropy(bep.Integral(layers[-1], "v*exp(-t/T)")),
         duration=n_steps * ms,
         namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},
-        precision="float32",
+        **{"precision": "float32"} | options,
     )
     rates = {s.w: 1e-3 for s in parts} | {s.delay: 0.01 * ms for s in parts}
     optimizer = bep.Adam(rates)

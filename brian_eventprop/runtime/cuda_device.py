@@ -52,7 +52,7 @@ class CudaDevice:
 
     def empty(self, shape, dtype):
         """Return a new array on the device."""
-        return self.cuda.device_array([max(n, 1) for n in shape], dtype)
+        return self.cuda.device_array(tuple(max(n, 1) for n in shape), dtype)
 
     def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None) -> None:
         """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip."""

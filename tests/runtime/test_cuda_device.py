@@ -1,0 +1,81 @@
+"""The CUDA kernels on a real GPU: run with `pytest -m gpu`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brian2 import ms
+from helpers import random_networks, small_networks
+from helpers.backends import arrays_of, check_equal, results, run_small
+
+from brian_eventprop.runtime.cuda_device import CudaDevice
+
+pytestmark = pytest.mark.gpu
+
+#: A GPU rounds exp, sin and their like in its own way, in the last bits.
+READOUTS = 1e-10
+SPOKEN = {"n_inputs": 700, "n_hidden": 256, "n_steps": 1000, "max_delay": 62, "trials": 8}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def device():
+    """Skip without a GPU."""
+    try:
+        return CudaDevice()
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("size", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_the_same_as_on_the_cpu(kind, size, seed):
+    options = {"seed": seed, "size": size, "duration": 100 * ms}
+    check_equal(results(kind, "cuda", **options), results(kind, "cpu", **options), READOUTS)
+
+
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_single_precision_is_close(kind):
+    single = results(kind, "cuda", precision="float32")
+    check_equal(single, results(kind, "cpu"), readouts=1e-4, gradients=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_a_batch_of_the_size_of_spoken_words(precision):
+    expected, _ = run_small("cpu", **SPOKEN)
+    found, _ = run_small("cuda", precision=precision, **SPOKEN)
+    double = precision == "float64"
+    check_equal(found, expected, READOUTS if double else 1e-4, 1e-10 if double else 1e-4)
+
+
+def test_two_runs_give_the_same_bits():
+    model, spikes = small_networks.all_to_all(backend="cuda", **SPOKEN)
+    runs = [arrays_of(model.run(spikes), model.gradient(), model) for _ in range(2)]
+    for key, array in runs[0].items():
+        np.testing.assert_array_equal(runs[1][key], array, err_msg=str(key))
+
+
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
+@pytest.mark.parametrize("kind", ["lif", "adex"])
+def test_the_sanitizer_finds_nothing(kind, tool):
+    sanitizer = shutil.which("compute-sanitizer")
+    if sanitizer is None:
+        pytest.skip("compute-sanitizer, which comes with the CUDA toolkit, is not on the path")
+    root = Path(__file__).parents[2]
+    script = (
+        "import brian2; brian2.prefs.codegen.target = 'numpy'\n"
+        "from helpers.backends import results\n"
+        f"results({kind!r}, 'cuda', duration=20 * brian2.ms)"
+    )
+    path = os.pathsep.join([str(root), str(root / "tests")])
+    run = subprocess.run(
+        [sanitizer, "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr

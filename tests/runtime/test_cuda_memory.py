@@ -1,0 +1,38 @@
+"""How much memory of a device a training step asks for, added up without a device."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+from helpers.cuda_compile import DryDevice
+
+from brian_eventprop.runtime import clock_cuda
+
+MIB = 2**20
+#: Spikes of a hidden neuron in a trial, three times those of the delay-learning paper's networks.
+SPIKES = 30
+
+
+def test_the_shape_of_the_delay_learning_paper(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    benchmark = importlib.import_module("memory")
+    monkeypatch.setattr(clock_cuda, "CudaDevice", DryDevice)
+    monkeypatch.setattr(clock_cuda, "FIRST_ROOM", SPIKES)
+    rng = np.random.default_rng(0)
+    model, _ = benchmark.network(rng, backend="cuda")
+    model.run(benchmark.spikes(rng, 256, 700, 1127, 8000))
+    model._gradient_arrays()
+    solver = model._solver
+    assert [launch[0] for launch in solver.device.launches].count("forward") <= 2
+    used = solver.memory / MIB
+    print(f"{used:.0f} MiB")
+    # mlGeNN needs 4056 MiB and DCLS 11512 MiB for it; the context of a process comes on top
+    assert 200 < used < 600
+    # what grows with the batch is spikes and readouts, not states or synapses
+    per_trial = sum(
+        np.prod(a.shape) * a.dtype.itemsize / 256
+        for name, a in solver._kept.items()
+        if a.shape[0] == 256
+    )
+    spikes = 2 * 256 * SPIKES * (3 * 4 + 5 * 4)
+    assert per_trial < 1.2 * spikes
