@@ -80,6 +80,8 @@ class Blend:
         self.probability, self.keep = float(probability), float(keep)
 
     def __call__(self, batch: SpikeData, random: np.random.Generator, data: SpikeData) -> SpikeData:
+        if batch.traces:
+            raise ValueError("Blend is for spikes: there is no rule for blending traces")
         blended = np.flatnonzero(random.random(len(batch)) < self.probability)
         partners = _same_label(batch, blended, random, data)
         one, other = batch[blended], data[partners]

@@ -18,6 +18,7 @@ from brian_eventprop.reading import key_of, network_objects, read_network, write
 from brian_eventprop.results import Gradients, Result, Spikes, SpikeTrains
 from brian_eventprop.runtime import solver_for
 from brian_eventprop.spikes import SpikeData
+from brian_eventprop.traces import given_traces
 
 
 class EventPropModel:
@@ -126,7 +127,7 @@ class EventPropModel:
         return self._network.post[pathway]
 
     # ---- run and differentiate ----
-    def run(self, spikes=None, targets=None) -> Result:
+    def run(self, spikes=None, targets=None, traces: Mapping | None = None) -> Result:
         """Run a batch of trials.
 
         Parameters
@@ -136,6 +137,10 @@ class EventPropModel:
             spikes of the `SpikeGeneratorGroup` itself, one trial.
         targets : array, optional
             What the loss compares with, one per trial; by default the targets of `spikes`.
+        traces : dict, optional
+            Values of the `TimedArray` objects in the equations, by their name there: arrays
+            (trials, cells) or (trials, cells, columns) in the array's own unit and on its own time
+            grid.  By default those that `spikes` carries, else the array's own in every trial.
 
         Returns
         -------
@@ -143,15 +148,21 @@ class EventPropModel:
         """
         data = self._inputs(spikes)
         if targets is None:
-            targets = next((d.targets for d in data.values() if d.targets is not None), None)
+            sources = data.values() or ([spikes] if isinstance(spikes, SpikeData) else [])
+            targets = next((d.targets for d in sources if d.targets is not None), None)
         counts = {len(d) for d in data.values()}
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
-        n_trials = counts.pop() if counts else 1
+        given = given_traces(self.spec, self._network, spikes, traces)
+        counts |= {len(array) for array in given.values() if len(array) > 1}
+        if len(counts - {1}) > 1 or (data and len(counts) > 1):
+            raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
+        n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
         prepared = {name: self._solver.prepare(name, d) for name, d in data.items()}
-        forward = self._solver.forward(self._values, prepared, n_trials)
+        more = (given,) if given else ()
+        forward = self._solver.forward(self._values, prepared, n_trials, *more)
         losses, derivatives = self.loss(forward.readouts, targets)
         losses = np.asarray(losses, dtype=float)
         self._last = forward, tuple(np.asarray(d, dtype=float) / n_trials for d in derivatives)
@@ -194,6 +205,8 @@ class EventPropModel:
         if spikes is None:
             given = {name: self._own_spikes(name, size) for name, size in sizes.items()}
         elif isinstance(spikes, SpikeData):
+            if not sizes and spikes.n_channels == 0:  # it carries traces only
+                return {}
             if len(sizes) != 1:
                 raise ValueError(
                     f"the network has {len(sizes)} inputs ({', '.join(sizes) or 'none'}): give a "

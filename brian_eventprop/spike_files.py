@@ -1,8 +1,8 @@
 """`SpikeData` as HDF5, in the layout of the Spiking Heidelberg Digits.
 
 ``spikes/times`` and ``spikes/units`` hold one array of its own length per trial, ``labels`` the
-targets, ``extra`` what else is known of every trial.  Files that this module writes also say, as
-attributes, how many channels there are and how long a trial lasts.
+targets, ``extra`` what else is known of every trial, ``traces`` continuous input.  Files that this
+module writes also say, as attributes, how many channels there are and how long a trial lasts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from brian2 import second
+from brian2 import Quantity, get_dimensions, second
+from brian2.units.fundamentalunits import get_or_create_dimension
 
 from brian_eventprop._files import READ_ERRORS, reading, writing
 from brian_eventprop.spikes import SpikeData
@@ -19,6 +20,7 @@ from brian_eventprop.spikes import SpikeData
 __all__ = ["read_spikes", "write_spikes"]
 
 TIMES, UNITS, LABELS, EXTRA = "spikes/times", "spikes/units", "labels", "extra"
+TRACES = "traces"
 
 #: Trials that are read or written at a time.
 _BLOCK = 256
@@ -41,6 +43,9 @@ def _write(file, data: SpikeData) -> None:
     file.create_group(EXTRA)
     for name, column in data.extra.items():
         file[EXTRA][name] = column
+    for name, values in data.traces.items():
+        file[f"{TRACES}/{name}"] = np.asarray(values)
+        file[f"{TRACES}/{name}"].attrs["dimensions"] = get_dimensions(values)._dims
     file.attrs["n_channels"] = data.n_channels
     if data.duration is not None:
         file.attrs["duration"] = float(data.duration)
@@ -73,7 +78,21 @@ def _read(file, n_channels: int | None, path) -> SpikeData:
         _labels(file, len(times), path),
         None if duration is None else float(duration) * second,
         extra,
+        _traces(file, path),
     )
+
+
+def _traces(file, path) -> dict[str, Quantity]:
+    """Return continuous input with its unit, which stands beside it as exponents of SI's seven."""
+    group = file.get(TRACES)
+    if not isinstance(group, h5py.Group):
+        return {}
+    found = {}
+    for name, dataset in group.items():
+        exponents = np.asarray(dataset.attrs.get("dimensions", np.zeros(7)), float)
+        dimension = get_or_create_dimension(list(exponents))
+        found[name] = Quantity(_array(group, name, path), dim=dimension)
+    return found
 
 
 def _labels(file, n_trials: int, path):

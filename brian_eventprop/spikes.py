@@ -36,6 +36,9 @@ class SpikeData:
         Length of a trial, if the data knows it.
     extra : dict, optional
         What else is known of every trial, ``{"speaker": array (n_trials,)}``.
+    traces : dict, optional
+        Continuous input: values of the `TimedArray` objects of a network by their name in its
+        equations, ``{"I_ext": array (n_trials, cells, columns) * nA}``.
 
     Attributes
     ----------
@@ -61,6 +64,7 @@ class SpikeData:
         targets=None,
         duration=None,
         extra: Mapping | None = None,
+        traces: Mapping | None = None,
     ):
         self.times = _times(times)
         self.channels = _indices(channels, n_channels, "channels")
@@ -78,18 +82,36 @@ class SpikeData:
         self.targets = _targets(targets, n_trials)
         self.duration = None if duration is None else to_seconds(duration, "duration") * second
         self.extra = _extra(extra, n_trials)
+        self.traces = _traces(traces, n_trials)
 
     @classmethod
     def _from_sorted(
-        cls, times, channels, trial_ptr, n_channels, targets=None, duration=None, extra=None
-    ) -> SpikeData:
+        cls, times, channels, trial_ptr, n_channels, targets=None, duration=None, extra=None,
+        traces=None,
+    ) -> SpikeData:  # fmt: skip
         # For arrays that were checked and sorted already: they are kept, not copied.
         data = object.__new__(cls)
         data.times, data.channels, data.trial_ptr = times, channels, trial_ptr
         data.n_channels, data.duration = int(n_channels), duration
         data.targets = _targets(targets, len(trial_ptr) - 1)
         data.extra = _extra(extra, len(trial_ptr) - 1)
+        data.traces = _traces(traces, len(trial_ptr) - 1)
         return data
+
+    @classmethod
+    def from_traces(cls, traces: Mapping, targets=None, extra=None) -> SpikeData:
+        """Build from continuous input only, for networks without input spikes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> SpikeData.from_traces({"I_ext": np.zeros((5, 20, 3))}, targets=[0, 1, 0, 1, 1])
+        SpikeData(5 trials, 0 channels, 0 spikes, traces I_ext)
+        """
+        sizes = {len(values) for values in traces.values()}
+        if len(sizes) != 1:
+            raise ValueError(f"the traces have different numbers of trials: {sorted(sizes)}")
+        return cls([], [], [], sizes.pop(), 0, targets, None, extra, traces)
 
     @classmethod
     def from_lists(cls, trials: Sequence, targets=None, duration=None) -> SpikeData:
@@ -177,7 +199,7 @@ class SpikeData:
     def __repr__(self) -> str:
         return (
             f"SpikeData({self.n_trials} trials, {self.n_channels} channels, "
-            f"{len(self.times)} spikes)"
+            f"{len(self.times)} spikes{''.join(f', traces {name}' for name in self.traces)})"
         )
 
     def __getitem__(self, index) -> SpikeData:
@@ -196,6 +218,7 @@ class SpikeData:
             None if self.targets is None else self.targets[rows],
             self.duration,
             {name: column[rows] for name, column in self.extra.items()},
+            {name: values[rows] for name, values in self.traces.items()},
         )
 
     def _with_spikes(self, times, channels, trials) -> SpikeData:
@@ -213,6 +236,7 @@ class SpikeData:
             self.targets,
             self.duration if duration is None else duration,
             self.extra,
+            self.traces,
         )
 
     # ---- other forms of the same data ------------------------------------------------------
@@ -370,6 +394,18 @@ def _extra(extra, n_trials: int) -> dict[str, np.ndarray]:
                 f"extra[{name!r}] must have one entry per trial ({n_trials}): {column.shape}"
             )
     return columns
+
+
+def _traces(traces, n_trials: int) -> dict:
+    """The values as they are, with their unit: a model knows which one they should have."""
+    traces = {name: Quantity(values) for name, values in (traces or {}).items()}
+    for name, values in traces.items():
+        if values.ndim not in (2, 3) or len(values) != n_trials:
+            raise ValueError(
+                f"traces[{name!r}] must have the shape ({n_trials}, cells) or ({n_trials}, cells, "
+                f"columns), not {values.shape}"
+            )
+    return traces
 
 
 def _pointers(counts: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ _LEVEL = {
     "index": EACH,
     "state": DYNAMIC,
     "t": DYNAMIC,
+    "trace": DYNAMIC,
 }
 
 

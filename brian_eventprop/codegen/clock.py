@@ -71,10 +71,8 @@ def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
-        groups[g.group.name] = GroupCode(g, scope)
-        groups[g.group.name].readout_symbols = [
-            r.symbols for r in system.spec.readouts if r.group == g.group.name
-        ]
+        readouts = [r for r in system.spec.readouts if r.group == g.group.name]
+        groups[g.group.name] = GroupCode(g, scope, readouts)
         groups[g.group.name].pushed = g.group.name in system.pushed
     inputs = {i.name: InputCode(i.name, table) for i in system.spec.inputs}
     pathways = []
@@ -155,6 +153,8 @@ def _arguments(groups, inputs, pathways, sources):
         roles = ["X0", "C", "P"] + ["R"] * g.refractory
         roles += [f"value{r.number}" for r in g.readouts]
         roles += [f"at{r.number}" for r in g.maxima] + ["shape"] * bool(g.rings)
+        roles += ["trial", "cell", "column"] * bool(g.traces)
+        roles += [f"trace{k}" for k in range(len(g.traces))]
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]

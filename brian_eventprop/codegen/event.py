@@ -84,6 +84,7 @@ def render_event(
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.longest = repr(5 * system.spec.dt)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
+        code.traces = [t.name for t in g.group.traces]
         code.pushed = g.group.name in system.pushed
     inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}
     pathways = []
@@ -134,7 +135,7 @@ def _render(groups, inputs, pathways, components, tolerance):
 def _prepare(g, windows):
     """The names under which the windows of a group get and give their arrays."""
     g.windows, g.slots = windows, f"min({windows}, 1024)"
-    g.lazy = g.closed and g.spikes and g.flow.hump is not None
+    g.lazy = g.closed and g.spikes and g.flow.hump is not None and not g.traces
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
@@ -142,13 +143,15 @@ def _prepare(g, windows):
     state = ["X", "now", "until", "head", "pool", *["hint"] * (g.lazy or not g.closed)]
     g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
     own = [*state, *["latest"] * bool(g.maxima), *g.returned, *constants]
-    own += [*["period"] * g.refractory, "VR", *tops]
+    traces = ["cells", "trials", "column"] * bool(g.traces)
+    traces += [f"trace{k}" for k in range(len(g.traces))]
+    own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     spiking += ["push"] * g.pushed
-    own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops]
+    own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
     into = []
     for p in g.incoming:
         into += [p.a(role) for role in ("C", "W", "CB", "WB", *["DB"] * p.delay_trained)]
@@ -191,6 +194,8 @@ def _arguments(groups, inputs, pathways):
     for g in groups:
         roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
         roles += ["ME", "MS"] * bool(g.maxima)
+        roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
+        roles += [f"trace{k}" for k in range(len(g.traces))]
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]

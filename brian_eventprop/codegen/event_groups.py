@@ -51,6 +51,19 @@ class EventGroupCode:
         self.incoming: list = []
         self.outgoing: list = []
         self.pushed = False
+        self.traces: list[str] = []
+
+    def follow(self, x: str, cell: str) -> list[str]:
+        """Set the states that stand for timed arrays to their values from a break on."""
+        lines = []
+        for k, name in enumerate(self.traces):
+            at = f"trials[{k}, trial], cells[{k}, {cell}], column[{k}, j]"
+            lines.append(f"{x}[{self.states.index(name)}] = trace{k}[{at}]")
+        return lines
+
+    def forget(self) -> list[str]:
+        """At a break: what a timed array had been before is of no consequence after it."""
+        return [f"lam[{self.states.index(name)}] = 0.0" for name in self.traces]
 
     def a(self, role: str) -> str:
         """Identifier of a function, array or variable of this group."""

@@ -6,18 +6,21 @@ Every attribute that the templates show is a list of lines.  Neuron ``j``, step 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.codegen.scope import Scope, reads
+from brian_eventprop.reading.spec import ReadoutSpec
 
 
 class GroupCode:
     """Code of a group; the templates read its attributes."""
 
-    def __init__(self, adjoint: GroupAdjoint, scope: Scope):
+    def __init__(self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec] = ()):
         self.adjoint, self.scope = adjoint, scope
         group = adjoint.group
         self.name, self.states = group.name, group.states
@@ -37,7 +40,8 @@ class GroupCode:
         self.frozen = group.frozen
         self.replay = False
         self.rings: tuple[str, ...] = ()
-        self.readout_symbols: list = []
+        self.traces = traces_of(adjoint, readouts)
+        self.readout_symbols = [r.symbols for r in readouts]
         self.pushed = False
 
     def a(self, role: str) -> str:
@@ -70,7 +74,15 @@ class GroupCode:
                 )
             elif self.scope.levels.get(name) == COMMON:
                 self.scope.ref(name)
+            elif name in self.traces:
+                lines.append(f"{self.scope.ref(name)} = {self.trace(name, index)}")
         return lines
+
+    def trace(self, name: str, index: str = "j") -> str:
+        """The value of a timed array for a neuron at step n of a trial."""
+        k = self.traces.index(name)
+        row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, n]"
+        return f"{self.a(f'trace{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
 
     def load_lam(self, names, index: str = "j") -> list[str]:
         """Load the adjoint variables among `names`."""
@@ -266,3 +278,9 @@ class GroupCode:
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('spk')}[{spike}, 1]"
+
+
+def traces_of(adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]) -> list[str]:
+    """Return the names of timed arrays in the code of a group and of its readouts."""
+    traces = [*adjoint.group.traces, *(t for r in readouts for t in r.traces)]
+    return list(dict.fromkeys(t.name for t in traces))

@@ -72,6 +72,8 @@ class PathwayCode:
                 if self.target.scope.levels.get(inner) == EACH:
                     row = self.target.scope.each.index(inner)
                     lines.append(f"{ref} = {self.target.a('P')}[{row}, {index}]")
+                elif inner in self.target.traces:
+                    lines.append(f"{ref} = {self.target.trace(inner, index)}")
             elif name.startswith("weight."):
                 number = name.split(".")[1]
                 weights = self.target.a("weight" + number)

@@ -29,6 +29,7 @@ from brian2.input.poissongroup import PoissonGroup
 from brian2.input.poissoninput import PoissonInput
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 from brian2.input.timedarray import TimedArray
+from brian2.input.timedarray import _find_K as upsampling
 from brian2.monitors.ratemonitor import PopulationRateMonitor
 from brian2.monitors.spikemonitor import EventMonitor
 from brian2.monitors.statemonitor import StateMonitor
@@ -91,4 +92,5 @@ __all__ = [
     "prefs",
     "runtime_device",
     "second",
+    "upsampling",
 ]

@@ -25,6 +25,7 @@ from brian_eventprop.reading.statements import (
     without_unused,
 )
 from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
+from brian_eventprop.reading.traces import TraceReader
 
 _NO_ABSTRACT_CODE = "it has no abstract code that could be differentiated"
 _METHODS = "Use 'exact', 'exponential_euler', 'euler', 'rk2', 'rk4' or 'heun'."
@@ -79,7 +80,9 @@ def build_group(
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
     frozen = frozen_states(group)
-    update, update_refractory = _update_statements(code.update, states, frozen)
+    reader = TraceReader(group, {**code.equations, **_functions(code.update)}, collection)
+    derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
+    update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = None
     if code.threshold:
         statements = spell_out_all(code.threshold.statements)
@@ -87,7 +90,7 @@ def build_group(
     reset = _event_statements(code.reset, states)
     refractory = None if code.refractory is None else inline(code.refractory, definitions)
 
-    symbols: dict[str, Symbol] = {}
+    symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
     for expression in [*derivatives.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
@@ -110,7 +113,13 @@ def build_group(
         reset=reset,
         refractory=refractory,
         text=_text(group),
+        traces=tuple(reader.traces.values()),
     )
+
+
+def _functions(block: Block | None) -> dict[str, Any]:
+    variables = block.variables if block else {}
+    return {name: v for name, v in variables.items() if isinstance(v, brian.Function)}
 
 
 def subexpressions(group) -> dict[str, str]:
@@ -144,7 +153,7 @@ def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
         needed |= used | unknown
     variables = group.resolve_all(needed, namespace, user_identifiers=set())
     own = {name: variables[name] for name in group.equations.identifiers}
-    check_functions(group, "\n".join(str(eq) for eq in group.user_equations.values()), own)
+    check_functions(group, "\n".join(str(eq) for eq in group.user_equations.values()), own, True)
     return variables
 
 
@@ -162,7 +171,7 @@ def _read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Bl
     else:
         name, code = _first_applicable(group, variables, choice)
     resolved = resolve(group, code, namespace)
-    return name, read_block(group, code, resolved, check_units=False)
+    return name, read_block(group, code, resolved, check_units=False, traces=True)
 
 
 def _first_applicable(group, variables: Mapping, choice) -> tuple[str, str]:
@@ -192,13 +201,14 @@ def _apply(group, variables: Mapping, method, **options) -> tuple[str, str]:
 
 
 def _update_statements(
-    block: Block | None, states: tuple[str, ...], frozen: tuple[str, ...]
+    block: Block | None, states: tuple[str, ...], frozen: tuple[str, ...], traces: TraceReader
 ) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
     """Return the update of a free and of a refractory neuron."""
     if block is None:
         return (), ()
     held = [s for s in block.statements if s.var not in frozen]
-    free, held = spell_out_all(block.statements, free=True), spell_out_all(held, free=False)
+    free = traces.block(spell_out_all(block.statements, free=True))
+    held = traces.block(spell_out_all(held, free=False))
     return without_unused(free, states), without_unused(held, states)
 
 

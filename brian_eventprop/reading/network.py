@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from brian_eventprop.reading import brian
@@ -119,6 +120,7 @@ def read_network(
         ),
         dt=dt,
     )
+    spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     ends = {code.pathway.name: connections(code.synapses) for code in pathways}
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},

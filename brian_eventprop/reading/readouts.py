@@ -16,8 +16,10 @@ from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
 from brian_eventprop.reading.statements import resolve
 from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.synapses import parent
+from brian_eventprop.reading.traces import TraceReader
 
 _SPIKES = ("spike_times", "spike_count")
+_WITH_TRACES = ("integral", "maximum")
 
 
 def read_readout(
@@ -41,11 +43,16 @@ def read_readout(
     group = brian_groups[name]
     expression = getattr(readout, "expression", "") or ""
     symbols: dict[str, Symbol] = {}
+    traces: tuple = ()
     if expression:
         check_reserved(group, expression)
         expression = inline(expression, subexpressions(group))
         spec = groups[name]
         symbols = _symbols(readout, group, expression, spec, namespace, duration, collection)
+        reader = _traces(readout, group, expression, namespace, symbols, collection)
+        expression, traces = reader.expression(expression), tuple(reader.traces.values())
+        symbols |= reader.symbols
+        expression, symbols = _of_part(part, expression, symbols, collection)
     start = getattr(part, "start", 0)
     return ReadoutSpec(
         kind=readout.kind,
@@ -55,8 +62,18 @@ def read_readout(
         expression=expression,
         which=getattr(readout, "which", "") or "",
         symbols=symbols,
+        traces=traces,
         scale=_scale(readout, groups[name], group, namespace),
     )
+
+
+def _traces(readout, group, expression, namespace, symbols, collection) -> TraceReader:
+    """What replaces the timed arrays of an expression; a part of a group counts its own neurons."""
+    scope = {**namespace, "T": symbols["T"].value * brian.second} if "T" in symbols else namespace
+    variables = resolve(group, f"_readout = {expression}", scope)
+    part = readout.group
+    inner = (int(part.start), int(part.stop)) if isinstance(part, brian.Subgroup) else None
+    return TraceReader(group, variables, collection, inner)
 
 
 def _scale(readout, spec: Group, group, namespace: Mapping) -> float | None:
@@ -77,14 +94,14 @@ def _scale(readout, spec: Group, group, namespace: Mapping) -> float | None:
 
 
 def _symbols(readout, group, expression, spec, namespace, duration, collection):
-    """The group's symbols, those of a Subgroup's own ``i`` and ``N``, and the readout's."""
-    symbols = {**spec.symbols, **_part_symbols(readout.group, spec, collection)}
+    """The group's symbols and the readout's."""
+    symbols = dict(spec.symbols)
     scope = dict(namespace)
     if "T" in names(expression) and "T" not in group.variables:
         symbols["T"] = _duration(expression, spec, duration)
         scope["T"] = symbols["T"].value * brian.second
     variables = resolve(group, f"_readout = {expression}", scope)
-    check_functions(group, expression, variables)
+    check_functions(group, expression, variables, readout.kind in _WITH_TRACES)
     brian.parse_expression_dimensions(expression, variables)
     used = names(expression)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
@@ -104,15 +121,19 @@ def _duration(expression: str, spec: Group, duration: float | None) -> Symbol:
     return Symbol("T", "number", "T", value=float(duration))
 
 
-def _part_symbols(part, spec: Group, collection: Collection) -> dict[str, Symbol]:
-    if not isinstance(part, brian.Subgroup):
-        return {}
-    index = np.arange(spec.size) - part.start
-    key = collection.add((part.name, "i"), index, brian.DIMENSIONLESS)
-    return {
-        "i": Symbol("i", "index", "i", key),
-        "N": Symbol("N", "number", "N", value=float(len(part))),
+def _of_part(part, expression: str, symbols: dict, collection: Collection) -> tuple[str, dict]:
+    """Let ``i`` and ``N`` of a Subgroup's readout be its own; the group's keep their names."""
+    used = names(expression) & {"i", "N"}
+    if not isinstance(part, brian.Subgroup) or not used:
+        return expression, symbols
+    indices = np.arange(len(parent(part))) - part.start
+    key = collection.add((part.name, "i"), indices, brian.DIMENSIONLESS)
+    own = {name: f"{name}_of_{part.start}_{part.stop}" for name in used}
+    named = {
+        "i": Symbol(own.get("i", "i"), "index", "i", key),
+        "N": Symbol(own.get("N", "N"), "number", "N", value=float(len(part))),
     }
+    return inline(expression, own), {**symbols, **{own[n]: named[n] for n in used}}
 
 
 def _check_spike_times(group, expression: str, symbols: Mapping[str, Symbol]) -> None:

@@ -44,15 +44,21 @@ def line_writing(code: str, name: str) -> str:
     return lines[0].strip() if lines else code.strip()
 
 
-def check_functions(obj, code: str, variables: Mapping) -> None:
-    """Refuse random numbers, timed arrays and functions that Brian2 does not define."""
+def check_functions(obj, code: str, variables: Mapping, traces: bool = False) -> None:
+    """Refuse random numbers and functions that Brian2 does not define.
+
+    Timed arrays are allowed with ``traces`` only: in differential equations and some readouts.
+    """
     for name, variable in variables.items():
         if not isinstance(variable, brian.Function):
             continue
         line = line_with(code, [name])
         if isinstance(variable, brian.TimedArray):
-            reason = f"'{name}' is a TimedArray, which has no derivative with respect to time"
-            raise refusal(obj, line, reason, "Write it as an expression of t, or as input spikes.")
+            if traces:
+                continue
+            reason = f"'{name}' is a TimedArray, whose jumps would be events of their own here"
+            way_out = "Let it drive a differential equation, or write it as an expression of t."
+            raise refusal(obj, line, reason, way_out)
         builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable
         if isinstance(variable, brian.BinomialFunction) or (builtin and not variable.stateless):
             raise refusal(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)

@@ -29,8 +29,9 @@ Key = tuple[str, str]
 #: number      a fixed number: a unit, pi, N
 #: index       the neuron's (or synapse's pre or post) index, relative to the user's object
 #: t, dt       Brian2's time and time step
+#: trace       the value of a `TimedArray` at this time, given from outside
 #: ==========  ===================================================================
-KINDS = ("state", "neuron", "synapse", "shared", "number", "index", "t", "dt")
+KINDS = ("state", "neuron", "synapse", "shared", "number", "index", "t", "dt", "trace")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,36 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class TimedInput:
+    """A `TimedArray`: piecewise constant, each value for ``dt`` seconds, the last one for ever.
+
+    At time t it is in cell ``int(round(t*factor/dt)/factor)``, as Brian2 rounds; ``columns`` is 1
+    for an array without a second index.
+    """
+
+    name: str
+    dt: float
+    factor: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A name in the code of a group for the value of a `TimedArray`, ``offset`` time steps later.
+
+    ``column`` is which column a neuron reads, an expression of its constants; empty if there is
+    one column only.  ``part`` is the first and the last neuron (excluded) of the part of the group
+    that is meant, whose ``i`` begins with 0; None for the whole group.
+    """
+
+    name: str
+    array: str
+    offset: float = 0.0
+    column: str = ""
+    part: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Group:
     """A `NeuronGroup`.
 
@@ -82,6 +113,8 @@ class Group:
         Refractory period as an expression in seconds; None if there is none.
     text
         The equations as the user wrote them, for display.
+    traces
+        The names of kind 'trace'.
     """
 
     name: str
@@ -97,6 +130,7 @@ class Group:
     reset: tuple[Statement, ...]
     refractory: str | None
     text: str = ""
+    traces: tuple[Trace, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +174,7 @@ class ReadoutSpec:
     which: str = ""
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     scale: float | None = None
+    traces: tuple[Trace, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,6 +186,7 @@ class NetworkSpec:
     pathways: tuple[Pathway, ...]
     readouts: tuple[ReadoutSpec, ...]
     dt: float
+    timed: tuple[TimedInput, ...] = ()
 
     def group(self, name: str) -> Group:
         """Return the group of that name."""
@@ -174,6 +210,10 @@ class NetworkValues:
     spikes
         Per input of the network: the spikes the Brian2 object itself holds, ``(indices, times)``
         sorted by time, then index; None where it holds none (a `PoissonGroup`).
+    traces
+        Per timed array: the values that the Brian2 object itself holds, (cells, columns).
+    trace_dimensions
+        Brian2 dimensions of each.
     """
 
     values: Mapping[Key, np.ndarray]
@@ -181,3 +221,5 @@ class NetworkValues:
     pre: Mapping[str, np.ndarray]
     post: Mapping[str, np.ndarray]
     spikes: Mapping[str, tuple[np.ndarray, np.ndarray] | None]
+    traces: Mapping[str, np.ndarray] = field(default_factory=dict)
+    trace_dimensions: Mapping[str, Any] = field(default_factory=dict)

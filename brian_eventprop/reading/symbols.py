@@ -14,7 +14,7 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.refusals import refusal
-from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
+from brian_eventprop.reading.spec import Key, NetworkValues, Symbol, TimedInput
 
 _PRE, _POST = "_presynaptic_idx", "_postsynaptic_idx"
 _SIDES = {_PRE: "pre", _POST: "post"}
@@ -28,6 +28,7 @@ class Collection:
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
+    timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
 
     def add(self, key: Key, values, dimension) -> Key:
         """Keep a value; the first one under a key stays."""
@@ -36,9 +37,22 @@ class Collection:
             self.dimensions[key] = dimension
         return key
 
+    def add_timed(self, group, spec: TimedInput, array) -> None:
+        """Keep a timed array; its name must not stand for another one elsewhere."""
+        if self.timed.setdefault(spec.name, (spec, array))[1] is not array:
+            raise ValueError(
+                f"'{spec.name}' is one TimedArray in '{group.name}' and another one elsewhere: "
+                "rename one of them."
+            )
+
     def freeze(self, pre, post, spikes) -> NetworkValues:
         """Return everything as `NetworkValues`."""
-        return NetworkValues(self.values, self.dimensions, pre, post, spikes)
+        arrays = {name: array for name, (_, array) in self.timed.items()}
+        return NetworkValues(
+            self.values, self.dimensions, pre, post, spikes,
+            {n: a.values.reshape(len(a.values), -1) for n, a in arrays.items()},
+            {n: a.dim for n, a in arrays.items()},
+        )  # fmt: skip
 
 
 Finder = Callable[[str, Any, "Collection"], Symbol | None]

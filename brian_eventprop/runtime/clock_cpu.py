@@ -20,6 +20,7 @@ from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.packing import packers, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
+from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
 
 
 @dataclass
@@ -99,9 +100,13 @@ class ClockCPU:
         return on_grid(data.times, data.channels, data.trial_ptr, dt, self.n_steps, name)
 
     # ---- forward ----
-    def forward(self, values, inputs: Mapping[str, InputSpikes], n_trials: int) -> Forward:
-        """Run a batch of trials."""
+    def forward(
+        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
+    ) -> Forward:
+        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
         arrays, constants, orders = self._pack(values, inputs, n_trials)
+        for g in self.module.groups:
+            arrays |= self._pack_traces(g, values, traces, n_trials)
         grid = (self.n_steps, self.system.spec.dt)
         arguments = [*grid, *(arrays[pair] for pair in self.module.arguments)]
         found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
@@ -140,6 +145,22 @@ class ClockCPU:
             v = constants[p.name] = self.pathways[p.name].environment(values)
             orders[p.name] = self._pack_pathway(p, v, values, arrays)
         return arrays, constants, orders
+
+    def _pack_traces(self, g, values, given, n_trials):
+        """Values (trials, cells, columns) of each trace of a group, and where to look."""
+        group, spec = g.adjoint.group, self.system.spec
+        traces = traces_of(group, spec.readouts)
+        if not traces:
+            return {}
+        arrays, cells, column = {}, [], []
+        for k, trace in enumerate(traces):
+            timed, array = timed_input(spec, trace), given[trace.array]
+            arrays[g.name, f"trace{k}"] = np.ascontiguousarray(array, self.dtype)
+            cells.append(cells_on_grid(timed, trace, self.n_steps, array.shape[1], spec.dt))
+            column.append(columns(group, trace, values, array.shape[2]))
+        arrays[g.name, "trial"] = np.stack([rows(given[t.array], n_trials) for t in traces])
+        arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)
+        return arrays
 
     def _ring_shape(self, g, values):
         """Return the sizes of a ring and of the record of what arrivals are worth.

@@ -16,13 +16,14 @@ from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem, derive
 from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import TAPE, render_event, render_event_host
 from brian_eventprop.errors import UnsupportedError
-from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
+from brian_eventprop.runtime.traces import columns, rows, timed_input, traces_of
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
 TOLERANCE = 1e-11
@@ -147,10 +148,14 @@ class EventCPU:
         return order, post[order].astype(np.int32), rows
 
     # ---- forward ----
-    def forward(self, values, inputs: Mapping[str, ExactSpikes], n_trials: int) -> EventForward:
-        """Run a batch of trials."""
+    def forward(
+        self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}
+    ) -> EventForward:
+        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
         windows = self._windows(values)
         arrays, constants = self._pack(values, inputs, n_trials)
+        for g in self.module.groups:
+            arrays |= self._pack_traces(g, values, traces, n_trials)
         arrays["", "windows"] = windows
         arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
         found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
@@ -205,6 +210,24 @@ class EventCPU:
                 delays[order] if len(delays) == packer.size else np.full(packer.size, delays[0])
             )
         return arrays, constants
+
+    def _pack_traces(self, g, values, given, n_trials):
+        """Values (trials, cells, columns) of each trace of a group, and when its cells begin."""
+        group, spec, arrays = g.adjoint.group, self.system.spec, {}
+        if not group.traces:
+            return arrays
+        timed = [timed_input(spec, trace) for trace in group.traces]
+        begins = [np.arange(given[t.name].shape[1]) * t.dt for t in timed]
+        breaks = np.unique(np.concatenate(begins))
+        cells = [np.searchsorted(begin, breaks, "right") - 1 for begin in begins]
+        for k, trace in enumerate(group.traces):
+            arrays[g.name, f"trace{k}"] = np.ascontiguousarray(given[trace.array], float)
+        arrays[g.name, "breaks"], arrays[g.name, "cells"] = breaks, np.stack(cells)
+        arrays[g.name, "trials"] = np.stack([rows(given[t.name], n_trials) for t in timed])
+        arrays[g.name, "column"] = np.stack(
+            [columns(group, trace, values, given[trace.array].shape[2]) for trace in group.traces]
+        )
+        return arrays
 
     def _flow_constants(self, g, packer, v):
         """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
@@ -330,9 +353,34 @@ def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
 
 
 def _without_steps(spec: NetworkSpec) -> NetworkSpec:
-    """The network without Brian2's update statements, which divide by tau_m - tau_s and more."""
-    groups = tuple(replace(g, update=(), update_refractory=()) for g in spec.groups)
-    return replace(spec, groups=groups)
+    """The network without Brian2's update statements, which divide by tau_m - tau_s and more.
+
+    Timed arrays become states: they stand still between two events, and each break sets them.
+    """
+    groups = []
+    for g in spec.groups:
+        traces = tuple(traces_of(replace(g, traces=_now(g.traces)), spec.readouts))
+        symbols = {**g.symbols, **_states(g, traces)}
+        groups.append(
+            replace(
+                g, update=(), update_refractory=(), symbols=symbols, traces=traces,
+                states=(*g.states, *(t.name for t in traces)),
+            )
+        )  # fmt: skip
+    by_name = {g.name: g for g in groups}
+    readouts = tuple(
+        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.traces)})
+        for r in spec.readouts
+    )
+    return replace(spec, groups=tuple(groups), readouts=readouts)
+
+
+def _now(traces):
+    return tuple(trace for trace in traces if trace.offset == 0)
+
+
+def _states(group, traces):
+    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in traces}
 
 
 __all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]

@@ -114,7 +114,8 @@ class GroupPacker(Packer):
         """Return the initial states, one row per state."""
         rows = np.empty((len(self.code.states), self.size), dtype)
         for row, state in zip(rows, self.code.states, strict=True):
-            row[:] = values[self.code.name, state]
+            # what stands for a timed array has no initial value of its own
+            row[:] = values.get((self.code.name, state), 0.0)
         return rows
 
     def refractory_steps(self, v) -> np.ndarray:

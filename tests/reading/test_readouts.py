@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from brian2 import DimensionMismatchError, NeuronGroup, ms, mV
 
+import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import read_network
 from brian_eventprop.readouts import Final, Integral, SpikeCount, SpikeTimes
@@ -40,8 +41,9 @@ def test_subgroup():
     spec, values = read([G], Final(part, "v*i/N"))
     (readout,) = spec.readouts
     assert (readout.group, readout.start, readout.stop) == ("G", 1, 4)
-    assert readout.symbols["N"].value == 3
-    index = values.values[readout.symbols["i"].key]
+    assert readout.expression == "v * i_of_1_4 / N_of_1_4"
+    assert readout.symbols["N_of_1_4"].value == 3
+    index = values.values[readout.symbols["i_of_1_4"].key]
     np.testing.assert_array_equal(index[1:4], [0, 1, 2])
 
 
@@ -69,3 +71,14 @@ def test_errors():
         read([G], Final(G, "v*rand()"))
     with pytest.raises(KeyError, match="nowhere"):
         read([G], Final(G, "v*nowhere"))
+
+
+def test_the_index_of_a_part_does_not_replace_the_groups_own():
+    group = NeuronGroup(4, "dv/dt = (i - v)/(5*ms) : 1", method="euler")
+    losses = [bep.Sum(bep.Final(part, "v + 10*i/N")) for part in (group, group[2:4])]
+    models = [
+        bep.EventPropModel([group], train=[group.v], loss=loss, duration=5 * ms) for loss in losses
+    ]
+    (whole,), (part,) = (model.run().readout for model in models)
+    v = whole[0] - 10 * np.arange(4) / 4
+    np.testing.assert_allclose(part[0], v[2:] + 10 * np.arange(2) / 2)

@@ -142,10 +142,10 @@ CASES = {
     "boolean refractory": (lambda: neurons(refractory="v > 0"), "G", "v > 0", "condition"),
     "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changes"),
     "timed array": (
-        lambda: neurons("dv/dt = (I(t) - v)/tau : 1"),
+        lambda: neurons(threshold="v > I(t)"),
         "G",
-        "I(t)",
-        "Write it as an expression",
+        "v > I(t)",
+        "Let it drive a differential equation",
     ),
     "user function": (
         lambda: neurons("dv/dt = -cube(v)/tau : 1"),

@@ -1,0 +1,45 @@
+"""Values for the timed arrays of a network: what a batch brings, checked and in SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from brian_eventprop._units import to_si
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+
+
+def given_traces(
+    spec: NetworkSpec, network: NetworkValues, spikes, traces: Mapping | None
+) -> dict[str, np.ndarray]:
+    """Return the values of every timed array, (trials or 1, cells, columns).
+
+    The argument of the run comes first, then what the data carries, then the array's own values.
+    """
+    parts = spikes.values() if isinstance(spikes, Mapping) else [spikes]
+    given = {}
+    for part in parts:
+        given.update(getattr(part, "traces", None) or {})
+    given.update(traces or {})
+    columns = {timed.name: timed.columns for timed in spec.timed}
+    if unknown := sorted(set(given) - set(columns)):
+        known = ", ".join(columns) or "none"
+        raise ValueError(f"no TimedArray of the network is called {unknown[0]!r}; it has: {known}")
+    found = {name: own[np.newaxis] for name, own in network.traces.items()}
+    for name, values in given.items():
+        dimension = network.trace_dimensions[name]
+        found[name] = _checked(name, values, dimension, columns[name])
+    return found
+
+
+def _checked(name: str, values, dimension, columns: int) -> np.ndarray:
+    array = to_si(values, dimension, f"the trace {name!r}")
+    if array.ndim == 2 and columns == 1:
+        array = array[:, :, np.newaxis]
+    if array.ndim != 3 or array.shape[2] != columns or not array.shape[1]:
+        wanted = "(trials, cells)" if columns == 1 else f"(trials, cells, {columns})"
+        raise ValueError(f"the trace {name!r} must have the shape {wanted}, not {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"the trace {name!r} holds values that are not finite")
+    return array
