@@ -279,6 +279,12 @@ def test_wrong_traces(traces, error, message):
         model.run(traces=traces)
 
 
+def test_graphics_cards_refuse_them():
+    objects, namespace, group = network()
+    with pytest.raises(bep.UnsupportedError, match="'I_ext' does not run with backend='cuda'"):
+        model_of(objects, namespace, bep.Sum(bep.Final(group, "v")), ["gain"], backend="cuda")
+
+
 @pytest.mark.parametrize(
     "equation, options, message",
     [
