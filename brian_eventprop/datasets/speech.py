@@ -30,8 +30,11 @@ def speech(
 
     Parameters
     ----------
-    path : path-like
-        The HDF5 file, or the folder in which the one of `split` lies.
+    path : path-like or a tonic dataset
+        The HDF5 file, or the folder in which the one of `split` lies; or an object of tonic's own
+        classes, ``tonic.datasets.SHD("data", train=True)`` or ``SSC``, which also download the
+        files.  Of such an object the file is read as it is: its transforms are not applied, and
+        half-precision times become double before anything is computed with them.
     split : {'train', 'validation', 'test'}, optional
         For a folder: which of its files, ``*_train.h5``, ``*_valid.h5`` or ``*_test.h5``.
     n_channels : int
@@ -50,14 +53,29 @@ def speech(
     --------
     >>> data = speech("SHD/shd_train.h5", pool=5)  # doctest: +SKIP
     >>> data = speech("SSC", "validation", duration=1*second)  # doctest: +SKIP
+    >>> data = speech(tonic.datasets.SHD("data", train=True))  # doctest: +SKIP
     """
-    file = _file(Path(path), split)
+    file = _tonic_file(path, split) if hasattr(path, "data_filename") else _file(Path(path), split)
     data = read_spikes(file, n_channels)
     if not isinstance(data.targets, np.ndarray) or data.targets.dtype.kind not in "iu":
         raise ValueError(f"{file} has no 'labels' that are whole numbers")
     data.targets = data.targets.astype(np.int64)
     data = data if duration is None else data.until(duration)
     return data if pool == 1 else data.pooled(pool)
+
+
+def _tonic_file(dataset, split: str | None) -> Path:
+    """The file behind a dataset of tonic's."""
+    what = type(dataset).__name__
+    if split is not None:
+        raise ValueError(f"tonic's {what} object is one split already: leave {split=} out")
+    for name in ("transform", "target_transform", "transforms"):
+        if getattr(dataset, name, None) is not None:
+            raise ValueError(
+                f"tonic's {what} object has a {name}, which is not applied to the file: create it "
+                "without, and use augment= of Trainer.fit or methods of SpikeData"
+            )
+    return Path(dataset.location_on_system) / dataset.data_filename
 
 
 def _file(path: Path, split: str | None) -> Path:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import string
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -210,6 +211,37 @@ def test_speech(shd):
     assert data.times.dtype == np.float64
     np.testing.assert_array_equal(data[7].times, times[order].astype(np.float64))
     np.testing.assert_array_equal(data[7].channels, units[order])
+
+
+def test_speech_of_a_tonic_dataset(shd):
+    # What speech() uses of tonic's classes; the next test has the real ones.
+    dataset = SimpleNamespace(
+        location_on_system=str(shd), data_filename="shd_train.h5", transform=None
+    )
+    data = speech(dataset, pool=7)
+    assert (len(data), data.n_channels) == (20, 100)
+    assert data.times.dtype == np.float64
+    with pytest.raises(ValueError, match="is one split already"):
+        speech(dataset, "train")
+    dataset.transform = print
+    with pytest.raises(ValueError, match="has a transform"):
+        speech(dataset)
+
+
+def test_speech_of_tonics_own_class(shd, tmp_path):
+    tonic = pytest.importorskip("tonic")
+    folder = tmp_path / "data" / "SHD"
+    folder.mkdir(parents=True)
+    for name in ("train", "test"):
+        (shd / f"shd_{name}.h5").rename(folder / f"shd_{name}.h5")
+        (folder / f"shd_{name}.h5.zip").touch()  # where tonic looks before it downloads
+    dataset = tonic.datasets.SHD(str(folder.parent), train=False)
+    data = speech(dataset)
+    assert len(data) == len(dataset) == 6
+    np.testing.assert_array_equal(data.extra["speaker"], dataset.speaker)
+    np.testing.assert_array_equal(data.targets, [int(dataset[k][1]) for k in range(6)])
+    for k in range(6):
+        assert 0 < data[k].times.max() < 1 and data[k].times.min() >= 0
 
 
 def test_speech_short_and_coarse(shd):
