@@ -7,83 +7,14 @@ number of neurons: 1 is enough for a test of spikes, 0.3 small enough for the de
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
-from brian2 import (
-    Network,
-    NeuronGroup,
-    SpikeGeneratorGroup,
-    SpikeMonitor,
-    Synapses,
-    defaultclock,
-    ms,
-    mV,
-    nS,
-    pF,
-    second,
-)
+from brian2 import NeuronGroup, Synapses, ms, mV, nS, pF
 
-from brian_eventprop.losses import Sum
 from brian_eventprop.readouts import Final, Integral, Maximum, SpikeTimes
-from brian_eventprop.spikes import SpikeData
+from helpers.random_parts import RandomNetwork, connect, count, output_of, spiking_input
 
 KINDS: dict[str, Callable] = {}
-
-
-@dataclass
-class RandomNetwork:
-    """Brian2 objects, what to train, the loss, and the input spikes of a batch."""
-
-    groups: list
-    inputs: list
-    synapses: list
-    train: list
-    readouts: tuple
-    spikes: dict
-    duration: object = field(default_factory=lambda: 100 * ms)
-    namespace: dict = field(default_factory=dict)
-
-    @property
-    def objects(self):
-        """All Brian2 objects."""
-        return [*self.groups, *self.inputs, *self.synapses]
-
-    @property
-    def loss(self):
-        """The sum of all readouts."""
-        return Sum(*self.readouts)
-
-    @property
-    def trials(self):
-        """Number of trials of the batch."""
-        return len(next(iter(self.spikes.values())))
-
-    def trial_spikes(self, trial):
-        """Input spikes of one trial, ``{name: (indices, times in seconds)}``."""
-        found = {}
-        for name, data in self.spikes.items():
-            part = slice(data.trial_ptr[trial], data.trial_ptr[trial + 1])
-            found[name] = data.channels[part], data.times[part]
-        return found
-
-    def run_brian2(self):
-        """Run every trial in Brian2; return ``{group name: [(indices, times) per trial]}``."""
-        monitors = {
-            g.name: SpikeMonitor(g, name=f"spikes_{g.name}") for g in self.groups if g.thresholder
-        }
-        network = Network(self.objects, *monitors.values())
-        network.store("start")
-        found = {name: [] for name in monitors}
-        for trial in range(self.trials):
-            network.restore("start")
-            for group in self.inputs:
-                indices, times = self.trial_spikes(trial)[group.name]
-                group.set_spikes(indices, times * second)
-            network.run(self.duration, namespace=self.namespace)
-            for name, monitor in monitors.items():
-                found[name].append((np.array(monitor.i), np.array(monitor.t / second)))
-        return found
 
 
 def build(kind, seed, size=1.0, trials=2):
@@ -96,60 +27,13 @@ def _kind(function):
     return function
 
 
-# ---------------------------------------------------------------------------- parts
-def _count(number, size):
-    return max(3, int(round(number * size)))
-
-
-def _input(rng, channels, trials, rate=30.0, duration=0.08, name="inp"):
-    """An input group and the spikes of a batch: at most one spike of a channel in a time step."""
-    dt = float(defaultclock.dt)
-    steps = int(duration / dt)
-    fired = rng.random((trials, channels, steps)) < rate * dt
-    trial, channel, step = np.nonzero(fired)
-    times = (step + rng.uniform(0.05, 0.95, len(step))) * dt
-    spikes = SpikeData(times, channel, trial, trials, channels)
-    return SpikeGeneratorGroup(channels, [], [] * ms, name=name), {name: spikes}
-
-
-def _connect(rng, source, target, on_pre, weights, probability, name, **options):
-    """Random connections with weights ``(low, high)`` and, where not shared, delays of 0..6 ms."""
-    unit = options.pop("unit", "1")
-    synapses = Synapses(source, target, f"w : {unit}", on_pre=on_pre, name=name, **options)
-    chosen = rng.random((len(source), len(target))) < probability
-    chosen[rng.integers(len(source)), :] = True
-    pre, post = np.nonzero(chosen)
-    synapses.connect(i=pre, j=post)
-    low, high = weights
-    scale = {"1": 1, "siemens": nS}[unit]
-    synapses.w = rng.uniform(low, high, len(synapses)) * scale
-    if "delay" not in options:
-        synapses.delay = rng.uniform(0, 6, len(synapses)) * ms
-    return synapses
-
-
-def _output(rng, hidden, namespace_tau=True):
-    """A group of leaky integrators that reads the hidden neurons out, and its synapses."""
-    output = NeuronGroup(
-        3,
-        """dv/dt = (I - v)/tau_o : 1
-           dI/dt = -I/(5*ms) : 1
-           tau_o : second (constant, shared)""",
-        method="exact",
-        name="output",
-    )
-    output.tau_o = 20 * ms
-    synapses = _connect(rng, hidden, output, "I_post += w", (-1, 1.5), 0.5, "s_out")
-    return output, synapses
-
-
 # ---------------------------------------------------------------------------- kinds
 @_kind
 def lif(rng, size, trials):
     """Recurrent, delayed, external time constants, drive per neuron; integral and spike times."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(40, size),
+        count(40, size),
         """dv/dt = (I + drive - v)/tau_m : 1
            dI/dt = -I/tau_s : 1
            drive : 1 (constant)
@@ -162,9 +46,9 @@ def lif(rng, size, trials):
     hidden.theta = 1
     hidden.drive = rng.uniform(0, 0.6, len(hidden))
     hidden.v = rng.uniform(0, 0.9, len(hidden))
-    output, s_out = _output(rng, hidden)
-    s_in = _connect(rng, inputs, hidden, "I_post += w", (0, 2.5 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "I_post += w", (-0.6, 0.5), 0.3, "s_rec")
+    output, s_out = output_of(rng, hidden)
+    s_in = connect(rng, inputs, hidden, "I_post += w", (0, 2.5 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "I_post += w", (-0.6, 0.5), 0.3, "s_rec")
     s_rec.delay[: len(s_rec) // 4] = 0 * ms
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, s_out.w, s_out.delay, hidden.drive]
     train += [hidden.theta, hidden.v, output.tau_o, "tau_m", "tau_s"]
@@ -182,9 +66,9 @@ def lif(rng, size, trials):
 @_kind
 def lif_refractory(rng, size, trials):
     """`unless refractory`, a trained refractory period per neuron, one shared delay."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(40, size),
+        count(40, size),
         """dv/dt = (I - v)/tau_m : 1 (unless refractory)
            dI/dt = -I/tau_s : 1
            tau_m : second (constant)
@@ -199,9 +83,9 @@ def lif_refractory(rng, size, trials):
     hidden.tau_m = rng.uniform(10, 25, len(hidden)) * ms
     hidden.tau_s = 5 * ms
     hidden.t_ref = rng.uniform(0, 3, len(hidden)) * ms
-    output, s_out = _output(rng, hidden)
-    s_in = _connect(rng, inputs, hidden, "I_post += w", (0, 4 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "I_post += w", (-1, 1), 0.3, "s_rec", delay=1.5 * ms)
+    output, s_out = output_of(rng, hidden)
+    s_in = connect(rng, inputs, hidden, "I_post += w", (0, 4 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "I_post += w", (-1, 1), 0.3, "s_rec", delay=1.5 * ms)
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, s_out.w, hidden.tau_m, hidden.tau_s]
     train += [hidden.t_ref, hidden.I]
     return RandomNetwork(
@@ -217,9 +101,9 @@ def lif_refractory(rng, size, trials):
 @_kind
 def alif(rng, size, trials):
     """Adaptive threshold, subexpressions, several resets, refractory."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(40, size),
+        count(40, size),
         """dv/dt = (I - v)/tau_m : 1 (unless refractory)
            dI/dt = -I/(5*ms) : 1
            dth/dt = -th/tau_th : 1
@@ -234,9 +118,9 @@ def alif(rng, size, trials):
     )
     hidden.tau_th = rng.uniform(10, 50, len(hidden)) * ms
     hidden.jump = 0.3
-    output, s_out = _output(rng, hidden)
-    s_in = _connect(rng, inputs, hidden, "I_post += w", (0, 5 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "I_post += w", (-0.8, 0.8), 0.3, "s_rec")
+    output, s_out = output_of(rng, hidden)
+    s_in = connect(rng, inputs, hidden, "I_post += w", (0, 5 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "I_post += w", (-0.8, 0.8), 0.3, "s_rec")
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, s_out.delay, hidden.tau_th, hidden.jump]
     return RandomNetwork(
         [hidden, output],
@@ -252,9 +136,9 @@ def alif(rng, size, trials):
 @_kind
 def coba(rng, size, trials):
     """Conductance-based, with physical units; two sets of synapses from the inputs."""
-    inputs, spikes = _input(rng, _count(40, size), trials)
+    inputs, spikes = spiking_input(rng, count(40, size), trials)
     hidden = NeuronGroup(
-        _count(40, size),
+        count(40, size),
         """dv/dt = (g_l*(E_l - v) + ge*(E_e - v) + gi*(E_i - v))/C : volt (unless refractory)
            dge/dt = -ge/(5*ms) : siemens
            dgi/dt = -gi/tau_i : siemens
@@ -270,9 +154,9 @@ def coba(rng, size, trials):
     hidden.E_e = 0 * mV
     hidden.tau_i = rng.uniform(8, 12, len(hidden)) * ms
     unit = {"unit": "siemens"}
-    s_e = _connect(rng, inputs, hidden, "ge_post += w", (0, 14 / size**0.5), 0.4, "s_e", **unit)
-    s_i = _connect(rng, inputs, hidden, "gi_post += w", (0, 14), 0.15, "s_i", **unit)
-    s_rec = _connect(rng, hidden, hidden, "ge_post += w", (0, 4), 0.3, "s_rec", **unit)
+    s_e = connect(rng, inputs, hidden, "ge_post += w", (0, 14 / size**0.5), 0.4, "s_e", **unit)
+    s_i = connect(rng, inputs, hidden, "gi_post += w", (0, 14), 0.15, "s_i", **unit)
+    s_rec = connect(rng, hidden, hidden, "ge_post += w", (0, 4), 0.3, "s_rec", **unit)
     train = [s_e.w, s_e.delay, s_i.w, s_i.delay, s_rec.w, s_rec.delay, hidden.E_e, hidden.tau_i]
     return RandomNetwork(
         [hidden],
@@ -288,9 +172,9 @@ def coba(rng, size, trials):
 @_kind
 def qif(rng, size, trials):
     """Quadratic integrate-and-fire, Runge-Kutta."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(30, size),
+        count(30, size),
         """dv/dt = (v*(v - 1) + I + drive)/tau : 1
            dI/dt = -I/(5*ms) : 1
            drive : 1 (constant)""",
@@ -300,9 +184,9 @@ def qif(rng, size, trials):
         name="hidden",
     )
     hidden.drive = rng.uniform(0, 0.3, len(hidden))
-    output, s_out = _output(rng, hidden)
-    s_in = _connect(rng, inputs, hidden, "I_post += w", (0, 2.5 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "I_post += w", (-0.5, 0.5), 0.3, "s_rec")
+    output, s_out = output_of(rng, hidden)
+    s_in = connect(rng, inputs, hidden, "I_post += w", (0, 2.5 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "I_post += w", (-0.5, 0.5), 0.3, "s_rec")
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, s_out.w, hidden.drive, "tau"]
     return RandomNetwork(
         [hidden, output],
@@ -318,9 +202,9 @@ def qif(rng, size, trials):
 @_kind
 def delta(rng, size, trials):
     """Synapses that change the potential itself, so that arrivals fire their targets at once."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(40, size),
+        count(40, size),
         """dv/dt = (drive - v)/tau : 1
            drive : 1 (constant)
            theta : 1 (constant, shared)""",
@@ -330,9 +214,9 @@ def delta(rng, size, trials):
         name="hidden",
     )
     hidden.drive, hidden.theta = rng.uniform(0.2, 1.3, len(hidden)), 1
-    output, s_out = _output(rng, hidden)
-    s_in = _connect(rng, inputs, hidden, "v_post += w", (0, 0.3 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "v_post += w", (-0.15, 0.2), 0.3, "s_rec")
+    output, s_out = output_of(rng, hidden)
+    s_in = connect(rng, inputs, hidden, "v_post += w", (0, 0.3 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "v_post += w", (-0.15, 0.2), 0.3, "s_rec")
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, s_out.w, hidden.drive, hidden.theta]
     return RandomNetwork(
         [hidden, output],
@@ -351,7 +235,7 @@ def delta_refractory(rng, size, trials):
     network = delta(rng, size, trials)
     inputs, spikes = network.inputs, network.spikes
     hidden = NeuronGroup(
-        _count(40, size),
+        count(40, size),
         """dv/dt = (drive + a - v)/tau : 1 (unless refractory)
            da/dt = -a/tau_a : 1
            drive : 1 (constant)
@@ -365,9 +249,9 @@ def delta_refractory(rng, size, trials):
     )
     hidden.drive, hidden.tau_a = rng.uniform(0.2, 1.3, len(hidden)), 20 * ms
     hidden.t_ref = rng.uniform(0.1, 3, len(hidden)) * ms
-    output, s_out = _output(rng, hidden)
-    s_in = _connect(rng, inputs[0], hidden, "v_post += w", (0, 0.6 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "a_post += w; v_post += 0.3*w", (-0.2, 0.3), 0.3, "s_rec")
+    output, s_out = output_of(rng, hidden)
+    s_in = connect(rng, inputs[0], hidden, "v_post += w", (0, 0.6 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "a_post += w; v_post += 0.3*w", (-0.2, 0.3), 0.3, "s_rec")
     return RandomNetwork(
         [hidden, output],
         inputs,
@@ -382,9 +266,9 @@ def delta_refractory(rng, size, trials):
 @_kind
 def saturating(rng, size, trials):
     """Synapses whose effect depends on the state; drive, jumps and reset depend on time."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(30, size),
+        count(30, size),
         """dv/dt = (g*(reversal - v) + 0.3*sin(t/(10*ms)) - v)/tau : 1
            dg/dt = -g/tau_g : 1
            reversal : 1 (constant)
@@ -395,10 +279,10 @@ def saturating(rng, size, trials):
         name="hidden",
     )
     hidden.reversal, hidden.tau_g = rng.uniform(3, 6, len(hidden)), 6 * ms
-    output, s_out = _output(rng, hidden)
+    output, s_out = output_of(rng, hidden)
     on_pre = "g_post += w*(1 - g_post)*(1 + 0.3*cos(t/(7*ms)))"
-    s_in = _connect(rng, inputs, hidden, on_pre, (0, 0.6 / size**0.5), 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, on_pre, (0, 0.1), 0.3, "s_rec")
+    s_in = connect(rng, inputs, hidden, on_pre, (0, 0.6 / size**0.5), 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, on_pre, (0, 0.1), 0.3, "s_rec")
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, hidden.reversal, hidden.tau_g, "tau"]
     return RandomNetwork(
         [hidden, output],
@@ -414,9 +298,9 @@ def saturating(rng, size, trials):
 @_kind
 def two_populations(rng, size, trials):
     """Subgroups, two inputs, zero delays, shared delays, several synapses between two neurons."""
-    inputs, spikes = _input(rng, _count(20, size), trials, name="inp_a")
-    others, more = _input(rng, _count(10, size), trials, name="inp_b")
-    n = _count(50, size)
+    inputs, spikes = spiking_input(rng, count(20, size), trials, name="inp_a")
+    others, more = spiking_input(rng, count(10, size), trials, name="inp_b")
+    n = count(50, size)
     cells = NeuronGroup(
         n,
         """dv/dt = (x + kick - v)/tau_m : 1
@@ -432,12 +316,12 @@ def two_populations(rng, size, trials):
     cells.tau_m = rng.uniform(10, 20, n) * ms
     exc, inh = cells[: n * 4 // 5], cells[n * 4 // 5 :]
     strength = 3.5 / size**0.5
-    s_in = _connect(rng, inputs, cells, "y_post += w", (0, strength), 0.4, "s_in")
-    s_kick = _connect(rng, others, exc, "kick_post += 0.05*w", (0, 1), 0.4, "s_kick", delay=1 * ms)
-    s_e = _connect(rng, exc, cells, "y_post += w", (0, 0.6), 0.2, "s_e")
+    s_in = connect(rng, inputs, cells, "y_post += w", (0, strength), 0.4, "s_in")
+    s_kick = connect(rng, others, exc, "kick_post += 0.05*w", (0, 1), 0.4, "s_kick", delay=1 * ms)
+    s_e = connect(rng, exc, cells, "y_post += w", (0, 0.6), 0.2, "s_e")
     s_e.connect(i=[0, 0, 1], j=[1, 1, 1])
     s_e.w[-3:], s_e.delay[-3:] = 0.3, 0 * ms
-    s_i = _connect(rng, inh, exc, "y_post -= w", (0, 1), 0.4, "s_i", delay=0.5 * ms)
+    s_i = connect(rng, inh, exc, "y_post -= w", (0, 1), 0.4, "s_i", delay=0.5 * ms)
     s_loop = Synapses(exc, exc, "w : 1", on_pre="x_post += w", delay=0 * ms, name="s_loop")
     s_loop.connect(j="i")
     s_loop.w = rng.uniform(-0.2, 0.2, len(s_loop))
@@ -457,9 +341,9 @@ def two_populations(rng, size, trials):
 @_kind
 def adex(rng, size, trials):
     """Exponential integrate-and-fire with adaptation, in volts."""
-    inputs, spikes = _input(rng, _count(30, size), trials)
+    inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
-        _count(30, size),
+        count(30, size),
         """dv/dt = (E_l - v + slope*exp((v - v_t)/slope) + I - u)/tau : volt (unless refractory)
            du/dt = (a*(v - E_l) - u)/tau_u : volt
            dI/dt = -I/(5*ms) : volt
@@ -473,10 +357,10 @@ def adex(rng, size, trials):
     )
     hidden.v, hidden.slope = -65 * mV, 2 * mV
     hidden.a = rng.uniform(0, 0.2, len(hidden))
-    output, s_out = _output(rng, hidden)
+    output, s_out = output_of(rng, hidden)
     strong = (0, 60 / size**0.5)
-    s_in = _connect(rng, inputs, hidden, "I_post += w*mV", strong, 0.4, "s_in")
-    s_rec = _connect(rng, hidden, hidden, "I_post += w*mV", (-8, 8), 0.3, "s_rec")
+    s_in = connect(rng, inputs, hidden, "I_post += w*mV", strong, 0.4, "s_in")
+    s_rec = connect(rng, hidden, hidden, "I_post += w*mV", (-8, 8), 0.3, "s_rec")
     train = [s_in.w, s_in.delay, s_rec.w, s_rec.delay, hidden.slope, hidden.a, "tau_u", "v_t"]
     return RandomNetwork(
         [hidden, output],

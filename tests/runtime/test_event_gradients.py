@@ -13,9 +13,6 @@ from helpers import random_networks
 
 import brian_eventprop as bep
 
-#: Kinds of the random networks whose loops have delays, so that exact time can run them.
-SLOW = ("lif_refractory", "coba", "qif", "saturating", "delta_refractory", "delta")
-
 OUTPUT = """dv/dt = (I - v)/tau_m : 1
             dI/dt = -I/tau_s : 1"""
 
@@ -26,9 +23,9 @@ def check(model, spikes=None, entries=4):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["alif", *SLOW])
+@pytest.mark.parametrize("kind", random_networks.KINDS)
 def test_random_network(kind):
-    net = random_networks.build(kind, 1, size=0.4, trials=2)
+    net = random_networks.build(kind, 1, size=0.4, trials=2).with_delays()
     model = bep.EventPropModel(
         net.objects,
         train=net.train,
@@ -115,32 +112,6 @@ def _check_input_times(model):
     chosen = slice(0, None, 3)
     scale = np.abs(found).max()
     np.testing.assert_allclose(found[chosen], numeric[chosen], atol=1e-5 * scale)
-
-
-def test_loss_follows_its_gradient_to_second_order():
-    """The Taylor remainder falls with slope 1 without the gradient and with slope 2 with it."""
-    rng = np.random.default_rng(1)
-    parts = network(rng, OUTPUT, threshold="v > 1", reset="v = 0", method="exact", low=1.5)
-    model = bep.EventPropModel(
-        list(parts),
-        train=[s.w for s in parts[3:]] + [s.delay for s in parts[3:]],
-        loss=bep.Sum(bep.Integral(parts[2], "v**2")),
-        duration=40 * ms,
-        solver="event",
-    )
-    loss, gradients = model.run().loss, model._gradient_arrays()
-    start = {key: model.parameters.raw(key).copy() for key in gradients}
-    direction = {k: rng.normal(size=v.shape) * 0.1 * np.abs(v).mean() for k, v in start.items()}
-    slope = np.sum([np.sum(gradients[k] * direction[k]) for k in gradients])
-    remainders = []
-    for step in (1e-4, 5e-5, 2.5e-5):
-        for key, value in start.items():
-            model.parameters.set_raw(key, value + step * direction[key])
-        change = model.run().loss - loss
-        remainders.append((abs(change), abs(change - step * slope)))
-    order = np.log2(np.array(remainders[:-1]) / np.array(remainders[1:]))
-    np.testing.assert_allclose(order[:, 0], 1, atol=0.05)
-    np.testing.assert_allclose(order[:, 1], 2, atol=0.1)
 
 
 def test_equations_with_time_and_one_shared_delay():

@@ -136,3 +136,45 @@ def test_training_towards_trains():
     history = trainer.fit(data, epochs=8, batch_size=4, progress=False)
     losses = history["loss"]
     assert losses[-1] < 0.7 * losses[0]
+
+
+FIRST = {
+    "cross-entropy": lambda g: bep.TimeToFirstSpike(g, 2 * ms, alpha=0.1, late=60 * ms),
+    "closeness": lambda g: bep.TimeToFirstSpike(g, 2 * ms, closeness="v - 1"),
+    "shift": lambda g: bep.ShiftInvariantFirstSpike(g, 2 * ms, late=60 * ms),
+    "error": lambda g: bep.MeanSquaredError(
+        bep.SpikeTimes(g, which="first"), target=20 * ms, scale=10 * ms, late=60 * ms
+    ),
+    "sum": lambda g: bep.Sum(bep.SpikeTimes(g, "t/T", which="first")),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_silent_outputs_give_no_nan(name):
+    """One neuron is silent, then all are; with the silent one as the right and as a wrong one."""
+    model, _ = build(lambda g: dict(loss=FIRST[name](g)), solver="event", threads=1)
+    with np.errstate(invalid="raise", divide="raise"):
+        for data in (spikes(), bep.SpikeData([], [], [], B, 3)):
+            for labels in ([0, 1], [1, 2]):
+                targets = None if name in ("error", "sum") else labels
+                result = model.run(data, targets)
+                gradients = model.gradient()
+                assert np.all(np.isfinite(result.losses))
+                for key in model.parameters.keys:
+                    assert np.all(np.isfinite(gradients.raw(key))), key
+                assert np.all(np.isfinite(np.asarray(gradients.inputs)))
+
+
+def test_a_silent_right_neuron_is_lifted_by_its_closeness():
+    """The gradient in the largest potential of the silent neuron equals central differences."""
+    model, _ = build(lambda g: dict(loss=FIRST["closeness"](g)), solver="event", threads=1)
+    key, data, labels = ("s_rec", "w"), spikes(), [1, 1]
+    onto = np.flatnonzero(model.targets("s_rec_pre") == 2)
+    model.parameters.raw(key)[onto] = 0.05  # too weak to fire it
+    result = model.run(data, labels)
+    assert not np.any(result.spikes["cells"].i == 2)
+    found = model.gradient().raw(key)
+    assert np.all(np.abs(found[onto]) > 0)
+    for entry in onto:
+        expected = numeric(model, key, entry, data, labels)
+        assert found[entry] == pytest.approx(expected, rel=1e-6)
