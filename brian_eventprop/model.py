@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from brian2 import collect, get_device, second
@@ -14,7 +15,13 @@ from brian_eventprop.equations import Equations
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses.base import Loss
 from brian_eventprop.parameters import Parameters
-from brian_eventprop.reading import key_of, network_objects, read_network, write_values
+from brian_eventprop.reading import (
+    key_of,
+    network_objects,
+    read_network,
+    write_connections,
+    write_values,
+)
 from brian_eventprop.results import Gradients, Result, Spikes, SpikeTrains
 from brian_eventprop.runtime import solver_for
 from brian_eventprop.spikes import SpikeData
@@ -116,7 +123,7 @@ class EventPropModel:
             float(self.duration), tolerance,
         )  # fmt: skip
         self.solver, self.backend = solver, backend
-        self._last = None
+        self._last, self._as_read = None, self._network
 
     def key_of(self, item) -> tuple[str, str]:
         """Return the key (owner, name) of a view, of the name of a constant or of a key."""
@@ -125,6 +132,64 @@ class EventPropModel:
     def targets(self, pathway: str) -> np.ndarray:
         """Return the index of the target neuron of each synapse of a pathway."""
         return self._network.post[pathway]
+
+    # ---- connections ----
+    def ends(self, synapses) -> tuple[int, int]:
+        """Return how many source and target neurons a `Synapses` object (or its name) has."""
+        obj, _ = self._projection(synapses)
+        return len(obj.source), len(obj.target)
+
+    def connections(self, synapses) -> tuple[np.ndarray, np.ndarray]:
+        """Return source and target of each synapse, as ``s.i`` and ``s.j`` of a `Synapses`."""
+        obj, (pathway, *_) = self._projection(synapses)
+        starts = (getattr(end, "start", 0) for end in (obj.source, obj.target))
+        ends = (self._network.pre[pathway], self._network.post[pathway])
+        i, j = (end - start for end, start in zip(ends, starts, strict=True))
+        return i, j
+
+    def reconnect(self, synapses, i, j) -> None:
+        """Give the synapses of a projection other sources and targets, for the next run.
+
+        Parameters
+        ----------
+        synapses : `Synapses` or str
+            The object or its name.
+        i, j : array
+            Source and target of each synapse, as many as there are; weights, delays and all else
+            stay with their synapse.  `write_back` writes them into the Brian2 object.
+        """
+        obj, pathways = self._projection(synapses)
+        if self.backend != "cpu":  # kernels for GPUs are made for the connections
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired with backend='{self.backend}'. "
+                "Use backend='cpu'."
+            )
+        if {(obj.name, "i"), (obj.name, "j")} & set(self._values):
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron. "
+                "Use a synaptic variable in its place."
+            )
+        ends = []
+        for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
+            given = np.asarray(given)
+            inside = given.shape == (len(obj),) and np.all((given >= 0) & (given < len(end)))
+            if not inside or np.any(given != given.astype(np.int64)):
+                raise ValueError(f"{what} must be {len(obj)} indices in 0..{len(end) - 1}")
+            ends.append(given.astype(np.int64) + getattr(end, "start", 0))
+        pre, post = dict(self._network.pre), dict(self._network.post)
+        for pathway in pathways:
+            pre[pathway], post[pathway] = ends
+            self._solver.reconnect(pathway, *ends)
+        self._network = replace(self._network, pre=pre, post=post)
+        self._last = None
+
+    def _projection(self, synapses):
+        name = synapses if isinstance(synapses, str) else synapses.name
+        pathways = [p.name for p in self.spec.pathways if p.synapses == name]
+        if not pathways:
+            known = ", ".join(dict.fromkeys(p.synapses for p in self.spec.pathways)) or "none"
+            raise ValueError(f"'{name}' is no Synapses object of the model; it has: {known}")
+        return next(obj for obj in self.objects if obj.name == name), pathways
 
     # ---- run and differentiate ----
     def run(self, spikes=None, targets=None, traces: Mapping | None = None) -> Result:
@@ -242,6 +307,9 @@ class EventPropModel:
         """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
         trained = {key: self._values[key] for key in self.parameters.keys}
         write_values(trained, self.spec, self.objects)
+        for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
+            obj, (pathway, *_) = self._projection(name)
+            write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
 
     # ---- to look at ----
     @property

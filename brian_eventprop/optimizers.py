@@ -153,6 +153,12 @@ class Optimizer(ABC):
         self.steps = int(state["steps"])
         self.start_epoch(int(state["epoch"]))
 
+    def forget(self, key: Key, entries) -> None:
+        """Start from zero memory for some entries of a variable, which now stand for others."""
+        self._require_bound()
+        for slot in self.slots:
+            self._memory[slot, key][entries] = 0.0
+
     def _require_bound(self) -> None:
         if self.model is None:
             raise RuntimeError("the optimiser has no model yet: call bind(model) first")

@@ -2,6 +2,6 @@
 
 from brian_eventprop.reading.network import network_objects, read_network
 from brian_eventprop.reading.views import key_of
-from brian_eventprop.reading.writing import write_values
+from brian_eventprop.reading.writing import write_connections, write_values
 
-__all__ = ["key_of", "network_objects", "read_network", "write_values"]
+__all__ = ["key_of", "network_objects", "read_network", "write_connections", "write_values"]

@@ -43,6 +43,27 @@ def write_values(values: Mapping[Key, np.ndarray], spec: NetworkSpec, objects) -
         targets[key](np.asarray(array, dtype=np.float64).ravel())
 
 
+def write_connections(synapses, pre: np.ndarray, post: np.ndarray) -> None:
+    """Give a `Synapses` object other ends for its synapses, if they are not its own already."""
+    ends = {"pre": pre, "post": post}
+    own = {side: synapses.variables[f"_synaptic_{side}"] for side in ends}
+    if all(np.array_equal(own[side].get_value(), ends[side]) for side in ends):
+        return
+    for side, count in (("pre", "N_outgoing"), ("post", "N_incoming")):
+        own[side].set_value(np.asarray(ends[side], np.int32))
+        counts = synapses.variables[count]
+        number = np.bincount(ends[side], minlength=len(counts.get_value()))
+        counts.set_value(number.astype(np.int32))
+    if synapses.multisynaptic_index is not None:
+        order = np.lexsort((post, pre))
+        new = np.ones(len(pre), bool)
+        new[1:] = (np.diff(pre[order]) != 0) | (np.diff(post[order]) != 0)
+        first = np.maximum.accumulate(np.where(new, np.arange(len(pre)), 0))
+        number = np.empty(len(pre), np.int32)
+        number[order] = np.arange(len(pre)) - first
+        synapses.variables[synapses.multisynaptic_index].set_value(number)
+
+
 def _owners(objects) -> dict[str, Any]:
     """Return every object that owns variables: groups, synapses and pathways."""
     owners = {}

@@ -99,6 +99,10 @@ class ClockCPU:
         dt = self.system.spec.dt
         return on_grid(data.times, data.channels, data.trial_ptr, dt, self.n_steps, name)
 
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
+        self.pathways[pathway].reconnect(pre, post)
+
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}

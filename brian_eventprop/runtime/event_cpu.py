@@ -108,6 +108,14 @@ class EventCPU:
         del name
         return in_exact_time(data.times, data.channels, data.trial_ptr)
 
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
+        network = self._network
+        ends = {**network.pre, pathway: pre}, {**network.post, pathway: post}
+        self._network = replace(network, pre=ends[0], post=ends[1])
+        self.pathways[pathway].reconnect(pre, post)
+        self.layouts[pathway] = self._layout(self.pathways[pathway])
+
     # ---- the order of the groups ----
     @property
     def _names(self):

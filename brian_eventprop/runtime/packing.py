@@ -151,6 +151,11 @@ class PathwayPacker(Packer):
         self._layout: tuple[bytes, tuple] | None = None
         self._by_source: tuple | None = None
 
+    def reconnect(self, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses, as many as before."""
+        self.indices = {"pre": pre, "post": post}
+        self._layout = self._by_source = None
+
     def add_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
         """Add the gradient of each synapse's delay; a shared delay gets their sum."""
         shared = len(into[self.delay]) != self.size

@@ -11,6 +11,7 @@ from brian_eventprop.training.callbacks import (
 from brian_eventprop.training.checkpoint import Checkpoint
 from brian_eventprop.training.history import History
 from brian_eventprop.training.reports import GradientNorms, TensorBoardLog
+from brian_eventprop.training.rewiring import DeepR
 from brian_eventprop.training.silence import LiftSilent, RateWarning, SilenceWarning
 from brian_eventprop.training.trainer import Trainer
 
@@ -18,6 +19,7 @@ __all__ = [
     "CSVLog",
     "Callback",
     "Checkpoint",
+    "DeepR",
     "EarlyStopping",
     "GradientNorms",
     "History",

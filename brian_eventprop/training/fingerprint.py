@@ -84,7 +84,8 @@ def _optimizer(optimizer) -> dict:
 
 
 def _fixed(model) -> dict:
-    network = getattr(model, "_network", None)
+    # as the script made it: what is rewired during the training stands in the checkpoint
+    network = getattr(model, "_as_read", None)
     if network is None:
         return {}
     trained = set(model.parameters.keys)

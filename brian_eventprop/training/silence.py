@@ -143,11 +143,11 @@ class LiftSilent(_SpikeCounter):
             if key not in model.parameters.keys or not pathways:
                 raise ValueError(f"'{'.'.join(key)}' is not a trained variable of synapses")
             amount = float(to_si(amount, model.parameters.dimension(key), "the amount"))
-            self.lifts.append((key, pathways[0].target, model.targets(pathways[0].name), amount))
+            self.lifts.append((key, pathways[0].target, pathways[0].name, amount))
 
     def on_epoch_end(self, trainer, epoch, row):
         del epoch, row
         parameters = trainer.model.parameters
-        for key, group, post, amount in self.lifts:
-            silent = self.counts[group] == 0
+        for key, group, pathway, amount in self.lifts:
+            silent, post = self.counts[group] == 0, trainer.model.targets(pathway)
             parameters.set_raw(key, parameters.raw(key) + amount * silent[post])
