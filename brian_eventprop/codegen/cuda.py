@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.clock import _choose_layout, _constants, _summary
 from brian_eventprop.codegen.cuda_parts import (
+    ROUNDING,
     Connections,
     CudaGroup,
     CudaInput,
@@ -200,6 +201,8 @@ class _Renderer:
             products=not self.single and not self.target.rounds,
             float=self.float,
             summary=_summary(self.groups, self.pathways),
+            library=not self.target.rounds,
+            rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", body)],
             functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
         )
         return CudaModule(

@@ -14,7 +14,10 @@ import numpy as np
 from brian_eventprop.codegen.clock import InputCode
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.pathways import PathwayCode
-from brian_eventprop.codegen.printing import KernelStyle
+from brian_eventprop.codegen.printing import KERNEL_FUNCTIONS, KernelStyle
+
+#: Functions that the kernels' module takes from NumPy or from the library of the device.
+ROUNDING = ("floor", "ceil", "trunc")
 
 
 class CudaStyle(KernelStyle):
@@ -23,6 +26,8 @@ class CudaStyle(KernelStyle):
     Compilers for GPUs fuse a product and a sum into one operation, which rounds once; then a spike
     could come a step earlier or later than on the CPU.
     """
+
+    functions = KERNEL_FUNCTIONS | {name: name for name in ROUNDING}
 
     def __init__(self, single: bool, rounds: bool):
         super().__init__(single)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from brian_eventprop.runtime.inputs import InputSpikes
 
@@ -18,16 +19,20 @@ def spike_table(given: InputSpikes, n_trials: int, n_neurons: int):
     ([[2, 1, -1], [4, 0, -1], [5, 1, 0]], [[1, 2]])
     """
     n = len(given.steps)
-    table = np.full((1, max(n, 1), 3), -1, np.int32)
-    table[0, :n, 0], table[0, :n, 1] = given.steps, given.neurons
-    final = np.full(n_trials * n_neurons, -1, np.int32)
-    trials = np.repeat(np.arange(n_trials), np.diff(given.ptr))
-    label = trials * n_neurons + given.neurons
-    order = np.argsort(label, kind="stable")
-    same = label[order[1:]] == label[order[:-1]]
-    table[0, order[1:][same], 2] = order[:-1][same]
-    final[label] = np.arange(n)
-    return table, final.reshape(n_trials, n_neurons)
+    table = np.empty((1, max(n, 1), 3), np.int32)
+    final = np.full((n_trials, n_neurons), -1, np.int32)
+    _link(given.ptr, given.steps, given.neurons, table[0], final)
+    return table, final
+
+
+@njit(nogil=True, cache=True)
+def _link(ptr, steps, neurons, table, final):
+    """Fill the table, one spike after the other."""
+    for trial in range(len(ptr) - 1):
+        for k in range(ptr[trial], ptr[trial + 1]):
+            i = neurons[k]
+            table[k, 0], table[k, 1], table[k, 2] = steps[k], i, final[trial, i]
+            final[trial, i] = k
 
 
 def step_pointers(given: InputSpikes, n_trials: int, n_steps: int) -> np.ndarray:
@@ -39,10 +44,20 @@ def step_pointers(given: InputSpikes, n_trials: int, n_steps: int) -> np.ndarray
     >>> step_pointers(given, 2, 2).tolist()
     [[0, 0, 1], [1, 2, 3]]
     """
-    trials = np.repeat(np.arange(n_trials), np.diff(given.ptr))
-    key = trials * (n_steps + 1) + np.minimum(given.steps, n_steps)
-    counts = np.bincount(key, minlength=n_trials * (n_steps + 1))
-    return (np.cumsum(counts) - counts).reshape(n_trials, -1).astype(np.int32)
+    pointers = np.empty((n_trials, n_steps + 1), np.int32)
+    _point(given.ptr, given.steps, pointers)
+    return pointers
+
+
+@njit(nogil=True, cache=True)
+def _point(ptr, steps, pointers):
+    """Fill the pointers, one step after the other."""
+    for trial in range(len(ptr) - 1):
+        k = ptr[trial]
+        for n in range(pointers.shape[1]):
+            while k < ptr[trial + 1] and steps[k] < n:
+                k += 1
+            pointers[trial, n] = k
 
 
 def in_flight(trials: np.ndarray, steps: np.ndarray, longest: int) -> int:

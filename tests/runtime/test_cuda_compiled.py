@@ -29,16 +29,21 @@ def compiled(model, spikes):
     model.gradient()
 
 
-def check(device, kernels, single):
+#: How the library reduces large arguments of sin and cos in single precision, on a stack.
+LARGE_ARGUMENT = re.compile(r"cvt\.rn\.f64\.s64|0d3BF921FB54442D19|cvt\.rn\.f32\.f64")
+
+
+def check(device, kernels, single, trigonometric=False):
     """No spills, no stack, and no double precision where single was asked for."""
     assert {r.name for r in device.reports} >= kernels
     assert {r.arch for r in device.reports} == {"80", "90"}
     for report in device.reports:
         assert report.spilled == 0, report
-        assert report.stack == 0, report
+        assert report.stack == 0 or trigonometric, report
         assert report.registers * report.threads <= 65536, report
         assert report.shared <= 48 * 1024, report
-        assert not single or not report.doubles, report
+        known = LARGE_ARGUMENT.search if trigonometric else lambda line: False
+        assert not single or all(known(line) for line in report.doubles), report
         assert single or report.name == "clear" or report.doubles, report
 
 
@@ -81,6 +86,11 @@ def test_products_in_double_precision_are_not_fused_with_sums(device):
 def test_conductances_in_single_precision(device):
     compiled(*random_model("coba", "float32"))
     check(device, {"forward", "record", "backward", "add_up", "clear"}, single=True)
+
+
+def test_every_function_in_single_precision(device):
+    compiled(*small_networks.of_functions(backend="cuda", precision="float32"))
+    check(device, {"forward", "record", "backward"}, single=True, trigonometric=True)
 
 
 @pytest.mark.slow

@@ -153,3 +153,12 @@ def test_a_trial_of_the_size_of_spoken_words(emulator):
     expected, _ = run_small("cpu", **sizes)
     emulator(threads=512, compiled=True)
     check_equal(run_small("cuda", **sizes)[0], expected)
+
+
+def test_every_function(emulator):
+    expected = small_networks.of_functions(backend="cpu")
+    emulator()
+    found = small_networks.of_functions(backend="cuda")
+    gave = [arrays_of(m.run(s), m.gradient(), m) for m, s in (found, expected)]
+    check_equal(*gave)
+    assert len(gave[0]["cells", "i"]) > 5
