@@ -1,0 +1,191 @@
+"""One training step on a GPU: forward, backward and Adam, beside other tools on the same device.
+
+Two shapes, batches of 256 trials, a trained weight and a trained delay on every synapse:
+
+- paper: 700 inputs, two feed-forward hidden layers of 256 neurons, 20 readouts, 1127 steps, delays
+  of up to 512 steps (Mészáros, Knight & Nowotny 2025);
+- recurrent: 700 inputs, 512 recurrent neurons, 20 readouts, 1000 steps, delays of up to 62 steps,
+  the shape of the Spiking Heidelberg Digits.
+
+Reported are the wall time of a step, the memory on the device, and the shares that synaptic events
+alone take of the device's memory bandwidth and of the instructions it can issue.  DCLS and mlGeNN
+run beside if they are installed (paper shape only; see benchmarks/README.md).
+
+    python benchmarks/gpu.py [--shape paper|recurrent] [--repeats 10]
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import memory
+import numpy as np
+import shd_shape
+
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+
+SHAPES = {
+    "paper": {"n_inputs": 700, "n_hidden": 256, "n_outputs": 20, "n_steps": 1127, "max_delay": 512},
+    "recurrent": {
+        "n_inputs": 700, "n_hidden": 512, "n_outputs": 20, "n_steps": 1000, "max_delay": 62,
+    },
+}  # fmt: skip
+BATCH = 256
+#: Instructions of a thread and bytes of memory for one synaptic event, forwards and backwards
+#: together, read off the kernels: weight, delay, sum of what arrives, gradients of both.
+INSTRUCTIONS, BYTES = 30, 20
+
+
+def median_step(step, synchronize, repeats):
+    """Return the median wall time of a step; the first ones compile and are not counted."""
+    for _ in range(2):
+        step()
+    synchronize()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        step()
+        synchronize()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def ours(name, repeats):
+    """Measure brian-eventprop."""
+    from brian_eventprop.codegen.cuda_package import cuda
+
+    rng, shape = np.random.default_rng(0), SHAPES[name]
+    build = memory.network if name == "paper" else shd_shape.network
+    options = {"backend": "cuda", "precision": "float32"}
+    model, optimizer, *rest = build(rng, **shape, **options)
+    data = shd_shape.spikes(rng, BATCH, shape["n_inputs"], shape["n_steps"], 8000)
+    free, _ = cuda.current_context().get_memory_info()
+    found = {}
+
+    def step():
+        found["result"] = model.run(data)
+        optimizer.step(model._gradient_arrays())
+
+    seconds = median_step(step, cuda.synchronize, repeats)
+    used = free - cuda.current_context().get_memory_info()[0]
+    n = events(name, data, found["result"])
+    return {
+        "seconds": seconds,
+        "device MiB": used / 2**20,
+        "of these our arrays, MiB": model._solver.memory / 2**20,
+        "million synaptic events": n / 1e6,
+        **limits(cuda.get_current_device(), n, seconds),
+    }
+
+
+def events(name, data, result):
+    """Return how many spikes times synapses there were."""
+    shape = SHAPES[name]
+    sent = [len(trains) for trains in result.spikes.values()]
+    hidden, outputs = shape["n_hidden"], shape["n_outputs"]
+    onwards = [hidden, outputs] if name == "paper" else [hidden + outputs]
+    return len(data.times) * hidden + sum(
+        n * fan for n, fan in zip(sent[: len(onwards)], onwards, strict=True)
+    )
+
+
+def limits(device, n, seconds):
+    """Return the shares of the device's limits that the synaptic events take."""
+    bandwidth = 2 * device.MEMORY_CLOCK_RATE * 1e3 * device.GLOBAL_MEMORY_BUS_WIDTH / 8
+    # four warps of 32 threads a cycle
+    issue = device.MULTIPROCESSOR_COUNT * device.CLOCK_RATE * 1e3 * 4 * 32
+    return {
+        "share of memory bandwidth": n * BYTES / seconds / bandwidth if bandwidth else None,
+        "share of issue limit": n * INSTRUCTIONS / seconds / issue,
+    }
+
+
+def task_of(name):
+    """Return the task as the programs of the peers know it."""
+    return {**SHAPES[name], "dt_ms": 1.0, "threads": 1}
+
+
+def peer_events(name):
+    """Return the same kind of batch for the peers."""
+    from measuring import Events
+
+    shape = SHAPES[name]
+    data = shd_shape.spikes(
+        np.random.default_rng(0), BATCH, shape["n_inputs"], shape["n_steps"], 8000
+    )
+    return Events((data.times * 1e3).astype(int), data.channels, data.trials, data.targets)
+
+
+def dcls(name, repeats):
+    """Measure DCLS in PyTorch."""
+    import torch
+
+    torch.set_default_device("cuda")
+    import dcls as program
+
+    prepare, step, _ = program.build(task_of(name))
+    batch = prepare(peer_events(name))
+    torch.cuda.reset_peak_memory_stats()
+    seconds = median_step(lambda: step(batch), torch.cuda.synchronize, repeats)
+    return {"seconds": seconds, "device MiB": torch.cuda.max_memory_reserved() / 2**20}
+
+
+def mlgenn(name, repeats):
+    """Measure mlGeNN's EventProp on GeNN's CUDA backend."""
+    import mlgenn as program
+    from ml_genn.compilers import EventPropCompiler
+    from ml_genn.optimisers import Adam
+
+    given, task = peer_events(name), task_of(name)
+    most = int(np.bincount(given.trial).max())
+    net, source, target, connections = program.network(task, most)
+    compiler = EventPropCompiler(
+        example_timesteps=task["n_steps"], losses="sparse_categorical_crossentropy",
+        max_spikes=1500, dt=1.0, batch_size=BATCH, optimiser=Adam(1e-3),
+        delay_optimiser=Adam(1e-2), delay_learn_conns=connections, backend="cuda",
+    )  # fmt: skip
+    from ml_genn.utils.data import preprocess_spikes
+
+    each = [given.trial == trial for trial in range(BATCH)]
+    spikes = [
+        preprocess_spikes(given.step[kept] * 1.0, given.channel[kept], task["n_inputs"])
+        for kept in each
+    ]
+    with compiler.compile(net) as compiled:
+
+        def step():
+            compiled.train({source: spikes}, {target: given.labels}, num_epochs=1, callbacks=[])
+
+        return {"seconds": median_step(step, lambda: None, repeats)}
+
+
+def main(shapes, repeats):
+    """Measure and print one line of JSON for every tool and shape."""
+    from brian_eventprop.runtime.cuda_device import CudaDevice
+
+    try:
+        CudaDevice()
+    except (ImportError, RuntimeError) as error:
+        raise SystemExit(f"Nothing was measured: {error}") from None
+    tools = {"brian-eventprop": ours, "DCLS": dcls, "mlGeNN": mlgenn}
+    for shape in shapes:
+        for tool, measure in tools.items():
+            if shape != "paper" and measure is not ours:
+                continue
+            try:
+                found = measure(shape, repeats)
+            except ImportError as error:
+                found = {"not measured": f"{error.name or error} is not installed"}
+            except Exception as error:  # a peer that fails must not hide the others
+                found = {"failed": f"{type(error).__name__}: {error}"}
+            print(json.dumps({"shape": shape, "tool": tool} | found), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", choices=SHAPES, action="append")
+    parser.add_argument("--repeats", type=int, default=10)
+    chosen = parser.parse_args()
+    main(chosen.shape or list(SHAPES), chosen.repeats)
