@@ -18,8 +18,11 @@ from brian2 import (
     second,
     start_scope,
 )
+from helpers.backends import arrays_of, check_equal
+from helpers.cuda_emulator import Emulator
 
 import brian_eventprop as bep
+from brian_eventprop.runtime import clock_cuda
 
 RANDOM = np.random.default_rng(5)
 TRIALS = RANDOM.uniform(0, 3, (3, 6, 2))  # trials, cells, columns
@@ -279,10 +282,20 @@ def test_wrong_traces(traces, error, message):
         model.run(traces=traces)
 
 
-def test_graphics_cards_refuse_them():
-    objects, namespace, group = network()
-    with pytest.raises(bep.UnsupportedError, match="'I_ext' does not run with backend='cuda'"):
-        model_of(objects, namespace, bep.Sum(bep.Final(group, "v")), ["gain"], backend="cuda")
+@pytest.mark.parametrize("nonlinear", [False, True])
+def test_the_same_on_graphics_cards(nonlinear, monkeypatch):
+    found = []
+    monkeypatch.setattr(clock_cuda, "CudaDevice", Emulator)
+    for backend in ("cpu", "cuda"):
+        objects, namespace, group = network("rk2", nonlinear)
+        loss = bep.Sum(bep.Integral(group, "v**2*base(t)"), bep.Final(group, "x"))
+        train = [objects[2].w, objects[2].delay, objects[3].w, "gain"]
+        model = model_of(objects, namespace, loss, train, backend=backend)
+        given = bep.SpikeData.from_lists([[[0.001, 0.004]]] * 3)
+        result = model.run(given, traces={"I_ext": TRIALS, "base": OFFSETS})
+        found.append(arrays_of(result, model.gradient(), model))
+    check_equal(found[1], found[0])
+    assert len(found[0]["driven", "i"]) > 5
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,8 @@ def _parts(system, connections, table, style):
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
-        groups[g.group.name] = code = CudaGroup(g, scope)
-        code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
+        readouts = [r for r in system.spec.readouts if r.group == g.group.name]
+        groups[g.group.name] = code = CudaGroup(g, scope, readouts)
         code.pushed = g.group.name in system.pushed
     inputs = {i.name: CudaInput(i.name, table) for i in system.spec.inputs}
     pathways = []
@@ -280,6 +280,8 @@ class _Renderer:
             roles = ["C", "P"] + ["R"] * g.refractory
             roles += ["X0"] * (name != "backward")
             roles += ["spk", "sptr"] * g.spikes
+            roles += ["trial", "cell", "column"] * bool(g.traces)
+            roles += [f"trace{k}" for k in range(len(g.traces))]
             if name != "record":
                 roles += ["storedval", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]

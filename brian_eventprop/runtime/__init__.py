@@ -40,11 +40,6 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
-    if backend == "cuda" and system.spec.timed:
-        raise UnsupportedError(
-            f"The TimedArray '{system.spec.timed[0].name}' does not run with backend='cuda': its "
-            "kernels have no traces. Use backend='cpu'."
-        )
     if solver == "event":
         if precision != "float64":
             raise UnsupportedError(

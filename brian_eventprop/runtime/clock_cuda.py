@@ -131,10 +131,16 @@ class ClockCUDA(ClockCPU):
         return sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in arrays) + self._copied
 
     # ---- forward ----
-    def forward(self, values, inputs: Mapping[str, InputSpikes], n_trials: int) -> Forward:
-        """Run a batch of trials."""
+    def forward(
+        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
+    ) -> Forward:
+        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
         constants, arrays = self._constants(values)
         arrays |= self._inputs(inputs, n_trials)
+        for g in self.module.groups:
+            for pair, array in self._pack_traces(g, values, traces, n_trials).items():
+                whole = array.dtype.kind == "i"
+                arrays[pair] = array.astype(np.int32) if whole else array
         host = {k: a for k, a in arrays.items() if isinstance(a, np.ndarray)}
         self._copied = sum(a.nbytes for a in host.values())
         arrays |= {pair: self.device.put(array) for pair, array in host.items()}
