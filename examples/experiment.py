@@ -65,15 +65,19 @@ def table(rows):
     The columns are those settings that differ between the rows.
     """
     settings = [name for name in rows[0]["configuration"] if name != SEED]
-    shown = [n for n in settings if len({str(r["configuration"].get(n)) for r in rows}) > 1]
-    groups = {}
+    groups = []
     for row in rows:
-        key = json.dumps({n: v for n, v in row["configuration"].items() if n != SEED})
-        groups.setdefault(key, []).append(row)
+        setting = {n: v for n, v in row["configuration"].items() if n != SEED}
+        members = next((g for known, g in groups if known == setting), None)
+        if members is None:
+            groups.append((setting, members := []))
+        members.append(row)
+    first = groups[0][0]
+    shown = [n for n in settings if any(known.get(n) != first[n] for known, _ in groups)]
     heads = [*shown, "seeds", "test", "validation", "training", "parameters", "s/epoch"]
     lines = [" | ".join(heads), " | ".join("---" for _ in heads)]
-    for members in groups.values():
-        cells = [str(members[0]["configuration"].get(name)) for name in shown]
+    for setting, members in groups:
+        cells = [str(setting.get(name)) for name in shown]
         cells.append(str(len(members)))
         cells += [percent([row[name] for row in members]) for name in MEASURED]
         cells.append(str(members[0]["parameters"]))
