@@ -1,7 +1,8 @@
 """The one place that imports the CUDA package, so that another one can take its place here.
 
-``cuda`` is numba-cuda, which serves ``numba.cuda``; Numba's own, deprecated target of that name is
-not used.  It is imported when it is asked for; ``types`` are the types of its numbers.
+``cuda`` is numba-cuda, which serves ``numba.cuda`` (Numba's own, deprecated target of that name is
+not used), or else its successor numba-cuda-mlir.  ``types`` are the types of its numbers.  Both are
+imported when they are asked for.
 """
 
 from __future__ import annotations
@@ -9,10 +10,16 @@ from __future__ import annotations
 import importlib
 import os
 
-#: What to say when the package is not there.
+#: What to say when no package is there.
 INSTALL = (
     "backend='cuda' needs the package numba-cuda and the libraries of the CUDA toolkit: "
     "pip install 'brian-eventprop[cuda]'. backend='cpu' needs neither and gives the same results."
+)
+
+#: For each package: a module that only it has, its ``cuda`` and its ``types``.
+PACKAGES = (
+    ("_numba_cuda_redirector", {"cuda": "numba.cuda", "types": "numba.core.types"}),
+    ("numba_cuda_mlir", {"cuda": "numba_cuda_mlir.cuda", "types": "numba_cuda_mlir.types"}),
 )
 
 
@@ -22,12 +29,13 @@ def simulated() -> bool:
 
 
 def __getattr__(name: str):
-    if name == "types":
-        return importlib.import_module("numba").types
-    if name != "cuda":
+    if name not in ("cuda", "types"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        importlib.import_module("_numba_cuda_redirector")  # numba.cuda becomes numba-cuda's
-        return importlib.import_module("numba.cuda")
-    except ImportError as error:
-        raise ImportError(INSTALL) from error
+    reason = None
+    for own, modules in PACKAGES:
+        try:
+            importlib.import_module(own)  # the redirector makes numba.cuda numba-cuda's
+            return importlib.import_module(modules[name])
+        except ImportError as error:
+            reason = reason or error
+    raise ImportError(INSTALL) from reason

@@ -115,3 +115,34 @@ class CompilingDevice(DryDevice):
             kernel.py_func.__name__, arch, threads, int(used[1]), stores + loads, stack,
             int(shared[1]) if shared else 0, doubles,
         )  # fmt: skip
+
+
+class SuccessorDevice(DryDevice):
+    """Compiles every kernel with numba-cuda-mlir, the successor of numba-cuda."""
+
+    def __init__(self):
+        super().__init__()
+        self.ptx: dict[str, str] = {}
+
+    def load(self, source, tag):
+        """Import a generated module."""
+        return load_module(source, f"successor_{tag}")
+
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+        """Compile the kernel, unless that was done."""
+        from numba_cuda_mlir import cuda, tools, types
+
+        tools._cached_cc = (8, 0)  # device functions ask for it
+        name = kernel.py_func.__name__
+        if name not in self.ptx:
+            signature = types.void(*(_type(types, a) for a in arguments))
+            self.ptx[name], _ = cuda.compile(
+                kernel.py_func, signature, cc=(8, 0), device=False, abi="numba", output="ptx"
+            )
+
+
+def _type(types, argument):
+    if np.ndim(argument):
+        return types.Array(getattr(types, argument.dtype.name), argument.ndim, "C")
+    known = {bool: types.boolean, int: types.int64}
+    return known.get(type(argument)) or getattr(types, argument.dtype.name)

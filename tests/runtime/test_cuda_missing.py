@@ -11,7 +11,7 @@ from brian_eventprop.errors import UnsupportedError
 
 def test_without_the_package(monkeypatch):
     def not_found(name, *arguments):
-        if name == "_numba_cuda_redirector":
+        if name in ("_numba_cuda_redirector", "numba_cuda_mlir"):
             raise ModuleNotFoundError(f"No module named {name!r}")
         return importlib.__import__(name, *arguments)
 

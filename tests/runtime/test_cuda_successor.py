@@ -1,0 +1,32 @@
+"""The CUDA kernels compile with numba-cuda-mlir, too, where it is installed."""
+
+import importlib
+import importlib.util
+
+import pytest
+from helpers import small_networks
+from helpers.cuda_compile import SuccessorDevice
+
+from brian_eventprop.codegen import cuda_package
+from brian_eventprop.runtime import clock_cuda
+
+if importlib.util.find_spec("numba_cuda_mlir") is None:
+    pytest.skip("numba-cuda-mlir is not installed", allow_module_level=True)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_all_kernels(precision, monkeypatch):
+    device = SuccessorDevice()
+    monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
+    for name in ("cuda", "types"):
+        module = importlib.import_module(f"numba_cuda_mlir.{name}")
+        monkeypatch.setitem(vars(cuda_package), name, module)
+    for build in (small_networks.all_to_all, small_networks.of_functions):
+        device.ptx.clear()
+        model, spikes = build(backend="cuda", precision=precision)
+        model.run(spikes)
+        model.gradient()
+        assert {"forward", "backward", "add_up"} < set(device.ptx)
+        if precision == "float32" and build is small_networks.all_to_all:
+            lines = "\n".join(device.ptx.values()).splitlines()
+            assert not [x for x in lines if ".f64" in x and not x.lstrip().startswith(".")]
