@@ -15,25 +15,16 @@ import numpy as np
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
 from brian_eventprop.codegen import load_module, render_host
 from brian_eventprop.codegen.cuda import ON_CHIP, render_cuda
-from brian_eventprop.codegen.cuda_collect import (
-    collect_chip,
-    collect_threads,
-    collect_width,
-    render_collect,
-)
 from brian_eventprop.codegen.cuda_parts import connections
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.clock_cpu import Backward, ClockCPU, Forward
 from brian_eventprop.runtime.cuda_arrays import in_flight, spike_table, step_pointers
 from brian_eventprop.runtime.cuda_device import CudaDevice
+from brian_eventprop.runtime.cuda_workspace import PARTS, Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.packing import packers
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
 
-#: Bytes of the arrays that blocks have in memory; they decide how many trials run at a time.
-BLOCKS_MEMORY = 320 * 2**20
-#: Groups of trials over which the gradients of synapses that add are summed side by side.
-PARTS = 8
 #: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
 FIRST_ROOM = 4
 
@@ -80,13 +71,9 @@ class ClockCUDA(ClockCPU):
             for k, r in enumerate(system.spec.readouts)
             if r.kind not in STATE_READOUTS
         }
-        self.collect_source = render_collect(n_steps, single, self.device.target)
-        self.collector = self.device.load(self.collect_source, "collect")
-        self.collect_chip = collect_chip(n_steps, single)
+        self.workspace = Workspace(self.device, self.dtype, n_steps)
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
-        self._kept: dict[tuple, object] = {}
         self._longest: dict[str, int] = {}
-        self._scratch = None
         self._copied = 0
         self._fixed = {
             (name, role): self.device.put(getattr(found, role))
@@ -104,7 +91,7 @@ class ClockCUDA(ClockCPU):
     @property
     def source(self) -> str:
         """The generated kernels."""
-        return self.module.source + "\n\n" + self.collect_source
+        return self.module.source + "\n\n" + self.workspace.source
 
     def _compiled(self, ring_on_chip: bool):
         """Return the rendered module and the imported one, with the ring on the chip or not."""
@@ -113,22 +100,11 @@ class ClockCUDA(ClockCPU):
             self._modules[ring_on_chip] = module, self.device.load(module.source, "clock")
         return self._modules[ring_on_chip]
 
-    # ---- memory ----
-    def _array(self, name, shape, dtype=None):
-        """Return an array on the device, the one of the last batch if it fits."""
-        dtype = np.dtype(dtype or self.dtype)
-        kept = self._kept.get(name)
-        if kept is None or kept.shape != tuple(shape) or kept.dtype != dtype:
-            self._kept.pop(name, None)
-            self._kept[name] = kept = self.device.empty(tuple(shape), dtype)
-        return kept
-
     @property
     def memory(self) -> int:
         """Bytes on the device that the last batch used."""
-        arrays = [*self._kept.values(), *self._fixed.values()]
-        arrays += [] if self._scratch is None else [self._scratch]
-        return sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in arrays) + self._copied
+        fixed = sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in self._fixed.values())
+        return self.workspace.nbytes + fixed + self._copied
 
     # ---- forward ----
     def forward(
@@ -234,15 +210,13 @@ class ClockCUDA(ClockCPU):
                 integer["final"] = n_trials, g.size
                 integer["needed"] = (n_trials,)
             for role, shape in shapes.items():
-                arrays[g.name, role] = self._array((g.name, role), shape)
+                arrays[g.name, role] = self.workspace.array((g.name, role), shape)
             for role, shape in integer.items():
-                arrays[g.name, role] = self._array((g.name, role), shape, np.int32)
+                arrays[g.name, role] = self.workspace.array((g.name, role), shape, np.int32)
 
     def _run_forward(self, arrays, n_trials):
         """Launch the way forwards, in as many waves as memory asks for."""
-        kernel = self.module.kernels["forward"]
-        known = {"ring": self._ring_size}
-        blocks = self._local_arrays([kernel], known, n_trials, arrays)
+        blocks = self._blocks([self.module.kernels["forward"]], {}, n_trials, arrays)
         for first in range(0, n_trials, blocks):
             self._launch("forward", arrays, first, min(blocks, n_trials - first))
 
@@ -265,36 +239,18 @@ class ClockCUDA(ClockCPU):
     def _ring_on_chip(self) -> bool:
         """Whether the rings fit on the chip beside the other arrays of a block."""
         kernels = [k for name, k in self.module.kernels.items() if name != "backward"]
-        used = max(sum(a.size * self._type(a).itemsize for a in k.on_chip) for k in kernels)
+        used = max(
+            sum(a.size * self.workspace.type_of(a).itemsize for a in k.on_chip) for k in kernels
+        )
         return 0 < self._ring_size * self.dtype.itemsize <= ON_CHIP - 1024 - used
 
-    def _local_arrays(self, kernels, known, n_trials, into) -> int:
-        """Put the blocks' arrays in memory into `into`; return how many trials run at a time.
-
-        They share one piece of memory with those of the way forwards, which are not needed again.
-        """
-        local = {a.name: a for k in kernels for a in k.in_memory}
-        if self._ring_on_chip:
-            local.pop("ring", None)
-        shapes = {
-            name: tuple(known[n] if isinstance(n, str) else n for n in a.shape)
-            for name, a in local.items()
-        }
-        sizes = {k: int(np.prod(shapes[k])) * self._type(a).itemsize for k, a in local.items()}
-        blocks = int(min(n_trials, max(1, BLOCKS_MEMORY // max(sum(sizes.values()), 1))))
-        total = sum(_aligned(size * blocks) for size in sizes.values())
-        if self._scratch is None or self._scratch.shape[0] < total:
-            self._scratch = None  # the old one goes first
-            self._scratch = self.device.empty((total,), np.uint8)
-        start = 0
-        for name, a in local.items():
-            part = self._scratch[start : start + sizes[name] * blocks].view(self._type(a))
-            into[a.owner, f"{a.role}_all"] = part.reshape((blocks, *shapes[name]))
-            start += _aligned(sizes[name] * blocks)
+    def _blocks(self, kernels, known, n_trials, into) -> int:
+        """Put the blocks' arrays in memory into `into`; return how many trials run at a time."""
+        known = known | {"ring": self._ring_size}
+        skip = ("ring",) if self._ring_on_chip else ()
+        blocks, arrays = self.workspace.of_blocks(kernels, known, n_trials, skip)
+        into.update(arrays)
         return blocks
-
-    def _type(self, array) -> np.dtype:
-        return self.dtype if array.dtype == "FLOAT" else np.dtype(getattr(np, array.dtype[3:]))
 
     def _spikes(self, arrays, needed, n_trials):
         """Return the spikes of every group from the lists of the trials."""
@@ -334,11 +290,11 @@ class ClockCUDA(ClockCPU):
     def _gradient_arrays(self, arrays, n_trials):
         """Put the arrays that the way back fills into `arrays`."""
         threads = self.module.threads
-        arrays["", "grazing"] = self._array("grazing", (n_trials, threads), np.int32)
+        arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
         for part in (*self.module.groups, *self.module.pathways):
             if part.common_bars:
                 shape = n_trials, len(part.common_bars), threads
-                arrays[part.name, "CBout"] = self._array((part.name, "CBout"), shape)
+                arrays[part.name, "CBout"] = self.workspace.array((part.name, "CBout"), shape)
         for g in self.module.groups:
             shapes = {"X0B": (n_trials, g.n_states, g.size)}
             if g.each_bars:
@@ -346,49 +302,29 @@ class ClockCUDA(ClockCPU):
             if g.refractory:
                 shapes["RBout"] = n_trials, g.size
             for role, shape in shapes.items():
-                arrays[g.name, role] = self._array((g.name, role), shape)
+                arrays[g.name, role] = self.workspace.array((g.name, role), shape)
 
     def _run_backward(self, forward, arrays, with_inputs):
         """Run the adjoint in waves of trials; return the synapses' gradients."""
         module = self.module
         kernels = [k for name, k in module.kernels.items() if name != "forward"]
-        known = self._rows_in_flight(forward, with_inputs) | {"ring": self._ring_size}
-        blocks = self._local_arrays(kernels, known, forward.n_trials, arrays)
+        known = self._rows_in_flight(forward, with_inputs)
+        blocks = self._blocks(kernels, known, forward.n_trials, arrays)
         for p in module.pathways:
             size = p.adjoint.pathway.size
             if p.ring:
-                arrays[p.name, "sums"] = self._array((p.name, "sums"), (PARTS, 2, size))
+                arrays[p.name, "sums"] = self.workspace.array((p.name, "sums"), (PARTS, 2, size))
             for role in ("sums", "WB_all", "DB_all"):
                 if (p.name, role) in arrays:
-                    self._clear(arrays[p.name, role])
+                    self.workspace.clear(arrays[p.name, role])
         for first in range(0, forward.n_trials, blocks):
             count = min(blocks, forward.n_trials - first)
             if module.rerun:
                 self._launch("record", arrays, first, count)
             self._launch("backward", arrays, first, count, with_inputs=with_inputs)
             for p in module.pathways:
-                if p.ring:
-                    self._collect(p, arrays, first, count)
-
-    def _collect(self, p, arrays, first, count):
-        """Add up what the arrivals of some trials are worth, synapse by synapse."""
-        source, target = p.source.name, p.target
-        n_target, target_of = target.size, self.device.target
-        width, threads = (
-            collect_width(self.n_steps, self.dtype.itemsize),
-            collect_threads(target_of),
-        )
-        kind = "dense" if p.dense else "sparse"
-        arguments = [first, count, self.sizes[source], n_target]
-        arguments += [arrays[source, "spk"], 0 if p.source.is_input else 1]
-        arguments += [arrays[source, "final"], arrays[p.name, "steps"]]
-        arguments += [] if p.dense else [arrays[p.name, "base"], arrays[p.name, "bits"]]
-        state = p.adjoint.increment.state
-        arguments += [arrays[target.name, f"pair_{state}_all"], arrays[p.name, "sums"]]
-        self.device.launch(
-            getattr(self.collector, f"collect_{kind}"), (-(-n_target // width), 2, PARTS), threads,
-            arguments, self.collect_chip,
-        )  # fmt: skip
+                if p.ring and p.adjoint.pathway.size:
+                    self.workspace.collect(p, arrays, self.sizes, first, count)
 
     def _rows_in_flight(self, forward, with_inputs) -> dict[str, int]:
         """Return how many spikes of each queued pathway can be under way at a time."""
@@ -409,48 +345,31 @@ class ClockCUDA(ClockCPU):
             found[p.name] = 1 << max(most - 1, 0).bit_length()
         return found
 
-    # ---- sums ----
-    def _clear(self, array):
-        """Set an array to zero."""
-        n, threads = int(np.prod(array.shape)), collect_threads(self.device.target)
-        grid = (min(-(-n // threads), 1024), 1, 1)
-        self.device.launch(self.collector.clear, grid, threads, [array.reshape(n)])
-
-    def _added_up(self, parts, name):
-        """Sum an array over its first axis on the device, in order; return the result."""
-        n = int(np.prod(parts.shape[1:]))
-        total = self._array((name, "total"), (max(n, 1),))
-        threads = collect_threads(self.device.target)
-        blocks = min(-(-max(n, 1) // threads), 1024)
-        arguments = [parts.reshape(parts.shape[0], n), total]
-        self.device.launch(self.collector.add_up, (blocks, 1, 1), threads, arguments)
-        return self.device.get(total)[:n].reshape(parts.shape[1:]).astype(float)
-
     def _total(self, forward, arrays):
         """Return the sums over trials of all gradients, as `ClockCPU` names them."""
+
+        def added_up(name, role):
+            return self.workspace.added_up(arrays[name, role], (name, role))
+
         total = {}
         for part in (*self.module.groups, *self.module.pathways):
             total[part.name, "CB"] = np.zeros(len(part.common_bars))
             if part.common_bars:
-                bars = self._added_up(arrays[part.name, "CBout"], (part.name, "CBout"))
-                total[part.name, "CB"] = bars.sum(axis=1)
+                total[part.name, "CB"] = added_up(part.name, "CBout").sum(axis=1)
         for g in self.module.groups:
             total[g.name, "PB"] = np.zeros((0, g.size))
-            roles = {"X0B": "X0B", "PBout": "PB", "RBout": "RB"}
-            for role, name in roles.items():
+            for role, name in {"X0B": "X0B", "PBout": "PB", "RBout": "RB"}.items():
                 if (g.name, role) in arrays:
-                    total[g.name, name] = self._added_up(arrays[g.name, role], (g.name, role))
+                    total[g.name, name] = added_up(g.name, role)
         for p in self.module.pathways:
-            if p.ring:
-                bars = self._added_up(arrays[p.name, "sums"], (p.name, "sums"))
+            if not p.adjoint.pathway.size:
+                total[p.name, "WB"] = np.zeros((max(len(p.each_bars), 1), 0))
+                total[p.name, "DB"] = np.zeros(0)
+            elif p.ring:
+                bars = added_up(p.name, "sums")
                 total[p.name, "WB"], total[p.name, "DB"] = bars[:1], bars[1]
-                continue
-            total[p.name, "WB"] = self._added_up(arrays[p.name, "WB_all"], (p.name, "WB"))
-            if p.delay_trained:
-                total[p.name, "DB"] = self._added_up(arrays[p.name, "DB_all"], (p.name, "DB"))
+            else:
+                total[p.name, "WB"] = added_up(p.name, "WB_all")
+                if p.delay_trained:
+                    total[p.name, "DB"] = added_up(p.name, "DB_all")
         return total
-
-
-def _aligned(size: int) -> int:
-    """Round bytes up, so that any type of number may begin there."""
-    return -(-size // 256) * 256

@@ -37,7 +37,8 @@ def results(kind, backend, seed=4, size=0.3, trials=2, duration=None, precision=
 
 def arrays_of(result, gradients, model):
     """Everything that a run gives, by name."""
-    found = {("readout", k): np.asarray(r) for k, r in enumerate(result.readout)}
+    found = {("grazing", "i"): np.array([gradients.grazing])}
+    found |= {("readout", k): np.asarray(r) for k, r in enumerate(result.readout)}
     for name, trains in result.spikes.items():
         found |= {(name, "sample"): trains.sample, (name, "i"): trains.i}
         found[name, "t"] = np.asarray(trains.t)

@@ -7,7 +7,7 @@ from helpers import random_networks, small_networks
 from helpers.backends import arrays_of, check_equal, results, run_small
 from helpers.cuda_emulator import Emulator
 
-from brian_eventprop.runtime import clock_cuda
+from brian_eventprop.runtime import clock_cuda, cuda_workspace
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_more_neurons_than_threads(emulator):
 
 def test_waves_of_few_trials_and_lists_that_grow(small, emulator, monkeypatch):
     made = emulator()
-    monkeypatch.setattr(clock_cuda, "BLOCKS_MEMORY", 50_000)
+    monkeypatch.setattr(cuda_workspace, "BLOCKS_MEMORY", 50_000)
     monkeypatch.setattr(clock_cuda, "FIRST_ROOM", 0)
     found, model = run_small("cuda")
     check_equal(found, small)

@@ -31,7 +31,7 @@ def test_the_shape_of_the_delay_learning_paper(monkeypatch):
     # what grows with the batch is spikes and readouts, not states or synapses
     per_trial = sum(
         np.prod(a.shape) * a.dtype.itemsize / 256
-        for name, a in solver._kept.items()
+        for name, a in solver.workspace.kept.items()
         if a.shape[0] == 256
     )
     spikes = 2 * 256 * SPIKES * (3 * 4 + 5 * 4)
