@@ -1,10 +1,13 @@
 """The examples run as they are and reach what they promise."""
 
+import csv
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -43,3 +46,64 @@ def test_custom_neuron(tmp_path):
     start, end = map(float, re.search(r"loss: ([\d.]+) .* ([\d.]+) at the end", printed).groups())
     assert end < 0.01 * start
     assert (tmp_path / "custom_neuron.png").exists()
+
+
+@pytest.mark.slow
+def test_rewiring(tmp_path):
+    printed = run("rewiring.py", "--epochs", "8", "--size", "1000", folder=tmp_path)
+    rows = re.findall(r"^(no|yes) +(no|yes) +([\d.]+)% +(\d+)$", printed, re.MULTILINE)
+    assert len(rows) == 4 and [int(row[3]) > 0 for row in rows] == [False, False, True, True]
+    assert float(rows[3][2]) > float(rows[0][2])
+    assert (tmp_path / "rewiring.png").exists()
+
+
+def write_speech(folder, name, split, size, classes, seed):
+    """Write a small file in the layout of SHD and SSC: each class has its own place and time."""
+    random = np.random.default_rng(seed)
+    with h5py.File(folder / f"{name}_{split}.h5", "w") as file:
+        times = file.create_dataset("spikes/times", (size,), h5py.vlen_dtype(np.float16))
+        units = file.create_dataset("spikes/units", (size,), h5py.vlen_dtype(np.uint16))
+        labels = np.arange(size) % classes
+        for k, label in enumerate(labels):
+            when = random.normal(0.02 + 0.05 * label / classes, 0.005, 400)
+            where = random.normal(100 + 500 * label / classes, 40, 400)
+            times[k] = np.sort(np.clip(when, 0, 0.099)).astype(np.float16)
+            units[k] = np.clip(where, 0, 699).astype(np.uint16)
+        file["labels"] = labels.astype(np.uint16)
+        file["extra/speaker"] = (np.arange(size) // classes % 3).astype(np.uint16)
+
+
+SMALL = "--hidden 24 --epochs 12 --batch-size 4 --duration 100 --rate 1e-2 --delay 10".split()
+
+
+def test_shd_on_small_files_in_the_same_layout(tmp_path):
+    for split, size, seed in (("train", 45, 0), ("test", 12, 1)):
+        write_speech(tmp_path, "shd", split, size, 3, seed)
+    options = [tmp_path, *SMALL, "--folder", tmp_path / "run"]
+    interrupted = [str(o).replace("12", "5") if o == "12" else o for o in options]
+    run("shd.py", *interrupted, folder=tmp_path)  # and goes on from its checkpoint
+    printed = run("shd.py", *options, folder=tmp_path)
+    found = re.search(r"test accuracy: ([\d.]+)% of 12 trials", printed)
+    assert float(found[1]) > 60  # chance is 33 %
+    for name in ("training.png", "checkpoint.h5", "log.csv"):
+        assert (tmp_path / "run" / name).exists()
+    with open(tmp_path / "run" / "log.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == [str(k) for k in range(12)]
+
+
+@pytest.mark.slow
+def test_ssc_on_small_files_in_the_same_layout(tmp_path):
+    for split, size, seed in (("train", 48, 0), ("valid", 12, 1), ("test", 12, 2)):
+        write_speech(tmp_path, "ssc", split, size, 4, seed)
+    layers = ["--layers", "2", "--feed-forward"]
+    options = [tmp_path, *SMALL, *layers, "--folder", tmp_path / "run"]
+    printed = run("ssc.py", *options, folder=tmp_path)
+    assert float(re.search(r"test accuracy: ([\d.]+)% of 12 trials", printed)[1]) > 50
+
+
+@pytest.mark.slow
+def test_torch_loop(tmp_path):
+    pytest.importorskip("torch")
+    printed = run("torch_loop.py", folder=tmp_path)
+    start, end = map(float, re.findall(r"accuracy at the \w+: ([\d.]+)%", printed))
+    assert start < 60 and end > 80

@@ -34,8 +34,9 @@ class DeepR(Callback):
         New delays are drawn between these; needed with `delays`.
     initial : float or Quantity
         Size of a new weight; with 0 the network does what it did until the next step.
-    l1 : float or Quantity
-        By how much every weight shrinks in each step, so that useless synapses reach zero.
+    l1 : float
+        By how much every weight shrinks in each step, as a part of its learning rate, so that
+        useless synapses reach zero.
     allowed : array of bool (sources, targets), optional
         Which pairs may be connected, by default all.
     seed : int
@@ -43,7 +44,7 @@ class DeepR(Callback):
 
     Examples
     --------
-    >>> rewiring = DeepR(s.w, s.delay, range=(0*ms, 20*ms), l1=1e-4)  # doctest: +SKIP
+    >>> rewiring = DeepR(s.w, s.delay, range=(0*ms, 20*ms), l1=0.1)  # doctest: +SKIP
     >>> trainer = Trainer(model, optimizer, [rewiring])  # doctest: +SKIP
     """
 
@@ -58,7 +59,9 @@ class DeepR(Callback):
             if not 0 <= low <= high:
                 raise ValueError(f"the range of new delays is not one: {range}")
             self.range = low, high
-        self.given = initial, l1
+        if not l1 >= 0:
+            raise ValueError(f"l1 must not be negative: {l1}")
+        self.given, self.l1 = initial, float(l1)
         self.allowed = None if allowed is None else np.asarray(allowed, bool)
         self.seed = int(seed)
 
@@ -77,7 +80,7 @@ class DeepR(Callback):
         if self.delays is not None and len(model.parameters.raw(self.delays)) != len(self.i):
             raise ValueError(f"{name_of(self.delays)} is not one delay per synapse")
         dimension = model.parameters.dimension(self.weights)
-        self.initial, self.l1 = (float(to_si(x, dimension, "DeepR")) for x in self.given)
+        self.initial = float(to_si(self.given, dimension, "initial"))
         self.free = _Pairs(model.ends(self.synapses), self.allowed)
         self.sign = np.where(weights < 0, -1.0, 1.0)
 
@@ -88,7 +91,8 @@ class DeepR(Callback):
     def on_batch_end(self, trainer, batch, result):
         del result
         parameters = trainer.model.parameters
-        weights = parameters.raw(self.weights) - self.l1 * self.sign
+        shrinking = self.l1 * trainer.optimizer.rates[self.weights] * self.sign
+        weights = parameters.raw(self.weights) - shrinking
         lost = np.flatnonzero(self.sign * weights < 0)
         # the draws depend on nothing but the seed, the epoch and the batch
         key = np.random.SeedSequence(self.seed, spawn_key=(trainer.epoch, batch))

@@ -91,7 +91,7 @@ def test_brian2_gets_the_new_connections():
 def training(path=None, kill=None, **options):
     model, s, *_ = network()
     optimizer = bep.Adam(dict(zip(model.parameters.keys, [0.8, 0.1 * ms, 0.1], strict=True)))
-    rewiring = bep.DeepR(s.w, s.delay, range=(5 * ms, 6 * ms), l1=0.05, seed=3, **options)
+    rewiring = bep.DeepR(s.w, s.delay, range=(5 * ms, 6 * ms), l1=0.0625, seed=3, **options)
     callbacks = [rewiring]
 
     class Killed(Exception):
