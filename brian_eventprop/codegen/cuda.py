@@ -184,7 +184,7 @@ class _Renderer:
         self.spiking = [g for g in groups if g.spikes]
         self.words = sum(g.words for g in self.spiking)
         self.words += bool(self.words)
-        self.parts = threads // 32 if target.warps and not target.emulated else threads
+        self.parts = threads // 32 if target.warps else threads
         self.rerun = any(g.keeps_states for g in groups)
         self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
 
@@ -233,7 +233,7 @@ class _Renderer:
             n_steps=self.n_steps,
             threads=self.threads,
             parts=self.parts,
-            in_warps=self.parts < self.threads,
+            in_warps=self.target.warps,
             depth=DEPTH,
             chunk=CHUNK,
             float=self.float,
@@ -342,6 +342,8 @@ class _Renderer:
 
     def local_backward(self):
         arrays = [self.array("", "part", (2, CHUNK, self.parts))]
+        if self.target.emulated and self.target.warps:
+            arrays.append(self.array("", "lanes", (self.threads,)))
         for g in self.groups:
             if g.spikes:
                 arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))

@@ -33,10 +33,18 @@ class Emulator:
         Of the order of the threads; None runs them in their own order.
     compiled
         Whether the generators are compiled.
+    warps
+        Whether sums over threads go through warps, as on a GPU; that is slow here.
     """
 
-    def __init__(self, threads: int = 64, seed: int | None = 0, compiled: bool = False):
-        self.target = Target(emulated=True, threads=threads)
+    def __init__(
+        self,
+        threads: int = 64,
+        seed: int | None = 0,
+        compiled: bool = False,
+        warps: bool = False,
+    ):
+        self.target = Target(emulated=True, warps=warps, threads=threads)
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.compiled = compiled
         self.launches: list[str] = []

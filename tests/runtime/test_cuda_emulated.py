@@ -61,6 +61,15 @@ def test_all_to_all_connections_on_one_warp_and_on_several(small, emulator):
         assert {"collect_dense", "add_up"} < set(made[-1].launches)
 
 
+def test_sums_over_warps(emulator):
+    sizes = {"n_hidden": 40, "n_steps": 50, "trials": 2}
+    expected, _ = run_small("cpu", **sizes)
+    emulator(threads=96, warps=True)
+    found, model = run_small("cuda", **sizes)
+    check_equal(found, expected)
+    assert model._solver.module.threads == 96
+
+
 def test_more_neurons_than_threads(emulator):
     expected, _ = run_small("cpu", n_hidden=70, trials=2)
     emulator(threads=32)
