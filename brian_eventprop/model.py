@@ -124,6 +124,7 @@ class EventPropModel:
         )  # fmt: skip
         self.solver, self.backend = solver, backend
         self._last, self._as_read = None, self._network
+        self._rewired: dict[str, None] = {}
 
     def key_of(self, item) -> tuple[str, str]:
         """Return the key (owner, name) of a view, of the name of a constant or of a key."""
@@ -139,13 +140,19 @@ class EventPropModel:
         obj, _ = self._projection(synapses)
         return len(obj.source), len(obj.target)
 
-    def connections(self, synapses) -> tuple[np.ndarray, np.ndarray]:
-        """Return source and target of each synapse, as ``s.i`` and ``s.j`` of a `Synapses`."""
+    def connections(self, synapses, first: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return source and target of each synapse, as ``s.i`` and ``s.j`` of a `Synapses`.
+
+        With `first`, those with which the model was made.
+        """
         obj, (pathway, *_) = self._projection(synapses)
-        starts = (getattr(end, "start", 0) for end in (obj.source, obj.target))
-        ends = (self._network.pre[pathway], self._network.post[pathway])
-        i, j = (end - start for end, start in zip(ends, starts, strict=True))
-        return i, j
+        network = self._as_read if first else self._network
+        i = network.pre[pathway] - getattr(obj.source, "start", 0)
+        return i, network.post[pathway] - getattr(obj.target, "start", 0)
+
+    def wiring(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return the connections of every projection that was rewired, by its name."""
+        return {name: self.connections(name) for name in self._rewired}
 
     def reconnect(self, synapses, i, j) -> None:
         """Give the synapses of a projection other sources and targets, for the next run.
@@ -181,7 +188,7 @@ class EventPropModel:
             pre[pathway], post[pathway] = ends
             self._solver.reconnect(pathway, *ends)
         self._network = replace(self._network, pre=pre, post=post)
-        self._last = None
+        self._rewired[obj.name] = self._last = None
 
     def _projection(self, synapses):
         name = synapses if isinstance(synapses, str) else synapses.name

@@ -64,6 +64,7 @@ def train(rewired, learned, setting):
         setting.epochs,
         batch_size=50,
         validation=bep.datasets.yin_yang("validation"),
+        early_stopping=bep.EarlyStopping(setting.epochs, "val_accuracy"),
         progress=False,
     )
     accuracy = trainer.evaluate(bep.datasets.yin_yang("test"))["accuracy"]

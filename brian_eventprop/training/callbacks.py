@@ -98,6 +98,7 @@ class EarlyStopping(Callback):
     def on_train_begin(self, trainer, epochs, batches):
         del trainer, epochs, batches
         self.best, self.best_epoch, self.best_values = -np.inf, None, None
+        self.best_wiring: dict = {}
 
     def on_epoch_end(self, trainer, epoch, row):
         score = _score(row, self.monitor)
@@ -105,6 +106,7 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch = score, epoch
             parameters = trainer.model.parameters
             self.best_values = {key: parameters.raw(key).copy() for key in parameters.keys}
+            self.best_wiring = _wiring(trainer.model)
         elif epoch - self.best_epoch >= self.patience:
             trainer.stop = True
 
@@ -112,17 +114,29 @@ class EarlyStopping(Callback):
         if self.best_epoch is None:
             return {}
         values = {name_of(key): value for key, value in self.best_values.items()}
+        for name, ends in self.best_wiring.items():
+            values[f"wiring of {name}"] = np.stack(ends)
         return {"best": np.array(self.best), "best_epoch": np.array(self.best_epoch), **values}
 
     def on_resume(self, trainer, state):
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
         keys = trainer.model.parameters.keys
         self.best_values = {key: np.array(state[name_of(key)]) for key in keys}
+        prefix = "wiring of "
+        self.best_wiring = {
+            name.removeprefix(prefix): tuple(np.array(ends))
+            for name, ends in state.items()
+            if name.startswith(prefix)
+        }
 
     def on_train_end(self, trainer):
         if self.restore_best and self.best_values is not None:
             for key, value in self.best_values.items():
                 trainer.model.parameters.set_raw(key, value)
+            for name in _wiring(trainer.model):
+                ends = self.best_wiring.get(name)
+                ends = trainer.model.connections(name, first=True) if ends is None else ends
+                trainer.model.reconnect(name, *ends)
 
 
 class ReduceOnPlateau(Callback):
@@ -221,6 +235,11 @@ class CSVLog(Callback):
             if first:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _wiring(model) -> dict:
+    """The connections that a callback such as `DeepR` has changed."""
+    return model.wiring() if hasattr(model, "wiring") else {}
 
 
 def _score(row: dict, monitor: str | None) -> float:

@@ -88,10 +88,10 @@ def test_brian2_gets_the_new_connections():
     assert len(found) > 3
 
 
-def training(path=None, kill=None, **options):
+def training(path=None, kill=None, more=(), **fit):
     model, s, *_ = network()
     optimizer = bep.Adam(dict(zip(model.parameters.keys, [0.8, 0.1 * ms, 0.1], strict=True)))
-    rewiring = bep.DeepR(s.w, s.delay, range=(5 * ms, 6 * ms), l1=0.0625, seed=3, **options)
+    rewiring = bep.DeepR(s.w, s.delay, range=(5 * ms, 6 * ms), l1=0.0625, seed=3)
     callbacks = [rewiring]
 
     class Killed(Exception):
@@ -103,11 +103,11 @@ def training(path=None, kill=None, **options):
                 raise Killed
 
     if path is not None:
-        callbacks += [bep.Checkpoint(path), Kill()]
+        callbacks += [bep.Checkpoint(path), Kill(), *more]
     trainer = bep.Trainer(model, optimizer, callbacks)
     done = callbacks[1].resume(trainer) if path is not None else 0
     try:
-        trainer.fit(SPIKES, 12 - done, 2, progress=False)
+        trainer.fit(SPIKES, 12 - done, 2, progress=False, **fit)
     except Killed:
         pass
     return trainer, rewiring
@@ -150,6 +150,35 @@ def test_rewiring_goes_on_after_a_kill(tmp_path, kill):
     for one, other in zip(*(t.model.connections("s") for t in (straight, resumed)), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(straight.history["loss"], resumed.history["loss"])
+
+
+@pytest.mark.parametrize("kill", [None, (5, 0)])
+@pytest.mark.parametrize("best", [0, 4])
+def test_the_best_epoch_comes_back_with_its_connections(tmp_path, best, kill):
+    seen = {}
+
+    class Note(bep.Callback):
+        def on_epoch_end(self, trainer, epoch, row):
+            row["score_accuracy"] = 1.0 if epoch == best else 0.0
+            if epoch == best:
+                seen["connections"] = trainer.model.connections("s")
+                seen["loss"] = trainer.model.run(SPIKES).loss
+
+    def fit():
+        stopping = bep.EarlyStopping(20, "score_accuracy")
+        return training(tmp_path / "run.h5", kill, [Note()], early_stopping=stopping)[0]
+
+    if kill is not None:
+        fit()
+        kill = None
+    model = fit().model
+    for found, wanted in zip(model.connections("s"), seen["connections"], strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert model.run(SPIKES).loss == seen["loss"]
+    assert (
+        not np.array_equal(model.connections("s", first=True)[0], seen["connections"][0])
+        or not best
+    )
 
 
 def test_only_allowed_pairs_without_a_synapse_are_drawn():
