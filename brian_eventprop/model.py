@@ -166,11 +166,6 @@ class EventPropModel:
             stay with their synapse.  `write_back` writes them into the Brian2 object.
         """
         obj, pathways = self._projection(synapses)
-        if self.backend != "cpu":  # kernels for GPUs are made for the connections
-            raise UnsupportedError(
-                f"Synapses '{obj.name}' cannot be rewired with backend='{self.backend}'. "
-                "Use backend='cpu'."
-            )
         if {(obj.name, "i"), (obj.name, "j")} & set(self._values):
             raise UnsupportedError(
                 f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron. "

@@ -54,17 +54,14 @@ class ClockCUDA(ClockCPU):
         self.system, self.n_steps, self.single = system, n_steps, single
         self.dtype = np.dtype(np.float32 if single else np.float64)
         sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
-        self.connections = {
-            p.name: connections(
-                network.pre[p.name], network.post[p.name], sizes[p.source], sizes[p.target]
-            )
-            for p in system.spec.pathways
-        }
+        self.sizes = sizes
+        self.connections, self._fixed = {}, {}
+        for p in system.spec.pathways:
+            self._connect(p, network.pre[p.name], network.post[p.name])
         self._modules: dict[bool, tuple] = {}
         self.module = self._render(False)
         host = load_module(render_host(system), "host")
         self.groups, self.pathways = packers(self.module, host, network, sizes, system.spec.dt)
-        self.sizes = sizes
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = {
             k: SpikeReadout(k, r, self.groups[r.group], host)
@@ -75,12 +72,25 @@ class ClockCUDA(ClockCPU):
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
         self._longest: dict[str, int] = {}
         self._copied = 0
-        self._fixed = {
-            (name, role): self.device.put(getattr(found, role))
-            for name, found in self.connections.items()
-            for role in ("base", "bits")
-            if not found.dense
-        }
+
+    def _connect(self, p, pre, post):
+        """Sort the synapses of a pathway, and put the result on the device."""
+        found = connections(pre, post, self.sizes[p.source], self.sizes[p.target])
+        self.connections[p.name] = found
+        for role in ("base", "bits"):
+            self._fixed.pop((p.name, role), None)
+            if not found.dense:
+                self._fixed[p.name, role] = self.device.put(getattr(found, role))
+
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
+        super().reconnect(pathway, pre, post)
+        before = self.connections[pathway]
+        self._connect(next(p for p in self.system.spec.pathways if p.name == pathway), pre, post)
+        found = self.connections[pathway]
+        if (found.dense, found.planes) != (before.dense, before.planes):
+            self._modules.clear()
+            self.module = self._render(False)
 
     def _render(self, ring_on_chip: bool):
         return render_cuda(

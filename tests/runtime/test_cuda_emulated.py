@@ -171,3 +171,20 @@ def test_every_function(emulator):
     gave = [arrays_of(m.run(s), m.gradient(), m) for m, s in (found, expected)]
     check_equal(*gave)
     assert len(gave[0]["cells", "i"]) > 5
+
+
+def test_rewired_synapses(emulator):
+    emulator()
+    (device, spikes), (host, _) = (
+        small_networks.all_to_all(backend=backend, trials=2) for backend in ("cuda", "cpu")
+    )
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        ends = rng.integers(0, 12, (2, 144))  # some pairs several times, some not at all
+        found = []
+        for model in (device, host):
+            model.run(spikes)
+            model.reconnect("s_rec", *ends)
+            found.append(arrays_of(model.run(spikes), model.gradient(), model))
+        check_equal(*found)
+    assert device._solver.connections["s_rec_pre"].planes > 1
