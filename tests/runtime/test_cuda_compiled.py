@@ -98,4 +98,5 @@ def test_every_function_in_single_precision(device):
 @pytest.mark.parametrize("kind", random_networks.KINDS)
 def test_every_kind_of_network(kind, precision, device):
     compiled(*random_model(kind, precision))
-    check(device, {"forward", "backward", "add_up"}, single=precision == "float32")
+    single, sines = precision == "float32", kind == "saturating"
+    check(device, {"forward", "backward", "add_up"}, single=single, trigonometric=sines)
