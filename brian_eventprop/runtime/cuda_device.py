@@ -5,6 +5,8 @@ The solver asks for nothing else, so an emulator with the same methods can take 
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from brian_eventprop.codegen.cache import load_module
@@ -33,6 +35,8 @@ class CudaDevice:
 
         if not cuda.is_available():
             raise RuntimeError(NO_DEVICE)
+        # a batch of few trials is the user's choice
+        warnings.filterwarnings("ignore", message="Grid size .* under-utilization")
         self.cuda = cuda
         self.target = Target(warps=not simulated())
 
