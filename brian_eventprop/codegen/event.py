@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.event_bulk import BulkLayout, linear_guard, takes_bulk
 from brian_eventprop.codegen.event_groups import EventGroupCode
 from brian_eventprop.codegen.event_pathways import EventPathwayCode
 from brian_eventprop.codegen.host import render_host
@@ -52,9 +53,22 @@ class _Component:
     groups: list
     windows: str
 
+    @property
+    def bulk(self) -> bool:
+        return self.groups[0].bulk is not None
+
+    @property
+    def outer(self) -> list:
+        """The sources outside of this loop, each once."""
+        found = [p.source for g in self.groups for p in g.incoming if p.outer]
+        return list(dict.fromkeys(found))
+
 
 #: What `forward` leaves for `backward`, per group.
 TAPE = ("tape", "marks", "spikes")
+
+#: What `quiet` knows of a group that takes its arrivals in bulk.
+QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH")
 
 
 def render_event(
@@ -62,6 +76,7 @@ def render_event(
     flows: Mapping[str, ContinuousFlow],
     components: tuple[tuple[str, ...], ...],
     tolerance: float,
+    bulk: frozenset[str] = frozenset(),
 ) -> EventModule:
     """Render the kernels of the event solver.
 
@@ -75,7 +90,20 @@ def render_event(
         Names of the groups in the order in which they run; those of one component share windows.
     tolerance
         Relative error of a step of Runge-Kutta.
+    bulk
+        Names of the groups that take their arrivals in bulk; whole components.
     """
+    groups, inputs, pathways = _connect(system, flows)
+    for p in pathways:
+        ends = {p.target.name, p.source.name}
+        p.outer = not any(ends <= set(names) for names in components)
+    for name in bulk:
+        groups[name].bulk = BulkLayout(groups[name])
+    return _render(groups, inputs, pathways, components, tolerance)
+
+
+def _connect(system, flows):
+    """The code of the groups, by name, of the inputs and of the pathways."""
     table, style = NameTable(), KernelStyle(single=False)
     groups = {}
     for g in system.groups:
@@ -98,7 +126,13 @@ def render_event(
         pathways.append(code)
         target.incoming.append(code)
         source.outgoing.append(code)
-    return _render(groups, tuple(inputs.values()), tuple(pathways), components, tolerance)
+    return groups, tuple(inputs.values()), tuple(pathways)
+
+
+def bulk_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> frozenset[str]:
+    """Return the groups whose equations allow them to take their arrivals in bulk."""
+    groups, _, _ = _connect(system, flows)
+    return frozenset(name for name, g in groups.items() if takes_bulk(g))
 
 
 def _render(groups, inputs, pathways, components, tolerance):
@@ -127,6 +161,8 @@ def _render(groups, inputs, pathways, components, tolerance):
         tapes=identifiers(tapes),
         gradients=identifiers(gradients),
         send=_send,
+        spread=_spread,
+        gather=_gather,
         summary=_summary(parts, pathways),
     )
     return EventModule(source, parts, inputs, pathways, arguments, tapes, gradients)
@@ -134,8 +170,9 @@ def _render(groups, inputs, pathways, components, tolerance):
 
 def _prepare(g, windows):
     """The names under which the windows of a group get and give their arrays."""
-    g.windows, g.slots = windows, f"min({windows}, 1024)"
-    g.lazy = g.closed and g.spikes and g.flow.hump is not None and not g.traces
+    g.windows, g.slots = windows, "1" if g.bulk else f"min({windows}, 1024)"
+    g.lazy = not g.bulk and g.closed and g.spikes and g.flow.hump is not None
+    g.lazy = g.lazy and not g.traces
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
@@ -146,9 +183,15 @@ def _prepare(g, windows):
     traces = ["cells", "trials", "column"] * bool(g.traces)
     traces += [f"trace{k}" for k in range(len(g.traces))]
     own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
-    into = [p.a(role) for p in g.incoming for role in ("C", "W")]
+    into = [p.a(role) for p in g.incoming for role in ("C", "W", *["delay"] * bool(g.bulk))]
+    if g.bulk:
+        own += ["hot", "newest", "XN", "LOG"]
+        sources = dict.fromkeys(p.source for p in g.incoming if p.source is not g)
+        into += [source.a("spikes") for source in sources]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
+    if g.bulk:
+        _prepare_bulk(g)
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     spiking += ["push"] * g.pushed
     own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
@@ -178,6 +221,39 @@ def _prepare(g, windows):
     g.at, g.reach, g.travel = at, reach, travel
 
 
+def _prepare_bulk(g):
+    g.inner = [p for p in g.outgoing if not p.outer] if g.spikes else []
+    own = ["ACC", "X", "XN", "until", *QUIET, "hot", "newest"]
+    g.quiet_arguments = [g.a(role) for role in own]
+    own = ["tape", "C", "P", "K", "WR", "CB", "PB"]
+    own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
+    own += ["push"] * g.pushed
+    g.sweep_parameters = [*own, "LAM", "stopped"]
+    arrays = ["PH", "PHI", "SUM", "rates", *own, "lam", "stopped", "SEG", "segments", "done"]
+    g.sweep_arguments = [g.a(role) for role in arrays]
+
+
+def _spread(p, t, neuron, q, least):
+    g, windows = p.target, p.target.windows
+    arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
+    arrays += [g.a(role) for role in ("F", "rates", "EFFECT", "ACC", "LOG", "made")]
+    call = f"{p.a('spread')}({t}, {neuron}, {q}, window, {least}, {windows}, end, "
+    lines = [f"{g.a('made')} = {call}{', '.join(arrays)})"]
+    if g.bulk.logs:
+        log, made, rows = g.a("LOG"), g.a("made"), p.a("rows")
+        more = f"{rows}[{neuron} + 1] - {rows}[{neuron}]"
+        lines.insert(0, f"{log} = roomy({log}, {made}, {g.a('oldest')}, {more})")
+    return lines
+
+
+def _gather(p, t, neuron, least):
+    g, windows = p.target, p.target.windows
+    arrays = [p.a(role) for role in ("delay", "G", "A", "rows", "post")]
+    arrays += [g.a(role) for role in ("F", "rates", "PH", "SEG")]
+    arrays += [p.a(role) for role in ("WB", "DB")]
+    return f"{p.a('gather')}({t}, {neuron}, window, {least}, {windows}, end, {', '.join(arrays)})"
+
+
 def _send(p, spikes, first, last):
     target = p.target
     pool = ", ".join(target.a(role) for role in ("pool", "used"))
@@ -196,11 +272,13 @@ def _arguments(groups, inputs, pathways):
         roles += ["ME", "MS"] * bool(g.maxima)
         roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))]
+        roles += [*QUIET, "F", "rates", "EFFECT"] * bool(g.bulk)
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
+        pairs += [(p.name, role) for role in ("A", "B", "G") if p.target.bulk]
     return tuple(pairs)
 
 
@@ -233,14 +311,22 @@ def _summary(groups, pathways):
 
 
 def render_event_host(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> str:
-    """Render the host functions, with ``flow_NAME(v)``: rates and coefficients of closed flows."""
-    style, parts = HostStyle(), [render_host(system)]
-    for name, flow in flows.items():
+    """Render the host functions.
+
+    ``flow_NAME(v)`` gives rates and coefficients of a closed flow, ``guard_NAME(v)`` the
+    derivatives of a linear guard in the states and its value at 0.
+    """
+    parts = [render_host(system)]
+    for g in system.groups:
+        flow, name = flows[g.group.name], g.group.name
         if flow.closed:
-            rows = [
-                print_sympy(e, lambda n: f'v["{n}"]', style)
-                for e in (*flow.free.rates, *flow.free.coefficients, *flow.speeds)
-            ]
-            text = "".join(f"\n        {row}," for row in rows)
-            parts.append(f"\ndef flow_{name}(v):\n    return [{text}\n    ]\n")
+            rows = (*flow.free.rates, *flow.free.coefficients, *flow.speeds)
+            parts.append(_host_rows(f"flow_{name}", rows))
+            parts.append(_host_rows(f"guard_{name}", linear_guard(g) or ()))
     return "\n".join(parts)
+
+
+def _host_rows(name, expressions):
+    rows = [print_sympy(e, lambda n: f'v["{n}"]', HostStyle()) for e in expressions]
+    text = "".join(f"\n        {row}," for row in rows)
+    return f"\ndef {name}(v):\n    return [{text}\n    ]\n"

@@ -52,6 +52,7 @@ class EventGroupCode:
         self.outgoing: list = []
         self.pushed = False
         self.traces: list[str] = []
+        self.bulk = None
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""

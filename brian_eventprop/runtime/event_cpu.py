@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from brian_eventprop.adjoint.flow import derive_flow
+from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem, derive
 from brian_eventprop.codegen import load_module
-from brian_eventprop.codegen.event import TAPE, render_event, render_event_host
+from brian_eventprop.codegen.event import TAPE, bulk_groups, render_event, render_event_host
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.components import components, window_counts
+from brian_eventprop.runtime.event_bulk import busy, group_arrays, plan, synapse_tables
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
@@ -78,7 +80,9 @@ class EventCPU:
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
-        self._build(self._first_order(network.values))
+        self._candidates, self._built = bulk_groups(system, self.flows), {}
+        self._log: dict[tuple[str, int], np.ndarray] = {}
+        self._build(self._first_order(network.values), self._candidates)
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self.spike_readouts = {
             k: SpikeReadout(k, r, self.groups[r.group], self.host)
@@ -87,16 +91,26 @@ class EventCPU:
         }
         self.chunks = Chunks(threads)
 
-    def _build(self, order):
-        self.order = order
-        self.module = render_event(self.system, self.flows, order, self.tolerance)
-        self.kernels = load_module(self.module.source, "event")
-        dt = self.system.spec.dt
-        self.groups = {g.name: GroupPacker(g, self.host, dt) for g in self.module.groups}
-        self.pathways = {
-            p.name: PathwayPacker(p, self.host, dt, self._network, self.sizes[p.source.name])
-            for p in self.module.pathways
-        }
+    def _build(self, order, bulk):
+        """Use the kernels for an order of the groups, some of which take arrivals in bulk."""
+        spec = self.system.spec
+        whole = [names for names in order if set(names) <= bulk and busy(names, spec)]
+        key = order, frozenset(name for names in whole for name in names)
+        if key not in self._built:
+            module = render_event(self.system, self.flows, key[0], self.tolerance, key[1])
+            groups = {g.name: GroupPacker(g, self.host, spec.dt) for g in module.groups}
+            pathways = {
+                p.name: PathwayPacker(p, self.host, spec.dt, self._network, self.sizes[p.source.name])
+                for p in module.pathways
+            }
+            self._built[key] = module, groups, pathways
+        self.order, self.bulk = key
+        self.module, self.groups, self.pathways = self._built[key]
+
+    @property
+    def kernels(self):
+        """The compiled kernels."""
+        return load_module(self.module.source, "event")
 
     @property
     def source(self) -> str:
@@ -137,37 +151,67 @@ class EventCPU:
             raise UnsupportedError(str(error)) from None
         return order
 
-    def _windows(self, values):
-        edges = self._edges(values)
+    def _settle(self, values):
+        """Choose the order of the groups and who takes arrivals in bulk.
+
+        Returns the number of windows of each loop, the constants of the groups and the numbers of
+        those that take arrivals in bulk.
+        """
+        edges, order = self._edges(values), self.order
         try:
-            counts = window_counts(self.order, edges, self.duration)
+            counts = window_counts(order, edges, self.duration)
         except ValueError:
             # trained delays may ask for another order of the groups within a loop
             order = components(self._names, edges)
             counts = window_counts(order, edges, self.duration)
-            self._build(order)
-        return np.array(counts, np.int64)
+        bulk = self._candidates
+        while True:
+            self._build(order, bulk)
+            constants = {name: packer.environment(values) for name, packer in self.groups.items()}
+            numbers, unfit = {}, set()
+            for place, names in enumerate(order):
+                if set(names) <= self.bulk:
+                    try:
+                        numbers |= self._plan(names, constants, values, edges)
+                        counts[place] = round(self.duration / numbers[names[0]].width)
+                    except ValueError:
+                        unfit |= set(names)
+            if not unfit:
+                return np.array(counts, np.int64), constants, numbers
+            bulk = self.bulk - unfit
+
+    def _plan(self, names, constants, values, edges):
+        groups = [self._code(name) for name in names]
+        delays = {p.name: values[self.pathways[p.name].delay] for g in groups for p in g.incoming}
+        inner = [d for source, target, d in edges.values() if source in names and target in names]
+        return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
 
     def _layout(self, packer):
         """Synapses sorted by source: (order, targets, rows)."""
         pre, post = packer.indices["pre"], packer.indices["post"]
         order = np.argsort(pre, kind="stable")
         rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
-        return order, post[order].astype(np.int32), rows
+        return order, post[order].astype(np.uint32), rows
 
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}
     ) -> EventForward:
         """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
-        windows = self._windows(values)
-        arrays, constants = self._pack(values, inputs, n_trials)
+        windows, constants, numbers = self._settle(values)
+        arrays = self._pack(values, inputs, n_trials, constants, numbers)
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         arrays["", "windows"] = windows
         arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
-        found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
-        tapes = [dict(zip(self.module.tapes, chunk, strict=True)) for chunk in found]
+        found = self.chunks.call(
+            self.kernels.forward, n_trials, lambda chunk: [*arguments, *self._logs(chunk)]
+        )
+        tapes = []
+        for chunk, given in enumerate(found):
+            tapes.append(dict(zip(self.module.tapes, given, strict=False)))
+            logs = given[len(self.module.tapes) :]
+            self._log |= dict(zip(((g, chunk) for g in self._bulk_order), logs, strict=True))
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -182,14 +226,27 @@ class EventCPU:
             self.kernels, self.module,
         )  # fmt: skip
 
+    @property
+    def _bulk_order(self):
+        return [g.name for g in self.module.groups if g.bulk]
+
+    def _logs(self, chunk):
+        """The logs of arrivals, kept from batch to batch: new memory is slow to come by."""
+        for name in self._bulk_order:
+            if (name, chunk) not in self._log:
+                self._log[name, chunk] = np.empty((4096, 4), np.int32)
+        return [self._log[name, chunk] for name in self._bulk_order]
+
     def _code(self, name):
         return next(g for g in self.module.groups if g.name == name)
 
-    def _pack(self, values, inputs, n_trials):
-        arrays, constants = {}, {}
+    def _pack(self, values, inputs, n_trials, constants, numbers):
+        arrays = {}
         for g in self.module.groups:
-            packer = self.groups[g.name]
-            v = constants[g.name] = packer.environment(values)
+            packer, v = self.groups[g.name], constants[g.name]
+            if g.bulk:
+                made = group_arrays(g, numbers[g.name])
+                arrays |= {(g.name, role): array for role, array in made.items()}
             arrays[g.name, "X0"] = np.ascontiguousarray(packer.initial(values, float).T)
             arrays[g.name, "C"] = packer.common(v, float)
             arrays[g.name, "P"] = packer.each(v, float)
@@ -217,7 +274,13 @@ class EventCPU:
             arrays[p.name, "delay"] = (
                 delays[order] if len(delays) == packer.size else np.full(packer.size, delays[0])
             )
-        return arrays, constants
+            if p.target.bulk:
+                amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
+                tables = synapse_tables(
+                    p, arrays[p.name, "delay"], amounts, arrays[p.target.name, "rates"]
+                )
+                arrays |= {(p.name, role): table for role, table in tables.items()}
+        return arrays
 
     def _pack_traces(self, g, values, given, n_trials):
         """Values (trials, cells, columns) of each trace of a group, and when its cells begin."""

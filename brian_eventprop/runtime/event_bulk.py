@@ -1,0 +1,238 @@
+"""Numbers for groups that take their arrivals in bulk, and whether they can.
+
+The codegen room says whether the equations allow it (`codegen.event_bulk`); here the values do:
+rates and couplings common to all neurons, rates well apart, delays that do not make the
+exponentials overflow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from brian_eventprop.adjoint.flow import ONE
+
+#: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.
+PART = 0.2
+
+#: Least relative distance of two rates; nearer ones lose digits in a sum of exponentials.
+APART = 0.02
+
+#: Largest exponent of a factor.
+STEEP = 500.0
+
+#: Windows may be this many times shorter than asked for because of a short delay.
+SHORT = 20
+
+#: Mean number of synapses onto a neuron from which bulk arrivals pay.
+BUSY = 64
+
+
+class BulkRates:
+    """The flow of a group as sums of exponentials, in numbers.
+
+    Parameters
+    ----------
+    code
+        The generated code of the group.
+    rows
+        Rates and coefficients from the host function.
+    size
+        Number of neurons.
+
+    Raises
+    ------
+    ValueError
+        If the rates or couplings differ between neurons or are too near to each other.
+    """
+
+    def __init__(self, code, rows, size):
+        free = code.flow.free
+        self.states, self.size = code.states, size
+        n = len(free.rates)
+        self.rates = np.array([_common(r) for r in rows[:n]], float)
+        self._coefficients = rows[n : n + len(free.coefficients)]
+        self.fastest = float(np.max(np.abs(self.rates), initial=0.0))
+        self.parts = [self._parts(p) for p in (free, code.flow.frozen)]
+        self.constant = self._constant(free)
+
+    def _weights(self, term):
+        for r in term.rates:
+            weight = 1.0
+            for other in term.rates:
+                if other != r:
+                    weight /= self.rates[r] - self.rates[other]
+            yield r, weight
+
+    def _apart(self, term):
+        for a, b in itertools.combinations(term.rates, 2):
+            one, two = self.rates[a], self.rates[b]
+            if abs(one - two) <= APART * max(abs(one), abs(two)):
+                raise ValueError("rates too near to each other")
+
+    def _parts(self, closed):
+        """(rate, target, source) of the states."""
+        n = len(self.states)
+        parts = np.zeros((len(self.rates), n, n))
+        for (target, source), terms in closed.entries.items():
+            if source != ONE:
+                at = self.states.index(target), self.states.index(source)
+                for term in terms:
+                    self._apart(term)
+                    c = _common(self._coefficients[term.coefficient])
+                    for r, weight in self._weights(term):
+                        parts[(r, *at)] += c * weight
+        return parts
+
+    def _constant(self, closed):
+        """(rate, target, neuron): what the constant part of the equations adds."""
+        parts = np.zeros((len(self.rates), len(self.states), self.size))
+        for (target, source), terms in closed.entries.items():
+            if source == ONE:
+                for term in terms:
+                    self._apart(term)
+                    for r, weight in self._weights(term):
+                        c = self._coefficients[term.coefficient]
+                        parts[r, self.states.index(target)] += c * weight
+        return parts
+
+    def monotone(self, code, guard, width) -> bool:
+        """Whether the effect of an arrival on the guard only grows within a window, up or down.
+
+        Along a path of m couplings it is c times a divided difference of exp(. s), whose
+        derivative is at least (m - steepest * s) s**(m - 1) times a positive number.
+        """
+        for receiver in code.bulk.receivers:
+            signs = set()
+            for target, slope in zip(self.states, guard, strict=False):
+                entries = code.flow.free.entries.get((target, self.states[receiver]), ())
+                for term in entries:
+                    c = slope * _common(self._coefficients[term.coefficient])
+                    m = len(term.rates) - 1
+                    steepest = max(0.0, *(-self.rates[r] for r in term.rates))
+                    if c != 0 and (m == 0 or steepest * width > m):
+                        return False
+                    signs |= {np.sign(c)} - {0.0}
+            if len(signs) > 1:
+                return False
+        return True
+
+
+def _common(value) -> float:
+    value = np.asarray(value, float)
+    if value.size == 0 or np.ptp(value) > 0:
+        raise ValueError("differs between neurons")
+    return float(value.flat[0])
+
+
+def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
+    """Return the arrays of a group, by role.
+
+    Parameters
+    ----------
+    code
+        The generated code of the group, with its layout.
+    numbers
+        What `plan` returned for it.
+    """
+    flow, guard, width = numbers.flow, numbers.guard, numbers.width
+    layout, n = code.bulk, len(code.states)
+    growth = np.exp(flow.rates * width)
+    arrays = {"rates": flow.rates, "PHI": np.einsum("rik,r->ik", flow.parts[0], growth)}
+    total = np.zeros((2, n, len(layout.slots)))
+    for s, slot in enumerate(layout.slots):
+        for mode in (0, 1):
+            total[mode, :, s] = flow.parts[mode][slot.rate, :, slot.state]
+        if code.refractory and code.states[slot.state] in code.adjoint.group.frozen:
+            total[1, :, s] = 0.0  # a refractory neuron drops what arrives at a frozen variable
+    arrays["SUM"] = total
+    slopes = np.array([_common(g) for g in guard[:-1]]) if len(guard) else np.zeros(n)
+    arrays["GUARD"] = slopes
+    curve = (flow.rates * width) ** 2 / 2 * np.maximum(1.0, growth)
+    arrays["MARGIN"] = np.einsum("i,rik,r->rk", slopes, flow.parts[0], curve)
+    each = np.zeros((1 + n + len(flow.rates), flow.size))
+    each[0] = guard[-1] if len(guard) else 0.0
+    each[1 : 1 + n] = np.einsum("rij,r->ij", flow.constant, growth)
+    each[1 + n :] = np.einsum("i,rij,r->rj", slopes, flow.constant, curve)
+    arrays["EACH"] = each
+    arrays["EFFECT"] = slopes @ total[0]
+    ring = int(numbers.longest / width) + 4
+    arrays["F"] = np.exp(np.outer(width * np.arange(1, ring + 1), flow.rates))
+    return arrays
+
+
+def synapse_tables(pathway, delays, amounts, rates) -> dict[str, np.ndarray]:
+    """Return amounts, exp(-K_r delay), one row per synapse, and the product of both."""
+    columns = pathway.target.bulk.of(pathway)
+    terms = np.empty((len(delays), len(columns)))
+    for _, rate, column in columns:
+        np.exp(-rates[rate] * delays, out=terms[:, column])
+    return {"A": amounts, "G": terms, "B": amounts[:, None] * terms}
+
+
+@dataclass(frozen=True)
+class BulkGroup:
+    """A group in numbers: its flow, its guard, and the windows of its loop."""
+
+    flow: BulkRates
+    guard: list
+    width: float
+    longest: float
+
+
+def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkGroup]:
+    """Return the numbers of the groups of one loop, or of one group alone.
+
+    Parameters
+    ----------
+    groups
+        The generated code of the groups, with their layouts.
+    environments
+        The constants of each group by name.
+    host
+        The module of host functions.
+    delays
+        The delays of each pathway.
+    duration
+        Duration of a trial in seconds.
+    inner
+        The smallest delay of a pathway within the loop; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not allow bulk arrivals; the message says why.
+    """
+    flows = {}
+    for g in groups:
+        rows = getattr(host, f"flow_{g.name}")(environments[g.name])
+        flows[g.name] = BulkRates(g, rows, g.adjoint.group.size)
+    fastest = max(flow.fastest for flow in flows.values())
+    wanted = min(PART / fastest, duration) if fastest > 0 else duration
+    width = wanted if inner is None else min(wanted, inner)
+    if width * SHORT < wanted:
+        raise ValueError("windows would be much shorter than the time constants")
+    width = duration / (int(duration / width * (1 + 1e-9)) + 1)
+    found = {}
+    for g in groups:
+        arriving = [delays[p.name] for p in g.incoming if len(delays[p.name])]
+        longest = max((float(np.max(d)) for d in arriving), default=0.0)
+        longest = min(longest, duration)
+        if flows[g.name].fastest * (longest + 3 * width) > STEEP:
+            raise ValueError("a delay is very long beside a time constant")
+        guard = getattr(host, f"guard_{g.name}")(environments[g.name])
+        for slope in guard[:-1]:
+            _common(slope)
+        if not flows[g.name].monotone(g, [_common(s) for s in guard[:-1]], width):
+            raise ValueError("an arrival may push the guard both up and down within a window")
+        found[g.name] = BulkGroup(flows[g.name], guard, width, longest)
+    return found
+
+
+def busy(names, spec) -> bool:
+    """Whether the groups of a loop have enough synapses for windows to pay."""
+    synapses = sum(p.size for p in spec.pathways if p.target in names)
+    return synapses >= BUSY * sum(g.size for g in spec.groups if g.name in names)
