@@ -6,6 +6,7 @@ A synaptic event is one spike times one of its synapses, counted once for forwar
 together.
 
     python benchmarks/shd_shape.py --threads 1
+    python benchmarks/shd_shape.py --threads 1 --solver event
 """
 
 import argparse
@@ -109,13 +110,17 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--max-delay", type=int, default=62)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--solver", default="clock", choices=("clock", "event"))
     chosen = parser.parse_args()
+    if chosen.solver == "event":
+        chosen.precision = "float64"
     cpu, wall, n, n_spikes = measure(
         chosen.batch,
         n_hidden=chosen.hidden,
         max_delay=chosen.max_delay,
         precision=chosen.precision,
         threads=chosen.threads,
+        solver=chosen.solver,
     )
     print(
         f"{n / 1e6:.1f} M synaptic events, {n_spikes / chosen.batch / chosen.hidden:.1f} spikes "

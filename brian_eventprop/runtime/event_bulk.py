@@ -8,7 +8,6 @@ exponentials overflow.
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np

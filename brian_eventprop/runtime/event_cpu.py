@@ -7,25 +7,22 @@ in the order of the chunks, so that the result does not depend on the number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.pathways import INCREMENT
-from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem, derive
-from brian_eventprop.codegen import load_module
-from brian_eventprop.codegen.event import TAPE, bulk_groups, render_event, render_event_host
-from brian_eventprop.errors import UnsupportedError
-from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
+from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.codegen.event import TAPE
+from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
-from brian_eventprop.runtime.components import components, window_counts
-from brian_eventprop.runtime.event_bulk import busy, group_arrays, plan, synapse_tables
+from brian_eventprop.runtime.event_bulk import group_arrays, synapse_tables
+from brian_eventprop.runtime.event_kernels import EventKernels
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
-from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unsorted
+from brian_eventprop.runtime.packing import unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
-from brian_eventprop.runtime.traces import columns, rows, timed_input, traces_of
+from brian_eventprop.runtime.traces import columns, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
 TOLERANCE = 1e-11
@@ -47,7 +44,7 @@ class EventForward:
     module: object = field(repr=False)
 
 
-class EventCPU:
+class EventCPU(EventKernels):
     """The event solver on the CPU.
 
     Parameters
@@ -72,126 +69,20 @@ class EventCPU:
         threads: int | None = None,
         tolerance: float = TOLERANCE,
     ):
-        system = derive(_without_steps(system.spec), system.trained)
-        self.system, self.duration, self.tolerance = system, duration, tolerance
-        self.flows = {g.group.name: derive_flow(g) for g in system.groups}
-        self.host_source = render_event_host(system, self.flows)
-        self.host = load_module(self.host_source, "event_host")
+        super().__init__(system, network, duration, tolerance)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
-        self._network = network
-        self._candidates, self._built = bulk_groups(system, self.flows), {}
         self._log: dict[tuple[str, int], np.ndarray] = {}
-        self._build(self._first_order(network.values), self._candidates)
-        self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self.spike_readouts = {
             k: SpikeReadout(k, r, self.groups[r.group], self.host)
-            for k, r in enumerate(system.spec.readouts)
+            for k, r in enumerate(self.system.spec.readouts)
             if r.kind not in STATE_READOUTS
         }
         self.chunks = Chunks(threads)
-
-    def _build(self, order, bulk):
-        """Use the kernels for an order of the groups, some of which take arrivals in bulk."""
-        spec = self.system.spec
-        whole = [names for names in order if set(names) <= bulk and busy(names, spec)]
-        key = order, frozenset(name for names in whole for name in names)
-        if key not in self._built:
-            module = render_event(self.system, self.flows, key[0], self.tolerance, key[1])
-            groups = {g.name: GroupPacker(g, self.host, spec.dt) for g in module.groups}
-            pathways = {
-                p.name: PathwayPacker(p, self.host, spec.dt, self._network, self.sizes[p.source.name])
-                for p in module.pathways
-            }
-            self._built[key] = module, groups, pathways
-        self.order, self.bulk = key
-        self.module, self.groups, self.pathways = self._built[key]
-
-    @property
-    def kernels(self):
-        """The compiled kernels."""
-        return load_module(self.module.source, "event")
-
-    @property
-    def source(self) -> str:
-        """The generated kernels."""
-        return self.module.source
 
     def prepare(self, name: str, data) -> ExactSpikes:
         """Return the input spikes of a batch as the kernels take them."""
         del name
         return in_exact_time(data.times, data.channels, data.trial_ptr)
-
-    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
-        """Take other ends for the synapses of a pathway, as many as before."""
-        network = self._network
-        ends = {**network.pre, pathway: pre}, {**network.post, pathway: post}
-        self._network = replace(network, pre=ends[0], post=ends[1])
-        self.pathways[pathway].reconnect(pre, post)
-        self.layouts[pathway] = self._layout(self.pathways[pathway])
-
-    # ---- the order of the groups ----
-    @property
-    def _names(self):
-        return [g.group.name for g in self.system.groups]
-
-    def _edges(self, values):
-        return {
-            p.name: (p.source, p.target, float(np.min(values[p.delay])))
-            for p in self.system.spec.pathways
-            if p.source in self._names and p.size
-        }
-
-    def _first_order(self, values):
-        edges = self._edges(values)
-        order = components(self._names, edges)
-        try:
-            window_counts(order, edges, self.duration)
-        except ValueError as error:
-            raise UnsupportedError(str(error)) from None
-        return order
-
-    def _settle(self, values):
-        """Choose the order of the groups and who takes arrivals in bulk.
-
-        Returns the number of windows of each loop, the constants of the groups and the numbers of
-        those that take arrivals in bulk.
-        """
-        edges, order = self._edges(values), self.order
-        try:
-            counts = window_counts(order, edges, self.duration)
-        except ValueError:
-            # trained delays may ask for another order of the groups within a loop
-            order = components(self._names, edges)
-            counts = window_counts(order, edges, self.duration)
-        bulk = self._candidates
-        while True:
-            self._build(order, bulk)
-            constants = {name: packer.environment(values) for name, packer in self.groups.items()}
-            numbers, unfit = {}, set()
-            for place, names in enumerate(order):
-                if set(names) <= self.bulk:
-                    try:
-                        numbers |= self._plan(names, constants, values, edges)
-                        counts[place] = round(self.duration / numbers[names[0]].width)
-                    except ValueError:
-                        unfit |= set(names)
-            if not unfit:
-                return np.array(counts, np.int64), constants, numbers
-            bulk = self.bulk - unfit
-
-    def _plan(self, names, constants, values, edges):
-        groups = [self._code(name) for name in names]
-        delays = {p.name: values[self.pathways[p.name].delay] for g in groups for p in g.incoming}
-        inner = [d for source, target, d in edges.values() if source in names and target in names]
-        return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
-
-    def _layout(self, packer):
-        """Synapses sorted by source: (order, targets, rows)."""
-        pre, post = packer.indices["pre"], packer.indices["post"]
-        order = np.argsort(pre, kind="stable")
-        rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
-        return order, post[order].astype(np.uint32), rows
 
     # ---- forward ----
     def forward(
@@ -236,9 +127,6 @@ class EventCPU:
             if (name, chunk) not in self._log:
                 self._log[name, chunk] = np.empty((4096, 4), np.int32)
         return [self._log[name, chunk] for name in self._bulk_order]
-
-    def _code(self, name):
-        return next(g for g in self.module.groups if g.name == name)
 
     def _pack(self, values, inputs, n_trials, constants, numbers):
         arrays = {}
@@ -421,37 +309,6 @@ def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
     made[forward.orders[name]] = by_time
     counts = [len(tape[name, "spikes"]) for tape in forward.tapes]
     return np.split(made, np.cumsum(counts)[:-1]) if counts else []
-
-
-def _without_steps(spec: NetworkSpec) -> NetworkSpec:
-    """The network without Brian2's update statements, which divide by tau_m - tau_s and more.
-
-    Timed arrays become states: they stand still between two events, and each break sets them.
-    """
-    groups = []
-    for g in spec.groups:
-        traces = tuple(traces_of(replace(g, traces=_now(g.traces)), spec.readouts))
-        symbols = {**g.symbols, **_states(g, traces)}
-        groups.append(
-            replace(
-                g, update=(), update_refractory=(), symbols=symbols, traces=traces,
-                states=(*g.states, *(t.name for t in traces)),
-            )
-        )  # fmt: skip
-    by_name = {g.name: g for g in groups}
-    readouts = tuple(
-        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.traces)})
-        for r in spec.readouts
-    )
-    return replace(spec, groups=tuple(groups), readouts=readouts)
-
-
-def _now(traces):
-    return tuple(trace for trace in traces if trace.offset == 0)
-
-
-def _states(group, traces):
-    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in traces}
 
 
 __all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]

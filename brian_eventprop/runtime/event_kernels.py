@@ -1,0 +1,174 @@
+"""Which kernels the event solver runs: the order of the groups, their windows, and bulk arrivals.
+
+All of it may follow the trained values: delays decide the order within a loop and the length of
+windows, time constants and delays whether arrivals are taken in bulk.  Kernels are rendered once
+for each choice that comes up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from brian_eventprop.adjoint.flow import derive_flow
+from brian_eventprop.adjoint.system import AdjointSystem, derive
+from brian_eventprop.codegen import load_module
+from brian_eventprop.codegen.event import bulk_groups, render_event, render_event_host
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
+from brian_eventprop.runtime.components import components, window_counts
+from brian_eventprop.runtime.event_bulk import busy, plan
+from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
+from brian_eventprop.runtime.traces import traces_of
+
+
+class EventKernels:
+    """The kernels of a network, chosen by its values; see `EventCPU`."""
+
+    def __init__(
+        self, system: AdjointSystem, network: NetworkValues, duration: float, tolerance: float
+    ):
+        system = derive(_without_steps(system.spec), system.trained)
+        self.system, self.duration, self.tolerance = system, duration, tolerance
+        self.flows = {g.group.name: derive_flow(g) for g in system.groups}
+        self.host_source = render_event_host(system, self.flows)
+        self.host = load_module(self.host_source, "event_host")
+        self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
+        self._network = network
+        self._candidates, self._built = bulk_groups(system, self.flows), {}
+        self._build(self._first_order(network.values), self._candidates)
+        self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
+
+    def _build(self, order, bulk):
+        """Use the kernels for an order of the groups, some of which take arrivals in bulk."""
+        spec = self.system.spec
+        whole = [names for names in order if set(names) <= bulk and busy(names, spec)]
+        key = order, frozenset(name for names in whole for name in names)
+        if key not in self._built:
+            module = render_event(self.system, self.flows, key[0], self.tolerance, key[1])
+            groups = {g.name: GroupPacker(g, self.host, spec.dt) for g in module.groups}
+            pathways = {
+                p.name: PathwayPacker(
+                    p, self.host, spec.dt, self._network, self.sizes[p.source.name]
+                )
+                for p in module.pathways
+            }
+            self._built[key] = module, groups, pathways
+        self.order, self.bulk = key
+        self.module, self.groups, self.pathways = self._built[key]
+
+    @property
+    def kernels(self):
+        """The compiled kernels."""
+        return load_module(self.module.source, "event")
+
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self.module.source
+
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
+        network = self._network
+        ends = {**network.pre, pathway: pre}, {**network.post, pathway: post}
+        self._network = replace(network, pre=ends[0], post=ends[1])
+        for _, _, pathways in self._built.values():
+            pathways[pathway].reconnect(pre, post)
+        self.layouts[pathway] = self._layout(self.pathways[pathway])
+
+    @property
+    def _names(self):
+        return [g.group.name for g in self.system.groups]
+
+    def _edges(self, values):
+        return {
+            p.name: (p.source, p.target, float(np.min(values[p.delay])))
+            for p in self.system.spec.pathways
+            if p.source in self._names and p.size
+        }
+
+    def _first_order(self, values):
+        edges = self._edges(values)
+        order = components(self._names, edges)
+        try:
+            window_counts(order, edges, self.duration)
+        except ValueError as error:
+            raise UnsupportedError(str(error)) from None
+        return order
+
+    def _settle(self, values):
+        """Choose the order of the groups and who takes arrivals in bulk.
+
+        Returns the number of windows of each loop, the constants of the groups and the numbers of
+        those that take arrivals in bulk.
+        """
+        edges, order = self._edges(values), self.order
+        try:
+            counts = window_counts(order, edges, self.duration)
+        except ValueError:
+            # trained delays may ask for another order of the groups within a loop
+            order = components(self._names, edges)
+            counts = window_counts(order, edges, self.duration)
+        bulk = self._candidates
+        while True:
+            self._build(order, bulk)
+            constants = {name: packer.environment(values) for name, packer in self.groups.items()}
+            numbers, unfit = {}, set()
+            for place, names in enumerate(order):
+                if set(names) <= self.bulk:
+                    try:
+                        numbers |= self._plan(names, constants, values, edges)
+                        counts[place] = round(self.duration / numbers[names[0]].width)
+                    except ValueError:
+                        unfit |= set(names)
+            if not unfit:
+                return np.array(counts, np.int64), constants, numbers
+            bulk = self.bulk - unfit
+
+    def _plan(self, names, constants, values, edges):
+        groups = [self._code(name) for name in names]
+        delays = {p.name: values[self.pathways[p.name].delay] for g in groups for p in g.incoming}
+        inner = [d for source, target, d in edges.values() if source in names and target in names]
+        return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
+
+    def _layout(self, packer):
+        """Synapses sorted by source: (order, targets, rows)."""
+        pre, post = packer.indices["pre"], packer.indices["post"]
+        order = np.argsort(pre, kind="stable")
+        rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
+        return order, post[order].astype(np.uint32), rows
+
+    def _code(self, name):
+        return next(g for g in self.module.groups if g.name == name)
+
+
+def _without_steps(spec: NetworkSpec) -> NetworkSpec:
+    """The network without Brian2's update statements, which divide by tau_m - tau_s and more.
+
+    Timed arrays become states: they stand still between two events, and each break sets them.
+    """
+    groups = []
+    for g in spec.groups:
+        traces = tuple(traces_of(replace(g, traces=_now(g.traces)), spec.readouts))
+        symbols = {**g.symbols, **_states(g, traces)}
+        groups.append(
+            replace(
+                g, update=(), update_refractory=(), symbols=symbols, traces=traces,
+                states=(*g.states, *(t.name for t in traces)),
+            )
+        )  # fmt: skip
+    by_name = {g.name: g for g in groups}
+    readouts = tuple(
+        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.traces)})
+        for r in spec.readouts
+    )
+    return replace(spec, groups=tuple(groups), readouts=readouts)
+
+
+def _now(traces):
+    return tuple(trace for trace in traces if trace.offset == 0)
+
+
+def _states(group, traces):
+    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in traces}
