@@ -112,7 +112,7 @@ def solve(make, busy, seed, monkeypatch):
     return model, result, [result.spikes[g] for g in groups], model.gradient()
 
 
-@pytest.mark.parametrize(("make", "bulk"), [(populations, 2), (layers, 3)])
+@pytest.mark.parametrize(("make", "bulk"), [(layers, 3), (populations, 2)])
 def test_bulk_and_one_by_one(make, bulk, monkeypatch):
     """The same network both ways, for several seeds.
 
