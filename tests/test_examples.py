@@ -50,10 +50,10 @@ def test_custom_neuron(tmp_path):
 
 @pytest.mark.slow
 def test_rewiring(tmp_path):
-    printed = run("rewiring.py", "--epochs", "8", "--size", "1000", folder=tmp_path)
+    printed = run("rewiring.py", "--epochs", "12", folder=tmp_path)
     rows = re.findall(r"^(no|yes) +(no|yes) +([\d.]+)% +(\d+)$", printed, re.MULTILINE)
     assert len(rows) == 4 and [int(row[3]) > 0 for row in rows] == [False, False, True, True]
-    assert float(rows[3][2]) > float(rows[0][2])
+    assert float(rows[1][2]) > 75 and float(rows[3][2]) > 65  # found: 79 to 91 %
     assert (tmp_path / "rewiring.png").exists()
 
 
@@ -95,10 +95,10 @@ def test_shd_on_small_files_in_the_same_layout(tmp_path):
 def test_ssc_on_small_files_in_the_same_layout(tmp_path):
     for split, size, seed in (("train", 48, 0), ("valid", 12, 1), ("test", 12, 2)):
         write_speech(tmp_path, "ssc", split, size, 4, seed)
-    layers = ["--layers", "2", "--feed-forward"]
-    options = [tmp_path, *SMALL, *layers, "--folder", tmp_path / "run"]
-    printed = run("ssc.py", *options, folder=tmp_path)
-    assert float(re.search(r"test accuracy: ([\d.]+)% of 12 trials", printed)[1]) > 50
+    printed = run("ssc.py", tmp_path, *SMALL, "--folder", tmp_path / "run", folder=tmp_path)
+    assert float(re.search(r"test accuracy: ([\d.]+)% of 12 trials", printed)[1]) > 45
+    layers = ["--layers", "2", "--feed-forward", "--epochs", "1", "--folder", tmp_path / "deep"]
+    assert "of 12 trials" in run("ssc.py", tmp_path, *SMALL, *layers, folder=tmp_path)
 
 
 @pytest.mark.slow
