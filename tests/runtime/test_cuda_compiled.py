@@ -83,12 +83,8 @@ def test_products_in_double_precision_are_not_fused_with_sums(device):
     assert re.search(r"fma\.rn\.f64", device.ptx["backward"])  # there, only speed matters
 
 
-def test_conductances_in_single_precision(device):
-    compiled(*random_model("coba", "float32"))
-    check(device, {"forward", "record", "backward", "add_up", "clear"}, single=True)
-
-
 def test_every_function_in_single_precision(device):
+    # its arrivals are delivered one by one
     compiled(*small_networks.of_functions(backend="cuda", precision="float32"))
     check(device, {"forward", "record", "backward"}, single=True, trigonometric=True)
 
