@@ -20,7 +20,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="the published pickle, or an npz with the same events")
     add_options(
-        parser, hidden=128, epochs=12, batch_size=32, rate=0.03, delay_rate=3, max_delay=200,
+        parser, hidden=128, epochs=12, batch_size=32, rate=0.03, delay_rate=0.5, max_delay=200,
         largest_delay=600, dt=5, duration=1300, tau_m=40, tau_s=10, scale=50,
         input_weights=(0.5, 1.5), recurrent_weight=0.05, recurrent_rate=0.001,
         output_weight=0.1, lift=0.1, results="braille.jsonl",
