@@ -47,39 +47,31 @@ def populations(rng):
         group.v0, group.theta = rng.uniform(0, 0.3, group.N), rng.uniform(0.8, 1.2, group.N)
         group.t_ref, group.v = 2.5 * ms, rng.uniform(0, 0.5, group.N)
     e.v[0] = 2.0  # fires at once
-    out = NeuronGroup(
-        2, "dv/dt = (I - v)/tau_m : 1\ndI/dt = -I/tau_e : 1", method="exact", name="out"
-    )
     parts = [
         connect(rng, inputs, e, "I_e_post += w", 1, 6, (0, 20)),
         connect(rng, inputs, i, "I_e_post += w", 1, 6, (0, 20)),
         connect(rng, e, i, "I_e_post += w", 0, 3, (0.7, 9)),
         connect(rng, i, e, "I_i_post += w", 0, 3, (0.7, 90)),
         connect(rng, e, e, "I_e_post += w", -1, 1, (0.7, 9)),
-        connect(rng, e, out, "I_post += w", -1, 1, (0, 9)),
     ]
-    loss = bep.CrossEntropy(bep.Integral(out, "v*exp(-t/T)"))
+    loss = bep.Sum(bep.SpikeTimes(e, "t/second"), bep.SpikeTimes(i, "exp(-t/T)"))
     train = [view for s in parts for view in (s.w, s.delay)] + [e.theta, e.v, i.t_ref, i.I_e]
-    return [inputs, e, i, out, *parts], train, loss
+    return [inputs, e, i, *parts], train, loss
 
 
 def layers(rng):
     """A feed-forward net of synapses with two stages, read out at its end."""
     inputs = SpikeGeneratorGroup(6, [], [] * ms, name="inputs")
-    one, two = (
-        NeuronGroup(n, CHAIN, threshold="v > 1", reset="v = 0", method="exact", name=name)
-        for n, name in ((4, "one"), (5, "two"))
-    )
+    one = NeuronGroup(4, CHAIN, threshold="v > 1", reset="v = 0", method="exact", name="one")
     last = NeuronGroup(2, CHAIN, method="exact", name="last")
     parts = [
         connect(rng, inputs, one, "x_post += w", 4, 16, (0, 5)),
-        connect(rng, one, two, "x_post += w", 4, 16, (0, 70)),
-        connect(rng, two, last, "x_post -= w", -1, 1, (0, 12)),
+        connect(rng, one, last, "x_post -= w", -1, 1, (0, 70)),
     ]
     one.x = rng.uniform(0, 9, 4)
     loss = bep.CrossEntropy(bep.Final(last, "v"))
     return (
-        [inputs, one, two, last, *parts],
+        [inputs, one, last, *parts],
         [view for s in parts for view in (s.w, s.delay)] + [one.x],
         loss,
     )
@@ -112,7 +104,7 @@ def solve(make, busy, seed, monkeypatch):
     return model, result, [result.spikes[g] for g in groups], model.gradient()
 
 
-@pytest.mark.parametrize(("make", "bulk"), [(layers, 3), (populations, 2)])
+@pytest.mark.parametrize(("make", "bulk"), [(layers, 2), (populations, 2)])
 def test_bulk_and_one_by_one(make, bulk, monkeypatch):
     """The same network both ways, for several seeds.
 
@@ -120,7 +112,7 @@ def test_bulk_and_one_by_one(make, bulk, monkeypatch):
     magnify a difference (measured: 1e-13 s, 1e-12 of the largest entry).
     """
     total = 0
-    for seed in range(3):
+    for seed in range(4):
         model, a, trains, gradient = solve(make, 0, seed, monkeypatch)
         assert len(model._solver.bulk) == bulk
         other, b, others, plain = solve(make, 10**9, seed, monkeypatch)
