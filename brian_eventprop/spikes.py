@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from brian2 import Quantity, second
+from brian2 import second
 
-from brian_eventprop._units import to_seconds, to_si
+from brian_eventprop._spike_checks import given_extra, given_indices, given_times, given_traces
+from brian_eventprop._units import to_seconds
 
 __all__ = ["SpikeData"]
 
@@ -66,9 +67,9 @@ class SpikeData:
         extra: Mapping | None = None,
         traces: Mapping | None = None,
     ):
-        self.times = _times(times)
-        self.channels = _indices(channels, n_channels, "channels")
-        trials = _indices(trials, n_trials, "trials")
+        self.times = given_times(times)
+        self.channels = given_indices(channels, n_channels, "channels")
+        trials = given_indices(trials, n_trials, "trials")
         if not len(self.times) == len(self.channels) == len(trials):
             raise ValueError(
                 "times, channels and trials must have one entry per spike, but there are "
@@ -81,8 +82,8 @@ class SpikeData:
         self.n_channels = int(n_channels)
         self.targets = _targets(targets, n_trials)
         self.duration = None if duration is None else to_seconds(duration, "duration") * second
-        self.extra = _extra(extra, n_trials)
-        self.traces = _traces(traces, n_trials)
+        self.extra = given_extra(extra, n_trials)
+        self.traces = given_traces(traces, n_trials)
 
     @classmethod
     def _from_sorted(
@@ -94,8 +95,8 @@ class SpikeData:
         data.times, data.channels, data.trial_ptr = times, channels, trial_ptr
         data.n_channels, data.duration = int(n_channels), duration
         data.targets = _targets(targets, len(trial_ptr) - 1)
-        data.extra = _extra(extra, len(trial_ptr) - 1)
-        data.traces = _traces(traces, len(trial_ptr) - 1)
+        data.extra = given_extra(extra, len(trial_ptr) - 1)
+        data.traces = given_traces(traces, len(trial_ptr) - 1)
         return data
 
     @classmethod
@@ -126,7 +127,7 @@ class SpikeData:
         if len(sizes) > 1:
             raise ValueError(f"every trial needs the same number of channels, got {sorted(sizes)}")
         n_channels = sizes.pop() if sizes else 0
-        trains = [_times(train) for channels in trials for train in channels]
+        trains = [given_times(train) for channels in trials for train in channels]
         counts = [len(train) for train in trains]
         row = np.repeat(np.arange(len(trains)), counts)
         times = np.concatenate(trains) if trains else np.empty(0)
@@ -351,27 +352,6 @@ def occurrence(labels: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _times(times) -> np.ndarray:
-    times = Quantity(times, dtype=float)
-    # Bare numbers are seconds: data comes from files, not from formulas.
-    if not times.is_dimensionless:
-        times = to_si(times, second.dim, "times")
-    times = np.array(times, dtype=float).reshape(-1)
-    if not np.all(np.isfinite(times)) or np.any(times < 0):
-        raise ValueError("spike times must be finite and not negative")
-    return times
-
-
-def _indices(indices, size: int, what: str) -> np.ndarray:
-    given = np.asarray(indices).reshape(-1)
-    result = given.astype(np.int64)
-    if np.any(result != given):
-        raise TypeError(f"{what} must be whole numbers")
-    if len(result) and (result.min() < 0 or result.max() >= size):
-        raise ValueError(f"{what} must lie in 0..{size - 1}")
-    return result
-
-
 def _targets(targets, n_trials: int) -> np.ndarray | SpikeData | None:
     if targets is None:
         return None
@@ -384,28 +364,6 @@ def _targets(targets, n_trials: int) -> np.ndarray | SpikeData | None:
     if shape[:1] != (n_trials,):
         raise ValueError(f"targets must have one entry per trial ({n_trials}): {shape}")
     return targets
-
-
-def _extra(extra, n_trials: int) -> dict[str, np.ndarray]:
-    columns = {name: np.array(column) for name, column in (extra or {}).items()}
-    for name, column in columns.items():
-        if column.shape[:1] != (n_trials,):
-            raise ValueError(
-                f"extra[{name!r}] must have one entry per trial ({n_trials}): {column.shape}"
-            )
-    return columns
-
-
-def _traces(traces, n_trials: int) -> dict:
-    """The values as they are, with their unit: a model knows which one they should have."""
-    traces = {name: Quantity(values) for name, values in (traces or {}).items()}
-    for name, values in traces.items():
-        if values.ndim not in (2, 3) or len(values) != n_trials:
-            raise ValueError(
-                f"traces[{name!r}] must have the shape ({n_trials}, cells) or ({n_trials}, cells, "
-                f"columns), not {values.shape}"
-            )
-    return traces
 
 
 def _pointers(counts: np.ndarray) -> np.ndarray:

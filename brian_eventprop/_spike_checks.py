@@ -1,0 +1,51 @@
+"""What a user gives as spikes, checked and brought into one form; see `spikes`."""
+
+from __future__ import annotations
+
+import numpy as np
+from brian2 import Quantity, second
+
+from brian_eventprop._units import to_si
+
+
+def given_times(times) -> np.ndarray:
+    times = Quantity(times, dtype=float)
+    # Bare numbers are seconds: data comes from files, not from formulas.
+    if not times.is_dimensionless:
+        times = to_si(times, second.dim, "times")
+    times = np.array(times, dtype=float).reshape(-1)
+    if not np.all(np.isfinite(times)) or np.any(times < 0):
+        raise ValueError("spike times must be finite and not negative")
+    return times
+
+
+def given_indices(indices, size: int, what: str) -> np.ndarray:
+    given = np.asarray(indices).reshape(-1)
+    result = given.astype(np.int64)
+    if np.any(result != given):
+        raise TypeError(f"{what} must be whole numbers")
+    if len(result) and (result.min() < 0 or result.max() >= size):
+        raise ValueError(f"{what} must lie in 0..{size - 1}")
+    return result
+
+
+def given_extra(extra, n_trials: int) -> dict[str, np.ndarray]:
+    columns = {name: np.array(column) for name, column in (extra or {}).items()}
+    for name, column in columns.items():
+        if column.shape[:1] != (n_trials,):
+            raise ValueError(
+                f"extra[{name!r}] must have one entry per trial ({n_trials}): {column.shape}"
+            )
+    return columns
+
+
+def given_traces(traces, n_trials: int) -> dict:
+    """The values as they are, with their unit: a model knows which one they should have."""
+    traces = {name: Quantity(values) for name, values in (traces or {}).items()}
+    for name, values in traces.items():
+        if values.ndim not in (2, 3) or len(values) != n_trials:
+            raise ValueError(
+                f"traces[{name!r}] must have the shape ({n_trials}, cells) or ({n_trials}, cells, "
+                f"columns), not {values.shape}"
+            )
+    return traces
