@@ -152,7 +152,7 @@ def everything(objects, group):
     return loss, ["tau", "gain", s.w, s.delay, loop.w, loop.delay, group.v]
 
 
-@pytest.mark.parametrize("nonlinear", [False, True])
+@pytest.mark.parametrize("nonlinear", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_gradients_equal_central_differences(nonlinear):
     objects, namespace, group = network("rk4", nonlinear)
     model = model_of(objects, namespace, *everything(objects, group), solver="event")
@@ -165,6 +165,7 @@ def test_gradients_equal_central_differences(nonlinear):
     assert report.ok, report
 
 
+@pytest.mark.slow
 def test_clock_solver_converges_to_the_event_solver():
     found = {}
     for solver, dt in (("event", 0.1), ("clock", 0.02), ("clock", 0.002)):

@@ -104,7 +104,9 @@ def solve(make, busy, seed, monkeypatch):
     return model, result, [result.spikes[g] for g in groups], model.gradient()
 
 
-@pytest.mark.parametrize(("make", "bulk"), [(layers, 2), (populations, 2)])
+@pytest.mark.parametrize(
+    ("make", "bulk"), [pytest.param(layers, 2, marks=pytest.mark.slow), (populations, 2)]
+)
 def test_bulk_and_one_by_one(make, bulk, monkeypatch):
     """The same network both ways, for several seeds.
 

@@ -114,6 +114,7 @@ def _check_input_times(model):
     np.testing.assert_allclose(found[chosen], numeric[chosen], atol=1e-5 * scale)
 
 
+@pytest.mark.slow
 def test_equations_with_time_and_one_shared_delay():
     equations = """dv/dt = (I + 0.3*sin(2*pi*f*t) - v)/tau_m : 1
                    dI/dt = -I/tau_s : 1

@@ -226,7 +226,7 @@ def test_code_that_reads_an_index_cannot_be_rewired():
         model.reconnect(s, [0, 0, 1, 1], [0, 1, 0, 1])
 
 
-@pytest.mark.parametrize("solver", ["clock", "event"])
+@pytest.mark.parametrize("solver", ["clock", pytest.param("event", marks=pytest.mark.slow)])
 def test_several_synapses_per_pair_and_delays_from_distances(solver):
     start_scope()
     source = SpikeGeneratorGroup(2, [0, 1], [1, 2] * ms)
