@@ -77,7 +77,7 @@ def weights_and_delays(network):
     return [v for v in network.train if getattr(v, "name", "") in ("w", "delay")]
 
 
-@pytest.mark.parametrize("kind", ["lif", "coba"])
+@pytest.mark.parametrize("kind", ["lif", pytest.param("coba", marks=pytest.mark.slow)])
 def test_single_precision_is_close(kind):
     found = []
     for precision in ("float64", "float32"):
@@ -118,7 +118,14 @@ def test_grazing_spikes_of_a_coarse_time_grid():
     assert sum(trial.grazing for trial in trials) > 0
 
 
-@pytest.mark.parametrize("name", reference.NAMES)
+#: Cases that run by default: what the random networks above have least of.
+FAST = ("adex", "delta_soft_reset", "two_populations")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in FAST else pytest.mark.slow) for n in reference.NAMES],
+)
 def test_gradients_of_reference_cases(name):
     case = reference.build(name, 50 * us)
     model = bep.EventPropModel(

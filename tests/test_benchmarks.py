@@ -26,6 +26,7 @@ def compare(folder, *options):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_quick_comparison_names_missing_peers(tmp_path):
     venv.create(tmp_path / "bare", with_pip=False)  # an environment without any peer
     bare = ["--peers-python", tmp_path / "bare" / "bin" / "python"]
