@@ -24,11 +24,12 @@ _HEAD, _POST = int32[:, ::1], uint32[::1]
 COLUMNS = 6
 
 
-def _compiled(*signature):
+def compiled(*signature):
+    """Compile with a fixed signature, once for all networks."""
     return njit(*signature, nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True)
 
 
-@_compiled(_TABLE(_TABLE))
+@compiled(_TABLE(_TABLE))
 def grow(table):
     """Return a table with twice the rows and the same beginning."""
     bigger = np.empty((2 * table.shape[0], table.shape[1]))
@@ -38,7 +39,7 @@ def grow(table):
     return bigger
 
 
-@_compiled(void(_TABLE, _TABLE, _VECTOR, _VECTOR, _VECTOR, _HEAD, float64))
+@compiled(void(_TABLE, _TABLE, _VECTOR, _VECTOR, _VECTOR, _HEAD, float64))
 def start_trial(initial, X, now, until, hint, head, end):
     """Set the neurons of a group to the beginning of a trial."""
     for j in range(X.shape[0]):
@@ -50,7 +51,7 @@ def start_trial(initial, X, now, until, hint, head, end):
             head[slot, j] = -1
 
 
-@_compiled(
+@compiled(
     types.Tuple((_TABLE, int64))(
         _TABLE, int64, int64, int64, _ROWS, _POST, _VECTOR, float64, int64, _HEAD, _TABLE, int64
     )
@@ -84,7 +85,7 @@ def send(spikes, first, last, number, rows, post, delays, end, windows, head, po
     return pool, used
 
 
-@_compiled(int64(int64, int64, _HEAD, _TABLE))
+@compiled(int64(int64, int64, _HEAD, _TABLE))
 def waiting(slot, neuron, head, pool):
     """Return how many arrivals of a neuron are in the list of a slot."""
     n, e = 0, head[slot, neuron]
@@ -94,7 +95,7 @@ def waiting(slot, neuron, head, pool):
     return n
 
 
-@_compiled(boolean(float64, float64, float64, float64, _TABLE))
+@compiled(boolean(float64, float64, float64, float64, _TABLE))
 def _before(t, row, u, other_row, pool):
     """Whether an arrival comes before another: by time, then by pathway, spike and synapse."""
     if t != u:
@@ -107,8 +108,8 @@ def _before(t, row, u, other_row, pool):
     return pool[e, 2] < pool[f, 2]
 
 
-@_compiled(void(_TABLE, _TABLE, int64, _TABLE))
-def _sort(due, other, n, pool):
+@compiled(void(_TABLE, _TABLE, int64, _TABLE))
+def in_order(due, other, n, pool):
     """Merge sort in place, on runs sorted by insertion."""
     run = 16
     for start in range(0, n, run):
@@ -139,7 +140,7 @@ def _sort(due, other, n, pool):
         run *= 2
 
 
-@_compiled(int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE))
+@compiled(int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE))
 def collect(slot, neuron, window, windows, end, head, pool, due, other):
     """Take the arrivals of a neuron that are due in a window: (time, row of the pool), in order.
 
@@ -160,11 +161,11 @@ def collect(slot, neuron, window, windows, end, head, pool, due, other):
             kept = e
         e = following
     head[slot, neuron] = kept
-    _sort(due, other, n, pool)
+    in_order(due, other, n, pool)
     return n
 
 
-@_compiled(void(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean))
+@compiled(void(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean))
 def record(tape, events, t, x, kind, neuron, synapse, spike, frozen):
     """Write an event to the tape, which must be long enough."""
     tape[events, 0] = t
@@ -177,7 +178,7 @@ def record(tape, events, t, x, kind, neuron, synapse, spike, frozen):
         tape[events, COLUMNS + s] = x[s]
 
 
-@_compiled(_TABLE(_TABLE, int64, float64, float64, int64, int64))
+@compiled(_TABLE(_TABLE, int64, float64, float64, int64, int64))
 def record_spike(spikes, count, t, secant, trial, neuron):
     """Write a spike."""
     if count == spikes.shape[0]:

@@ -8,18 +8,14 @@ arrival is forgotten as soon as its window has passed.
 from __future__ import annotations
 
 import numpy as np
-from numba import float64, int32, int64, njit, void
+from numba import float64, int32, int64
 
-from brian_eventprop.codegen.arrivals import _sort
+from brian_eventprop.codegen.arrivals import compiled
 
 _TABLE, _LOG = float64[:, ::1], int32[:, ::1]
 
 
-def _compiled(*signature):
-    return njit(*signature, nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True)
-
-
-@_compiled(_TABLE(_TABLE, int64, int64))
+@compiled(_TABLE(_TABLE, int64, int64))
 def by_time(spikes, first, last):
     """Return spikes first..last in the order of their times: time, neuron, number."""
     queue = np.empty((last - first, 3))
@@ -36,13 +32,13 @@ def by_time(spikes, first, last):
     return queue
 
 
-@_compiled(int64(float64, int64, float64))
+@compiled(int64(float64, int64, float64))
 def due_in(t, windows, end):
     """Return the window of a time."""
     return min(int(t * (windows / end)), windows - 1)
 
 
-@_compiled(_LOG(_LOG, int64, int64, int64))
+@compiled(_LOG(_LOG, int64, int64, int64))
 def roomy(log, made, oldest, more):
     """Return a log with room for more arrivals, besides those from the oldest on their way."""
     size = log.shape[0]
@@ -59,13 +55,7 @@ def roomy(log, made, oldest, more):
     return bigger
 
 
-@_compiled(void(_TABLE, _TABLE, int64, _TABLE))
-def in_order(due, other, n, pool):
-    """Sort arrivals by time, then by pathway, spike and synapse."""
-    _sort(due, other, n, pool)
-
-
-@_compiled(int64(_TABLE, int64, int64))
+@compiled(int64(_TABLE, int64, int64))
 def trial_end(spikes, first, trial):
     """Return where the spikes of a trial end, which begin at `first`."""
     last = first

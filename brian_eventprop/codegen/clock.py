@@ -68,26 +68,36 @@ def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
         Whether states are in single precision.
     """
     table, style = NameTable(), KernelStyle(single)
+    groups, inputs, pathways = parts(system, table, style)
+    choose_layout(groups, pathways)
+    return _render(groups, inputs, pathways, single)
+
+
+def parts(system, table, style, group=None, source=None, pathway=None):
+    """Return the code of the groups, inputs and pathways of a network, connected to each other.
+
+    ``group``, ``source`` and ``pathway`` are the classes of their code: by default the CPU's.
+    """
+    group, source, pathway = group or GroupCode, source or InputCode, pathway or PathwayCode
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
         readouts = [r for r in system.spec.readouts if r.group == g.group.name]
-        groups[g.group.name] = GroupCode(g, scope, readouts)
+        groups[g.group.name] = group(g, scope, readouts)
         groups[g.group.name].pushed = g.group.name in system.pushed
-    inputs = {i.name: InputCode(i.name, table) for i in system.spec.inputs}
+    inputs = {i.name: source(i.name, table) for i in system.spec.inputs}
     pathways = []
     for p in system.pathways:
         target = groups[p.pathway.target]
         scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
-        source = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        code = PathwayCode(p, scope, target, source)
+        sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
+        code = pathway(p, scope, target, sender)
         code.delay_trained = p.pathway.delay in system.trained
         pathways.append(code)
-    _choose_layout(groups.values(), pathways)
-    return _render(tuple(groups.values()), tuple(inputs.values()), tuple(pathways), single)
+    return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 
-def _choose_layout(groups, pathways) -> None:
+def choose_layout(groups, pathways) -> None:
     """Use rings for the groups whose synapses all add constants.
 
     Elsewhere arrivals are delivered one after the other, because their order matters.

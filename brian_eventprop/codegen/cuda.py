@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock import _choose_layout, _constants, _summary
+from brian_eventprop.codegen.clock import _constants, _summary, choose_layout, parts
 from brian_eventprop.codegen.cuda_parts import (
     ROUNDING,
     Connections,
@@ -21,7 +21,6 @@ from brian_eventprop.codegen.cuda_parts import (
     CudaStyle,
 )
 from brian_eventprop.codegen.names import NameTable
-from brian_eventprop.codegen.scope import Scope
 from brian_eventprop.codegen.templates import render
 
 #: Bytes of fast memory that a block of threads has on every GPU.
@@ -140,27 +139,14 @@ def render_cuda(
 
 
 def _parts(system, connections, table, style):
-    groups = {}
-    for g in system.groups:
-        scope = Scope(g.group.name, g.hoisted.levels, table, style)
-        readouts = [r for r in system.spec.readouts if r.group == g.group.name]
-        groups[g.group.name] = code = CudaGroup(g, scope, readouts)
-        code.pushed = g.group.name in system.pushed
-    inputs = {i.name: CudaInput(i.name, table) for i in system.spec.inputs}
-    pathways = []
-    for p in system.pathways:
-        target = groups[p.pathway.target]
-        scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
-        source = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        code = CudaPathway(p, scope, target, source)
-        code.delay_trained = p.pathway.delay in system.trained
-        found = connections[p.pathway.name]
-        code.dense, code.planes = found.dense, found.planes
-        pathways.append(code)
-    _choose_layout(groups.values(), pathways)
-    for g in groups.values():
+    groups, inputs, pathways = parts(system, table, style, CudaGroup, CudaInput, CudaPathway)
+    for p in pathways:
+        found = connections[p.name]
+        p.dense, p.planes = found.dense, found.planes
+    choose_layout(groups, pathways)
+    for g in groups:
         g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
-    return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
+    return groups, inputs, pathways
 
 
 def _place(groups, target) -> int:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
-from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.packing import packers, unsorted
-from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
+from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
 
 
@@ -81,11 +81,7 @@ class ClockCPU:
         sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self.groups, self.pathways = packers(self.module, host, network, sizes, dt)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.spike_readouts = {
-            k: SpikeReadout(k, r, self.groups[r.group], host)
-            for k, r in enumerate(system.spec.readouts)
-            if r.kind not in STATE_READOUTS
-        }
+        self.spike_readouts = spike_readouts(system, self.groups, host)
         self.chunks = Chunks(threads)
         self._private: list[dict[tuple[str, str], np.ndarray]] = []
 

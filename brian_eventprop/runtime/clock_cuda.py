@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_host
 from brian_eventprop.codegen.cuda import ON_CHIP, render_cuda
 from brian_eventprop.codegen.cuda_parts import connections
@@ -23,7 +23,7 @@ from brian_eventprop.runtime.cuda_device import CudaDevice
 from brian_eventprop.runtime.cuda_workspace import PARTS, Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.packing import packers
-from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout
+from brian_eventprop.runtime.readouts import GroupSpikes, spike_readouts
 
 #: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
 FIRST_ROOM = 4
@@ -63,11 +63,7 @@ class ClockCUDA(ClockCPU):
         host = load_module(render_host(system), "host")
         self.groups, self.pathways = packers(self.module, host, network, sizes, system.spec.dt)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.spike_readouts = {
-            k: SpikeReadout(k, r, self.groups[r.group], host)
-            for k, r in enumerate(system.spec.readouts)
-            if r.kind not in STATE_READOUTS
-        }
+        self.spike_readouts = spike_readouts(system, self.groups, host)
         self.workspace = Workspace(self.device, self.dtype, n_steps)
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
         self._longest: dict[str, int] = {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
-from brian_eventprop.adjoint.system import STATE_READOUTS, AdjointSystem
+from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
@@ -21,7 +21,7 @@ from brian_eventprop.runtime.event_bulk import group_arrays, synapse_tables
 from brian_eventprop.runtime.event_kernels import EventKernels
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import unsorted
-from brian_eventprop.runtime.readouts import GroupSpikes, SpikeReadout, pushes
+from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.traces import columns, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
@@ -72,11 +72,7 @@ class EventCPU(EventKernels):
         super().__init__(system, network, duration, tolerance)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self._log: dict[tuple[str, int], np.ndarray] = {}
-        self.spike_readouts = {
-            k: SpikeReadout(k, r, self.groups[r.group], self.host)
-            for k, r in enumerate(self.system.spec.readouts)
-            if r.kind not in STATE_READOUTS
-        }
+        self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
         self.chunks = Chunks(threads)
 
     def prepare(self, name: str, data) -> ExactSpikes:

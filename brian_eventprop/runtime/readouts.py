@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from brian_eventprop.adjoint.system import STATE_READOUTS
 from brian_eventprop.spikes import occurrence
 
 
@@ -42,6 +43,18 @@ def pushes(readouts, spikes: GroupSpikes, group: str, weights) -> np.ndarray:
             at = spikes.trials[chosen], spikes.neurons[chosen] - spec.start
             push[chosen] += weight[at] / spec.scale
     return push
+
+
+def spike_readouts(system, groups, host) -> dict[int, SpikeReadout]:
+    """Return the readouts of a network that are functions of spikes, by number.
+
+    ``groups`` are the packers of the groups by name, ``host`` the module of host functions.
+    """
+    return {
+        k: SpikeReadout(k, spec, groups[spec.group], host)
+        for k, spec in enumerate(system.spec.readouts)
+        if spec.kind not in STATE_READOUTS
+    }
 
 
 class SpikeReadout:
