@@ -156,7 +156,7 @@ def _place(groups, target) -> int:
         g.number, g.lane, g.word = number, lane, word
         lane += 32 * g.words
         word += g.words * g.spikes
-    return max(32, min(lane, target.threads))
+    return max(32 if target.warps else 1, min(lane, target.threads))
 
 
 class _Renderer:

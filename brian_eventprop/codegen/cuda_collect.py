@@ -7,8 +7,8 @@ from brian_eventprop.codegen.templates import render
 
 
 def collect_threads(target: Target) -> int:
-    """Return the threads of a block."""
-    return min(256, target.threads)
+    """Return the threads of a block: at least as many as there are target neurons in a tile."""
+    return max(32, min(256, target.threads))
 
 
 def collect_width(n_steps: int, itemsize: int) -> int:

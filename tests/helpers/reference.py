@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, second
 
+import brian_eventprop as bep
 from brian_eventprop.losses import Sum
 from brian_eventprop.readouts import Final, Integral, SpikeTimes
 
@@ -139,3 +141,45 @@ def _readouts(loss, groups):
         yield SpikeTimes(groups[name], "c_spike*t")
     for name, expression in loss.get("final", {}).items():
         yield Final(groups[name], expression)
+
+
+def model_of(case, **options):
+    """The model of a case."""
+    return bep.EventPropModel(
+        case.objects,
+        train=list(case.train.values()),
+        loss=case.loss,
+        duration=case.duration,
+        **options,
+    )
+
+
+def run(name, dt, **options):
+    """The case, its result, and each gradient's largest error relative to its largest entry."""
+    case = build(name, dt)
+    model = model_of(case, **options)
+    result = model.run()
+    gradients = model.gradient()
+    errors = {
+        key: np.abs(np.asarray(gradients[view]) - case.expected[key]).max()
+        / np.abs(case.expected[key]).max()
+        for key, view in case.train.items()
+    }
+    return case, result, errors
+
+
+def check(case, result, errors):
+    """Gradients within 2 % and spikes within 20 us: what a time step of 1 us leaves."""
+    assert max(errors.values()) < 0.02, errors
+    assert result.loss == pytest.approx(case.loss_value, rel=5e-3)
+    for group, expected in case.spikes.items():
+        if not expected["i"]:
+            continue
+        found = result.spikes[case.groups[group]]
+        order = np.lexsort((found.t, found.i))
+        expected_order = np.lexsort((expected["t"], expected["i"]))
+        np.testing.assert_array_equal(
+            np.asarray(found.i)[order], np.asarray(expected["i"])[expected_order]
+        )
+        times = np.asarray(expected["t"])[expected_order]
+        np.testing.assert_allclose(np.asarray(found.t)[order], times, atol=2e-5)

@@ -10,22 +10,6 @@ from helpers.cuda_emulator import Emulator
 from brian_eventprop.runtime import clock_cuda, cuda_workspace
 
 
-@pytest.fixture
-def emulator(monkeypatch):
-    """Emulators instead of CUDA devices, one per model."""
-    made = []
-
-    def make(**options):
-        def device():
-            made.append(Emulator(**options))
-            return made[-1]
-
-        monkeypatch.setattr(clock_cuda, "CudaDevice", device)
-        return made
-
-    return make
-
-
 @pytest.mark.parametrize("kind", random_networks.KINDS)
 def test_the_same_as_on_the_cpu(kind, emulator):
     expected = results(kind, "cpu")
