@@ -191,11 +191,17 @@ class GroupCode:
         return lines + [line.replace("+= ", f"+= {scale} * (", 1) + ")" for line in scaled]
 
     def spike_back(self, mode: str, values: str) -> list[str]:
-        """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`."""
+        """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`.
+
+        That part is what the crossing costs by coming later, so it is taken at the state of the
+        crossing: the arrivals of the same step are in continuous time after it.
+        """
         rule = self.adjoint.spike[mode]
-        read = reads(rule.lam, rule.parameters, rule.rate)
-        lines = self.load_spike(read, values, self.n_states) + self.load_lam(read)
+        read = reads(rule.rate)
+        lines = self.load_spike(read, values, 0) + self.load_lam(read)
         lines += [f"rate = {self.scope.sympy(rule.rate)}"]
+        read = reads(rule.lam, rule.parameters)
+        lines += self.load_spike(read, values, self.n_states) + self.load_lam(read)
         return lines + self.add_bars(rule.parameters) + self.store_lam(rule.lam)
 
     def load_spike(self, names, values: str, offset: int) -> list[str]:
@@ -247,6 +253,26 @@ class GroupCode:
         return (
             self.load(reads(e), array) + self.load_lam(reads(e)) + [f"rate = {self.scope.sympy(e)}"]
         )
+
+    # ---- arrivals at the step of a spike ----
+    @property
+    def rings_after(self) -> list[str]:
+        """States at which arrivals and the reset commute: the reset is taken to be first.
+
+        The crossing was within the step, the arrivals are at its end.  What an arrival costs by
+        coming later then has the adjoint after the reset, not that before it, of which a hard
+        reset leaves nothing.
+        """
+        if not self.spikes:
+            return list(self.rings)
+        rules = self.adjoint.spike.values()
+        same = {s: symbol(f"lam.{s}") for s in self.rings}
+        return [s for s in self.rings if all(r.lam.get(s, same[s]) == same[s] for r in rules)]
+
+    @property
+    def rings_before(self) -> list[str]:
+        """States at which the order matters: arrivals are before the reset, as in Brian2."""
+        return [s for s in self.rings if s not in self.rings_after]
 
     # ---- what the kernels must keep ----
     @property

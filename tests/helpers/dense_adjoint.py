@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from brian_eventprop.adjoint import derive
 from helpers.dense_oracle import DenseOracle, DenseResult
 
 GRAZING = 0.1  # slopes below this fraction of the secant count as grazing
@@ -25,6 +26,7 @@ class DenseAdjoint:
         self.pending = {name: {} for name in oracle.groups}
         self.gradients = {key: np.zeros_like(oracle.values[key]) for key in oracle.keys}
         self.inputs = {name: np.zeros(n) for name, n in oracle.input_sizes.items()}
+        self.constant = _constant(oracle)
         self.grazing = self.immediate = self.dropped = 0
         self.spiked = set()
 
@@ -38,6 +40,7 @@ class DenseAdjoint:
         firsts = self._first_spikes()
         for n in reversed(range(o.steps)):
             spikes = o.spikes_at[n]
+            self.behind = {}
             self.spiked = {(s.source, s.neuron) for s in spikes}
             partial = [self._undo_reset(spike, n) for spike in reversed(spikes)][::-1]
             for arrival in reversed(o.arrivals_at[n]):
@@ -72,15 +75,22 @@ class DenseAdjoint:
         where = group.where([k])
         after = self.lam[group.name][:, [k]].copy()
         jacobian = group.scope.run_jacobian(group.spec.reset, spike.before, t, where)
-        before = np.einsum("oim,om->im", jacobian.x, after)
+        self.lam[group.name][:, [k]] = np.einsum("oim,om->im", jacobian.x, after)
+        kept = jacobian.x[:, :, 0] == np.eye(len(after))
+        self.behind[group.name, k] = after, kept.all(axis=0) & kept.all(axis=1)
         group.scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
+        return self._moved_reset(group, k, after, group.updated[n][:, [k]], t)
+
+    def _moved_reset(self, group, k, after, y, t):
+        """What a later reset costs, at the state of the crossing: before the step's arrivals."""
+        where, reset = group.where([k]), group.spec.reset
+        jacobian = group.scope.run_jacobian(reset, y, t, where)
+        before = np.einsum("oim,om->im", jacobian.x, after)
         free_next = group.refractory_steps is None or group.refractory_steps[k] <= 1
-        self.lam[group.name][:, [k]] = before
-        explicit = float(np.sum(after * jacobian.t))
         return (
-            explicit
-            + self.ham(group, k, before, spike.before, t, True)
-            - self.ham(group, k, after, spike.after, t, free_next)
+            float(np.sum(after * jacobian.t))
+            + self.ham(group, k, before, y, t, True)
+            - self.ham(group, k, after, group.scope.run(reset, y, t, where), t, free_next)
         )
 
     # ------------------------------------------------------------------ [B]
@@ -94,8 +104,13 @@ class DenseAdjoint:
         )
         before = np.einsum("oim,om->im", jacobian.x, after)
         self.lam[group.name][:, [k]] = before
-        moved = self.ham(group, k, before, arrival.before, t, free) - self.ham(
-            group, k, after, arrival.after, t, free
+        costs = [before, after]
+        behind, kept = self.behind.get((group.name, k), (None, None))
+        changed = (arrival.before != arrival.after)[:, 0]
+        if behind is not None and group.name in self.constant and np.all(kept[changed]):
+            costs = [behind, behind]  # the reset of this step and the arrival commute
+        moved = self.ham(group, k, costs[0], arrival.before, t, free) - self.ham(
+            group, k, costs[1], arrival.after, t, free
         )
         moved += float(np.sum(after * jacobian.t))
         if k in self.pending[group.name] and self._responsible(arrival, group, t):
@@ -235,6 +250,13 @@ class DenseAdjoint:
             total += gbar[k] * float(jacobian.t[0])
             scope.add_gradient(self.gradients, gbar[k] * jacobian.p, {"": np.array([spike.neuron])})
         return total
+
+
+def _constant(oracle):
+    """Names of the groups at which all arrivals add constants, whatever the states are."""
+    pathways = derive(oracle.spec, oracle.keys).pathways
+    variable = {p.pathway.target for p in pathways if p.increment is None}
+    return set(oracle.groups) - variable
 
 
 def dense_gradient(spec, values, keys, duration, spikes=None, loss=None, targets=None):
