@@ -22,7 +22,7 @@ from brian_eventprop.reading import (
     write_connections,
     write_values,
 )
-from brian_eventprop.results import Gradients, Result, Spikes, SpikeTrains
+from brian_eventprop.results import Gradients, Result, Spikes
 from brian_eventprop.runtime import solver_for
 from brian_eventprop.spikes import SpikeData
 from brian_eventprop.traces import given_traces
@@ -112,16 +112,20 @@ class EventPropModel:
             self.objects, self.readouts, namespace, float(self.duration)
         )
         self.n_steps = int(round(float(self.duration) / self.spec.dt))
-        self._values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
         if not trained:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
-        self.parameters = Parameters(trained, self._values, self._network.dimensions, self.key_of)
         self.system = derive(self.spec, trained)
         self._solver = solver_for(
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
             float(self.duration), tolerance,
         )  # fmt: skip
+        hold = self._solver.hold
+        values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
+        self._values = hold(values)
+        self.parameters = Parameters(
+            trained, self._values, self._network.dimensions, self.key_of, hold
+        )
         self.solver, self.backend = solver, backend
         self._last, self._as_read = None, self._network
         self._rewired: dict[str, None] = {}
@@ -227,17 +231,14 @@ class EventPropModel:
         n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
+        self._last = None
         prepared = {name: self._solver.prepare(name, d) for name, d in data.items()}
         more = (given,) if given else ()
         forward = self._solver.forward(self._values, prepared, n_trials, *more)
         losses, derivatives = self.loss(forward.readouts, targets)
         losses = np.asarray(losses, dtype=float)
         self._last = forward, tuple(np.asarray(d, dtype=float) / n_trials for d in derivatives)
-        trains = {
-            name: SpikeTrains(s.trials, s.neurons, s.times * second)
-            for name, s in forward.spikes.items()
-        }
-        return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(trains))
+        return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
 
     def gradient(self) -> Gradients:
         """Return the gradient of the last run's mean loss."""
@@ -250,9 +251,8 @@ class EventPropModel:
             found.grazing,
         )
 
-    def _gradient_arrays(self) -> dict[tuple[str, str], np.ndarray]:
-        found = self._backward(with_inputs=False)
-        return {key: found.gradients[key] for key in self.parameters.keys}
+    def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
+        return self._backward(with_inputs=False).gradients
 
     def _backward(self, with_inputs: bool = True):
         if self._last is None:

@@ -35,6 +35,9 @@ class Optimizer(ABC):
 
     #: Names of the arrays that are kept per variable, all zero in the beginning.
     slots: tuple[str, ...] = ()
+    #: Name of the kernel of a GPU that does what `_change` does, if there is one: set it in the
+    #: class that has `_change`.  Without one, gradients and values go by the host.
+    kernel: str | None = None
 
     def __init__(self, rates: Mapping, bounds: Mapping | None = None):
         # Brian2's views compare element by element: keep pairs, never look a view up.
@@ -72,11 +75,13 @@ class Optimizer(ABC):
                 raise ValueError(f"{name_of(key)} has bounds but is not in train=[...]")
             self._bounds[key] = self._checked_bounds(key, low, high)
         self.model, self.steps = model, 0
-        self._memory = {
-            (slot, key): np.zeros_like(parameters.raw(key), dtype=float)
-            for slot in self.slots
-            for key in trained
-        }
+        self._memory = parameters.beside(
+            {
+                (slot, key): np.zeros_like(parameters.raw(key), dtype=float)
+                for slot in self.slots
+                for key in trained
+            }
+        )
         self.start_epoch(self.epoch)
 
     def start_epoch(self, epoch: int) -> None:
@@ -119,10 +124,25 @@ class Optimizer(ABC):
                 self.rates[key] = self._rate(key, rate)
         self.steps += 1
         parameters = self.model.parameters
+        kernel = self._own_kernel()
+        there = getattr(gradients, "held", ()) if kernel else ()
         for key, rate in self.rates.items():
+            if key in there:
+                memory = self._memory, [(slot, key) for slot in self.slots]
+                gradients.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
+                continue
             change = self._change(key, np.asarray(gradients[key], dtype=float))
             low, high = self._bounds[key]
             parameters.set_raw(key, np.clip(parameters.raw(key) - rate * change, low, high))
+
+    def _own_kernel(self) -> str | None:
+        # a subclass that changes the rule must not get the kernel of the rule before
+        owner = next(c for c in type(self).__mro__ if "_change" in vars(c))
+        return vars(owner).get("kernel")
+
+    def _numbers(self) -> tuple[float, ...]:
+        """Return what the kernel needs beside the arrays, for this step."""
+        return ()
 
     @abstractmethod
     def _change(self, key: Key, gradient: np.ndarray) -> np.ndarray:
@@ -181,12 +201,17 @@ class Adam(Optimizer):
     """
 
     slots = ("mean", "square")
+    kernel = "adam"
 
     def __init__(self, rates, beta1=0.9, beta2=0.999, eps=1e-8, *, bounds=None):
         super().__init__(rates, bounds)
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
             raise ValueError("beta1 and beta2 must lie in [0, 1) and eps above 0")
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def _numbers(self):
+        unbiased = 1 - self.beta1**self.steps, 1 - self.beta2**self.steps
+        return (1 - self.beta1, 1 - self.beta2, self.eps, *unbiased)
 
     def _change(self, key, gradient):
         mean, square = self._memory["mean", key], self._memory["square", key]
@@ -216,6 +241,7 @@ class SGD(Optimizer):
     """
 
     slots = ("velocity",)
+    kernel = "sgd"
 
     def __init__(self, rates, momentum=0.0, *, bounds=None):
         super().__init__(rates, bounds)
@@ -227,6 +253,9 @@ class SGD(Optimizer):
         dimension = self._dimensions[key]
         squared = getattr(value, "dim", None) == dimension**2
         return to_si(value, dimension**2 if squared else dimension, what)
+
+    def _numbers(self):
+        return (self.momentum,)
 
     def _change(self, key, gradient):
         velocity = self._memory["velocity", key]

@@ -24,9 +24,18 @@ class Parameters:
         values: dict[Key, np.ndarray],
         dimensions: Mapping,
         key_of: Callable[[object], Key],
+        hold: Callable[[Mapping], Mapping] = dict,
     ):
         self.keys = list(trained)
         self._values, self._dimensions, self._key_of = values, dimensions, key_of
+        self._hold = hold
+
+    def beside(self, arrays: Mapping) -> Mapping:
+        """Return arrays, by keys of their own, that stay where the values are: on a GPU if need be.
+
+        NumPy arrays come out, and may be changed in place, wherever they are.
+        """
+        return self._hold(arrays)
 
     def _trained(self, item) -> Key:
         key = self._key_of(item)

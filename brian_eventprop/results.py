@@ -34,11 +34,21 @@ class SpikeTrains:
 class Spikes(Mapping):
     """Spike trains by group: the Brian2 object or its name."""
 
-    def __init__(self, by_name: dict[str, SpikeTrains]):
-        self._by_name = by_name
+    def __init__(self, by_name: Mapping):
+        self._by_name, self._trains = by_name, {}
 
     def __getitem__(self, group) -> SpikeTrains:
         name = group if isinstance(group, str) else group.name
+        if name not in self._trains:
+            s = self._of(name)
+            self._trains[name] = SpikeTrains(s.trials, s.neurons, s.times * second)
+        return self._trains[name]
+
+    def counts(self, group, size: int) -> np.ndarray:
+        """Return the number of spikes of each of `size` neurons in all samples together."""
+        return self._of(group if isinstance(group, str) else group.name).counts(size)
+
+    def _of(self, name: str):
         if name not in self._by_name:
             known = ", ".join(self._by_name)
             raise KeyError(f"'{name}' is no neuron group of the model; it has: {known}")

@@ -144,7 +144,9 @@ def _parts(system, connections, table, style):
         found = connections[p.name]
         p.dense, p.planes = found.dense, found.planes
     choose_layout(groups, pathways)
+    kinds = {(r.group, r.kind) for r in system.spec.readouts}
     for g in groups:
+        g.timed = (g.name, "spike_times") in kinds
         g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
     return groups, inputs, pathways
 
@@ -285,7 +287,7 @@ class _Renderer:
         """Arrays of all trials that only the way back reads or writes."""
         pairs = []
         for g in self.groups:
-            roles = ["time", "tptr"] * g.spikes + ["push"] * g.pushed
+            roles = ["time", "tptr"] * g.timed + ["push"] * g.pushed
             roles += [f"weight{r.number}" for r in g.readouts]
             roles += ["X0B"] + ["PBout"] * bool(g.each_bars) + ["RBout"] * g.refractory
             pairs += [(g.name, role) for role in roles]

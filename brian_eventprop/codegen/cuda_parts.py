@@ -56,9 +56,13 @@ def _in_thread(part, lines: list[str]) -> list[str]:
 
 
 class CudaGroup(GroupCode):
-    """A group; ``lane`` is the thread of its first neuron, ``word`` its first word of spikes."""
+    """A group; ``lane`` is the thread of its first neuron, ``word`` its first word of spikes.
+
+    ``timed`` tells that a readout depends on the times of its spikes.
+    """
 
     number = lane = word = 0
+    timed = False
     queued: tuple[PathwayCode, ...] = ()
 
     @property

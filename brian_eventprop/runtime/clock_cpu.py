@@ -99,6 +99,10 @@ class ClockCPU:
         """Take other ends for the synapses of a pathway, as many as before."""
         self.pathways[pathway].reconnect(pre, post)
 
+    def hold(self, arrays: Mapping) -> Mapping:
+        """Return arrays by key as this solver wants to have them."""
+        return arrays
+
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
@@ -295,6 +299,11 @@ class ClockCPU:
             arrays[p.name, "DB"] = np.zeros(size if p.ring or p.delay_trained else 0, dtype)
         return arrays
 
+    @property
+    def _others(self):
+        """The pathways whose gradients are pulled back here."""
+        return self.module.pathways
+
     def _pull(self, forward, total, gradients):
         for g in self.module.groups:
             packer, v = self.groups[g.name], dict(forward.constants[g.name])
@@ -304,7 +313,7 @@ class ClockCPU:
                     gradients[g.name, state] += total[g.name, "X0B"][k]
             if g.refractory:
                 packer.refractory_gradient(v, total[g.name, "RB"], gradients)
-        for p in self.module.pathways:
+        for p in self._others:
             packer, v = self.pathways[p.name], dict(forward.constants[p.name])
             order = forward.orders[p.name]
             bars = unsorted(total[p.name, "WB"], order)

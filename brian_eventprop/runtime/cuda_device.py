@@ -44,11 +44,15 @@ class CudaDevice:
         """Import a generated module."""
         return load_module(source, f"cuda_{tag}")
 
-    def put(self, array: np.ndarray):
-        """Copy an array to the device."""
+    def put(self, array: np.ndarray, into=None):
+        """Copy an array to the device, into another of its shape and type if one is given."""
         if not array.size:  # kernels get arrays of at least one entry
             array = np.zeros([max(n, 1) for n in array.shape], array.dtype)
-        return self.cuda.to_device(np.ascontiguousarray(array))
+        array = np.ascontiguousarray(array)
+        if into is None:
+            return self.cuda.to_device(array)
+        into.copy_to_device(array)
+        return into
 
     def get(self, array) -> np.ndarray:
         """Copy an array from the device."""

@@ -42,12 +42,14 @@ class Workspace:
         self._threads = collect_threads(device.target)
         self._width = collect_width(n_steps, dtype.itemsize)
         self.kept: dict[object, object] = {}
+        self._sent: dict[object, tuple[np.ndarray, object]] = {}
         self._scratch = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         arrays = [*self.kept.values(), *([] if self._scratch is None else [self._scratch])]
+        arrays += [there for _, there in self._sent.values()]
         return sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in arrays)
 
     def type_of(self, array: LocalArray) -> np.dtype:
@@ -62,6 +64,15 @@ class Workspace:
             self.kept.pop(name, None)  # the old one goes first
             self.kept[name] = kept = self.device.empty(tuple(shape), dtype)
         return kept
+
+    def send(self, name, array: np.ndarray):
+        """Return an array of the host on the device; it is copied if it has changed."""
+        known, there = self._sent.get(name, (None, None))
+        same = known is not None and known.dtype == array.dtype and known.shape == array.shape
+        if not (same and np.array_equal(known, array)):
+            there = self.device.put(array, there if same else None)
+            self._sent[name] = array.copy(), there
+        return there
 
     def of_blocks(
         self, kernels: Iterable[Kernel], known: Mapping[str, int], n_trials: int, skip=()

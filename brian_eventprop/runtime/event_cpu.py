@@ -80,6 +80,10 @@ class EventCPU(EventKernels):
         del name
         return in_exact_time(data.times, data.channels, data.trial_ptr)
 
+    def hold(self, arrays: Mapping) -> Mapping:
+        """Return arrays by key as this solver wants to have them."""
+        return arrays
+
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}

@@ -24,6 +24,10 @@ class GroupSpikes:
     times: np.ndarray
     ptr: np.ndarray
 
+    def counts(self, size: int) -> np.ndarray:
+        """Return the number of spikes of each of `size` neurons, summed over the trials."""
+        return np.bincount(self.neurons, minlength=size)
+
     @cached_property
     def rank(self) -> np.ndarray:
         """How many spikes of its neuron come before each spike in its trial."""

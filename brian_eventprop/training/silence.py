@@ -33,7 +33,7 @@ class _SpikeCounter(Callback):
         del trainer, batch
         self.trials += len(getattr(result, "losses", ()))
         for name, count in self.counts.items():
-            count += np.bincount(result.spikes[name].i, minlength=len(count))
+            count += result.spikes.counts(name, len(count)).astype(int)
 
 
 class SilenceWarning(_SpikeCounter):

@@ -209,6 +209,7 @@ class Trainer:
             result = self._step(spikes, targets, number)
             totals.add(result, targets)
             self._call(hooks, "on_batch_end", number, result)
+            del result  # so that its spikes need not be kept
         row = {"epoch": self.epoch, **totals.means()}
         if validation is not None:
             measured = self.evaluate(validation, batch_size)
@@ -221,11 +222,13 @@ class Trainer:
 
     def _step(self, spikes, targets, number: int):
         where = f"in epoch {self.epoch}, batch {number}"
+        self.gradients = {}
         result = self.model.run(spikes, targets)
         _check_finite(result.losses, "the loss", where)
         gradients = self.model._gradient_arrays()
-        for key, gradient in gradients.items():
-            _check_finite(gradient, f"the gradient of {name_of(key)}", where)
+        # on a GPU only those are looked up that a kernel found wanting
+        for key in gradients.suspect() if hasattr(gradients, "suspect") else gradients:
+            _check_finite(gradients[key], f"the gradient of {name_of(key)}", where)
         self.gradients = gradients
         self.optimizer.step(gradients)
         return result

@@ -49,6 +49,8 @@ class Emulator:
         self.compiled = compiled
         self.launches: list[str] = []
         self.barriers = 0
+        #: Bytes copied to the device and from it.
+        self.down = self.up = 0
 
     def load(self, source, tag):
         """Import a generated module."""
@@ -57,12 +59,17 @@ class Emulator:
             module = _compiled(module)
         return module
 
-    def put(self, array):
+    def put(self, array, into=None):
         """Copy an array."""
-        return np.array(array, order="C")
+        self.down += array.nbytes
+        if into is None:
+            return np.array(array, order="C")
+        into[...] = array
+        return into
 
     def get(self, array):
         """Copy an array."""
+        self.up += array.nbytes
         return np.array(array)
 
     def empty(self, shape, dtype):
@@ -74,7 +81,7 @@ class Emulator:
         """Run every block of a grid."""
         self.launches.append(kernel.__name__)
         floats = next(
-            a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS
+            (a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS), None
         )
         shape = (grid,) if np.ndim(grid) == 0 else tuple(grid)
         for block in itertools.product(*(range(n) for n in shape)):
@@ -83,9 +90,9 @@ class Emulator:
                 for a in chip
             ]
             local += [self.empty(ring[0], ring[1])] if ring is not None else []
-            # kernels on a line of blocks know its length only if they ask for it
+            # a kernel knows its block, and the length of the last side of the grid that is not 1
             ids = [*block, shape[-1]] if len(shape) > 1 else [*block]
-            ids = [block[0], shape[0]] if kernel.__name__ in ("add_up", "clear") else ids
+            ids = [block[0], shape[0]] if shape[1:] == (1, 1) else ids
             self._run(kernel, threads, [*ids, *local, *arguments])
 
     def _run(self, kernel, threads, arguments):

@@ -25,9 +25,13 @@ def all_to_all(
     max_delay=12,
     trials=5,
     readout="v*exp(-t/T)",
+    loss=None,
     **options,
 ):
-    """A recurrent network of LIF neurons with all connections; its model and input spikes."""
+    """A recurrent network of LIF neurons with all connections; its model and input spikes.
+
+    ``loss(hidden, output)`` makes another loss than the usual one.
+    """
     rng = np.random.default_rng(seed)
     defaultclock.dt = 1 * ms
     inputs = SpikeGeneratorGroup(n_inputs, [], [] * ms, name="inp")
@@ -46,10 +50,11 @@ def all_to_all(
         s.w = rng.normal(mean, spread, len(s))
         s.delay = rng.integers(0, max_delay, len(s)) * ms
         parts.append(s)
+    usual = bep.Sum(bep.Integral(output, readout), bep.SpikeTimes(hidden, "0.1*t/T"))
     model = bep.EventPropModel(
         [inputs, hidden, output, *parts],
         train=[view for s in parts for view in (s.w, s.delay)],
-        loss=bep.Sum(bep.Integral(output, readout), bep.SpikeTimes(hidden, "0.1*t/T")),
+        loss=usual if loss is None else loss(hidden, output),
         duration=n_steps * ms,
         namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},
         **options,

@@ -9,6 +9,8 @@ from brian2.core.base import BrianObject  # noqa: F401  (Brian2's logger is set 
 from brian2.utils.logger import catch_logs
 from helpers.fake_model import FakeParameters
 
+from brian_eventprop.results import Spikes
+from brian_eventprop.runtime.readouts import GroupSpikes
 from brian_eventprop.training import LiftSilent, RateWarning, SilenceWarning
 
 KEY = ("s", "w")
@@ -34,7 +36,9 @@ def epoch(callback, trainer, number, *batches):
     """Run the hooks of one epoch with the spikes of the given neurons."""
     callback.on_epoch_begin(trainer, number)
     for k, neurons in enumerate(batches):
-        spikes = {"hidden": SimpleNamespace(i=np.array(neurons, int))}
+        neurons = np.array(neurons, int)
+        none = np.empty(0)
+        spikes = Spikes({"hidden": GroupSpikes(none, neurons, none, none)})
         result = SimpleNamespace(spikes=spikes, losses=np.zeros(2))
         callback.on_batch_end(trainer, k, result)
     callback.on_epoch_end(trainer, number, {})

@@ -1,0 +1,232 @@
+"""Training with the parameters on the device: the steps of the CPU, and little that moves."""
+
+import numpy as np
+import pytest
+from brian2 import Quantity, ms, start_scope
+from helpers import random_networks, small_networks
+from helpers.backends import model_of
+
+import brian_eventprop as bep
+from brian_eventprop.optimizers import Optimizer
+
+SIZES = {"n_inputs": 6, "n_hidden": 10, "n_steps": 50, "trials": 6}
+RATES = {"w": 2e-3, "delay": 0.5e-3}
+
+
+def network(backend, loss=None, **options):
+    """A small network, its training data and a learning rate for each variable."""
+    start_scope()
+    model, spikes = small_networks.all_to_all(backend=backend, loss=loss, **SIZES | options)
+    rates = {key: RATES[key[1]] for key in model.parameters.keys}
+    return model, spikes, with_units(model, rates)
+
+
+def with_units(model, rates):
+    """Learning rates in the unit of their variables."""
+    return {key: Quantity(r, dim=model.parameters.dimension(key)) for key, r in rates.items()}
+
+
+def values(model):
+    """Copies of all parameters."""
+    return {key: model.parameters.raw(key).copy() for key in model.parameters.keys}
+
+
+def assert_close(found, expected, tolerance):
+    """Relative to the largest entry."""
+    for key, array in expected.items():
+        atol = tolerance * np.abs(array).max()
+        np.testing.assert_allclose(found[key], array, rtol=0, atol=atol, err_msg=str(key))
+
+
+def regularised(hidden, output):
+    """A loss whose second term wants other firing rates."""
+    rates = bep.FiringRate(hidden, lower=2, upper=2, strength=0.1)
+    return bep.Sum(bep.Integral(output, "v**2")) + rates
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_training_is_that_of_the_cpu(optimizer, emulator):
+    made, found = emulator(), []
+    for backend in ("cuda", "cpu"):
+        model, spikes, rates = network(backend, regularised)
+        key = next(k for k in rates if k == ("s_in", "w"))
+        rates[key] = np.linspace(0, 5e-3, 60)  # a rate for each synapse
+        bounds = {("s_rec", "w"): (-0.1, 0.1), ("s_rec_pre", "delay"): (1 * ms, None)}
+        kind = bep.Adam if optimizer == "adam" else bep.SGD
+        more = {} if optimizer == "adam" else {"momentum": 0.5}
+        trainer = bep.Trainer(model, kind(rates, bounds=bounds, **more))
+        history = trainer.fit(spikes, epochs=3, batch_size=4, progress=False)
+        found.append((values(model), [row["loss"] for row in history.rows]))
+    assert optimizer in made[-1].launches and "count" in made[-1].launches
+    (device, losses), (host, expected) = found
+    # each gradient differs by its order of summation, 1e-14; Adam divides by its size
+    assert_close(device, host, 1e-9)
+    np.testing.assert_allclose(losses, expected, rtol=1e-9)
+    assert np.abs(host["s_rec", "w"]).max() == 0.1  # a bound
+    start, _, _ = network("cpu", regularised)
+    assert all(np.any(host[key] != start.parameters.raw(key)) for key in host)
+
+
+@pytest.mark.parametrize("kind", [bep.Adam, bep.SGD])
+def test_a_step_has_the_bits_of_the_cpu(kind, emulator):
+    emulator(seed=3)
+    model, spikes, rates = network("cuda")
+    twin, _, _ = network("cpu")
+    optimizers = [kind(rates), kind(rates)]
+    for optimizer, owner in zip(optimizers, (model, twin), strict=True):
+        optimizer.bind(owner)
+    for _ in range(3):
+        model.run(spikes)
+        gradients = model._gradient_arrays()
+        same = {key: gradients[key].copy() for key in model.parameters.keys}
+        optimizers[0].step(gradients)
+        optimizers[1].step(same)
+        for key in model.parameters.keys:
+            np.testing.assert_array_equal(model.parameters.raw(key), twin.parameters.raw(key))
+    device, host = (optimizer.state() for optimizer in optimizers)
+    for name, array in host.items():
+        np.testing.assert_array_equal(device[name], array, err_msg=name)
+
+
+def test_only_data_goes_down_and_only_what_the_loss_sees_comes_up(emulator):
+    made = emulator()
+    sizes = {"n_inputs": 40, "n_hidden": 40, "trials": 2}
+    model, spikes, rates = network("cuda", regularised, **sizes)
+    moved = []
+
+    class Watch(bep.Callback):
+        def on_batch_end(self, trainer, batch, result):
+            moved.append((made[-1].down, made[-1].up))
+
+    bep.Trainer(model, bep.Adam(rates), [Watch()]).fit(
+        spikes, epochs=4, batch_size=2, shuffle=False, progress=False
+    )
+    down, up = np.diff(moved[1:], axis=0).max(axis=0)
+    synapses = sum(array.nbytes for array in values(model).values())
+    data = 12 * len(spikes.times) + 2 * 4 * (40 + SIZES["n_steps"] + 2)
+    seen = 2 * (3 + 40) * 8  # readouts and spike counts
+    assert synapses > 50_000
+    # some numbers beside: lengths, limits of delays, marks of gradients that are not finite
+    assert data < down < data + seen + 700
+    assert seen < up < seen + 2 * 40 * 8 + 500
+
+
+def test_what_python_changes_is_what_the_device_uses(emulator):
+    emulator()
+    (device, spikes, rates), (host, _, _) = network("cuda"), network("cpu")
+    key = ("s_in", "w")
+    for model in (device, host):
+        optimizer = bep.Adam(rates)
+        optimizer.bind(model)
+        for change in ("whole", "in place", "delay"):
+            model.run(spikes)
+            optimizer.step(model._gradient_arrays())
+            if change == "whole":
+                model.parameters.set_raw(key, 1.1 * model.parameters.raw(key))
+            elif change == "in place":
+                model.parameters.raw(key)[3] = 4.0
+            else:
+                model.parameters.raw(("s_rec_pre", "delay"))[:] = 0.02
+        optimizer.forget(key, [0, 1])
+        model.run(spikes)
+        optimizer.step(model._gradient_arrays())
+    assert_close(values(device), values(host), 1e-9)
+    device.write_back()
+    np.testing.assert_array_equal(
+        next(o for o in device.objects if o.name == "s_in").w[:], device.parameters.raw(key)
+    )
+
+
+def test_results_outlive_the_next_run(emulator):
+    emulator()
+    model, spikes, _ = network("cuda")
+    first = model.run(spikes)
+    early = model.gradient()
+    lazily = model._gradient_arrays()
+    model.parameters.set_raw(("s_in", "w"), 2 * model.parameters.raw(("s_in", "w")))
+    second = model.run(spikes)
+    model._gradient_arrays()
+    host, _, _ = network("cpu")
+    expected = host.run(spikes)
+    np.testing.assert_array_equal(first.spikes["hidden"].i, expected.spikes["hidden"].i)
+    assert len(second.spikes["hidden"]) > len(first.spikes["hidden"]) > 10
+    for key in model.parameters.keys:
+        np.testing.assert_array_equal(lazily[key], early.raw(key))
+    counts = [r.spikes.counts("hidden", 10) for r in (first, expected)]
+    np.testing.assert_array_equal(*counts)
+    later = second.spikes.counts("hidden", 10)
+    np.testing.assert_array_equal(later, np.bincount(second.spikes["hidden"].i, minlength=10))
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(emulator):
+    emulator()
+    model, spikes, rates = network("cuda")
+    trainer = bep.Trainer(model, bep.Adam(rates))
+    trainer.fit(spikes, epochs=1, batch_size=6, progress=False)
+    before = values(model)
+    pull = model._solver.held.pull
+
+    def spoiled(*arguments):
+        gradients = pull(*arguments)
+        gradients["s_rec", "w"][7] = np.nan
+        return gradients
+
+    model._solver.held.pull = spoiled
+    with pytest.raises(FloatingPointError, match=r"gradient of s_rec\.w .*1 of 100 .*\(7,\)"):
+        trainer.fit(spikes, epochs=1, batch_size=6, progress=False)
+    for key, array in values(model).items():
+        np.testing.assert_array_equal(array, before[key])
+
+
+def test_a_rule_of_ones_own_goes_by_the_host(emulator):
+    class Slower(bep.Adam):
+        def _change(self, key, gradient):
+            return 0.5 * super()._change(key, gradient)
+
+    class Signs(Optimizer):
+        def _change(self, key, gradient):
+            return np.sign(gradient)
+
+    made = emulator()
+    for kind in (Slower, Signs):
+        found = []
+        for backend in ("cuda", "cpu"):
+            model, spikes, rates = network(backend)
+            bep.Trainer(model, kind(rates)).fit(spikes, 2, 6, progress=False)
+            found.append(values(model))
+        assert_close(*found, 1e-9)
+        assert "adam" not in made[-1].launches
+
+
+def test_rewiring_while_training(emulator):
+    emulator()
+    found = []
+    for backend in ("cuda", "cpu"):
+        model, spikes, rates = network(backend)
+        rec = next(o for o in model.objects if o.name == "s_rec")
+        rewiring = bep.DeepR(rec.w, rec.delay, range=(0 * ms, 9 * ms), l1=5.0)
+        trainer = bep.Trainer(model, bep.Adam(rates), [rewiring])
+        rows = trainer.fit(spikes, epochs=2, batch_size=3, progress=False).rows
+        found.append(values(model) | {"ends": np.stack(model.connections("s_rec"))})
+        assert rows[-1]["rewired(s_rec)"] >= 0
+    np.testing.assert_array_equal(found[0].pop("ends"), found[1].pop("ends"))
+    assert_close(*found, 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["two_populations", "adex", "delta_refractory", "alif"])
+def test_weights_within_expressions(kind, emulator):
+    """``-w``, ``w*mV`` and ``0.3*w`` are computed on the device; time constants on the host."""
+    made, found = emulator(threads=32), []
+    for backend in ("cuda", "cpu"):
+        start_scope()
+        net = random_networks.build(kind, seed=4, size=0.3, trials=2)
+        model = model_of(net, backend, 25 * ms)
+        spikes = net.spikes if len(net.spikes) > 1 else next(iter(net.spikes.values()))
+        rates = {key: 1e-3 * (1 + np.abs(array).max()) for key, array in values(model).items()}
+        trainer = bep.Trainer(model, bep.Adam(with_units(model, rates)))
+        trainer.fit(spikes, epochs=2, batch_size=2, shuffle=False, progress=False)
+        found.append(values(model))
+    assert_close(*found, 1e-7)
+    held = model_of(net, "cuda", 25 * ms)._solver.held
+    assert held.keys and "adam" in made[-2].launches
+    assert all(key[1] in ("w", "delay") for key in held.keys)
