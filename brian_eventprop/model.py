@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from brian2 import collect, get_device, second
@@ -26,6 +26,18 @@ from brian_eventprop.results import Gradients, Result, Spikes
 from brian_eventprop.runtime import solver_for
 from brian_eventprop.spikes import SpikeData
 from brian_eventprop.traces import given_traces
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a run needs: the spikes and traces as they were given, and what was made of them."""
+
+    given: object
+    traces: Mapping | None
+    targets: object
+    prepared: dict
+    timed: Mapping
+    n_trials: int
 
 
 class EventPropModel:
@@ -128,6 +140,7 @@ class EventPropModel:
         )
         self.solver, self.backend = solver, backend
         self._last, self._as_read = None, self._network
+        self._coming: dict[str, _Batch] = {}
         self._rewired: dict[str, None] = {}
 
     def key_of(self, item) -> tuple[str, str]:
@@ -217,28 +230,46 @@ class EventPropModel:
         -------
         Result
         """
-        data = self._inputs(spikes)
+        batch = self._coming.pop("batch", None)
+        if batch is None or batch.given is not spikes or batch.traces is not traces:
+            batch = self._batch(spikes, traces)
         if targets is None:
-            sources = data.values() or ([spikes] if isinstance(spikes, SpikeData) else [])
-            targets = next((d.targets for d in sources if d.targets is not None), None)
+            targets = batch.targets
+        self._last = None
+        more = (batch.timed,) if batch.timed else ()
+        forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
+        losses, derivatives = self.loss(forward.readouts, targets)
+        losses = np.asarray(losses, dtype=float)
+        derivatives = tuple(np.asarray(d, dtype=float) / batch.n_trials for d in derivatives)
+        self._last = forward, derivatives
+        return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
+
+    def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
+        """Get the next batch ready while a GPU is still at work: `run` it with the same objects.
+
+        On the CPU this does nothing.
+        """
+        if self.backend == "cuda":
+            batch = self._coming["batch"] = self._batch(spikes, traces)
+            self._solver.look_ahead(self._values, batch.prepared, batch.n_trials, batch.timed)
+
+    def _batch(self, spikes, traces) -> _Batch:
+        """Check a batch and bring it onto the solver's time grid."""
+        data = self._inputs(spikes)
+        sources = data.values() or ([spikes] if isinstance(spikes, SpikeData) else [])
+        targets = next((d.targets for d in sources if d.targets is not None), None)
         counts = {len(d) for d in data.values()}
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
-        given = given_traces(self.spec, self._network, spikes, traces)
-        counts |= {len(array) for array in given.values() if len(array) > 1}
+        timed = given_traces(self.spec, self._network, spikes, traces)
+        counts |= {len(array) for array in timed.values() if len(array) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
         n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
-        self._last = None
         prepared = {name: self._solver.prepare(name, d) for name, d in data.items()}
-        more = (given,) if given else ()
-        forward = self._solver.forward(self._values, prepared, n_trials, *more)
-        losses, derivatives = self.loss(forward.readouts, targets)
-        losses = np.asarray(losses, dtype=float)
-        self._last = forward, tuple(np.asarray(d, dtype=float) / n_trials for d in derivatives)
-        return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
+        return _Batch(spikes, traces, targets, prepared, timed, n_trials)
 
     def gradient(self) -> Gradients:
         """Return the gradient of the last run's mean loss."""

@@ -103,6 +103,10 @@ class ClockCPU:
         """Return arrays by key as this solver wants to have them."""
         return arrays
 
+    def look_ahead(self, *batch) -> None:
+        """Nothing is gained by preparing the next batch early on the CPU."""
+        del batch
+
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}

@@ -18,6 +18,7 @@ from brian_eventprop.codegen.cuda import ON_CHIP, render_cuda
 from brian_eventprop.codegen.cuda_parts import connections
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.clock_cpu import Forward
+from brian_eventprop.runtime.cuda_ahead import InputBuffers
 from brian_eventprop.runtime.cuda_arrays import spike_table, step_pointers
 from brian_eventprop.runtime.cuda_backward import CudaBackward
 from brian_eventprop.runtime.cuda_device import CudaDevice
@@ -71,6 +72,7 @@ class ClockCUDA(CudaBackward):
         self.spike_readouts = spike_readouts(system, self.groups, host)
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
         self._copied = 0
+        self._buffers = InputBuffers(self.device)
         self._spikes_lent, self._gradients_lent = Lent(), Lent()
         self._take(self.module)
 
@@ -130,6 +132,15 @@ class ClockCUDA(CudaBackward):
         """Return arrays by key that can stay on the device."""
         return DeviceValues(self.device, arrays)
 
+    def look_ahead(self, values, inputs: Mapping, n_trials: int, traces: Mapping = {}) -> None:
+        """Copy the inputs of the batch that `forward` will run next while the device works."""
+        host = self._inputs(inputs, n_trials)
+        for g in self.module.groups:
+            for pair, array in self._pack_traces(g, values, traces, n_trials).items():
+                whole = array.dtype.kind == "i"
+                host[pair] = array.astype(np.int32) if whole else array
+        self._buffers.fill(inputs, host)
+
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
@@ -140,14 +151,10 @@ class ClockCUDA(CudaBackward):
         self._gradients_lent.take_back()
         orders = {name: found.order for name, found in self.connections.items()}
         constants, arrays = self.packing(values, orders)
-        host = self._inputs(inputs, n_trials)
-        for g in self.module.groups:
-            for pair, array in self._pack_traces(g, values, traces, n_trials).items():
-                whole = array.dtype.kind == "i"
-                host[pair] = array.astype(np.int32) if whole else array
-        self._copied = sum(a.nbytes for a in host.values()) + values.nbytes
-        arrays |= {pair: self.device.put(array) for pair, array in host.items()}
-        arrays |= self._fixed
+        if not self._buffers.holds(inputs):
+            self.look_ahead(values, inputs, n_trials, traces)
+        arrays |= self._buffers.take() | self._fixed
+        self._copied = self._buffers.nbytes + values.nbytes
         needed = self._run(arrays, n_trials)
         spikes = {g.name: self._spikes(g, arrays, needed, n_trials) for g in self.module.groups}
         readouts = []

@@ -38,6 +38,8 @@ class CudaDevice:
         # a batch of few trials is the user's choice
         warnings.filterwarnings("ignore", message="Grid size .* under-utilization")
         self.cuda = cuda
+        # neither is the default stream, for which all others would wait
+        self.stream, self.beside = cuda.stream(), cuda.stream()
         self.target = Target(warps=not simulated())
 
     def load(self, source: str, tag: str):
@@ -50,20 +52,48 @@ class CudaDevice:
             array = np.zeros([max(n, 1) for n in array.shape], array.dtype)
         array = np.ascontiguousarray(array)
         if into is None:
-            return self.cuda.to_device(array)
-        into.copy_to_device(array)
+            into = self.cuda.to_device(array, stream=self.stream)
+        else:
+            into.copy_to_device(array, stream=self.stream)
+        self.stream.synchronize()  # the host's array may change from now on
         return into
 
     def get(self, array) -> np.ndarray:
         """Copy an array from the device."""
-        return array.copy_to_host()
+        found = array.copy_to_host(stream=self.stream)
+        self.stream.synchronize()
+        return found
 
     def empty(self, shape, dtype):
         """Return a new array on the device."""
         return self.cuda.device_array(tuple(max(n, 1) for n in shape), dtype)
 
+    # ---- copies beside the kernels ----
+    def pinned(self, nbytes: int) -> np.ndarray:
+        """Return bytes on the host that the device can read by itself."""
+        return self.cuda.pinned_array(nbytes, np.uint8)
+
+    def copy_beside(self, host: np.ndarray, there, nbytes: int) -> None:
+        """Begin to copy bytes from pinned memory; kernels run on."""
+        there[:nbytes].copy_to_device(host[:nbytes], stream=self.beside)
+
+    def event(self, beside: bool = False):
+        """Return a mark behind all that was begun: launches, or copies beside them."""
+        event = self.cuda.event()
+        event.record(self.beside if beside else self.stream)
+        return event
+
+    def after(self, event, beside: bool = False) -> None:
+        """Let later launches, or later copies, wait for a mark."""
+        event.wait(self.beside if beside else self.stream)
+
+    def finish(self, event) -> None:
+        """Wait for a mark."""
+        event.synchronize()
+
+    # ---- kernels ----
     def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None) -> None:
         """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip."""
         del chip
         size, dtype = ring or (0, np.float64)
-        kernel[grid, threads, 0, size * np.dtype(dtype).itemsize](*arguments)
+        kernel[grid, threads, self.stream, size * np.dtype(dtype).itemsize](*arguments)

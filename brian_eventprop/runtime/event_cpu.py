@@ -84,6 +84,10 @@ class EventCPU(EventKernels):
         """Return arrays by key as this solver wants to have them."""
         return arrays
 
+    def look_ahead(self, *batch) -> None:
+        """Nothing is gained by preparing the next batch early on the CPU."""
+        del batch
+
     # ---- forward ----
     def forward(
         self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -35,6 +35,22 @@ def batches(data, batch_size: int, order: np.ndarray | None = None) -> Iterator:
     for start in range(0, len(order), batch_size):
         part = take(data, order[start : start + batch_size])
         yield part, targets_of(part)
+
+
+def with_next(items: Iterable) -> Iterator:
+    """Yield each item with the one after it, None after the last.
+
+    Examples
+    --------
+    >>> list(with_next("abc"))
+    [('a', 'b'), ('b', 'c'), ('c', None)]
+    """
+    items = iter(items)
+    item = next(items, None)
+    while item is not None:
+        coming = next(items, None)
+        yield item, coming
+        item = coming
 
 
 def shuffled(size: int, seed: int, epoch: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from brian2.utils.logger import get_logger
 from brian_eventprop.augmentation import augmented, checked
 from brian_eventprop.optimizers import name_of
 from brian_eventprop.training import checkpoint
-from brian_eventprop.training.batches import batches, shuffled, size_of
+from brian_eventprop.training.batches import batches, shuffled, size_of, with_next
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
@@ -205,8 +205,8 @@ class Trainer:
         self.optimizer.start_epoch(self.epoch)
         self._call(hooks, "on_epoch_begin", self.epoch)
         totals = _Totals(self.model.loss)
-        for number, (spikes, targets) in enumerate(training):
-            result = self._step(spikes, targets, number)
+        for number, ((spikes, targets), coming) in enumerate(with_next(training)):
+            result = self._step(spikes, targets, number, coming)
             totals.add(result, targets)
             self._call(hooks, "on_batch_end", number, result)
             del result  # so that its spikes need not be kept
@@ -220,12 +220,14 @@ class Trainer:
         self.epoch += 1
         self._call(hooks, "on_epoch_recorded")
 
-    def _step(self, spikes, targets, number: int):
+    def _step(self, spikes, targets, number: int, coming=None):
         where = f"in epoch {self.epoch}, batch {number}"
         self.gradients = {}
         result = self.model.run(spikes, targets)
         _check_finite(result.losses, "the loss", where)
         gradients = self.model._gradient_arrays()
+        if coming is not None:  # a GPU is at work now
+            self.model.look_ahead(coming[0])
         # on a GPU only those are looked up that a kernel found wanting
         for key in gradients.suspect() if hasattr(gradients, "suspect") else gradients:
             _check_finite(gradients[key], f"the gradient of {name_of(key)}", where)

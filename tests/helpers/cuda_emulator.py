@@ -47,7 +47,10 @@ class Emulator:
         self.target = Target(emulated=True, warps=warps, threads=threads)
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.compiled = compiled
-        self.launches: list[str] = []
+        #: Kernels, copies beside them, and who waited for what.
+        self.launches: list = []
+        self._copies: list = []
+        self.copied = 0
         self.barriers = 0
         #: Bytes copied to the device and from it.
         self.down = self.up = 0
@@ -77,6 +80,40 @@ class Emulator:
         dtype = np.dtype(dtype)
         return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
 
+    # ---- copies beside the kernels: as late as the marks allow ----
+    def pinned(self, nbytes):
+        """Return nonsense."""
+        return self.empty(nbytes, np.uint8)
+
+    def copy_beside(self, host, there, nbytes):
+        """Copy when somebody waits for it, what is on the host by then."""
+        self.down += nbytes
+        self.launches.append("copy")
+
+        def copy():
+            there[:nbytes] = host[:nbytes]
+
+        self._copies.append(copy)
+
+    def event(self, beside=False):
+        """Return a mark: the number of copies, or of launches, before it."""
+        return self.copied + len(self._copies) if beside else len(self.launches)
+
+    def after(self, event, beside=False):
+        """Do the copies before a mark; launches are done at once, so copies need not wait."""
+        if beside:
+            self.launches.append(("copies wait for", event))
+            return
+        self.launches.append("wait")
+        self.finish(event)
+
+    def finish(self, event):
+        """Do the copies before a mark."""
+        while self.copied < event:
+            self._copies.pop(0)()
+            self.copied += 1
+
+    # ---- kernels ----
     def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
         """Run every block of a grid."""
         self.launches.append(kernel.__name__)

@@ -72,6 +72,9 @@ class FakeModel:
         }
         return SimpleNamespace(loss=losses.mean(), losses=losses, readout=values, spikes={})
 
+    def look_ahead(self, spikes):
+        pass
+
     def _gradient_arrays(self):
         self.gradients += 1
         return self._gradient

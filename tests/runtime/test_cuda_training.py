@@ -230,3 +230,37 @@ def test_weights_within_expressions(kind, emulator):
     held = model_of(net, "cuda", 25 * ms)._solver.held
     assert held.keys and "adam" in made[-2].launches
     assert all(key[1] in ("w", "delay") for key in held.keys)
+
+
+def test_the_next_batch_is_copied_while_this_one_runs(emulator):
+    made = emulator()
+    model, spikes, rates = network("cuda")
+    bep.Trainer(model, bep.Adam(rates)).fit(spikes, epochs=2, batch_size=2, progress=False)
+    log = made[-1].launches
+    kernels = ("forward", "backward", "not_finite", "adam", "copy", "wait")
+    order = [k for k in log if k in kernels]
+    order = [k for n, k in enumerate(order) if n == 0 or order[n - 1] != k]
+    step = ["wait", "forward", "backward", "copy", "not_finite", "adam"]
+    last = [k for k in step if k != "copy"]
+    # the first batch of an epoch has nobody to copy it ahead
+    assert order == 2 * ["copy", *step, *step, *last]
+    for at, name in enumerate(log):
+        if name != "copy" or "forward" not in log[:at]:
+            continue
+        # the buffer is free once the batch before the one at work is through
+        what, mark = log[at - 1]
+        assert what == "copies wait for"
+        assert log[mark] == "wait" and "wait" not in log[mark + 1 : at]
+
+
+def test_a_batch_that_was_not_the_next_one(emulator):
+    emulator()
+    model, spikes, _ = network("cuda")
+    first, second = spikes[[0, 1]], spikes[[2, 3, 4]]
+    expected = [model.run(part).losses for part in (first, second)]
+    for _ in range(2):
+        model.look_ahead(second)
+        np.testing.assert_array_equal(model.run(first).losses, expected[0])
+        model.look_ahead(first)
+        model.look_ahead(second)
+        np.testing.assert_array_equal(model.run(second).losses, expected[1])
