@@ -23,7 +23,7 @@ from brian_eventprop.codegen.cuda_parts import (
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.templates import render
 
-#: Bytes of fast memory that a block of threads has on every GPU.
+#: Bytes of fast memory that a block of threads has on every GPU; rings may ask for more.
 ON_CHIP = 48 * 1024
 #: Arrivals at one neuron in one step whose states are kept at a time.
 DEPTH = 16

@@ -28,6 +28,35 @@ def simulated() -> bool:
     return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 
+def most_on_chip() -> int:
+    """Return how many bytes of shared memory a block of the current device can have.
+
+    Beyond 48 KiB a kernel must be allowed to, which only numba-cuda's driver has a way for.
+    """
+    package, least = __getattr__("cuda"), 48 * 1024
+    if simulated() or package.__name__ != PACKAGES[0][1]["cuda"]:
+        return least
+    return max(least, package.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
+
+
+def allow_on_chip(launch, nbytes: int) -> None:
+    """Let a configured launch have more dynamic shared memory than 48 KiB.
+
+    numba-cuda has no option for this, so the driver is told below the level of its kernels.
+    """
+    from numba.cuda.cudadrv import driver
+
+    attribute = driver.binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+    def allow(kernel, launch):
+        del launch
+        function = kernel._codelibrary.get_cufunc()
+        driver.driver.cuKernelSetAttribute(attribute, nbytes, function.handle, function.device.id)
+
+    if not launch.pre_launch_callbacks:  # a launch that was configured before has it
+        launch.pre_launch_callbacks.append(allow)
+
+
 def __getattr__(name: str):
     if name not in ("cuda", "types"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_host
-from brian_eventprop.codegen.cuda import ON_CHIP, render_cuda
+from brian_eventprop.codegen.cuda import render_cuda
 from brian_eventprop.codegen.cuda_parts import connections
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.clock_cpu import Forward
@@ -240,7 +240,7 @@ class ClockCUDA(CudaBackward):
         used = max(
             sum(a.size * self.workspace.type_of(a).itemsize for a in k.on_chip) for k in kernels
         )
-        return 0 < self.packing.ring_size * self.dtype.itemsize <= ON_CHIP - 1024 - used
+        return 0 < self.packing.ring_size * self.dtype.itemsize <= self.device.chip - 1024 - used
 
     def _blocks(self, kernels, known, n_trials, into) -> int:
         """Put the blocks' arrays in memory into `into`; return how many trials run at a time."""

@@ -10,13 +10,17 @@ import warnings
 import numpy as np
 
 from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.cuda import Target
+from brian_eventprop.codegen.cuda import ON_CHIP, Target
 
 #: What to say when there is no device.
 NO_DEVICE = (
     "backend='cuda' needs an NVIDIA GPU and its driver, but none was found. "
     "backend='cpu' gives the same results."
 )
+
+
+#: A warning of numba-cuda about small grids.
+FEW_BLOCKS = r".*Grid size .* under-utilization"
 
 
 class CudaDevice:
@@ -31,15 +35,17 @@ class CudaDevice:
     """
 
     def __init__(self):
-        from brian_eventprop.codegen.cuda_package import cuda, simulated
+        from brian_eventprop.codegen.cuda_package import cuda, most_on_chip, simulated
 
         if not cuda.is_available():
             raise RuntimeError(NO_DEVICE)
-        # a batch of few trials is the user's choice
-        warnings.filterwarnings("ignore", message="Grid size .* under-utilization")
+        # a batch of few trials is the user's choice; the message begins with a colour
+        warnings.filterwarnings("ignore", message=FEW_BLOCKS)
         self.cuda = cuda
         # neither is the default stream, for which all others would wait
         self.stream, self.beside = cuda.stream(), cuda.stream()
+        #: Bytes of fast memory that a block can have, in part only if the kernel asks for it.
+        self.chip = most_on_chip()
         self.target = Target(warps=not simulated())
 
     def load(self, source: str, tag: str):
@@ -94,6 +100,11 @@ class CudaDevice:
     # ---- kernels ----
     def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None) -> None:
         """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip."""
-        del chip
         size, dtype = ring or (0, np.float64)
-        kernel[grid, threads, self.stream, size * np.dtype(dtype).itemsize](*arguments)
+        nbytes = size * np.dtype(dtype).itemsize
+        configured = kernel[grid, threads, self.stream, nbytes]
+        if nbytes + sum(a.size * 8 for a in chip) > ON_CHIP:
+            from brian_eventprop.codegen.cuda_package import allow_on_chip
+
+            allow_on_chip(configured, nbytes)
+        configured(*arguments)

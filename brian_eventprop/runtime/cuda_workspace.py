@@ -126,7 +126,7 @@ class Workspace:
         worth = arrays[target.name, f"pair_{p.adjoint.increment.state}_all"]
         self.device.launch(
             self._kernels.collect_dense if p.dense else self._kernels.collect_sparse,
-            (-(-target.size // self._width), 2, PARTS),
+            (-(-target.size // self._width), 2, min(PARTS, count)),
             self._threads,
             [*arguments, worth, arrays[p.name, "sums"]],
             self._chip,

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 
 from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.cuda import Target
+from brian_eventprop.codegen.cuda import ON_CHIP, Target
 
 
 class DryDevice:
     """Runs nothing; arrays are never touched, and what comes back is zero."""
 
     def __init__(self, **target):
-        self.target = Target(**target)
+        self.target, self.chip = Target(**target), ON_CHIP
         self.launches: list[tuple[str, object, int]] = []
 
     def load(self, source, tag):

@@ -17,9 +17,30 @@ import numba
 import numpy as np
 
 from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.cuda import Target
+from brian_eventprop.codegen.cuda import ON_CHIP, Target
 
 _DONE = object()
+
+
+class There:
+    """An array on the device: it can be looked at and cut, but the host cannot compute with it."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def reshape(self, shape):
+        """Return the array in another shape."""
+        return There(self.array.reshape(shape))
+
+    def view(self, dtype):
+        """Return the same bytes as other numbers."""
+        return There(self.array.view(dtype))
+
+    def __getitem__(self, part):
+        """Return a part that lies in one piece."""
+        assert isinstance(part, slice) and part.step is None and self.ndim == 1
+        return There(self.array[part])
 
 
 class Emulator:
@@ -33,6 +54,8 @@ class Emulator:
         Of the order of the threads; None runs them in their own order.
     compiled
         Whether the generators are compiled.
+    chip
+        Bytes of fast memory that a block can have.
     warps
         Whether sums over threads go through warps, as on a GPU; that is slow here.
     """
@@ -43,8 +66,10 @@ class Emulator:
         seed: int | None = 0,
         compiled: bool = False,
         warps: bool = False,
+        chip: int = ON_CHIP,
     ):
         self.target = Target(emulated=True, warps=warps, threads=threads)
+        self.chip, self.most_ring = chip, 0
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.compiled = compiled
         #: Kernels, copies beside them, and who waited for what.
@@ -66,24 +91,24 @@ class Emulator:
         """Copy an array."""
         self.down += array.nbytes
         if into is None:
-            return np.array(array, order="C")
-        into[...] = array
+            return There(np.array(array, order="C"))
+        assert into.shape == array.shape and into.dtype == array.dtype
+        into.array[...] = array
         return into
 
     def get(self, array):
         """Copy an array."""
-        self.up += array.nbytes
-        return np.array(array)
+        self.up += array.array.nbytes
+        return np.array(array.array)
 
     def empty(self, shape, dtype):
         """Return an array of nonsense."""
-        dtype = np.dtype(dtype)
-        return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
+        return There(nonsense(shape, dtype))
 
     # ---- copies beside the kernels: as late as the marks allow ----
     def pinned(self, nbytes):
         """Return nonsense."""
-        return self.empty(nbytes, np.uint8)
+        return nonsense(nbytes, np.uint8)
 
     def copy_beside(self, host, there, nbytes):
         """Copy when somebody waits for it, what is on the host by then."""
@@ -91,7 +116,7 @@ class Emulator:
         self.launches.append("copy")
 
         def copy():
-            there[:nbytes] = host[:nbytes]
+            there.array[:nbytes] = host[:nbytes]
 
         self._copies.append(copy)
 
@@ -117,16 +142,19 @@ class Emulator:
     def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
         """Run every block of a grid."""
         self.launches.append(kernel.__name__)
+        assert not any(isinstance(a, np.ndarray) for a in arguments), "an array of the host"
+        arguments = [a.array if isinstance(a, There) else a for a in arguments]
+        self.most_ring = max(self.most_ring, 0 if ring is None else ring[0])
         floats = next(
             (a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS), None
         )
         shape = (grid,) if np.ndim(grid) == 0 else tuple(grid)
         for block in itertools.product(*(range(n) for n in shape)):
             local = [
-                self.empty(a.shape, floats if a.dtype == "FLOAT" else getattr(np, a.dtype[3:]))
+                nonsense(a.shape, floats if a.dtype == "FLOAT" else getattr(np, a.dtype[3:]))
                 for a in chip
             ]
-            local += [self.empty(ring[0], ring[1])] if ring is not None else []
+            local += [nonsense(ring[0], ring[1])] if ring is not None else []
             # a kernel knows its block, and the length of the last side of the grid that is not 1
             ids = [*block, shape[-1]] if len(shape) > 1 else [*block]
             ids = [block[0], shape[0]] if shape[1:] == (1, 1) else ids
@@ -142,6 +170,12 @@ class Emulator:
             if waiting == 0:
                 return
             assert waiting == threads, f"{threads - waiting} threads did not come to a barrier"
+
+
+def nonsense(shape, dtype) -> np.ndarray:
+    """Return an array as nobody has written to it."""
+    dtype = np.dtype(dtype)
+    return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
 
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

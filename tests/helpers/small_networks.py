@@ -26,11 +26,13 @@ def all_to_all(
     trials=5,
     readout="v*exp(-t/T)",
     loss=None,
+    synapses=None,
     **options,
 ):
     """A recurrent network of LIF neurons with all connections; its model and input spikes.
 
-    ``loss(hidden, output)`` makes another loss than the usual one.
+    ``loss(hidden, output)`` makes another loss than the usual one; ``synapses`` is the number of
+    recurrent ones, if they are not all.
     """
     rng = np.random.default_rng(seed)
     defaultclock.dt = 1 * ms
@@ -46,7 +48,10 @@ def all_to_all(
         ("s_out", hidden, output, 0, 1),
     ):
         s = Synapses(source, target, "w : 1", on_pre="I_post += w", name=name)
-        s.connect()
+        if synapses is None or name != "s_rec":
+            s.connect()
+        else:
+            s.connect(i=rng.integers(0, n_hidden, synapses), j=rng.integers(0, n_hidden, synapses))
         s.w = rng.normal(mean, spread, len(s))
         s.delay = rng.integers(0, max_delay, len(s)) * ms
         parts.append(s)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from types import SimpleNamespace
 
 import pytest
 from brian2 import Quantity, ms, start_scope
@@ -10,6 +11,7 @@ from helpers.cuda_compile import CompilingDevice
 
 import brian_eventprop as bep
 from brian_eventprop.runtime import clock_cuda
+from brian_eventprop.runtime.cuda_device import FEW_BLOCKS
 
 if importlib.util.find_spec("_numba_cuda_redirector") is None:
     pytest.skip("numba-cuda is not installed", allow_module_level=True)
@@ -104,6 +106,35 @@ def test_every_function_in_single_precision(device):
     # its arrivals are delivered one by one
     compiled(*small_networks.of_functions(backend="cuda", precision="float32"))
     check(device, {"forward", "record", "backward"}, single=True, trigonometric=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_launch_of_few_blocks_is_not_warned_of():
+    from brian_eventprop.codegen.cuda_package import cuda
+
+    with pytest.warns(match=FEW_BLOCKS):
+        cuda.jit(lambda array: None)[1, 32]
+
+
+@pytest.mark.filterwarnings(f"ignore:{FEW_BLOCKS}")
+def test_a_launch_is_allowed_more_than_48_kib(monkeypatch):
+    """By numba-cuda's own hook before a launch, and the driver's attribute for it."""
+    from cuda.bindings.driver import CUfunction_attribute
+    from numba.cuda.cudadrv import driver
+
+    from brian_eventprop.codegen.cuda_package import allow_on_chip, cuda
+
+    told = []
+    fake = SimpleNamespace(cuKernelSetAttribute=lambda *given: told.append(given))
+    monkeypatch.setattr(driver, "driver", fake)
+    launch = cuda.jit(lambda array: None)[1, 32, 0, 100_000]
+    for _ in range(2):
+        allow_on_chip(launch, 100_000)
+    (hook,) = launch.pre_launch_callbacks
+    function = SimpleNamespace(handle="handle", device=SimpleNamespace(id=0))
+    hook(SimpleNamespace(_codelibrary=SimpleNamespace(get_cufunc=lambda: function)), launch)
+    attribute = CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    assert told == [(attribute, 100_000, "handle", 0)]
 
 
 @pytest.mark.slow

@@ -14,7 +14,10 @@ from helpers.backends import arrays_of, check_equal, results, run_small
 
 from brian_eventprop.runtime.cuda_device import CudaDevice
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("error:.*Host array used in CUDA kernel"),
+]
 
 #: A GPU rounds exp, sin and their like in its own way, in the last bits.
 READOUTS = 1e-10

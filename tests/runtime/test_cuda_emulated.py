@@ -5,7 +5,7 @@ import pytest
 from brian2 import ms
 from helpers import random_networks, small_networks
 from helpers.backends import arrays_of, check_equal, results, run_small
-from helpers.cuda_emulator import Emulator
+from helpers.cuda_emulator import Emulator, There
 
 from brian_eventprop.runtime import clock_cuda, cuda_workspace
 
@@ -60,6 +60,29 @@ def test_more_neurons_than_threads(emulator):
     check_equal(run_small("cuda", n_hidden=70, trials=2)[0], expected)
 
 
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "neurons, chip",
+    [(1400, 48), pytest.param(3000, 48, marks=SLOW), pytest.param(3000, 227, marks=SLOW)],
+)
+def test_a_network_that_does_not_fit_on_a_chip(neurons, chip, emulator):
+    """Threads have several neurons; states and, on most chips, rings lie in memory."""
+    sizes = {"n_inputs": 12, "n_hidden": neurons, "n_steps": 24, "max_delay": 6, "trials": 1}
+    sizes["synapses"] = 2 * neurons
+    expected, _ = run_small("cpu", **sizes)
+    made = emulator(threads=512, chip=chip * 1024)
+    found, model = run_small("cuda", **sizes)
+    check_equal(found, expected)
+    assert len(found["hidden", "i"]) > 50
+    solver = model._solver
+    assert solver.module.threads == 512
+    names = {k: {a.name for a in kernel.in_memory} for k, kernel in solver.module.kernels.items()}
+    assert "hidden_y" in names["forward"] and "hidden_lam" in names["backward"]
+    assert (made[-1].most_ring > 0) == (chip == 227)
+
+
 def test_waves_of_few_trials_and_lists_that_grow(small, emulator, monkeypatch):
     made = emulator()
     monkeypatch.setattr(cuda_workspace, "BLOCKS_MEMORY", 50_000)
@@ -82,7 +105,7 @@ def test_the_ring_in_memory_and_on_the_chip(small, emulator, monkeypatch):
     monkeypatch.setattr(Emulator, "launch", noting)
     emulator()
     check_equal(run_small("cuda")[0], small)
-    monkeypatch.setattr(clock_cuda, "ON_CHIP", 3000)
+    emulator(chip=3000)
     check_equal(run_small("cuda")[0], small)
     assert rings[0] is not None and rings[-1] is None
 
@@ -124,7 +147,17 @@ def test_the_emulator_sees_a_barrier_that_some_threads_miss():
         array[tid] = 1
 
     with pytest.raises(AssertionError, match="did not come to a barrier"):
+        Emulator().launch(kernel, 1, 32, [There(np.zeros(32))])
+
+
+def test_the_emulator_sees_arrays_of_the_host():
+    def kernel(tid, block, array):
+        yield 0
+
+    with pytest.raises(AssertionError, match="array of the host"):
         Emulator().launch(kernel, 1, 32, [np.zeros(32)])
+    with pytest.raises(TypeError):
+        Emulator().put(np.zeros(3)) + 1
 
 
 def test_the_emulator_sees_a_race():
@@ -135,7 +168,7 @@ def test_the_emulator_sees_a_race():
     found = set()
     for seed in range(3):
         array = np.zeros(32)
-        Emulator(seed=seed).launch(kernel, 1, 32, [array])
+        Emulator(seed=seed).launch(kernel, 1, 32, [There(array)])
         found.add(array[0])
     assert len(found) == 3
 

@@ -168,7 +168,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(emulator):
 
     def spoiled(*arguments):
         gradients = pull(*arguments)
-        gradients["s_rec", "w"][7] = np.nan
+        gradients["s_rec", "w"].array[7] = np.nan
         return gradients
 
     model._solver.held.pull = spoiled
