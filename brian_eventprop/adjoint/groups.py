@@ -118,11 +118,28 @@ def flow_of(derivatives: Mapping[str, sp.Expr], states: Iterable[str], frozen: I
 
 
 def tidy(expression: sp.Expr) -> sp.Expr:
-    """Expand polynomials, so that terms that cancel are gone; leave the rest as it is."""
+    """Expand polynomials, so that terms that cancel are gone; leave the rest as it is.
+
+    Functions count as variables; then the expansion is taken only if it is shorter.
+    """
     variables = sorted(expression.free_symbols, key=lambda s: s.name)
-    if variables and expression.is_rational_function(*variables):
+    if not variables:
+        return expression
+    if expression.is_rational_function(*variables):
         return sp.expand(expression)
-    return expression
+    functions = expression.atoms(sp.Function, sp.Piecewise)
+    outer = sorted(functions, key=lambda f: (-f.count_ops(), str(f)))
+    named = {f: sp.Dummy(real=True) for f in outer}
+    plain = expression
+    for f, name in named.items():
+        plain = plain.xreplace({f: name})
+    variables = sorted(plain.free_symbols, key=str)
+    if not plain.is_rational_function(*variables):
+        return expression
+    expanded = sp.expand(plain)
+    for f, name in reversed(named.items()):
+        expanded = expanded.xreplace({name: f})
+    return expanded if expanded.count_ops() < expression.count_ops() else expression
 
 
 def derive_group(

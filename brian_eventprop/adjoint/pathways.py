@@ -6,7 +6,7 @@ An arrival maps the target's state y to A(y, w).  Names of the target group carr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -62,13 +62,15 @@ class Increment:
     """An arrival that adds a constant to one state, whatever that is.
 
     Then lambda goes through unchanged and dL/dt_a is the constant times ``rate``, which depends on
-    the target neuron and the time only (``rate['free']`` and ``rate['frozen']``, in the target
-    group's own names): kernels may add arrivals up before they deliver them, and look their
+    the target neuron, the time and the target's ``read`` states, but not on the state added to
+    (``rate['free']`` and ``rate['frozen']``, in the target group's own names).  Where no arrival
+    changes what is read, kernels may add arrivals up before they deliver them, and look their
     adjoint up in a record of the target group.
     """
 
     state: str
     rate: Mapping[str, sp.Expr]
+    read: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,18 @@ def derive_pathway(
     free = _arrival(statements, target, hoisted.active, ())
     frozen = _arrival(dropped, target, hoisted.active, target.group.frozen)
     lift = _lift(statements, target)
-    increment = _increment(state, free, frozen) if state is not None and lift is None else None
+    increment = (
+        _increment(state, free, frozen, target) if state is not None and lift is None else None
+    )
     return PathwayAdjoint(pathway, hoisted, free, frozen, lift, increment)
+
+
+def may_add_up(arriving: Sequence[PathwayAdjoint]) -> bool:
+    """Whether what arrives at a group in one step may be added up before it is delivered."""
+    increments = [p.increment for p in arriving]
+    if not increments or None in increments:
+        return False
+    return not {i.state for i in increments} & frozenset().union(*(i.read for i in increments))
 
 
 def _added_to(statements, target, hoister) -> str | None:
@@ -137,14 +149,21 @@ def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:
     return (Statement(state, f"{state} + {INCREMENT}"),)
 
 
-def _increment(state, free: ArrivalRule, frozen: ArrivalRule) -> Increment | None:
-    amount, rates = symbol(INCREMENT), {}
+def _increment(state, free: ArrivalRule, frozen: ArrivalRule, target) -> Increment | None:
+    amount, rates, read = symbol(INCREMENT), {}, set()
+    states = {f"post__{s}" for s in target.group.states}
     for mode, rule in (("free", free), ("frozen", frozen)):
         rate = sp.diff(rule.rate, amount)
-        if rule.needs_state or rate.has(amount) or sp.expand(rule.rate - amount * rate) != 0:
+        if rate.has(amount, symbol(state)) or sp.expand(rule.rate - amount * rate) != 0:
+            return None
+        if any(s.name in states for e in (*rule.lam.values(), *rule.parameters.values())
+               for s in e.free_symbols):  # fmt: skip
             return None
         rates[mode] = _without_post(rate)
-    return Increment(state.removeprefix("post__"), rates)
+        read |= {s.name for s in rate.free_symbols} & states
+    return Increment(
+        state.removeprefix("post__"), rates, frozenset(s.removeprefix("post__") for s in read)
+    )
 
 
 def _without_post(expression: sp.Expr) -> sp.Expr:

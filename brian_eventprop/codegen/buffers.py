@@ -19,7 +19,7 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
 
 @njit(**_OPTIONS)
 def grow(array):
-    """Return an array of twice the length with the same beginning."""
+    """Return a table of twice the length with the same beginning."""
     bigger = np.empty((2 * array.shape[0], array.shape[1]), array.dtype)
     for k in range(array.shape[0]):
         for s in range(array.shape[1]):
@@ -28,11 +28,19 @@ def grow(array):
 
 
 @njit(**_OPTIONS)
-def zeros(size):
-    """Return zeros in double precision."""
-    array = np.empty(size, np.float64)
-    for k in range(size):
-        array[k] = 0
+def longer(array):
+    """Return an array of twice the length with the same beginning."""
+    bigger = np.empty(2 * array.shape[0], array.dtype)
+    for k in range(array.shape[0]):
+        bigger[k] = array[k]
+    return bigger
+
+
+@njit(**_OPTIONS)
+def roomy(array, rows):
+    """Return the same table, or a longer one if it has less than so many rows."""
+    while array.shape[0] < rows:
+        array = grow(array)
     return array
 
 
@@ -46,6 +54,13 @@ def integers(size, value):
 
 
 @njit(**_OPTIONS)
+def fill(array, value):
+    """Set all integers to a value."""
+    for k in range(array.shape[0]):
+        array[k] = value
+
+
+@njit(**_OPTIONS)
 def clear(array):
     """Set all to zero."""
     for k in range(array.shape[0]):
@@ -53,31 +68,90 @@ def clear(array):
 
 
 @njit(**_OPTIONS)
-def copied(array):
-    """Return a copy."""
-    result = np.empty(array.shape, array.dtype)
+def copy_in(array, values):
+    """Set all to the values of another array."""
     for s in range(array.shape[0]):
         for j in range(array.shape[1]):
-            result[s, j] = array[s, j]
-    return result
+            array[s, j] = values[s, j]
 
 
 @njit(**_OPTIONS)
-def scatter(ring, base, off, weight, row, begin, end):
-    """Add the synapses of one spike to the steps at which they arrive."""
+def before(steps, begin, end, n):
+    """Return the first of the sorted spikes begin..end that is not before step n."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if steps[middle] < n:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@njit(**_OPTIONS)
+def waiting(neurons, first, last, rows):
+    """Return how many rows of synapses the spikes first..last have."""
+    n = 0
+    for k in range(first, last):
+        n += rows[neurons[k] + 1] - rows[neurons[k]]
+    return n
+
+
+@njit(**_OPTIONS)
+def queue(times, neurons, first, last, rows, steps, head, tail, entry, used):
+    """Append the rows of the spikes first..last to the lists of the steps at which they are due.
+
+    An entry is the next of its list, the row and the spike; ``head`` and ``tail`` hold the first
+    and the last entry of each step.  Returned is the number of entries, which must have room.
+    """
+    for k in range(first, last):
+        i = neurons[k]
+        for r in range(rows[i], rows[i + 1]):
+            due = times[k] + steps[r]
+            if due >= head.shape[0]:
+                break
+            entry[used, 0], entry[used, 1], entry[used, 2] = -1, r, k
+            if head[due] < 0:
+                head[due] = used
+            else:
+                entry[tail[due], 0] = used
+            tail[due] = used
+            used += 1
+    return used
+
+
+@njit(**_OPTIONS)
+def scatter(ring, base, off, weight, row, rows, neurons, first, last):
+    """Add the synapses of the spikes first..last to the steps at which they arrive."""
     mask, at = np.uint64(ring.shape[0] - 1), np.uint64(base)
-    for k in range(np.uint64(begin), np.uint64(end)):
-        ring[(at + off[k]) & mask] += weight[row, k]
+    for q in range(np.uint64(first), np.uint64(last)):
+        i = np.uint64(neurons[q])
+        for k in range(np.uint64(rows[i]), np.uint64(rows[i + np.uint64(1)])):
+            ring[(at + off[k]) & mask] += weight[row, k]
 
 
 @njit(**_OPTIONS)
-def deliver(state, row, ring, base):
-    """Add what arrives at this step to a state, and empty the step of the ring."""
+def deliver(state, row, ring, base, live):
+    """Add what arrives at this step to a state, if it is live, and empty the step of the ring."""
     at = np.uint64(base)
-    for j in range(np.uint64(state.shape[1])):
-        state[row, j] += ring[at + j]
+    if live:
+        for j in range(np.uint64(state.shape[1])):
+            state[row, j] += ring[at + j]
     for j in range(np.uint64(state.shape[1])):
         ring[at + j] = 0
+
+
+@njit(**_OPTIONS)
+def write_pairs(pair, n, shift, stride, lam, rate):
+    """Write what arrivals at step n are worth into the record, tile by tile of 2**shift neurons."""
+    tile, two = np.uint64(1) << np.uint64(shift), np.uint64(2)
+    begin, size = two * np.uint64(n) * tile, np.uint64(lam.shape[0])
+    for first in range(np.uint64(0), size, tile):
+        at = begin
+        for j in range(first, min(first + tile, size)):
+            pair[at] = lam[j]
+            pair[at + np.uint64(1)] = rate[j]
+            at += two
+        begin += np.uint64(stride)
 
 
 @njit(**_OPTIONS)
@@ -97,6 +171,15 @@ def moved_by(pair, base, off, weight, row, begin, end):
         a0 += weight[row, k] * pair[at + off[k]]
         k += one
     return (a0 + a1) + (a2 + a3)
+
+
+@njit(**_OPTIONS)
+def add_moved(sent, begin, pair, base, off, weight, row, rows, neurons, first, last):
+    """Add dL/d(time) of the spikes first..last from all their arrivals."""
+    for q in range(np.uint64(first), np.uint64(last)):
+        i = np.uint64(neurons[q])
+        end = rows[i + np.uint64(1)]
+        sent[q - np.uint64(begin)] += moved_by(pair, base, off, weight, row, rows[i], end)
 
 
 @njit(**_OPTIONS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from brian_eventprop.adjoint.pathways import may_add_up
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
@@ -45,7 +47,7 @@ class ClockModule:
     """The rendered kernels and what the runtime needs to call them.
 
     ``arguments`` and ``gradients`` list (owner, role) of each array in the order of the signature.
-    With ``rerun``, the way back reads more than the spikes and runs the trial forwards again.
+    With ``rerun``, the way back reads the states of some groups and runs them forwards again.
     """
 
     source: str
@@ -57,7 +59,7 @@ class ClockModule:
     rerun: bool
 
 
-def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
+def render_clock(system: AdjointSystem, single: bool = False, whole=frozenset()) -> ClockModule:
     """Render the kernels of the clock solver.
 
     Parameters
@@ -66,10 +68,13 @@ def render_clock(system: AdjointSystem, single: bool = False) -> ClockModule:
         The derived network.
     single
         Whether states are in single precision.
+    whole
+        Names of the pathways with whole rows: one synapse from every source onto every target, all
+        of a source's with one delay.
     """
     table, style = NameTable(), KernelStyle(single)
     groups, inputs, pathways = parts(system, table, style)
-    choose_layout(groups, pathways)
+    choose_layout(groups, pathways, whole)
     return _render(groups, inputs, pathways, single)
 
 
@@ -97,42 +102,53 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 
-def choose_layout(groups, pathways) -> None:
+def choose_layout(groups, pathways, whole=frozenset()) -> None:
     """Use rings for the groups whose synapses all add constants.
 
-    Elsewhere arrivals are delivered one after the other, because their order matters.
+    Elsewhere arrivals are delivered one after the other, because their order matters.  What
+    arrivals are worth is recorded for each step in `waves` if they come in whole rows, else tile
+    by tile in `pairs`.
     """
     for g in groups:
         arriving = [p for p in pathways if p.target is g]
-        if not arriving or any(p.adjoint.increment is None for p in arriving):
-            continue
-        g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
-        g.rings = tuple(s for s in g.states if s in g.ring_rates)
-        for p in arriving:
-            p.use_ring()
+        if may_add_up([p.adjoint for p in arriving]):
+            g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
+            g.rings = tuple(s for s in g.states if s in g.ring_rates)
+            for p in arriving:
+                p.use_ring(p.name in whole)
+                (g.waves if p.whole else g.pairs).add(p.adjoint.increment.state)
+        else:
+            g.replay = any(p.needs_state for p in arriving)
 
 
 def _render(groups, inputs, pathways, single):
     sources = tuple(
         s for s in (*inputs, *groups) if any(p.ring and p.source is s for p in pathways)
     )
-    rerun = any(g.needs_states or g.needs_final_states for g in groups)
-    rerun = rerun or not all(p.ring for p in pathways)
+    rerun = _record(groups)
+    queued = [p for p in pathways if not p.ring]
     arguments = _arguments(groups, inputs, pathways, sources)
-    gradients = _gradients(groups, inputs, pathways, rerun)
+    gradients = _gradients(groups, inputs, pathways)
+    work = _work(groups, queued)
     owner = {part.name: part for part in (*groups, *inputs, *pathways)}
-    names = {pair: owner[pair[0]].a(pair[1]) for pair in (*arguments, *gradients)}
+    names = {pair: owner[pair[0]].a(pair[1]) for pair in (*arguments, *gradients, *work)}
     spiking = [g for g in groups if g.spikes]
+    slots = (*spiking, *inputs, *queued)
+    for slot, part in enumerate(slots):
+        part.slot = slot
     source = render(
         "clock_cpu.py.j2",
         groups=groups,
         spiking=spiking,
-        inputs=inputs,
+        inputs=list(inputs),
         pathways=pathways,
+        queued=queued,
+        slots=len(slots),
         finals=[r for g in groups for r in g.finals],
         float="float32" if single else "float64",
         arguments=[names[pair] for pair in arguments],
         gradients=[names[pair] for pair in gradients],
+        work=[names[pair] for pair in work],
         ring_sources=sources,
         rerun=rerun,
         summary=_summary(groups, pathways),
@@ -140,14 +156,33 @@ def _render(groups, inputs, pathways, single):
         per_step=_STEP_MARK,
     )
     per_step = [line for part in (*groups, *pathways) for line in part.scope.step_lines()]
-    source = source.replace(_STEP_MARK, "\n            ".join(per_step) or "pass")
     constants = [line for part in (*groups, *pathways) for line in _constants(part)]
-    source = source.replace(_MARK, "\n    ".join(constants) or "pass")
+    source = _insert(_insert(source, _STEP_MARK, per_step), _MARK, constants)
     return ClockModule(source, groups, inputs, pathways, arguments, gradients, rerun)
 
 
 _MARK = "# constants"
 _STEP_MARK = "# once per step"
+
+
+def _insert(source: str, mark: str, lines: list[str]) -> str:
+    """Put lines in the place of each mark, at its indentation."""
+    return re.sub(
+        f"^( *){mark}$", lambda m: "\n".join(m[1] + line for line in lines), source, flags=re.M
+    )
+
+
+def _record(groups) -> bool:
+    """Choose the groups whose states the way back reads; return whether there are any.
+
+    ``runs`` is the condition for a step of the group, ``sends`` the one for spikes on their way.
+    """
+    for g in groups:
+        g.recorded = g.needs_states or g.needs_final_states
+    rerun = any(g.recorded for g in groups)
+    for g in groups:
+        g.runs, g.sends = ("n >= live", "True") if g.recorded else ("not replay", "not replay")
+    return rerun
 
 
 def _constants(part):
@@ -164,36 +199,43 @@ def _arguments(groups, inputs, pathways, sources):
         roles += [f"value{r.number}" for r in g.readouts]
         roles += [f"at{r.number}" for r in g.maxima] + ["shape"] * bool(g.rings)
         roles += ["trial", "cell", "column"] * bool(g.traces)
-        roles += [f"trace{k}" for k in range(len(g.traces))]
+        roles += [f"trace{k}" for k in range(len(g.traces))] + ["check"] * g.recorded
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
-        layout = (
-            ("rows", "off", "tileoff", "pairoff", "tiles")
-            if p.ring
-            else ("post", "rows", "steps", "start")
-        )
+        layout = ("rows", "off", "tileoff", "pairoff", "tiles")
+        if not p.ring:
+            layout = ("post", "rows", "steps", "start")
+        elif p.whole:
+            layout = ("lag",)
         pairs += [(p.name, role) for role in ("C", "W", *layout)]
     pairs += [(s.name, "n") for s in sources]
     return tuple(pairs)
 
 
-def _gradients(groups, inputs, pathways, rerun):
+def _gradients(groups, inputs, pathways):
     pairs = []
     for g in groups:
         roles = ["CB", "PB", "X0B"] + ["RB"] * g.refractory
-        roles += (
-            ["time", "tptr"] * g.spikes
-            + ["push"] * g.pushed
-            + ["stored", "storedval"] * (g.spikes and not rerun)
-        )
+        roles += ["time", "tptr", "sn", "sj", "val"] * g.spikes + ["push"] * g.pushed
         roles += [f"weight{r.number}" for r in g.readouts]
         pairs += [(g.name, role) for role in roles]
     pairs += [(i.name, "TB") for i in inputs]
     for p in pathways:
         pairs += [(p.name, role) for role in ("CB", "WB", "DB")]
     return tuple(pairs)
+
+
+def _work(groups, queued):
+    """What a trial works on besides the arguments."""
+    pairs = []
+    for g in groups:
+        roles = ["x"] + ["start", "sn", "sj", "val"] * g.spikes + ["free"] * g.refractory
+        roles += [f"ring_{state}" for state in g.rings] + ["rec"] * g.recorded
+        pairs += [(g.name, role) for role in roles]
+    pairs += [(p.name, role) for p in queued for role in ("head", "tail", "entry")]
+    return pairs
 
 
 def _summary(groups, pathways):

@@ -92,12 +92,18 @@ class CudaGroup(GroupCode):
         """Add to the gradients of the constants."""
         return _in_thread(self, super().add_bars(terms, index))
 
+    @property
+    def then(self) -> str:
+        """The recorded states at step n + 1."""
+        return f"{self.a('rec')}[n + 1, "
+
     def worth(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
-        pair = self.a(f"pair_{state}")
-        lines = [line for line in super().worth(state, mode) if not line.startswith("at ")]
-        lines = [line.replace(f"{pair}[at] =", f"{pair}[n, 0, j] =", 1) for line in lines]
-        return [line.replace(f"{pair}[at + 1] =", f"{pair}[n, 1, j] =", 1) for line in lines]
+        lines = super().worth(state, mode)
+        for k, role in enumerate((f"lam_{state}", f"rate_{state}")):
+            old, new = f"{self.a(role)}[j] =", f"{self.a(f'pair_{state}')}[n, {k}, j] ="
+            lines = [line.replace(old, new, 1) for line in lines]
+        return lines
 
 
 class CudaInput(InputCode):

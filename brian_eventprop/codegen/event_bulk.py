@@ -87,7 +87,7 @@ def takes_bulk(group) -> bool:
         return False
     if group.maxima or group.traces:
         return False
-    if any(p.adjoint.increment is None for p in group.incoming):
+    if any(p.adjoint.increment is None or p.adjoint.increment.read for p in group.incoming):
         return False
     for closed in (group.flow.free, group.flow.frozen):
         for terms in closed.entries.values():

@@ -40,9 +40,13 @@ class GroupCode:
         self.frozen = group.frozen
         self.replay = False
         self.rings: tuple[str, ...] = ()
+        self.ring_rates: dict = {}
+        self.pairs: set[str] = set()
+        self.waves: set[str] = set()
         self.traces = traces_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]
         self.pushed = False
+        self.recorded = False
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -53,7 +57,7 @@ class GroupCode:
         """Load the states among `names` from an array, and what else is stored per neuron."""
         scope = self.scope
         lines = [
-            f"{scope.ref(s)} = {array}[{k}, {index}]"
+            f"{scope.ref(s)} = {element(array, k, index)}"
             for k, s in enumerate(self.states)
             if s in names
         ]
@@ -234,18 +238,30 @@ class GroupCode:
 
     def worth(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
-        pair = self.a(f"pair_{state}")
         rate = self.ring_rates[state][mode]
         dropped = mode == "frozen" and state in self.frozen
         value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
         read = reads(rate, value)
-        lines = self.load_constants(read) + self.load_lam(read)
+        lines = self.load(read, self.then) + self.load_lam(read)
         return lines + [
-            f"at = (j >> {self.a('shift')}) * {self.a('stride')} + base",
-            f"at += 2 * (j & ((1 << {self.a('shift')}) - 1))",
-            f"{pair}[at] = {self.scope.sympy(value)}",
-            f"{pair}[at + 1] = {self.scope.sympy(rate)}",
+            f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}",
+            f"{self.a(f'rate_{state}')}[j] = {self.scope.sympy(rate)}",
         ]
+
+    @property
+    def now(self) -> str:
+        """The recorded states at step n."""
+        return f"{self.a('rec')}[{self.a('now')} + "
+
+    @property
+    def then(self) -> str:
+        """The recorded states at step n + 1."""
+        return f"{self.now}{self.n_states} + "
+
+    @property
+    def after(self) -> bool:
+        """Whether what an arrival is worth depends on the state that it meets."""
+        return bool(reads(list(self.ring_rates.values())) & set(self.states))
 
     def release(self, array: str) -> list[str]:
         """lambda . (f_frozen - f_free) of neuron j in `rate`."""
@@ -283,7 +299,7 @@ class GroupCode:
         read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release)
-        return bool(read & states) or self.replay
+        return bool(read & states) or self.replay or self.after
 
     @property
     def needs_final_states(self) -> bool:
@@ -294,16 +310,21 @@ class GroupCode:
     @property
     def neurons(self) -> str:
         """The neurons of the spikes."""
-        return f"{self.a('spk')}[:, 1]"
+        return self.a("sj")
 
     @property
     def steps(self) -> str:
         """The time steps of the spikes."""
-        return f"{self.a('spk')}[:, 0]"
+        return self.a("sn")
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
-        return f"{self.a('spk')}[{spike}, 1]"
+        return f"{self.a('sj')}[{spike}]"
+
+
+def element(array: str, row, column: str) -> str:
+    """Return an element of an array; ``name[offset + `` stands for the rows from an offset on."""
+    return f"{array}{row}, {column}]" if "[" in array else f"{array}[{row}, {column}]"
 
 
 def traces_of(adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]) -> list[str]:

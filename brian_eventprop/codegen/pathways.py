@@ -25,19 +25,21 @@ class PathwayCode:
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
-        self.ring = False
+        self.ring = self.whole = False
         self.delay_trained = False
-        if self.needs_state:
-            target.replay = True
 
-    def use_ring(self) -> None:
-        """Let arrivals be added up by time step before they are delivered."""
-        self.ring = True
+    def use_ring(self, whole: bool = False) -> None:
+        """Let arrivals be added up by time step before they are delivered.
+
+        With `whole` rows every source has one synapse onto every target, all with one delay.
+        """
+        self.ring, self.whole = True, whole
         self.scope.ref(INCREMENT)
         self.row = self.scope.each.index(INCREMENT)
         state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
         self.pair_array = self.target.a(f"pair_{state}")
+        self.wave_arrays = {part: self.target.a(f"wave_{part}_{state}") for part in ("lam", "rate")}
 
     def increment(self, synapse: str) -> str:
         """What an arrival adds."""

@@ -146,7 +146,8 @@ class Pathway:
     """One ``on_pre`` pathway of a `Synapses` object.
 
     ``statements`` write post-synaptic states only (targets as the user wrote them, ``'I_post'`` or
-    ``'I'``: look the symbol up).  ``delay`` is the key of its delays: one (shared) or ``size``.
+    ``'I'``: look the symbol up).  ``delay`` is the key of its delays: one (shared) or ``size``,
+    or with ``axonal`` one for each neuron of the source.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Pathway:
     statements: tuple[Statement, ...]
     delay: Key
     text: str = ""
+    axonal: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ in the order of the chunks, so that the result does not depend on the number of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.packing import packers, unsorted
+from brian_eventprop.runtime.packing import has_whole_rows, packers, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
 
@@ -35,6 +36,7 @@ class Forward:
     constants: dict[str, dict] = field(repr=False)
     orders: dict[str, np.ndarray | None] = field(repr=False)
     stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    segment: int = 0
 
 
 @dataclass
@@ -73,16 +75,29 @@ class ClockCPU:
     ):
         self.system, self.n_steps = system, n_steps
         self.dtype = np.float32 if single else np.float64
-        self.module = render_clock(system, single)
         self.host_source = render_host(system)
-        self.kernels = load_module(self.module.source, "clock")
-        host = load_module(self.host_source, "host")
-        dt = system.spec.dt
-        sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
-        self.groups, self.pathways = packers(self.module, host, network, sizes, dt)
+        self._host = load_module(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.spike_readouts = spike_readouts(system, self.groups, host)
         self.chunks = Chunks(threads)
+        self._network, self._whole = network, None
+        self._build()
+
+    def _build(self) -> None:
+        """Render the kernels, unless they fit the connections already."""
+        spec, network = self.system.spec, self._network
+        sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
+        whole = frozenset(
+            p.name
+            for p in spec.pathways
+            if has_whole_rows(p, network, sizes[p.source], sizes[p.target], self.system.trained)
+        )
+        if whole == self._whole:
+            return
+        self._whole = whole
+        self.module = render_clock(self.system, self.dtype == np.float32, whole)
+        self.kernels = load_module(self.module.source, "clock")
+        self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
+        self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
         self._private: list[dict[tuple[str, str], np.ndarray]] = []
 
     @property
@@ -98,6 +113,10 @@ class ClockCPU:
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""
         self.pathways[pathway].reconnect(pre, post)
+        ends = {"pre": {pathway: pre}, "post": {pathway: post}}
+        ends = {side: {**getattr(self._network, side), **new} for side, new in ends.items()}
+        self._network = replace(self._network, **ends)
+        self._build()
 
     def hold(self, arrays: Mapping) -> Mapping:
         """Return arrays by key as this solver wants to have them."""
@@ -115,7 +134,8 @@ class ClockCPU:
         arrays, constants, orders = self._pack(values, inputs, n_trials)
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
-        grid = (self.n_steps, self.system.spec.dt)
+        segment = self._checkpoints(arrays, n_trials)
+        grid = (self.n_steps, self.system.spec.dt, segment)
         arguments = [*grid, *(arrays[pair] for pair in self.module.arguments)]
         found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
         spikes, stored = self._collect(found, n_trials)
@@ -127,7 +147,27 @@ class ClockCPU:
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
             else:
                 readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
-        return Forward(n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored)
+        return Forward(
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored, segment
+        )
+
+    def _checkpoints(self, arrays, n_trials: int) -> int:
+        """Make room for the states at the beginning of each segment; return a segment's steps."""
+        recorded = [g for g in self.module.groups if g.recorded]
+        if not recorded:
+            return max(self.n_steps, 1)
+        segment = self._segment([arrays[g.name, "shape"][2] for g in recorded if g.rings])
+        for g in recorded:
+            shape = n_trials, -(-self.n_steps // segment), g.n_states, self.groups[g.name].size
+            arrays[g.name, "check"] = np.empty(shape, self.dtype)
+        return segment
+
+    def _segment(self, delays) -> int:
+        """Return how many steps are run again at a time where the way back reads their states.
+
+        They are several times the longest delay, so that few spikes are put on their way twice.
+        """
+        return max([math.isqrt(max(self.n_steps - 1, 0)) + 1, *(4 * int(d) for d in delays)])
 
     def _pack(self, values, inputs, n_trials):
         arrays, constants, orders = {}, {}, {}
@@ -191,7 +231,10 @@ class ClockCPU:
 
     def _pack_pathway(self, p, v, values, arrays):
         packer = self.pathways[p.name]
-        if p.ring:
+        if p.whole:
+            layout = packer.row_layout(values, self.n_steps)
+            order = layout.pop("order")
+        elif p.ring:
             shape = arrays[p.target.name, "shape"]
             layout = packer.ring_layout(values, shape, self.n_steps)
             order = layout.pop("order")
@@ -210,14 +253,12 @@ class ClockCPU:
         spikes, stored = {}, {}
         dt = self.system.spec.dt
         for k, g in enumerate(g for g in self.module.groups if g.spikes):
-            parts = [chunk[3 * k : 3 * k + 3] for chunk in found]
-            rows = np.concatenate([part[0] for part in parts])
-            counts = np.concatenate([part[2] for part in parts])
-            stored[g.name, "stored"] = rows
-            stored[g.name, "storedval"] = np.concatenate([part[1] for part in parts])
+            parts = [chunk[4 * k : 4 * k + 4] for chunk in found]
+            steps, neurons, states, counts = (np.concatenate(x) for x in zip(*parts, strict=True))
+            stored |= {(g.name, "sn"): steps, (g.name, "sj"): neurons, (g.name, "val"): states}
             ptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
             trials = np.repeat(np.arange(n_trials), counts)
-            spikes[g.name] = GroupSpikes(trials, rows[:, 1].astype(np.int64), rows[:, 0] * dt, ptr)
+            spikes[g.name] = GroupSpikes(trials, neurons.astype(np.int64), steps * dt, ptr)
         for g in self.module.groups:
             if not g.spikes:
                 none = np.empty(0, np.int64)
@@ -240,7 +281,7 @@ class ClockCPU:
             private.append(own)
             arrays = {**forward.arrays, **forward.stored, **common, **own}
             pairs = (*self.module.arguments, *self.module.gradients)
-            grid = (self.n_steps, self.system.spec.dt)
+            grid = (self.n_steps, self.system.spec.dt, forward.segment)
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
         found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments)
@@ -300,7 +341,10 @@ class ClockCPU:
             rows = 1 if p.ring else len(p.each_bars)
             dtype = self.dtype if p.ring else np.float64
             arrays[p.name, "WB"] = np.zeros((rows, size), dtype)
-            arrays[p.name, "DB"] = np.zeros(size if p.ring or p.delay_trained else 0, dtype)
+            if p.whole:
+                arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
+            else:
+                arrays[p.name, "DB"] = np.zeros(size if p.ring or p.delay_trained else 0, dtype)
         return arrays
 
     @property
@@ -322,7 +366,9 @@ class ClockCPU:
             order = forward.orders[p.name]
             bars = unsorted(total[p.name, "WB"], order)
             packer.gradients(v, total[p.name, "CB"], bars[: len(p.each_bars)], gradients)
-            if p.delay_trained:
+            if p.delay_trained and p.whole:
+                packer.add_row_delays(total[p.name, "DB"], gradients)
+            elif p.delay_trained:
                 delays = unsorted(total[p.name, "DB"], order)
                 if p.ring:
                     delays = delays * v[INCREMENT]

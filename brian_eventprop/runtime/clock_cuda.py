@@ -97,7 +97,7 @@ class ClockCUDA(CudaBackward):
 
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""
-        super().reconnect(pathway, pre, post)
+        self.pathways[pathway].reconnect(pre, post)
         before = self.connections[pathway]
         self._connect(next(p for p in self.system.spec.pathways if p.name == pathway), pre, post)
         found = self.connections[pathway]

@@ -147,7 +147,7 @@ class PathwayPacker(Packer):
         self.owner = pathway.synapses
         self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
         self.n_source = n_source
-        self.delay = pathway.delay
+        self.delay, self.axonal = pathway.delay, pathway.axonal
         self._layout: tuple[bytes, tuple] | None = None
         self._by_source: tuple | None = None
 
@@ -156,15 +156,39 @@ class PathwayPacker(Packer):
         self.indices = {"pre": pre, "post": post}
         self._layout = self._by_source = None
 
+    def add_row_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
+        """Add the gradient of the delay of each source."""
+        into[self.delay] += delays if self.axonal else np.sum(delays)
+
     def add_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
-        """Add the gradient of each synapse's delay; a shared delay gets their sum."""
-        shared = len(into[self.delay]) != self.size
-        into[self.delay] += np.sum(delays) if shared else delays
+        """Add the gradient of each synapse's delay; delays that are shared get the sum."""
+        if self.axonal:
+            into[self.delay] += np.bincount(self.indices["pre"], delays, self.n_source)
+        else:
+            shared = len(into[self.delay]) != self.size
+            into[self.delay] += np.sum(delays) if shared else delays
+
+    def delays(self, values: Values) -> np.ndarray:
+        """Return the delay of each synapse in seconds."""
+        delays = values[self.delay]
+        if self.axonal:
+            return delays[self.indices["pre"]]
+        return np.broadcast_to(delays, self.size)
 
     def steps(self, values: Values) -> np.ndarray:
         """Return the delay of each synapse in time steps, rounded as Brian2 does."""
-        steps = (values[self.delay] / self.dt + 0.5).astype(np.int64)
-        return np.broadcast_to(steps, self.size)
+        return (self.delays(values) / self.dt + 0.5).astype(np.int64)
+
+    def row_layout(self, values: Values, n_steps: int) -> dict:
+        """Return the arrays of synapses in whole rows; ``lag`` is the delay of a row in steps."""
+        if self._by_source is None:
+            order = np.lexsort((self.indices["post"], self.indices["pre"]))
+            self._by_source = (None if np.all(np.diff(order) > 0) else order,)
+        order = self._by_source[0]
+        steps = self.steps(values)
+        steps = steps if order is None else steps[order]
+        first = steps[:: self.size // self.n_source]
+        return {"order": order, "lag": np.minimum(first, n_steps)}
 
     def ring_layout(self, values: Values, shape: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
@@ -230,6 +254,24 @@ class PathwayPacker(Packer):
             steps_sorted[first].astype(np.int64),
             start,
         )
+
+
+def has_whole_rows(pathway, network: NetworkValues, n_source: int, n_target: int, trained) -> bool:
+    """Return whether every source has one synapse onto every target, all with one delay.
+
+    It must stay so in training: delays of single synapses may not be among the ``trained`` keys.
+    """
+    if not pathway.size or pathway.size != n_source * n_target:
+        return False
+    pair = network.pre[pathway.name] * n_target + network.post[pathway.name]
+    order = np.argsort(pair, kind="stable")
+    if not np.array_equal(pair[order], np.arange(pathway.size)):
+        return False
+    delays = network.values[pathway.delay]
+    if pathway.axonal or len(delays) == 1:
+        return True
+    rows = np.asarray(delays)[order].reshape(n_source, n_target)
+    return pathway.delay not in trained and bool(np.all(rows == rows[:, :1]))
 
 
 def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:

@@ -27,6 +27,8 @@ def pathway_into(on_pre, derivatives, threshold="v > 1"):
 
 LINEAR = {"v": "(I - v)/tau", "I": "-I/tau", "g": "-g/tau"}
 CONDUCTANCE = {"v": "g*(2 - v)/tau", "I": "-I/tau", "g": "-g/tau"}
+EXPONENTIAL = {"v": "(exp(v/0.1) - v + I)/tau", "I": "-I/tau", "g": "-g/tau"}
+SQUARED = {"v": "(g*g - v)/tau", "I": "-I/tau", "g": "-g/tau"}
 
 
 @pytest.mark.parametrize(
@@ -44,11 +46,19 @@ def test_additive_synapses_are_told(on_pre, added):
     assert str(derived.increment.rate["free"]) == "lam.I/tau - lam.v/tau"
 
 
+def test_what_an_additive_synapse_is_worth_may_depend_on_other_states():
+    derived = pathway_into("g_post = g_post + (w)", CONDUCTANCE)
+    assert derived.increment.read == {"v"}
+    assert str(derived.increment.rate["free"]) == "lam.g/tau + lam.v*(v/tau - 2/tau)"
+    derived = pathway_into("I_post = I_post + (w)", EXPONENTIAL)
+    assert derived.increment.read == set()
+
+
 @pytest.mark.parametrize(
     "on_pre, derivatives",
     [
         ("g_post = g_post + (w*(1 - g_post))", LINEAR),  # depends on the state
-        ("g_post = g_post + (w)", CONDUCTANCE),  # what its time is worth depends on the state
+        ("g_post = g_post + (w)", SQUARED),  # what its time is worth depends on what it adds to
         ("v_post = v_post + (w)", LINEAR),  # may lift its target over the threshold
         ("I_post = I_post + (w); g_post = g_post + (a)", LINEAR),  # two states
         ("I_post = I_post*w", LINEAR),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from brian_eventprop.adjoint import derive
+from brian_eventprop.adjoint.pathways import may_add_up
 from helpers.dense_oracle import DenseOracle, DenseResult
 
 GRAZING = 0.1  # slopes below this fraction of the secant count as grazing
@@ -104,13 +105,15 @@ class DenseAdjoint:
         )
         before = np.einsum("oim,om->im", jacobian.x, after)
         self.lam[group.name][:, [k]] = before
-        costs = [before, after]
+        costs, states = [before, after], [arrival.before, arrival.after]
         behind, kept = self.behind.get((group.name, k), (None, None))
         changed = (arrival.before != arrival.after)[:, 0]
         if behind is not None and group.name in self.constant and np.all(kept[changed]):
             costs = [behind, behind]  # the reset of this step and the arrival commute
-        moved = self.ham(group, k, costs[0], arrival.before, t, free) - self.ham(
-            group, k, costs[1], arrival.after, t, free
+            at, reset = group.where([k]), group.spec.reset
+            states = [group.scope.run(reset, x, t, at) for x in states]
+        moved = self.ham(group, k, costs[0], states[0], t, free) - self.ham(
+            group, k, costs[1], states[1], t, free
         )
         moved += float(np.sum(after * jacobian.t))
         if k in self.pending[group.name] and self._responsible(arrival, group, t):
@@ -255,8 +258,7 @@ class DenseAdjoint:
 def _constant(oracle):
     """Names of the groups at which all arrivals add constants, whatever the states are."""
     pathways = derive(oracle.spec, oracle.keys).pathways
-    variable = {p.pathway.target for p in pathways if p.increment is None}
-    return set(oracle.groups) - variable
+    return {g for g in oracle.groups if may_add_up([p for p in pathways if p.pathway.target == g])}
 
 
 def dense_gradient(spec, values, keys, duration, spikes=None, loss=None, targets=None):

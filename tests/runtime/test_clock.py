@@ -17,9 +17,9 @@ import brian_eventprop as bep
 SEED = 12
 
 
-def build(threads=None, train=None):
+def build(threads=None, train=None, kind="lif"):
     """A random recurrent network and its model."""
-    network = random_networks.build("lif", seed=SEED, size=0.3, trials=5)
+    network = random_networks.build(kind, seed=SEED, size=0.3, trials=5)
     model = bep.EventPropModel(
         network.objects,
         train=network.train if train is None else [v for v in network.train if train(v)],
@@ -67,6 +67,25 @@ def test_threads_change_no_bit(train):
         runs.append([result.losses, *(gradients.raw(key) for key in model.parameters.keys)])
     for one, several in zip(*runs, strict=True):
         np.testing.assert_array_equal(one, several)
+
+
+@pytest.mark.parametrize("kind", ["coba", "saturating", "adex"])
+def test_the_length_of_a_segment_changes_no_bit(kind, monkeypatch):
+    # states are run again from checkpoints; arrivals are added up, or taken one by one
+    _, model, spikes = build(1, None, kind)
+    solver, runs = model._solver, []
+    recorded = [g for g in solver.module.groups if g.recorded]
+    assert recorded
+    plain = solver._segment
+    for steps in (1, 7, None, model.n_steps):
+        monkeypatch.setattr(solver, "_segment", (lambda _, n=steps: n) if steps else plain)
+        result = model.run(spikes)
+        assert sum(len(train) for train in result.spikes.values()) > 0
+        gradients = model.gradient()
+        runs.append([result.losses, *(gradients.raw(key) for key in model.parameters.keys)])
+    for other in runs[1:]:
+        for one, several in zip(runs[0], other, strict=True):
+            np.testing.assert_array_equal(one, several)
 
 
 def test_a_batch_is_the_mean_of_its_trials():
