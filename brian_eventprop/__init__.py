@@ -8,6 +8,7 @@ from brian_eventprop.losses import *  # noqa: F403
 from brian_eventprop.losses import __all__ as _losses
 from brian_eventprop.model import EventPropModel
 from brian_eventprop.optimizers import SGD, Adam
+from brian_eventprop.reading import Axonal
 from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes
 from brian_eventprop.spikes import SpikeData
 from brian_eventprop.training import *  # noqa: F403
@@ -16,6 +17,7 @@ from brian_eventprop.training import __all__ as _training
 __all__ = [
     "SGD",
     "Adam",
+    "Axonal",
     "Blend",
     "ChannelShift",
     "EventPropModel",

@@ -16,9 +16,12 @@ from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses.base import Loss
 from brian_eventprop.parameters import Parameters
 from brian_eventprop.reading import (
+    Axonal,
     key_of,
     network_objects,
+    per_synapse,
     read_network,
+    with_axonal_delays,
     write_connections,
     write_values,
 )
@@ -51,6 +54,7 @@ class EventPropModel:
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
         parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
+        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.
     loss : `Loss` or callable
         What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
         of their derivatives in each readout; it needs `readouts`.
@@ -123,6 +127,10 @@ class EventPropModel:
         self.spec, self._network = read_network(
             self.objects, self.readouts, namespace, float(self.duration)
         )
+        for item in train:
+            if isinstance(item, Axonal):
+                key = self.key_of(item)
+                self.spec, self._network = with_axonal_delays(self.spec, self._network, key)
         self.n_steps = int(round(float(self.duration) / self.spec.dt))
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
         if not trained:
@@ -145,6 +153,7 @@ class EventPropModel:
 
     def key_of(self, item) -> tuple[str, str]:
         """Return the key (owner, name) of a view, of the name of a constant or of a key."""
+        item = item.delays if isinstance(item, Axonal) else item
         return key_of(item, self.spec, self._network)
 
     def targets(self, pathway: str) -> np.ndarray:
@@ -339,7 +348,7 @@ class EventPropModel:
     def write_back(self) -> None:
         """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
         trained = {key: self._values[key] for key in self.parameters.keys}
-        write_values(trained, self.spec, self.objects)
+        write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
         for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])

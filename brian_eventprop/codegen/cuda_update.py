@@ -65,6 +65,7 @@ def _own_only(p, trained, shapes) -> bool:
     return (
         bool(keys)
         and pathway.size > 0
+        and not pathway.axonal
         and keys <= own | {pathway.delay}
         and sizes == {(pathway.size,)}
         and not gathered

@@ -162,10 +162,7 @@ class EventCPU(EventKernels):
             arrays[p.name, "C"] = packer.common(v, float)
             arrays[p.name, "W"] = packer.each(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
-            delays = values[packer.delay]
-            arrays[p.name, "delay"] = (
-                delays[order] if len(delays) == packer.size else np.full(packer.size, delays[0])
-            )
+            arrays[p.name, "delay"] = packer.delays(values)[order]
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 tables = synapse_tables(

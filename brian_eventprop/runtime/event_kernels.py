@@ -128,7 +128,8 @@ class EventKernels:
 
     def _plan(self, names, constants, values, edges):
         groups = [self._code(name) for name in names]
-        delays = {p.name: values[self.pathways[p.name].delay] for g in groups for p in g.incoming}
+        packers = [self.pathways[p.name] for g in groups for p in g.incoming]
+        delays = {packer.code.name: packer.delays(values) for packer in packers}
         inner = [d for source, target, d in edges.values() if source in names and target in names]
         return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
 

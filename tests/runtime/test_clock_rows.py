@@ -28,10 +28,13 @@ def build(delays, sparse=False):
         synapses.w = rng.normal(mean, 1.0, len(synapses)) if source is inputs else rng.normal(
             mean, 0.6, len(synapses)
         )  # fmt: skip
-        if delays == "rows":
+        if delays == "unequal":
+            synapses.delay = rng.uniform(0, 5, len(synapses)) * ms
+        if delays in ("rows", "axonal", "synaptic"):
             synapses.delay = rng.uniform(0, 5, len(source))[synapses.i] * ms
         parts.append(synapses)
-    trained = [s.w for s in parts] + [s.delay for s in parts if delays == "shared"]
+    trained = [s.w for s in parts] + [s.delay for s in parts if delays in ("shared", "synaptic")]
+    trained += [bep.Axonal(s.delay) for s in parts if delays in ("axonal", "unequal")]
     return bep.EventPropModel(
         [inputs, hidden, output, *parts],
         train=trained,
@@ -40,7 +43,7 @@ def build(delays, sparse=False):
     )
 
 
-@pytest.mark.parametrize("delays", ["shared", "rows"])
+@pytest.mark.parametrize("delays", ["shared", "rows", "axonal"])
 def test_whole_rows_give_the_same_as_single_synapses(delays, monkeypatch):
     found = []
     for plain in (False, True):
@@ -76,3 +79,29 @@ def test_other_connections_are_taken_one_by_one():
     assert inner.name not in model._solver._whole
     assert np.isfinite(model.run().loss)
     assert all(np.isfinite(model.gradient().raw(key)).all() for key in model.parameters.keys)
+
+
+def test_the_gradient_of_an_axonal_delay_is_the_sum_over_its_synapses():
+    model = build("axonal")
+    model.run()
+    axonal = model.gradient()
+    free = build("synaptic")
+    free.run()
+    each = free.gradient()
+    keys = zip(model.parameters.keys, free.parameters.keys, strict=True)
+    for one, two in list(keys)[3:]:
+        pathway = next(p for p in free.spec.pathways if p.delay == two)
+        total = np.bincount(free._network.pre[pathway.name], each.raw(two))
+        scale = np.abs(total).max()
+        assert scale > 0
+        np.testing.assert_allclose(axonal.raw(one), total, rtol=1e-11, atol=1e-11 * scale)
+    owner = model.parameters.keys[3][0]
+    synapses = next(o for o in model.objects if f"{o.name}_pre" == owner)
+    model.parameters.set_raw((owner, "delay"), 2e-3)
+    model.write_back()
+    assert np.asarray(synapses.delay) == pytest.approx(2e-3)
+
+
+def test_axonal_delays_must_be_equal_at_a_neuron():
+    with pytest.raises(ValueError, match="neuron 0 of .* different delays"):
+        build("unequal")
