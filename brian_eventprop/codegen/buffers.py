@@ -14,7 +14,12 @@ from numba import njit
 #: `collect` takes as many synapses at a time.
 TILE = 4
 
-_OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
+_OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "cache": True,
+    "no_cpython_wrapper": True,
+}
 
 
 @njit(**_OPTIONS)

@@ -9,7 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-_OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
+_OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "cache": True,
+    "no_cpython_wrapper": True,
+}
 
 
 @njit(**_OPTIONS)

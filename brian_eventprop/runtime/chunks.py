@@ -6,7 +6,7 @@ Sums over the chunks, taken in their order, are then the same bits on any machin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,17 +31,23 @@ class Chunks:
 
     def call(self, kernel, n_trials: int, arguments: Callable[[int], tuple]) -> list:
         """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials."""
-        bounds = np.unique(np.linspace(0, n_trials, min(CHUNKS, n_trials) + 1).astype(np.int64))
-        calls = [
-            (first, last, *arguments(chunk))
-            for chunk, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
-        ]
-        if self.threads == 1 or len(calls) == 1:
-            return [kernel(*call) for call in calls]
+        n_chunks = min(CHUNKS, n_trials)
+        bounds = np.linspace(0, n_trials, n_chunks + 1).astype(np.int64)
+
+        def call(chunk):
+            return kernel(bounds[chunk], bounds[chunk + 1], *arguments(chunk))
+
         # the first call compiles; doing so in several threads at once would only wait for a lock
-        if not kernel.signatures:
-            return [kernel(*calls[0]), *self._executor().map(lambda c: kernel(*c), calls[1:])]
-        return list(self._executor().map(lambda call: kernel(*call), calls))
+        alone = 0 if kernel.signatures else 1
+        first = [call(chunk) for chunk in range(alone)]
+        return first + self.map(call, range(alone, n_chunks))
+
+    def map(self, function: Callable, items: Iterable) -> list:
+        """Call a function that releases the GIL for each item."""
+        items = list(items)
+        if self.threads == 1 or len(items) <= 1:
+            return [function(item) for item in items]
+        return list(self._executor().map(function, items))
 
     def _executor(self):
         """Return the pool of threads, a new one after a fork."""

@@ -98,7 +98,7 @@ class ClockCPU:
         self.kernels = load_module(self.module.source, "clock")
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
         self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
-        self._private: list[dict[tuple[str, str], np.ndarray]] = []
+        self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
 
     @property
     def source(self) -> str:
@@ -274,20 +274,19 @@ class ClockCPU:
         """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common = self._common_arrays(forward, weights, gradients)
-        private = []
+        private: dict[int, dict] = {}
 
         def arguments(chunk):
-            own = self._private_arrays(chunk)
-            private.append(own)
+            own = private[chunk] = self._private_arrays(chunk)
             arrays = {**forward.arrays, **forward.stored, **common, **own}
             pairs = (*self.module.arguments, *self.module.gradients)
             grid = (self.n_steps, self.system.spec.dt, forward.segment)
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
         found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments)
-        total = {
-            pair: np.sum([own[pair] for own in private], axis=0, dtype=float) for pair in private[0]
-        }
+        chunks = [own for _, own in sorted(private.items())]
+        sums = self.chunks.map(lambda pair: _added_up([own[pair] for own in chunks]), chunks[0])
+        total = dict(zip(chunks[0], sums, strict=True))
         self._pull(forward, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
         return Backward(gradients, inputs, int(sum(found)))
@@ -320,8 +319,8 @@ class ClockCPU:
 
     def _private_arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
         """Return the arrays that a chunk of trials adds to, zero; they are kept between batches."""
-        if chunk == len(self._private):
-            self._private.append(self._new_private_arrays())
+        if chunk not in self._private:
+            self._private[chunk] = self._new_private_arrays()
         for array in self._private[chunk].values():
             array[...] = 0
         return self._private[chunk]
@@ -373,6 +372,14 @@ class ClockCPU:
                 if p.ring:
                     delays = delays * v[INCREMENT]
                 packer.add_delays(delays, gradients)
+
+
+def _added_up(arrays) -> np.ndarray:
+    """Return the sum of arrays in their order, in double precision."""
+    total = arrays[0].astype(float)
+    for array in arrays[1:]:
+        total += array
+    return total
 
 
 def _tile(arriving, size: int) -> int:

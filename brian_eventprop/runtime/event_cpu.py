@@ -221,11 +221,10 @@ class EventCPU(EventKernels):
         del with_inputs
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common, spiked = self._common_arrays(forward, weights, gradients)
-        private, module = [], forward.module
+        private, module = {}, forward.module
 
         def arguments(chunk):
-            own = self._private_arrays(module)
-            private.append(own)
+            own = private[chunk] = self._private_arrays(module)
             tape = forward.tapes[chunk]
             arrays = {**forward.arrays, **common, **own, **tape}
             for g in module.groups:
@@ -236,8 +235,8 @@ class EventCPU(EventKernels):
             return [self.duration, *(arrays[pair] for pair in pairs)]
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
-        total = private[0] if private else self._private_arrays(module)
-        for other in private[1:]:
+        total, *others = (own for _, own in sorted(private.items()))
+        for other in others:
             for pair, array in other.items():
                 total[pair] += array
         self._pull(forward, total, gradients)
