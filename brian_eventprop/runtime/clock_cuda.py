@@ -9,6 +9,7 @@ fixed order, so two runs give the same bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import ref
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class ClockCUDA(CudaBackward):
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(system, self.groups, host)
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
-        self._copied = 0
+        self._held_values: list[ref] = []
         self._buffers = InputBuffers(self.device)
         self._spikes_lent, self._gradients_lent = Lent(), Lent()
         self._take(self.module)
@@ -124,13 +125,16 @@ class ClockCUDA(CudaBackward):
 
     @property
     def memory(self) -> int:
-        """Bytes on the device that the last batch used."""
+        """Bytes on the device: of the last batch, the variables and their optimiser."""
         fixed = sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in self._fixed.values())
-        return self.workspace.nbytes + fixed + self._copied
+        values = sum(r().nbytes for r in self._held_values if r() is not None)
+        return self.workspace.nbytes + fixed + self._buffers.nbytes + values
 
     def hold(self, arrays: Mapping) -> DeviceValues:
         """Return arrays by key that can stay on the device."""
-        return DeviceValues(self.device, arrays)
+        values = DeviceValues(self.device, arrays)
+        self._held_values = [r for r in self._held_values if r() is not None] + [ref(values)]
+        return values
 
     def look_ahead(self, values, inputs: Mapping, n_trials: int, traces: Mapping = {}) -> None:
         """Copy the inputs of the batch that `forward` will run next while the device works."""
@@ -154,7 +158,6 @@ class ClockCUDA(CudaBackward):
         if not self._buffers.holds(inputs):
             self.look_ahead(values, inputs, n_trials, traces)
         arrays |= self._buffers.take() | self._fixed
-        self._copied = self._buffers.nbytes + values.nbytes
         needed = self._run(arrays, n_trials)
         spikes = {g.name: self._spikes(g, arrays, needed, n_trials) for g in self.module.groups}
         readouts = []

@@ -77,7 +77,7 @@ class CudaDevice:
     # ---- copies beside the kernels ----
     def pinned(self, nbytes: int) -> np.ndarray:
         """Return bytes on the host that the device can read by itself."""
-        return self.cuda.pinned_array(nbytes, np.uint8)
+        return self.cuda.pinned_array((nbytes,), np.uint8)
 
     def copy_beside(self, host: np.ndarray, there, nbytes: int) -> None:
         """Begin to copy bytes from pinned memory; kernels run on."""

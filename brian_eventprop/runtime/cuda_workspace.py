@@ -89,6 +89,7 @@ class Workspace:
         }
         sizes = {k: int(np.prod(shapes[k])) * self.type_of(a).itemsize for k, a in local.items()}
         blocks = int(min(n_trials, max(1, BLOCKS_MEMORY // max(sum(sizes.values()), 1))))
+        blocks = -(-n_trials // -(-n_trials // blocks))  # waves of about the same size
         total = sum(_aligned(size * blocks) for size in sizes.values())
         if self._scratch is None or self._scratch.shape[0] < total:
             self._scratch = None

@@ -7,9 +7,32 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+from brian2 import Quantity
 
+import brian_eventprop as bep
 from brian_eventprop.codegen.cache import load_module
 from brian_eventprop.codegen.cuda import ON_CHIP, Target
+
+#: Kernels between the trials, which compute in double precision whatever that of the states is.
+BETWEEN = re.compile(r"(pack|pull)_|adam$|sgd$|not_finite$")
+UPDATES = {"adam", "sgd", "not_finite", "count", "pack_steps"}
+
+
+def compiled(model, spikes):
+    """Compile all kernels of a model, also those of optimisers."""
+    model.run(spikes)
+    for there in model._last[0].spikes.values():
+        there.per_trial()
+        there._total()
+    rates = {
+        key: Quantity(1e-3, dim=model.parameters.dimension(key)) for key in model.parameters.keys
+    }
+    for kind in (bep.Adam, bep.SGD):
+        optimizer = kind(rates)
+        optimizer.bind(model)
+        gradients = model._gradient_arrays()
+        gradients.suspect()
+        optimizer.step(gradients)
 
 
 class DryDevice:
@@ -159,5 +182,5 @@ class SuccessorDevice(DryDevice):
 def _type(types, argument):
     if np.ndim(argument):
         return types.Array(getattr(types, argument.dtype.name), argument.ndim, "C")
-    known = {bool: types.boolean, int: types.int64}
+    known = {bool: types.boolean, int: types.int64, float: types.float64}
     return known.get(type(argument)) or getattr(types, argument.dtype.name)

@@ -5,9 +5,9 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from brian2 import Quantity, ms, start_scope
+from brian2 import ms, start_scope
 from helpers import random_networks, small_networks
-from helpers.cuda_compile import CompilingDevice
+from helpers.cuda_compile import BETWEEN, UPDATES, CompilingDevice, compiled
 
 import brian_eventprop as bep
 from brian_eventprop.runtime import clock_cuda
@@ -23,28 +23,6 @@ def device(monkeypatch):
     device = CompilingDevice()
     monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
     return device
-
-
-def compiled(model, spikes):
-    """Compile all kernels of a model, also those of optimisers."""
-    model.run(spikes)
-    for there in model._last[0].spikes.values():
-        there.per_trial()
-        there._total()
-    rates = {
-        key: Quantity(1e-3, dim=model.parameters.dimension(key)) for key in model.parameters.keys
-    }
-    for kind in (bep.Adam, bep.SGD):
-        optimizer = kind(rates)
-        optimizer.bind(model)
-        gradients = model._gradient_arrays()
-        gradients.suspect()
-        optimizer.step(gradients)
-
-
-#: Kernels between the trials, which compute in double precision whatever that of the states is.
-BETWEEN = re.compile(r"(pack|pull)_|adam$|sgd$|not_finite$")
-UPDATES = {"adam", "sgd", "not_finite", "count", "pack_steps"}
 
 
 #: How the library reduces large arguments of sin and cos in single precision, on a stack.

@@ -19,9 +19,12 @@ def test_the_shape_of_the_delay_learning_paper(monkeypatch):
     monkeypatch.setattr(clock_cuda, "CudaDevice", DryDevice)
     monkeypatch.setattr(clock_cuda, "FIRST_ROOM", SPIKES)
     rng = np.random.default_rng(0)
-    model, _ = benchmark.network(rng, backend="cuda")
-    model.run(benchmark.spikes(rng, 256, 700, 1127, 8000))
-    model._gradient_arrays()
+    model, optimizer = benchmark.network(rng, backend="cuda")
+    data = benchmark.spikes(rng, 256, 700, 1127, 8000)
+    model.run(data)
+    gradients = model._gradient_arrays()
+    model.look_ahead(data)
+    optimizer.step(gradients)
     solver = model._solver
     assert [launch[0] for launch in solver.device.launches].count("forward") <= 2
     used = solver.memory / MIB

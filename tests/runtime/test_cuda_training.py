@@ -264,3 +264,44 @@ def test_a_batch_that_was_not_the_next_one(emulator):
         model.look_ahead(first)
         model.look_ahead(second)
         np.testing.assert_array_equal(model.run(second).losses, expected[1])
+
+
+def test_no_bit_of_a_training_depends_on_the_order_of_the_threads(emulator):
+    found = []
+    for seed in (None, 1, 2):
+        made = emulator(seed=seed, threads=64)
+        model, spikes, rates = network("cuda", regularised)
+        bep.Trainer(model, bep.Adam(rates)).fit(spikes, epochs=1, batch_size=3, progress=False)
+        found.append(values(model))
+    new = {"pack_s_rec_pre", "pull_s_rec_pre", "pack_steps", "not_finite", "count", "adam"}
+    assert new < {k for k in made[-1].launches if isinstance(k, str)}
+    for other in found[1:]:
+        for key, array in found[0].items():
+            np.testing.assert_array_equal(other[key], array, err_msg=str(key))
+
+
+def test_a_training_that_stops_early_and_one_that_is_resumed(emulator, tmp_path):
+    emulator()
+    path, ends = tmp_path / "run.h5", []
+    for resumed in (False, True):
+        model, spikes, rates = network("cuda")
+        hooks = [bep.Checkpoint(path)]
+        trainer = bep.Trainer(model, bep.Adam(rates), hooks)
+        options = {"batch_size": 3, "validation": spikes[[0, 1]], "progress": False}
+        if resumed:
+            trainer.fit(spikes, epochs=1, **options)
+            model, spikes, rates = network("cuda")
+            trainer = bep.Trainer(model, bep.Adam(rates), hooks)
+            trainer.resume(path)
+            trainer.fit(spikes, epochs=2, **options)
+        else:
+            trainer.fit(spikes, epochs=3, **options)
+        ends.append(values(model))
+    for key, array in ends[0].items():
+        np.testing.assert_array_equal(ends[1][key], array, err_msg=str(key))
+    best = bep.EarlyStopping(patience=1, min_delta=1e9)  # the first epoch stays the best
+    model, spikes, rates = network("cuda")
+    bep.Trainer(model, bep.Adam(rates), [best]).fit(spikes, 3, 3, progress=False)
+    assert len(best.best_values) == 6
+    for key, array in best.best_values.items():
+        np.testing.assert_array_equal(model.parameters.raw(key), array)
