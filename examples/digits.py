@@ -43,15 +43,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="folder with *_train.h5 and *_test.h5")
     parser.add_argument("--channels", type=int, default=700, help="of the files")
-    parser.add_argument("--pool", type=int, default=10, help="channels that become one")
+    parser.add_argument("--pool", type=int, default=5, help="channels that become one")
     parser.add_argument(
         "--validation-speakers", type=int, nargs="+", help="by default a tenth of all trials"
     )
-    parser.add_argument("--shift", type=int, default=0, help="largest shift, in joined channels")
+    parser.add_argument("--shift", type=int, default=2, help="largest shift, in joined channels")
     parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")
     add_options(
-        parser, hidden=128, epochs=30, batch_size=32, rate=0.005, recurrent_rate=0.001,
-        delay_rate=0.3, max_delay=60, largest_delay=200, dt=2.5, duration=700, tau_m=50, tau_s=10,
+        parser, hidden=256, epochs=30, batch_size=32, rate=0.005, recurrent_rate=0.001,
+        delay_rate=2, max_delay=150, largest_delay=200, dt=2, duration=700, tau_m=20, tau_s=10,
         scale=100, input_weights=(0.03, 0.2), recurrent_weight=0.02, output_weight=0.03, lift=0.01,
         penalty=0.001, spikes=(1, 10), results="digits.jsonl",
     )  # fmt: skip
