@@ -11,7 +11,8 @@ test file is looked at once per run, in the end.
 
 import argparse
 
-from brian2 import ms
+import numpy as np
+from brian2 import ms, second
 from layers import add_options, run_series
 
 import brian_eventprop as bep
@@ -34,6 +35,21 @@ def read(setting):
     return data
 
 
+def stretch(most):
+    """Return the augmentation that makes each trial faster or slower by up to this part."""
+
+    def change(batch, random, data):
+        factors = np.exp(random.uniform(-most, most, len(batch)))
+        trials, times = batch.trials, batch.times * factors[batch.trials]
+        kept = times < 0.999 * (batch.duration / second)  # no spike in a step after the last
+        return bep.SpikeData(
+            times[kept], batch.channels[kept], trials[kept], len(batch), batch.n_channels,
+            targets=batch.targets, duration=batch.duration,
+        )  # fmt: skip
+
+    return change
+
+
 def on_grid(dt):
     """Return the augmentation that ends with one spike per channel and step."""
     return lambda batch, random, data: batch.on_grid(dt)
@@ -47,17 +63,20 @@ def main():
     parser.add_argument(
         "--validation-speakers", type=int, nargs="+", help="by default a tenth of all trials"
     )
-    parser.add_argument("--shift", type=int, default=2, help="largest shift, in joined channels")
+    parser.add_argument("--shift", type=int, default=3, help="largest shift, in joined channels")
+    parser.add_argument("--stretch", type=float, default=0.1, help="largest change of the speed")
     parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")
     add_options(
-        parser, hidden=256, epochs=30, batch_size=32, rate=0.005, recurrent_rate=0.001,
+        parser, hidden=256, epochs=40, batch_size=32, rate=0.005, recurrent_rate=0.001,
         delay_rate=2, max_delay=150, largest_delay=200, dt=2, duration=700, tau_m=20, tau_s=10,
         scale=100, input_weights=(0.03, 0.2), recurrent_weight=0.02, output_weight=0.03, lift=0.01,
         penalty=0.001, spikes=(1, 10), results="digits.jsonl",
     )  # fmt: skip
     setting = parser.parse_args()
     changes = [bep.ChannelShift(setting.shift)] if setting.shift else []
-    changes += [bep.Blend(setting.blend), on_grid(setting.dt * ms)] if setting.blend else []
+    changes += [stretch(setting.stretch)] if setting.stretch else []
+    changes += [bep.Blend(setting.blend)] if setting.blend else []
+    changes += [on_grid(setting.dt * ms)] if setting.blend or setting.stretch else []
     run_series(read(setting), setting, changes)
 
 

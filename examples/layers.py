@@ -116,19 +116,20 @@ def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=N
         batch_size=setting.batch_size,
         validation=data["validation"],
         seed=seed,
-        early_stopping=bep.EarlyStopping(patience=epochs, monitor="val_accuracy"),
+        early_stopping=bep.EarlyStopping(patience=epochs, monitor="val_loss"),
         augment=augment,
         progress=setting.progress,
     )
+    best = int(np.argmin(history["val_loss"]))  # the epoch whose parameters are back
     result = model.run(data["validation"][:256])
     fired = result.spikes[layers.hidden].i
     if figure:
         picture(figure, history, model, layers, result)
     return {
         "test_accuracy": trainer.evaluate(data["test"])["accuracy"],
-        "validation_accuracy": float(np.max(history["val_accuracy"])),
-        "train_accuracy": float(history["accuracy"][np.argmax(history["val_accuracy"])]),
-        "best_epoch": int(np.argmax(history["val_accuracy"])),
+        "validation_accuracy": float(history["val_accuracy"][best]),
+        "train_accuracy": float(history["accuracy"][best]),
+        "best_epoch": best,
         "parameters": n_parameters(model),
         "epoch_seconds": round(float(np.median(history["seconds"])), 2),
         "hidden_spikes": len(result.spikes[layers.hidden]) / len(result.losses) / setting.hidden,
