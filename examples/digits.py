@@ -63,11 +63,11 @@ def main():
     parser.add_argument(
         "--validation-speakers", type=int, nargs="+", help="by default a tenth of all trials"
     )
-    parser.add_argument("--shift", type=int, default=3, help="largest shift, in joined channels")
-    parser.add_argument("--stretch", type=float, default=0.1, help="largest change of the speed")
+    parser.add_argument("--shift", type=int, default=2, help="largest shift, in joined channels")
+    parser.add_argument("--stretch", type=float, default=0, help="largest change of the speed")
     parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")
     add_options(
-        parser, hidden=256, epochs=40, batch_size=32, rate=0.005, recurrent_rate=0.001,
+        parser, hidden=256, epochs=30, batch_size=32, rate=0.005, recurrent_rate=0.001,
         delay_rate=2, max_delay=150, largest_delay=200, dt=2, duration=700, tau_m=20, tau_s=10,
         scale=100, input_weights=(0.03, 0.2), recurrent_weight=0.02, output_weight=0.03, lift=0.01,
         penalty=0.001, spikes=(1, 10), results="digits.jsonl",

@@ -116,11 +116,11 @@ def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=N
         batch_size=setting.batch_size,
         validation=data["validation"],
         seed=seed,
-        early_stopping=bep.EarlyStopping(patience=epochs, monitor="val_loss"),
+        early_stopping=bep.EarlyStopping(patience=epochs, monitor="val_accuracy"),
         augment=augment,
         progress=setting.progress,
     )
-    best = int(np.argmin(history["val_loss"]))  # the epoch whose parameters are back
+    best = int(np.argmax(history["val_accuracy"]))  # the epoch whose parameters are back
     result = model.run(data["validation"][:256])
     fired = result.spikes[layers.hidden].i
     if figure:

@@ -41,9 +41,9 @@ def network(hidden, delays, solver, dt, seed):
     s_in.w, s_out.w = "1 + 2.5*rand()", f"{1 + 8 / hidden} + {np.sqrt(30 / hidden)}*randn()"
     trained = {s_in.w: 5e-3, s_out.w: 5e-3}
     if delays != "none":
-        s_in.delay = "10*ms*rand()"
+        s_in.delay, s_out.delay = "10*ms*rand()", "2*ms*rand()"
     if delays == "learned":
-        trained[s_in.delay] = 0.1 * ms
+        trained[s_in.delay], trained[s_out.delay] = 0.1 * ms, 0.1 * ms
     model = bep.EventPropModel(
         [inputs, layer, output, s_in, s_out],
         train=list(trained),
