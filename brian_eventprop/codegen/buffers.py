@@ -253,13 +253,26 @@ def collect(pair, bound, base, tiles, stride, off, weight_bar, delay_bar):
                 delay_bar[k2] += b2
                 delay_bar[k3] += b3
                 k += np.uint64(4)
-            while k < end:
-                o0 = np.uint64(off[k])
-                a0, b0 = zero, zero
+            if k < end:
+                # one to three are left: three sums, the last one twice or thrice, instead of a loop
+                last_one = end - one
+                k1, k2 = min(k + one, last_one), min(k + one + one, last_one)
+                o0, o1, o2 = np.uint64(off[k]), np.uint64(off[k1]), np.uint64(off[k2])
+                a0, a1, a2 = zero, zero, zero
+                b0, b1, b2 = zero, zero, zero
                 for e in range(first, last):
                     at = begin + base[e]
                     a0 += pair[at + o0]
                     b0 += pair[at + o0 + one]
+                    a1 += pair[at + o1]
+                    b1 += pair[at + o1 + one]
+                    a2 += pair[at + o2]
+                    b2 += pair[at + o2 + one]
                 weight_bar[0, k] += a0
                 delay_bar[k] += b0
-                k += one
+                if k1 > k:
+                    weight_bar[0, k1] += a1
+                    delay_bar[k1] += b1
+                if k2 > k1:
+                    weight_bar[0, k2] += a2
+                    delay_bar[k2] += b2

@@ -127,38 +127,47 @@ def _render(groups, inputs, pathways, single):
     )
     rerun = _record(groups)
     queued = [p for p in pathways if not p.ring]
-    arguments = _arguments(groups, inputs, pathways, sources)
-    gradients = _gradients(groups, inputs, pathways)
-    work = _work(groups, queued)
-    owner = {part.name: part for part in (*groups, *inputs, *pathways)}
-    names = {pair: owner[pair[0]].a(pair[1]) for pair in (*arguments, *gradients, *work)}
     spiking = [g for g in groups if g.spikes]
     slots = (*spiking, *inputs, *queued)
     for slot, part in enumerate(slots):
         part.slot = slot
-    source = render(
-        "clock_cpu.py.j2",
-        groups=groups,
-        spiking=spiking,
-        inputs=list(inputs),
-        pathways=pathways,
-        queued=queued,
-        slots=len(slots),
-        finals=[r for g in groups for r in g.finals],
-        float="float32" if single else "float64",
-        arguments=[names[pair] for pair in arguments],
-        gradients=[names[pair] for pair in gradients],
-        work=[names[pair] for pair in work],
-        ring_sources=sources,
-        rerun=rerun,
-        summary=_summary(groups, pathways),
-        constants=_MARK,
-        per_step=_STEP_MARK,
+    parts = {part.name: part for part in (*groups, *inputs, *pathways)}
+
+    def rendered(**lists):
+        source = render(
+            "clock_cpu.py.j2",
+            groups=groups,
+            spiking=spiking,
+            inputs=list(inputs),
+            pathways=pathways,
+            queued=queued,
+            slots=len(slots),
+            finals=[r for g in groups for r in g.finals],
+            float="float32" if single else "float64",
+            ring_sources=sources,
+            rerun=rerun,
+            summary=_summary(groups, pathways),
+            constants=_MARK,
+            per_step=_STEP_MARK,
+            **{k: [parts[owner].a(role) for owner, role in pairs] for k, pairs in lists.items()},
+        )
+        per_step = [line for part in (*groups, *pathways) for line in part.scope.step_lines()]
+        constants = [line for part in (*groups, *pathways) for line in _constants(part)]
+        return _insert(_insert(source, _STEP_MARK, per_step), _MARK, constants)
+
+    # what the kernels do not read is not passed, as each array is a tenth of a second to compile
+    read = set(re.findall(r"\w+", rendered(arguments=(), gradients=(), work=())))
+    lists = {
+        "arguments": _arguments(groups, inputs, pathways, sources),
+        "gradients": _gradients(groups, inputs, pathways),
+        "work": _work(groups, queued),
+    }
+    for name, pairs in lists.items():
+        lists[name] = tuple(pair for pair in pairs if parts[pair[0]].a(pair[1]) in read)
+    source = rendered(**lists)
+    return ClockModule(
+        source, groups, inputs, pathways, lists["arguments"], lists["gradients"], rerun
     )
-    per_step = [line for part in (*groups, *pathways) for line in part.scope.step_lines()]
-    constants = [line for part in (*groups, *pathways) for line in _constants(part)]
-    source = _insert(_insert(source, _STEP_MARK, per_step), _MARK, constants)
-    return ClockModule(source, groups, inputs, pathways, arguments, gradients, rerun)
 
 
 _MARK = "# constants"

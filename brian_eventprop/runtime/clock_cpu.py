@@ -184,8 +184,10 @@ class ClockCPU:
                 if r.kind == "maximum":
                     arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, packer.size), np.int32)
         for name, given in inputs.items():
-            arrays[name, "ptr"], arrays[name, "step"] = given.ptr, given.steps
-            arrays[name, "i"] = given.neurons
+            # as the kernels know the spikes of groups
+            steps = np.minimum(given.steps, self.n_steps)
+            arrays[name, "ptr"], arrays[name, "step"] = given.ptr, steps.astype(np.int32)
+            arrays[name, "i"] = given.neurons.astype(np.int32)
         for g in self.module.groups:
             if g.rings:
                 arrays[g.name, "shape"] = self._ring_shape(g, values)
