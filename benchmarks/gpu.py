@@ -7,9 +7,10 @@ Two shapes, batches of 256 trials, a trained weight and a trained delay on every
 - recurrent: 700 inputs, 512 recurrent neurons, 20 readouts, 1000 steps, delays of up to 62 steps,
   the shape of the Spiking Heidelberg Digits.
 
-Reported are the wall time of a step, the memory on the device, and the shares that synaptic events
-alone take of the device's memory bandwidth and of the instructions it can issue.  DCLS and mlGeNN
-run beside if they are installed (paper shape only; see benchmarks/README.md).
+Reported are the wall time of a step (forward, backward, update and the copy of the next batch),
+the device's own time kernel by kernel, the memory on the device, and the shares of its memory
+bandwidth and of the instructions it can issue that the step needs by counting.  DCLS and mlGeNN run
+beside if they are installed (paper shape only; see benchmarks/README.md).
 
     python benchmarks/gpu.py [--shape paper|recurrent] [--repeats 10]
 """
@@ -33,9 +34,9 @@ SHAPES = {
     },
 }  # fmt: skip
 BATCH = 256
-#: Instructions of a thread and bytes of memory for one synaptic event, forwards and backwards
-#: together, read off the kernels: weight, delay, sum of what arrives, gradients of both.
-INSTRUCTIONS, BYTES = 30, 20
+#: Instructions of a thread for one synaptic event, counted in the PTX of the kernels in single
+#: precision: 25 (of an input) to 30 in `forward`, 20 in `collect_dense` for each of its two sums.
+INSTRUCTIONS = 70
 
 
 def median_step(step, synchronize, repeats):
@@ -65,19 +66,71 @@ def ours(name, repeats):
     found = {}
 
     def step():
-        found["result"] = model.run(data)
-        optimizer.step(model._gradient_arrays())
+        found["result"] = training_step(model, optimizer, data)
 
     seconds = median_step(step, cuda.synchronize, repeats)
     used = free - cuda.current_context().get_memory_info()[0]
-    n = events(name, data, found["result"])
+    n = events(name, data, found.pop("result"))
+    kernels = device_times(model._solver.device, step)
+    busy = sum(kernels.values())
     return {
         "seconds": seconds,
+        "device seconds": busy,
+        "device seconds by kernel": kernels,
         "device MiB": used / 2**20,
         "of these our arrays, MiB": model._solver.memory / 2**20,
         "million synaptic events": n / 1e6,
-        **limits(cuda.get_current_device(), n, seconds),
+        **limits(cuda.get_current_device(), n, traffic(name, n), busy),
     }
+
+
+def training_step(model, optimizer, data):
+    """Run, differentiate and update, as the trainer does, with the same batch as the next one."""
+    result = model.run(data)
+    gradients = model._gradient_arrays()
+    model.look_ahead(data)
+    assert not gradients.suspect()
+    optimizer.step(gradients)
+    return result
+
+
+def device_times(device, step):
+    """Return the seconds that each kernel takes in one step, between marks on the device."""
+    launch, marks, found = device.launch, [], {}
+
+    def timed(kernel, *arguments, **more):
+        before = device.event()
+        launch(kernel, *arguments, **more)
+        name = getattr(kernel, "py_func", kernel).__name__
+        marks.append((name, before, device.event()))
+
+    device.launch = timed
+    try:
+        step()
+    finally:
+        device.launch = launch
+    for name, before, after in marks:
+        device.finish(after)
+        found[name] = found.get(name, 0.0) + before.elapsed_time(after) * 1e-3
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def traffic(name, n):
+    """Return the bytes that a step has to move, in single precision, for n synaptic events.
+
+    Forwards a weight and a delay per event; the record of what arrivals are worth is written and
+    read once; of it, for each trial, two sums per synapse are read with the delay, and written; the
+    optimiser has six numbers in double precision for each weight and each delay, and a gradient.
+    """
+    shape = SHAPES[name]
+    inputs, hidden, outputs = shape["n_inputs"], shape["n_hidden"], shape["n_outputs"]
+    if name == "paper":
+        neurons, synapses = 2 * hidden + outputs, hidden * (inputs + hidden + outputs)
+    else:
+        neurons, synapses = hidden + outputs, hidden * (inputs + hidden + outputs)
+    record = 2 * BATCH * shape["n_steps"] * neurons * 2 * 4
+    sums = BATCH * synapses * 2 * (2 + 4 + 4)
+    return n * (4 + 2) + record + sums + 2 * synapses * 7 * 8
 
 
 def events(name, data, result):
@@ -91,13 +144,13 @@ def events(name, data, result):
     )
 
 
-def limits(device, n, seconds):
-    """Return the shares of the device's limits that the synaptic events take."""
+def limits(device, n, nbytes, seconds):
+    """Return the shares of the device's limits that a step takes, by counting."""
     bandwidth = 2 * device.MEMORY_CLOCK_RATE * 1e3 * device.GLOBAL_MEMORY_BUS_WIDTH / 8
     # four warps of 32 threads a cycle
     issue = device.MULTIPROCESSOR_COUNT * device.CLOCK_RATE * 1e3 * 4 * 32
     return {
-        "share of memory bandwidth": n * BYTES / seconds / bandwidth if bandwidth else None,
+        "share of memory bandwidth": nbytes / seconds / bandwidth if bandwidth else None,
         "share of issue limit": n * INSTRUCTIONS / seconds / issue,
     }
 

@@ -8,7 +8,11 @@ import sys
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers.cuda_emulator import Emulator
+
+from brian_eventprop.runtime import clock_cuda
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -92,3 +96,42 @@ def test_a_picture_of_nothing_can_be_drawn(report, tmp_path):
         report.draw(tmp_path / "x.png", {"cpu": "x"}, records, base, {"max_delay": (5,)})
         lines = report.markdown(MACHINE, records, base, {"max_delay": (5,)}, {})
         assert "failed: no such thing" in lines
+
+
+def test_a_step_on_a_gpu_is_taken_apart(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import gpu
+
+    class Mark:
+        """An event whose time is its number."""
+
+        def __init__(self, number):
+            self.number = number
+
+        def elapsed_time(self, later):
+            return later.number - self.number
+
+    class Device(Emulator):
+        def event(self, beside=False):
+            return super().event(beside) if beside else Mark(len(self.launches))
+
+        def after(self, event, beside=False):
+            super().after(event.number if beside else event, beside)
+
+        def finish(self, event):
+            super().finish(0 if isinstance(event, Mark) else event)
+
+    monkeypatch.setattr(clock_cuda, "CudaDevice", Device)
+    rng = np.random.default_rng(0)
+    shape = {"n_inputs": 8, "n_hidden": 6, "n_outputs": 20, "n_steps": 30, "max_delay": 5}
+    model, optimizer = gpu.memory.network(rng, **shape, backend="cuda")
+    data = gpu.memory.spikes(rng, 4, 8, 30, 60)
+    first = gpu.training_step(model, optimizer, data)
+    kernels = gpu.device_times(
+        model._solver.device, lambda: gpu.training_step(model, optimizer, data)
+    )
+    assert first.losses.shape == (4,)
+    assert {"forward", "backward", "collect_dense", "adam"} < set(kernels)
+    assert kernels["adam"] == pytest.approx(6e-3)  # three projections' weights and delays
+    # about 0.5 billion events of 6 bytes and 0.6 billion sums of 20 bytes
+    assert 3e9 < gpu.traffic("paper", 5e8) < 1e11

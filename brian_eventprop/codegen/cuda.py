@@ -31,6 +31,8 @@ DEPTH = 16
 CHUNK = 32
 #: Most threads of a block.
 THREADS = 512
+#: Registers of a multiprocessor.
+REGISTERS = 65536
 
 _KERNELS = ("forward", "record", "backward")
 _FUNCTIONS = ("sign", "clip", "exprel", "dexprel")
@@ -227,7 +229,7 @@ class _Renderer:
             float=self.float,
             constants=_MARK,
             per_step=_STEP_MARK,
-            **spelling(self.target, self.threads),
+            **spelling(self.target, self.threads, self.single),
         )
 
     def sends(self, source) -> bool:
@@ -366,9 +368,23 @@ _MARK = "# constants"
 _STEP_MARK = "# once per step"
 
 
-def spelling(target: Target, threads: int) -> dict[str, object]:
+def bounds_of(threads: int, single: bool):
+    """Return the threads of a block, and how many blocks a multiprocessor shall have room for.
+
+    With 112 registers a thread, two blocks of 256 neurons and some readouts fit; in double
+    precision, and for more threads, that would take too many registers away.
+
+    Examples
+    --------
+    >>> bounds_of(288, True), bounds_of(288, False), bounds_of(512, True)
+    ((288, 2), 288, 512)
+    """
+    return (threads, 2) if single and 2 * threads * 112 <= REGISTERS else threads
+
+
+def spelling(target: Target, threads: int, single: bool = False) -> dict[str, object]:
     """How a target spells what the templates use."""
-    bounds = f"(launch_bounds={threads})" if target.warps else ""
+    bounds = f"(launch_bounds={bounds_of(threads, single)})" if target.warps else ""
     return {
         "emulated": target.emulated,
         "decorator": "" if target.emulated else f"@cuda.jit{bounds}\n",
