@@ -173,6 +173,7 @@ def _leave_out_surrogates(model) -> None:
 def _in_exact_time(model):
     """The same model (and the same live parameters) with the event solver."""
     twin = copy.copy(model)
+    twin._coming = {}
     twin._solver = solver_for(
         "event", "cpu", model.system, model._network, model.n_steps, "float64", None,
         float(model.duration),

@@ -61,13 +61,12 @@ def _own_only(p, trained, shapes) -> bool:
     own = {s.key for s in _raw_symbols(p).values()}
     gathered = [n for n in _read(p) if hoisted.levels.get(n) == EACH and n not in _raw_symbols(p)]
     lines = hoisted.adjoint.forward + hoisted.adjoint.reverse
-    sizes = {shapes[key] for key in keys}
+    each = keys - {pathway.delay} if pathway.axonal else keys
     return (
         bool(keys)
         and pathway.size > 0
-        and not pathway.axonal
         and keys <= own | {pathway.delay}
-        and sizes == {(pathway.size,)}
+        and {shapes[key] for key in each} <= {(pathway.size,)}
         and not gathered
         and not p.common_bars
         and not any(line.total for line in lines)

@@ -81,7 +81,9 @@ class ClockCUDA(CudaBackward):
         """Use rendered kernels."""
         self._modules: dict[bool, tuple] = {}
         self.module = module
-        self.held = Held(self.workspace, module, self.system, self.shapes, self.n_steps)
+        self.held = Held(
+            self.workspace, module, self.system, self.shapes, self.pathways, self.n_steps
+        )
         self.packing = CudaPacking(
             module, self.groups, self.pathways, self.held, self.workspace, self.n_steps,
             self.system.spec.dt,
@@ -128,7 +130,7 @@ class ClockCUDA(CudaBackward):
         """Bytes on the device: of the last batch, the variables and their optimiser."""
         fixed = sum(int(np.prod(a.shape)) * a.dtype.itemsize for a in self._fixed.values())
         values = sum(r().nbytes for r in self._held_values if r() is not None)
-        return self.workspace.nbytes + fixed + self._buffers.nbytes + values
+        return self.workspace.nbytes + fixed + self._buffers.nbytes + values + self.held.nbytes
 
     def hold(self, arrays: Mapping) -> DeviceValues:
         """Return arrays by key that can stay on the device."""

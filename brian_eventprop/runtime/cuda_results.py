@@ -95,6 +95,10 @@ class DeviceSpikes:
         """Return the number of spikes of each neuron, summed over the trials."""
         if "_rows" in vars(self):
             return np.bincount(self.neurons, minlength=size)
+        return self._totals
+
+    @cached_property
+    def _totals(self) -> np.ndarray:
         return self._total()
 
     def keep(self) -> None:

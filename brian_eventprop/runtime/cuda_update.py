@@ -32,14 +32,15 @@ class Held:
         The memory of the solver.
     module
         The rendered kernels of the trials.
-    system, shapes
-        The derived network, and the shape of each variable.
+    system, shapes, packers
+        The derived network, the shape of each variable, and the packers of the pathways by name.
     n_steps
         Time steps of a trial.
     """
 
-    def __init__(self, workspace, module, system, shapes, n_steps: int):
-        self.workspace, self.device = workspace, workspace.device
+    def __init__(self, workspace, module, system, shapes, packers: Mapping, n_steps: int):
+        self.workspace, self.device, self.packers = workspace, workspace.device, packers
+        self._indices: dict[str, tuple] = {}
         self.dt, self.n_steps = system.spec.dt, n_steps
         chosen, self.keys = held_pathways(module.pathways, system.trained, shapes)
         self.shapes, self.numbers_of = shapes, {p.name: k for k, p in enumerate(chosen)}
@@ -54,6 +55,11 @@ class Held:
             for name, (p, _) in self.pathways.items()
             if p.delay_trained
         }
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what tells how synapses are sorted."""
+        return sum(4 * a.shape[0] for _, _, there in self._indices.values() for a in there)
 
     def launch(self, name: str, n: int, arguments) -> None:
         """Run a kernel over n entries."""
@@ -76,9 +82,11 @@ class Held:
                 )
             if not p.delay_trained:
                 continue
-            order, ordered = self._order(name, orders)
+            which = self._order(name, orders)
+            if p.adjoint.pathway.axonal:
+                which = self._sources(name, orders)[0], True
             arrays[name, "steps"] = into = kept((name, "steps"), (size,), narrow)
-            arguments = [values.there(p.adjoint.pathway.delay), order, ordered, self.dt]
+            arguments = [values.there(p.adjoint.pathway.delay), *which, self.dt]
             arguments += [self.n_steps, into, noted, self.numbers_of[name]]
             self.launch("pack_steps", size, arguments)
         if not self.delays:
@@ -94,9 +102,25 @@ class Held:
         return [numbers, *self._order(name, orders), *(values.there(key) for key in text.keys)]
 
     def _order(self, name, orders):
-        order = orders[name]
-        given = np.zeros(1, np.int32) if order is None else order.astype(np.int32)
-        return self.workspace.send((name, "order"), given), order is not None
+        """Where the kernels' synapses stand among those created, and whether that differs."""
+        return self._sorted(name, orders)[0], orders[name] is not None
+
+    def _sources(self, name, orders):
+        """The source of each synapse in the order of the kernels, and where each source begins."""
+        return self._sorted(name, orders)[1:]
+
+    def _sorted(self, name, orders):
+        packer, order = self.packers[name], orders[name]
+        pre = packer.indices["pre"]
+        known = self._indices.get(name)
+        if known is None or known[0] is not pre or known[1] is not order:
+            given = [np.zeros(1) if order is None else order]
+            if packer.axonal:
+                sources = pre if order is None else pre[order]
+                given += [sources, np.searchsorted(sources, np.arange(packer.n_source + 1))]
+            there = [self.device.put(array.astype(np.int32)) for array in given]
+            known = self._indices[name] = pre, order, there
+        return known[2]
 
     # ---- after them ----
     def pull(self, values: DeviceValues, arrays, constants: Mapping, orders: Mapping) -> dict:
@@ -112,8 +136,18 @@ class Held:
                 late = arrays[name, "DB_all"]
                 late = late.reshape((late.shape[0], 1, late.shape[1]))
             into = [gradients[key] for key in text.trained]
+            pathway = p.adjoint.pathway
+            axonal = pathway.axonal and p.delay_trained
+            if axonal:
+                total = into[-1]
+                into[-1] = self.workspace.array((name, "late"), (pathway.size,), np.float64)
+                self.workspace.clear(into[-1])
             arguments = [*self._of(name, values, constants, orders), bars, late, *into]
-            self.launch(f"pull_{name}", p.adjoint.pathway.size, arguments)
+            self.launch(f"pull_{name}", pathway.size, arguments)
+            if axonal:
+                start = self._sources(name, orders)[1]
+                which = self._order(name, orders)
+                self.launch("sum_rows", total.shape[0], [into[-1], *which, start, total])
         return gradients
 
     def not_finite(self, gradients: Mapping) -> list:

@@ -27,12 +27,13 @@ def all_to_all(
     readout="v*exp(-t/T)",
     loss=None,
     synapses=None,
+    axonal=False,
     **options,
 ):
     """A recurrent network of LIF neurons with all connections; its model and input spikes.
 
     ``loss(hidden, output)`` makes another loss than the usual one; ``synapses`` is the number of
-    recurrent ones, if they are not all.
+    recurrent ones, if they are not all.  With ``axonal``, delays belong to the sending neurons.
     """
     rng = np.random.default_rng(seed)
     defaultclock.dt = 1 * ms
@@ -53,12 +54,14 @@ def all_to_all(
         else:
             s.connect(i=rng.integers(0, n_hidden, synapses), j=rng.integers(0, n_hidden, synapses))
         s.w = rng.normal(mean, spread, len(s))
-        s.delay = rng.integers(0, max_delay, len(s)) * ms
+        delays = rng.integers(0, max_delay, len(s))
+        s.delay = (delays[s.i] if axonal else delays) * ms
         parts.append(s)
+    kind = bep.Axonal if axonal else lambda delays: delays
     usual = bep.Sum(bep.Integral(output, readout), bep.SpikeTimes(hidden, "0.1*t/T"))
     model = bep.EventPropModel(
         [inputs, hidden, output, *parts],
-        train=[view for s in parts for view in (s.w, s.delay)],
+        train=[view for s in parts for view in (s.w, kind(s.delay))],
         loss=usual if loss is None else loss(hidden, output),
         duration=n_steps * ms,
         namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import Quantity, ms, start_scope
 from helpers import random_networks, small_networks
 from helpers.backends import arrays_of, check_equal, results, run_small
 
+import brian_eventprop as bep
 from brian_eventprop.runtime.cuda_device import CudaDevice
 
 pytestmark = [
@@ -55,6 +56,48 @@ def test_a_batch_of_the_size_of_spoken_words(precision):
     check_equal(found, expected, READOUTS if double else 1e-4, 1e-10 if double else 1e-4)
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"n_hidden": 512, "max_delay": 62, "n_steps": 300},  # a ring of 248 or 124 KiB
+        {"n_hidden": 3000, "synapses": 30_000, "n_steps": 100},  # states in memory
+        {"n_hidden": 200, "axonal": True},
+    ],
+)
+def test_large_networks(sizes):
+    expected, _ = run_small("cpu", **sizes)
+    check_equal(run_small("cuda", **sizes)[0], expected, READOUTS)
+    single, _ = run_small("cuda", precision="float32", **sizes)
+    check_equal(single, expected, readouts=1e-4, gradients=1e-3)
+
+
+def train(backend, kind=bep.Adam, **options):
+    """The parameters after some epochs of batches that are copied ahead."""
+    start_scope()
+    model, spikes = small_networks.all_to_all(backend=backend, trials=40, n_hidden=100, **options)
+    rates = {
+        key: Quantity(1e-3, dim=model.parameters.dimension(key)) for key in model.parameters.keys
+    }
+    trainer = bep.Trainer(model, kind(rates))
+    trainer.fit(spikes, epochs=3, batch_size=8, validation=spikes[np.arange(9)], progress=False)
+    return {key: model.parameters.raw(key).copy() for key in model.parameters.keys}
+
+
+@pytest.mark.parametrize("kind", [bep.Adam, bep.SGD])
+def test_training_is_that_of_the_cpu(kind):
+    found, expected = train("cuda", kind), train("cpu", kind)
+    for key, array in expected.items():
+        # gradients differ by the order of summation, 1e-14; Adam divides by their size
+        atol = 1e-9 * np.abs(array).max()
+        np.testing.assert_allclose(found[key], array, rtol=0, atol=atol, err_msg=str(key))
+
+
+def test_two_trainings_give_the_same_bits():
+    first, second = (train("cuda", precision="float32") for _ in range(2))
+    for key, array in first.items():
+        np.testing.assert_array_equal(second[key], array, err_msg=str(key))
+
+
 def test_two_runs_give_the_same_bits():
     model, spikes = small_networks.all_to_all(backend="cuda", **SPOKEN)
     runs = [arrays_of(model.run(spikes), model.gradient(), model) for _ in range(2)]
@@ -63,7 +106,7 @@ def test_two_runs_give_the_same_bits():
 
 
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
-@pytest.mark.parametrize("kind", ["lif", "adex"])
+@pytest.mark.parametrize("kind", ["lif", "adex", "training"])
 def test_the_sanitizer_finds_nothing(kind, tool):
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
@@ -71,14 +114,20 @@ def test_the_sanitizer_finds_nothing(kind, tool):
     root = Path(__file__).parents[2]
     script = (
         "import brian2; brian2.prefs.codegen.target = 'numpy'\n"
+        "import sys; sys.path.append('tests/runtime')\n"
         "from helpers.backends import results\n"
-        f"results({kind!r}, 'cuda', duration=20 * brian2.ms)"
+        "from test_cuda_device import train\n"
     )
+    if kind == "training":
+        script += "train('cuda', n_steps=20)"
+    else:
+        script += f"results({kind!r}, 'cuda', duration=20 * brian2.ms)"
     path = os.pathsep.join([str(root), str(root / "tests")])
     run = subprocess.run(
         [sanitizer, "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", script],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
+        cwd=root,
     )
     assert run.returncode == 0, run.stdout + run.stderr

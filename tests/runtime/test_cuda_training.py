@@ -213,6 +213,26 @@ def test_rewiring_while_training(emulator):
     assert_close(*found, 1e-9)
 
 
+@pytest.mark.parametrize("wiring", ["all", "some"])
+def test_axonal_delays(wiring, emulator):
+    made, found = emulator(), []
+    for backend in ("cuda", "cpu"):
+        start_scope()
+        some = None if wiring == "all" else 60
+        model, spikes = small_networks.all_to_all(
+            backend=backend, axonal=True, synapses=some, **SIZES
+        )
+        rates = with_units(model, {key: RATES[key[1]] for key in model.parameters.keys})
+        trainer = bep.Trainer(model, bep.Adam(rates))
+        trainer.fit(spikes, epochs=2, batch_size=3, progress=False)
+        found.append(values(model))
+        if backend == "cuda":
+            assert set(model._solver.held.keys) == set(model.parameters.keys)
+    assert "sum_rows" in made[-1].launches
+    assert len(found[0]["s_rec_pre", "delay"]) == SIZES["n_hidden"]
+    assert_close(*found, 1e-9)
+
+
 @pytest.mark.parametrize("kind", ["two_populations", "adex", "delta_refractory", "alif"])
 def test_weights_within_expressions(kind, emulator):
     """``-w``, ``w*mV`` and ``0.3*w`` are computed on the device; time constants on the host."""
