@@ -254,9 +254,15 @@ class EventPropModel:
         return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
-        """Get the next batch ready while a GPU is still at work: `run` it with the same objects.
+        """Get the next batch ready while a GPU is still at work on this one.
 
-        On the CPU this does nothing.
+        To be called between the gradient and the optimiser's step, as `Trainer` does.  On the CPU
+        it does nothing.
+
+        Parameters
+        ----------
+        spikes, traces
+            What the next `run` will be given: the same objects, not equal ones.
         """
         if self.backend == "cuda":
             batch = self._coming["batch"] = self._batch(spikes, traces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from brian2 import ms, start_scope
+from brian2 import Quantity, ms, start_scope
 
 import brian_eventprop as bep
 from helpers import random_networks, small_networks
@@ -66,3 +66,12 @@ def run_small(backend, **options):
     start_scope()
     model, spikes = small_networks.all_to_all(backend=backend, **options)
     return arrays_of(model.run(spikes), model.gradient(), model), model
+
+
+def trained(model, spikes):
+    """The parameters after an epoch of single trials, by name."""
+    rates = {
+        key: Quantity(1e-3, dim=model.parameters.dimension(key)) for key in model.parameters.keys
+    }
+    bep.Trainer(model, bep.Adam(rates)).fit(spikes, epochs=1, batch_size=1, progress=False)
+    return {".".join(key): model.parameters.raw(key).tolist() for key in model.parameters.keys}

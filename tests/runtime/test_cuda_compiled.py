@@ -71,13 +71,16 @@ def test_lif_in_single_precision(device):
 
 
 def test_products_in_double_precision_are_not_fused_with_sums(device):
-    model, spikes = small_networks.all_to_all(n_hidden=40, readout="v", backend="cuda")
+    model, spikes = small_networks.all_to_all(n_hidden=40, readout="v", axonal=True, backend="cuda")
     compiled(model, spikes)
-    check(device, {"forward", "backward"}, single=False)
+    check(device, {"forward", "backward", "sum_rows"}, single=False)
     assert device.ptx["forward"].count("mul.rn.f64") >= 6
     # `mul` without `rn` could still be fused by the assembler
     assert not re.search(r"fma\.rn\.f64|mul\.f64", device.ptx["forward"])
     assert re.search(r"fma\.rn\.f64", device.ptx["backward"])  # there, only speed matters
+    for name in ("adam", "sgd"):  # a step has the bits of the CPU's
+        assert re.search(r"mul\.rn\.f64", device.ptx[name])
+        assert not re.search(r"fma\.rn\.f64|mul\.f64", device.ptx[name])
 
 
 def test_every_function_in_single_precision(device):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import small_networks
+from helpers.backends import trained
 
 if importlib.util.find_spec("_numba_cuda_redirector") is None:
     pytest.skip("numba-cuda is not installed", allow_module_level=True)
@@ -21,12 +22,14 @@ import json
 import brian2
 brian2.prefs.codegen.target = "numpy"
 from helpers import small_networks
+from helpers.backends import trained
 model, spikes = small_networks.all_to_all(backend="cuda", **{SIZES})
 result = model.run(spikes)
 gradients = model.gradient()
 found = {{"i": result.spikes["hidden"].i.tolist(), "losses": result.losses.tolist()}}
 for key in model.parameters.keys:
     found[".".join(key)] = gradients.raw(key).tolist()
+found["trained"] = trained(model, spikes)
 print(json.dumps(found))
 """
 
@@ -51,3 +54,5 @@ def test_a_small_network():
         expected = gradients.raw(key)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(found[".".join(key)], expected, rtol=0, atol=1e-10 * scale)
+    for name, expected in trained(model, spikes).items():
+        np.testing.assert_allclose(found["trained"][name], expected, rtol=1e-9, atol=1e-12)

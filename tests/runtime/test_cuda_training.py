@@ -213,7 +213,7 @@ def test_rewiring_while_training(emulator):
     assert_close(*found, 1e-9)
 
 
-@pytest.mark.parametrize("wiring", ["all", "some"])
+@pytest.mark.parametrize("wiring", ["all", pytest.param("some", marks=pytest.mark.slow)])
 def test_axonal_delays(wiring, emulator):
     made, found = emulator(), []
     for backend in ("cuda", "cpu"):
