@@ -74,7 +74,7 @@ class CudaBackward(ClockCPU):
         for name, given in forward.inputs.items():
             host[name, "TB"] = np.zeros(len(given.steps) if with_inputs else 1)
         kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
-        return {k: self.device.put(a if a.size else np.zeros(1, a.dtype)) for k, a in kept.items()}
+        return {key: self.workspace.put(key, array) for key, array in kept.items()}
 
     def _gradient_arrays(self, arrays, n_trials):
         """Put the arrays that the way back fills into `arrays`."""

@@ -142,6 +142,11 @@ class DeviceGradients(Mapping):
     def __len__(self) -> int:
         return len(self._keys)
 
+    def ordered(self, keys) -> DeviceGradients:
+        """Return the gradients in another order of their keys."""
+        self._keys = tuple(keys)
+        return self
+
     def suspect(self) -> list[Key]:
         """Return the keys whose gradients may have entries that are not finite."""
         bad = set(self._solver_held.not_finite(self.held)) if self.held else set()

@@ -71,7 +71,7 @@ class Held:
         """Return the arrays that the kernels read of held pathways, and their longest delays."""
         arrays, ends = {}, np.empty((max(len(self.pathways), 1), 2), np.int32)
         ends[:] = self.n_steps, 0
-        noted = self.device.put(ends)
+        noted = self.workspace.put("ends", ends)
         narrow = np.uint16 if self.n_steps < 2**16 else np.int32
         for name, (p, text) in self.pathways.items():
             size, kept = p.adjoint.pathway.size, self.workspace.array
@@ -152,7 +152,7 @@ class Held:
 
     def not_finite(self, gradients: Mapping) -> list:
         """Return the variables whose gradient has an entry that is not finite."""
-        found = self.device.put(np.zeros(max(len(gradients), 1), np.int32))
+        found = self.workspace.put("not finite", np.zeros(max(len(gradients), 1), np.int32))
         for number, gradient in enumerate(gradients.values()):
             self.launch("not_finite", gradient.shape[0], [gradient, found, number])
         marks = self.device.get(found)

@@ -65,6 +65,11 @@ class Workspace:
             self.kept[name] = kept = self.device.empty(tuple(shape), dtype)
         return kept
 
+    def put(self, name, array: np.ndarray):
+        """Copy an array of the host to the device, to where the last batch's was if it fits."""
+        array = array if array.size else np.zeros([max(n, 1) for n in array.shape], array.dtype)
+        return self.device.put(array, self.array(name, array.shape, array.dtype))
+
     def send(self, name, array: np.ndarray):
         """Return an array of the host on the device; it is copied if it has changed."""
         known, there = self._sent.get(name, (None, None))
