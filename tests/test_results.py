@@ -68,7 +68,8 @@ def test_digits(tmp_path, random):
     for split, size in (("train", 40), ("test", 20)):
         trials(random, size, 20, 2, 0.3).save(tmp_path / f"digits_{split}.h5")
     command = ["digits.py", ".", *SMALL, "--channels", "20", "--pool", "2", "--duration", "300"]
-    command += ["--penalty", "0.01", "--shift", "1", "--blend", "0.5", "--figure", "digits.png"]
+    command += ["--penalty", "0.01", "--shift", "1", "--blend", "0.5", "--stretch", "0.1"]
+    command += ["--figure", "digits.png"]
     run(*command, folder=tmp_path)
     run(*command, "--validation-speakers", "1", "3", folder=tmp_path)
     first, second = rows(tmp_path / "digits.jsonl")
@@ -83,7 +84,7 @@ def test_yin_yang(tmp_path):
     command += ["--trials", "40", "--epochs", "1", "--figure", "yin_yang.png"]
     run(*command, folder=tmp_path)
     found = rows(tmp_path / "yin_yang_delays.jsonl")
-    assert [row["parameters"] for row in found] == [5 * 5 + 5 * 3, 2 * 5 * 5 + 5 * 3]
+    assert [row["parameters"] for row in found] == [5 * 5 + 5 * 3, 2 * (5 * 5 + 5 * 3)]
     assert (tmp_path / "yin_yang.png").exists()
 
 
