@@ -2,18 +2,20 @@
 
 Starting from the shape of the Heidelberg digits (see shd_shape.py), one number at a time is varied:
 the longest delay, hidden neurons, batch size, time steps, and the share of synapses that exist.
+Neurons cost something at rest, too: a batch without spikes is measured as well, and the cost per
+event is given with and without that.
 Written are a table and a picture of CPU time per synaptic event, next to this file in results/.
 
     python benchmarks/scaling.py
 """
 
-import platform
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from peers.running import cpu_name
 from shd_shape import measure
 
 BASE = {"precision": "float32", "threads": 1, "repeats": 3}
@@ -28,25 +30,36 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def curve(name, values):
-    """Return (value, CPU seconds, events, nanoseconds per event) for each value."""
+    """Return (value, CPU seconds, those at rest, events) for each value."""
     rows = []
     for value in values:
         cpu, _, events, _ = measure(**{**BASE, name: value})
-        rows.append((value, cpu, events, cpu / events * 1e9))
-        print(f"{name:10} {value:6} {cpu:8.3f} s {events / 1e6:8.1f} M {rows[-1][3]:6.2f} ns")
+        rest, *_ = measure(**{**BASE, "per_step": 0, name: value})
+        rows.append((value, cpu, rest, events))
+        print(f"{name:10} {value:6} {' '.join(cells(cpu, rest, events))}", flush=True)
     return rows
+
+
+def cells(cpu, rest, events):
+    """Return the numbers of a row as text."""
+    each, without = cpu / events * 1e9, (cpu - rest) / events * 1e9
+    return f"{cpu:.3f}", f"{rest:.3f}", f"{events / 1e6:.1f}", f"{each:.2f}", f"{without:.2f}"
 
 
 if __name__ == "__main__":
     RESULTS.mkdir(exist_ok=True)
     figure, axes = plt.subplots(1, len(CURVES), figsize=(15, 3), layout="constrained", sharey=True)
-    lines = [f"CPU time on one core of {platform.processor() or platform.machine()}", ""]
-    lines += ["| varied | value | CPU s | events (M) | ns per event |", "|---|---|---|---|---|"]
+    lines = [f"CPU time on one core of {cpu_name()}, the least of {BASE['repeats']} batches", ""]
+    lines += ["| varied | value | CPU s | without spikes | events (M) | ns each | less rest |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for axis, (name, values) in zip(axes, CURVES.items(), strict=True):
         rows = curve(name, values)
-        lines += [f"| {name} | {v} | {c:.3f} | {e / 1e6:.1f} | {ns:.2f} |" for v, c, e, ns in rows]
-        axis.plot([r[0] for r in rows], [r[3] for r in rows], "o-")
+        lines += [f"| {name} | {v} | {' | '.join(cells(*row))} |" for v, *row in rows]
+        for label, rest in (("all", False), ("without neurons at rest", True)):
+            each = [(cpu - rest * idle) / events * 1e9 for _, cpu, idle, events in rows]
+            axis.plot([row[0] for row in rows], each, "o-", label=label)
         axis.set(xlabel=name, xscale="log")
     axes[0].set(ylabel="ns CPU per synaptic event", ylim=(0, None))
+    axes[0].legend(frameon=False)
     figure.savefig(RESULTS / "scaling.png", dpi=100)
     (RESULTS / "scaling.md").write_text("\n".join(lines) + "\n")

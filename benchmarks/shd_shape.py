@@ -87,12 +87,15 @@ def events(data, result, hidden, parts):
     return int(fan_in[data.channels].sum() + (fan_rec + fan_out)[sent].sum())
 
 
-def measure(n_trials=32, repeats=5, seed=0, **shape):
-    """Return (CPU seconds, wall seconds, events) of the best of several batches."""
+def measure(n_trials=32, repeats=5, seed=0, per_step=7, **shape):
+    """Return (CPU seconds, wall seconds, events, hidden spikes), the least of several batches.
+
+    ``per_step`` is the mean number of input spikes in a time step.
+    """
     rng = np.random.default_rng(seed)
     model, optimizer, hidden, parts = network(rng, **shape)
     n_inputs, n_steps = shape.get("n_inputs", 700), shape.get("n_steps", 1000)
-    data = spikes(rng, n_trials, n_inputs, n_steps, 7 * n_steps)
+    data = spikes(rng, n_trials, n_inputs, n_steps, per_step * n_steps)
     best = (np.inf, np.inf)
     for _ in range(repeats + 1):  # the first one compiles
         cpu, wall = time.process_time(), time.perf_counter()

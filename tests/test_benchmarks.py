@@ -80,7 +80,7 @@ def test_ratios_compare_the_same_network(report):
     # Less than a MiB is not told from nothing.
     assert report.ratios(records, base, *delays, "DCLS", "over_idle_mib") == [(5, 1.0)]
     table = "\n".join(report.sweep(records, base, *delays))
-    assert "| 5 | 0.500, 0 | not run | 20x, 20x, 1x | not run | 2x, 2x, 1x |" in table
+    assert "| 5 | 0.500, 0 | not run | not run | 20x, 20x, 1x | not run | 2x, 2x, 1x |" in table
 
 
 def test_shared_machines_are_reported(report):

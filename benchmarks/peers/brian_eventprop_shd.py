@@ -1,9 +1,9 @@
 """brian-eventprop on spikes in the shape of the Heidelberg digits, two hidden layers with delays.
 
-The same network as its peers': every synapse has a trained weight and a trained delay, or with
-``max_delay`` 0 a weight only.  Cost depends on how often neurons spike, so the weights are scaled
-layer by layer until hidden neurons emit RATE spikes a second on average, what regularised training
-on this task settles at.
+The same network as its peers': every synapse has a trained weight and a trained delay, with
+``axonal`` all synapses of a neuron have the same one, or with ``max_delay`` 0 a weight only.  Cost
+depends on how often neurons spike, so the weights are scaled layer by layer until hidden neurons
+emit RATE spikes a second on average, what regularised training on this task settles at.
 
 Needs brian-eventprop.
 """
@@ -24,13 +24,15 @@ from shd_shape import LIF
 RATE = 14.0
 
 
-def connect(rng, source, target, weights, max_delay, dt):
+def connect(rng, source, target, weights, max_delay, dt, axonal):
     """Synapses from all to all, with delays of 1 to `max_delay` steps unless that is 0."""
     synapses = Synapses(source, target, "w : 1", on_pre="I_post += w")
     synapses.connect()
     synapses.w = weights.ravel()
     if max_delay:
-        synapses.delay = rng.integers(1, max_delay + 1, weights.size) * dt * ms
+        size = len(source) if axonal else weights.size
+        delays = rng.integers(1, max_delay + 1, size) * dt * ms
+        synapses.delay = delays[synapses.i] if axonal else delays
     return synapses
 
 
@@ -38,7 +40,7 @@ def network(task):
     """Return the model, its optimiser, the hidden groups and the synapses."""
     rng, dt = np.random.default_rng(0), task["dt_ms"]
     defaultclock.dt = dt * ms
-    hidden = task["n_hidden"]
+    hidden, axonal = task["n_hidden"], task.get("axonal", False)
     sizes = task["n_inputs"], hidden, hidden, task["n_outputs"]
     layers = [SpikeGeneratorGroup(sizes[0], [], [] * ms)]
     layers += [
@@ -47,14 +49,14 @@ def network(task):
     layers.append(NeuronGroup(sizes[3], LIF, method="exact"))
     parts = [
         connect(rng, *pair, rng.normal(0.35, 1.0, (len(pair[0]), len(pair[1]))) / 16,
-                task["max_delay"], dt)
+                task["max_delay"], dt, axonal)
         for pair in zip(layers[:-1], layers[1:], strict=True)
     ]  # fmt: skip
     rates = {s.w: 1e-3 for s in parts}
     rates |= {s.delay: 0.01 * ms for s in parts} if task["max_delay"] else {}
     model = bep.EventPropModel(
         [*layers, *parts],
-        train=list(rates),
+        train=[bep.Axonal(v) if axonal and v.name == "delay" else v for v in rates],
         loss=bep.CrossEntropy(bep.Integral(layers[-1], "v*exp(-t/T)")),
         duration=task["n_steps"] * dt * ms,
         solver=task.get("solver", "clock"),

@@ -26,6 +26,7 @@ class Tool:
 OURS = "brian-eventprop"
 TOOLS = {
     OURS: Tool("brian_eventprop_shd.py"),
+    "brian-eventprop, axonal": Tool("brian_eventprop_shd.py", (), {"axonal": True}, "axonal"),
     "brian-eventprop, no delays": Tool("brian_eventprop_shd.py", delays="none"),
     "DCLS": Tool("dcls.py", ("torch", "DCLS")),
     "DCLS axonal": Tool("dcls.py", ("torch", "DCLS"), {"axonal": True}, "axonal"),
@@ -41,7 +42,10 @@ YIN_YANG = {
     "jaxsnn": Tool("jaxsnn_yin_yang.py", ("jax", "jaxsnn"), delays="none"),
     "Eventax": Tool("eventax_yin_yang.py", ("jax", "eventax"), delays="none"),
 }
-SWEPT = (OURS, "brian-eventprop, no delays", "DCLS", "DCLS axonal", "surrogate, no delays")
+SWEPT = (
+    *(OURS, "brian-eventprop, axonal", "brian-eventprop, no delays"),
+    *("DCLS", "DCLS axonal", "surrogate, no delays"),
+)
 
 BASE = {
     "n_inputs": 700,
@@ -102,7 +106,7 @@ def quick(threads):
         for name, values in QUICK_CURVES.items()
         for value in values
         for tool in (*SWEPT, "mlGeNN")
-        if tool != "brian-eventprop, no delays"
+        if tool not in ("brian-eventprop, no delays", "brian-eventprop, axonal")
     ]
     return once(found)
 

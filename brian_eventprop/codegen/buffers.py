@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 
 #: Fewest neurons whose record lies together, so that the record of all steps fits in the cache;
-#: `collect` takes as many synapses at a time.
-TILE = 4
+#: `collect` takes four synapses at a time.
+TILE = 8
 
 _OPTIONS = {
     "nogil": True,
