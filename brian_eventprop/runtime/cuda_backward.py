@@ -6,6 +6,8 @@ runs give the same bits.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
@@ -33,14 +35,17 @@ class CudaBackward(ClockCPU):
         values = forward.stored["values"]
         there = self.held.pull(values, arrays, forward.constants, forward.orders)
 
+        # whoever holds the gradients does not hold the spikes
+        lean = replace(forward, spikes={}, arrays={}, stored={})
+
         def rest():
-            self._pull(forward, self._total(arrays), gradients)
+            self._pull(lean, self._total(arrays), gradients)
             return gradients
 
         def inputs():
             return {
                 name: self.device.get(arrays[name, "TB"])[: len(given.steps)].astype(float)
-                for name, given in forward.inputs.items()
+                for name, given in lean.inputs.items()
             }
 
         def grazing():

@@ -41,6 +41,8 @@ class DryDevice:
     def __init__(self, **target):
         self.target, self.chip = Target(**target), ON_CHIP
         self.launches: list[tuple[str, object, int]] = []
+        #: Bytes copied: to the device, from it, and to it beside the kernels.
+        self.down = self.up = self.beside = 0
 
     def load(self, source, tag):
         """Return a name for every kernel."""
@@ -48,10 +50,12 @@ class DryDevice:
 
     def put(self, array, into=None):
         """Return an array like it."""
+        self.down += array.nbytes
         return np.ascontiguousarray(array)
 
     def get(self, array):
         """Return zeros."""
+        self.up += array.nbytes
         return np.zeros(array.shape, array.dtype)
 
     def empty(self, shape, dtype):
@@ -64,6 +68,7 @@ class DryDevice:
 
     def copy_beside(self, host, there, nbytes):
         """Copy nothing."""
+        self.beside += nbytes
 
     def event(self, beside=False):
         """Return a mark."""
