@@ -1,18 +1,25 @@
-"""Queues and the log of arrivals for groups that take them in bulk; see `event_bulk`.
+"""Queues and the latest spikes for groups that take their arrivals in bulk; see `event_bulk`.
 
-The log of a group holds the arrivals on their way: synapse, spike, pathway and the arrival before
-it at the same neuron in the same window.  It is a ring, numbered on from 1 in every trial, so an
-arrival is forgotten as soon as its window has passed.
+Arrivals in bulk are added up and forgotten.  The few neurons that go through theirs one by one find
+them again from the spikes of the last time: time, neuron, number of the spike, and the place of the
+spike before it of the same neuron.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import float64, int32, int64
+from numba import boolean, float64, int32, int64, types, uint32
 
 from brian_eventprop.codegen.arrivals import compiled
 
-_TABLE, _LOG = float64[:, ::1], int32[:, ::1]
+_TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
+_PAIRS, _POST = int32[:, ::1], uint32[::1]
+
+#: Parts of a window in which delays are looked up.
+TICKS = 16
+
+#: In place of an adjoint: the events of the neuron part this window, see the segments.
+PARTED = -1.7976931348623157e308
 
 
 @compiled(_TABLE(_TABLE, int64, int64))
@@ -38,21 +45,57 @@ def due_in(t, windows, end):
     return min(int(t * (windows / end)), windows - 1)
 
 
-@compiled(_LOG(_LOG, int64, int64, int64))
-def roomy(log, made, oldest, more):
-    """Return a log with room for more arrivals, besides those from the oldest on their way."""
-    size = log.shape[0]
-    if made + more - oldest <= size:
-        return log
-    if made + more > 2**31 - 1:
-        raise OverflowError("more than two thousand million arrivals at a group in one trial")
-    while made + more - oldest > size:
-        size *= 2
-    bigger = np.empty((size, log.shape[1]), np.int32)
-    for i in range(oldest, made):
-        for column in range(log.shape[1]):
-            bigger[i & (size - 1), column] = log[i & (log.shape[0] - 1), column]
-    return bigger
+@compiled(
+    types.Tuple((_VECTOR, _PAIRS, _PAIRS))(
+        _VECTOR, _PAIRS, _PAIRS, _ROWS, int64, float64, int64, int64, int64, float64
+    )
+)
+def remember(times, brief, sent, latest, last, t, neuron, number, windows, end):
+    """Write down a spike whose arrivals are on their way.
+
+    Its time; its time in ticks and its neuron; its number and the spike before it of its neuron.
+    """
+    if last == times.shape[0]:
+        old, old_brief, old_sent = times, brief, sent
+        times = np.empty(2 * last)
+        brief, sent = np.empty((2 * last, 2), np.int32), np.empty((2 * last, 2), np.int32)
+        times[:last], brief[:last], sent[:last] = old, old_brief, old_sent
+    times[last] = t
+    brief[last, 0], brief[last, 1] = int(t * (windows * TICKS / end)), neuron
+    sent[last, 0], sent[last, 1] = number, latest[neuron]
+    latest[neuron] = last
+    return times, brief, sent
+
+
+@compiled(boolean(float64, int64, int64, float64, boolean))
+def in_window(due, window, windows, end, fresh):
+    """Return whether an arrival belongs to a window, as it does where arrivals are spread.
+
+    Those of the newest spikes do not come before the next window, whatever rounding says.
+    """
+    at = min(int(due * (windows / end)), windows - 1)
+    return due < end and (at == window or fresh and at < window)
+
+
+@compiled(int64(_POST, int64, int64, int64))
+def search(sources, first, last, neuron):
+    """Return where a neuron stands in first..last of a sorted list."""
+    while first < last:
+        middle = (first + last) // 2
+        if sources[middle] < neuron:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@compiled(float64(_VECTOR))
+def longest(delays):
+    """Return the longest delay, 0 if there is none."""
+    found = 0.0
+    for d in delays:
+        found = max(found, d)
+    return found
 
 
 @compiled(int64(_TABLE, int64, int64))

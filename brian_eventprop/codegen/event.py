@@ -68,7 +68,13 @@ class _Component:
 TAPE = ("tape", "marks", "spikes")
 
 #: What `quiet` knows of a group that takes its arrivals in bulk.
-QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH")
+QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
+
+#: The synapses of a pathway by their targets, to find the arrivals of one neuron.
+LATE = ("column", "pre", "late", "table")
+
+#: What `arriving` knows of a pathway: the spikes of the last time, and its synapses.
+PRECISE = ("times", "brief", "sent", "near", "first", "fresh", "last", "latest", *LATE)
 
 
 def render_event(
@@ -183,11 +189,12 @@ def _prepare(g, windows):
     traces = ["cells", "trials", "column"] * bool(g.traces)
     traces += [f"trace{k}" for k in range(len(g.traces))]
     own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
-    into = [p.a(role) for p in g.incoming for role in ("C", "W", *["delay"] * bool(g.bulk))]
+    into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     if g.bulk:
-        own += ["hot", "newest", "XN", "LOG"]
-        sources = dict.fromkeys(p.source for p in g.incoming if p.source is not g)
-        into += [source.a("spikes") for source in sources]
+        own += ["hot", "XN"]
+        for p in g.incoming:
+            p.precise = [p.a(role) for role in PRECISE]
+            into += p.precise
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     if g.bulk:
@@ -223,35 +230,36 @@ def _prepare(g, windows):
 
 def _prepare_bulk(g):
     g.inner = [p for p in g.outgoing if not p.outer] if g.spikes else []
-    own = ["ACC", "X", "XN", "until", *QUIET, "hot", "newest"]
-    g.quiet_arguments = [g.a(role) for role in own]
+    g.numbers = list(QUIET)
+    g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot")]
+    own = ["X", "until", "tape", "events", "C", "P", "VR"]
+    g.finish_arguments = [g.a(role) for role in own]
     own = ["tape", "C", "P", "K", "WR", "CB", "PB"]
     own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     own += ["push"] * g.pushed
     g.sweep_parameters = [*own, "LAM", "stopped"]
-    arrays = ["PH", "PHI", "SUM", "rates", *own, "lam", "stopped", "SEG", "segments", "done"]
+    arrays = ["PH", "PHI", "SUM", "F", "rates", *own, "lam", "stopped", "SEG", "segments", "done"]
     g.sweep_arguments = [g.a(role) for role in arrays]
 
 
 def _spread(p, t, neuron, q, least):
     g, windows = p.target, p.target.windows
     arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
-    arrays += [g.a(role) for role in ("F", "rates", "EFFECT", "ACC", "LOG", "made")]
-    call = f"{p.a('spread')}({t}, {neuron}, {q}, window, {least}, {windows}, end, "
-    lines = [f"{g.a('made')} = {call}{', '.join(arrays)})"]
-    if g.bulk.logs:
-        log, made, rows = g.a("LOG"), g.a("made"), p.a("rows")
-        more = f"{rows}[{neuron} + 1] - {rows}[{neuron}]"
-        lines.insert(0, f"{log} = roomy({log}, {made}, {g.a('oldest')}, {more})")
+    arrays += [g.a(role) for role in ("F", "rates", "ACC")]
+    lines = [f"{p.a('spread')}({t}, {neuron}, window, {least}, {windows}, end, {', '.join(arrays)})"]
+    if g.spikes:
+        recent = ", ".join(p.a(role) for role in ("times", "brief", "sent"))
+        more = f"{p.a('latest')}, {p.a('last')}, {t}, {neuron}, {q}, {windows}, end"
+        lines += [f"{recent} = remember({recent}, {more})", f"{p.a('last')} += 1"]
     return lines
 
 
-def _gather(p, t, neuron, least):
+def _gather(p, moving, t, neuron, least):
     g, windows = p.target, p.target.windows
-    arrays = [p.a(role) for role in ("delay", "G", "A", "rows", "post")]
-    arrays += [g.a(role) for role in ("F", "rates", "PH", "SEG")]
-    arrays += [p.a(role) for role in ("WB", "DB")]
-    return f"{p.a('gather')}({t}, {neuron}, window, {least}, {windows}, end, {', '.join(arrays)})"
+    arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
+    arrays += [g.a(role) for role in ("F", "rates", "PH", "SEG")] + [p.a("SB")]
+    call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {least}, {windows}, end, "
+    return f"{call}{', '.join(arrays)})"
 
 
 def _send(p, spikes, first, last):
@@ -272,13 +280,14 @@ def _arguments(groups, inputs, pathways):
         roles += ["ME", "MS"] * bool(g.maxima)
         roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))]
-        roles += [*QUIET, "F", "rates", "EFFECT"] * bool(g.bulk)
+        roles += [*QUIET, "ring"] * bool(g.bulk)
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
-        pairs += [(p.name, role) for role in ("A", "B", "G") if p.target.bulk]
+        if p.target.bulk:
+            pairs += [(p.name, role) for role in ("B", *LATE * p.target.spikes)]
     return tuple(pairs)
 
 
@@ -297,7 +306,7 @@ def _gradients(groups, inputs, pathways):
         pairs += [(g.name, role) for role in roles]
     pairs += [(i.name, "TB") for i in inputs]
     for p in pathways:
-        pairs += [(p.name, role) for role in ("CB", "WB", "DB")]
+        pairs += [(p.name, r) for r in (("SB",) if p.target.bulk else ("CB", "WB", "DB"))]
     return tuple(pairs)
 
 

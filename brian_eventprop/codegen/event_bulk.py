@@ -60,19 +60,16 @@ class BulkLayout:
         return sorted(used)
 
     @property
-    def logs(self) -> bool:
-        """Whether some neurons take their arrivals one by one in some windows."""
-        return bool(self.group.spikes or self.group.finals)
-
-    @property
-    def bound(self) -> int:
-        """The column of the bound."""
-        return len(self.slots)
+    def by_receiver(self) -> list[list[int]]:
+        """The slots of each receiving state."""
+        numbers = range(len(self.slots))
+        return [[n for n in numbers if self.slots[n].state == k] for k in self.receivers]
 
     @property
     def width(self) -> int:
-        """Columns of the accumulators: slots, the bound, and the newest arrival in the log."""
-        return len(self.slots) + 2
+        """Columns of the accumulators: of positive amounts, and of negative ones in neurons that
+        spike, as the two sides of the bound on their guard."""
+        return len(self.slots) * (2 if self.group.spikes else 1)
 
     def of(self, pathway) -> list[tuple[int, int, int]]:
         """Columns of a pathway: (slot, rate, column in the table of its synapses)."""

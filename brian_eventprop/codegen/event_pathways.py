@@ -29,6 +29,11 @@ class EventPathwayCode:
         """Identifier of a function or array of this pathway."""
         return self.scope.table(self.name, f"${role}")
 
+    @property
+    def sums(self) -> bool:
+        """Whether a gradient of its synapses is wanted, if its arrivals come in bulk."""
+        return bool(self.each_bars) or self.delay_trained
+
     def load(self, names) -> list[str]:
         """Load states and adjoint of the target, its constants and those of the synapse."""
         ref, lines = self.scope.ref, []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
+from brian_eventprop.codegen.bulk_arrivals import TICKS
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.
 PART = 0.2
@@ -25,6 +26,16 @@ STEEP = 500.0
 
 #: Windows may be this many times shorter than asked for because of a short delay.
 SHORT = 20
+
+#: Largest exponent by which amounts grow within an epoch, unless delays ask for more: exponentials
+#: of large arguments lose digits.
+EPOCH = 50.0
+
+#: In a table of delays: no synapse.
+NEVER = 65535
+
+#: Part of all pairs of neurons from which a projection counts as dense.
+DENSE = 0.25
 
 #: Mean number of synapses onto a neuron from which bulk arrivals pay.
 BUSY = 64
@@ -158,8 +169,10 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     each[1 + n :] = np.einsum("i,rij,r->rj", slopes, flow.constant, curve)
     arrays["EACH"] = each
     arrays["EFFECT"] = slopes @ total[0]
-    ring = int(numbers.longest / width) + 4
-    arrays["F"] = np.exp(np.outer(width * np.arange(1, ring + 1), flow.rates))
+    arrays["ring"] = ring = int(numbers.longest / width) + 4
+    fastest = flow.fastest * width
+    epoch = max(ring, int(EPOCH / fastest)) if fastest > 0 else ring
+    arrays["F"] = np.exp(np.outer(width * np.arange(1, epoch + 1), flow.rates))
     return arrays
 
 
@@ -170,6 +183,48 @@ def synapse_tables(pathway, delays, amounts, rates) -> dict[str, np.ndarray]:
     for _, rate, column in columns:
         np.exp(-rates[rate] * delays, out=terms[:, column])
     return {"A": amounts, "G": terms, "B": amounts[:, None] * terms}
+
+
+def late_tables(columns: Columns, delays, width) -> dict[str, np.ndarray]:
+    """Return delays and synapses by target, and a table in ticks where most pairs are connected."""
+    late = delays[columns.into]
+    n_source, n_target = columns.shape
+    table = np.empty((0, 0), np.uint16)
+    ticks = np.minimum(late * (TICKS / width), NEVER)
+    if columns.dense and np.max(ticks, initial=0.0) < NEVER / 2:
+        table = np.full((n_target, n_source), NEVER, np.uint16)
+        table[columns.post, columns.pre] = ticks
+    both = np.stack([late, columns.into], axis=1)
+    return {"column": columns.column, "pre": columns.pre, "late": both, "table": table}
+
+
+class Columns:
+    """The synapses of a pathway sorted by target, then source.
+
+    Parameters
+    ----------
+    pre, post
+        Source and target of each synapse, in the kernels' order.
+    shape
+        Numbers of sources and targets.
+    """
+
+    def __init__(self, pre, post, shape):
+        self.shape = shape
+        order = np.lexsort((pre, post))
+        self.into = order.astype(np.int64)
+        self.pre, self.post = pre[order].astype(np.uint32), post[order].astype(np.uint32)
+        self.column = np.searchsorted(self.post, np.arange(shape[1] + 1)).astype(np.int64)
+        pairs = self.post.astype(np.int64) * shape[0] + self.pre
+        several = len(pairs) > 1 and bool(np.any(np.diff(pairs) == 0))
+        self.dense = not several and len(pre) > DENSE * shape[0] * shape[1]
+
+
+def synapse_gradients(pathway, tables, rates, sums) -> tuple[np.ndarray, np.ndarray]:
+    """Return dL/d(amount) and dL/d(delay) of each synapse, from the sums over its arrivals."""
+    sums = sums * tables["G"]
+    along = np.array([rates[rate] for _, rate, _ in pathway.target.bulk.of(pathway)])
+    return sums.sum(axis=1), -tables["A"] * (sums @ along)
 
 
 @dataclass(frozen=True)

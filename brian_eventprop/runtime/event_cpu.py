@@ -17,7 +17,12 @@ from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
-from brian_eventprop.runtime.event_bulk import group_arrays, synapse_tables
+from brian_eventprop.runtime.event_bulk import (
+    group_arrays,
+    late_tables,
+    synapse_gradients,
+    synapse_tables,
+)
 from brian_eventprop.runtime.event_kernels import EventKernels
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import unsorted
@@ -71,7 +76,6 @@ class EventCPU(EventKernels):
     ):
         super().__init__(system, network, duration, tolerance)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self._log: dict[tuple[str, int], np.ndarray] = {}
         self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
         self.chunks = Chunks(threads)
 
@@ -99,14 +103,8 @@ class EventCPU(EventKernels):
             arrays |= self._pack_traces(g, values, traces, n_trials)
         arrays["", "windows"] = windows
         arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
-        found = self.chunks.call(
-            self.kernels.forward, n_trials, lambda chunk: [*arguments, *self._logs(chunk)]
-        )
-        tapes = []
-        for chunk, given in enumerate(found):
-            tapes.append(dict(zip(self.module.tapes, given, strict=False)))
-            logs = given[len(self.module.tapes) :]
-            self._log |= dict(zip(((g, chunk) for g in self._bulk_order), logs, strict=True))
+        found = self.chunks.call(self.kernels.forward, n_trials, lambda chunk: arguments)
+        tapes = [dict(zip(self.module.tapes, given, strict=True)) for given in found]
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -120,17 +118,6 @@ class EventCPU(EventKernels):
             n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders,
             self.kernels, self.module,
         )  # fmt: skip
-
-    @property
-    def _bulk_order(self):
-        return [g.name for g in self.module.groups if g.bulk]
-
-    def _logs(self, chunk):
-        """The logs of arrivals, kept from batch to batch: new memory is slow to come by."""
-        for name in self._bulk_order:
-            if (name, chunk) not in self._log:
-                self._log[name, chunk] = np.empty((4096, 4), np.int32)
-        return [self._log[name, chunk] for name in self._bulk_order]
 
     def _pack(self, values, inputs, n_trials, constants, numbers):
         arrays = {}
@@ -168,6 +155,10 @@ class EventCPU(EventKernels):
                 tables = synapse_tables(
                     p, arrays[p.name, "delay"], amounts, arrays[p.target.name, "rates"]
                 )
+                if p.target.spikes:
+                    tables |= late_tables(
+                        self.columns(p.name), arrays[p.name, "delay"], numbers[p.target.name].width
+                    )
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
 
@@ -218,7 +209,6 @@ class EventCPU(EventKernels):
         self, forward: EventForward, weights: tuple[np.ndarray, ...], with_inputs: bool = True
     ) -> Backward:
         """Return the gradient of the loss, given its derivatives in the readouts."""
-        del with_inputs
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common, spiked = self._common_arrays(forward, weights, gradients)
         private, module = {}, forward.module
@@ -232,7 +222,7 @@ class EventCPU(EventKernels):
                     arrays[g.name, "ME"] = forward.arrays[g.name, "ME"].copy()
             arrays |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
             pairs = (*module.arguments, *module.tapes, *module.gradients)
-            return [self.duration, *(arrays[pair] for pair in pairs)]
+            return [self.duration, with_inputs, *(arrays[pair] for pair in pairs)]
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         total, *others = (own for _, own in sorted(private.items()))
@@ -280,6 +270,10 @@ class EventCPU(EventKernels):
                 arrays[g.name, "RB"] = np.zeros(size)
         for p in module.pathways:
             size = self.pathways[p.name].size
+            if p.target.bulk:
+                n_sums = len(p.target.bulk.of(p)) if p.sums else 0
+                arrays[p.name, "SB"] = np.zeros((size, n_sums))
+                continue
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
             arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
             arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
@@ -297,10 +291,24 @@ class EventCPU(EventKernels):
         for p in forward.module.pathways:
             packer, v = self.pathways[p.name], dict(forward.constants[p.name])
             order = self.layouts[p.name][0]
-            bars = unsorted(total[p.name, "WB"], order)
-            packer.gradients(v, total[p.name, "CB"], bars, gradients)
+            found = self._bulk_bars(forward, p, total) if p.target.bulk else None
+            common, each, shifts = found or (total[p.name, role] for role in ("CB", "WB", "DB"))
+            packer.gradients(v, common, unsorted(each, order), gradients)
             if p.delay_trained:
-                packer.add_delays(unsorted(total[p.name, "DB"], order), gradients)
+                packer.add_delays(unsorted(shifts, order), gradients)
+
+    def _bulk_bars(self, forward, p, total):
+        """What the kernels of other pathways leave in CB, WB and DB."""
+        common = np.zeros(len(p.common_bars))
+        each = np.zeros((len(p.each_bars), self.pathways[p.name].size))
+        if not p.sums:
+            return common, each, np.zeros(each.shape[1])
+        tables = {role: forward.arrays[p.name, role] for role in ("A", "G")}
+        rates = forward.arrays[p.target.name, "rates"]
+        amounts, shifts = synapse_gradients(p, tables, rates, total[p.name, "SB"])
+        if p.each_bars:
+            each[p.each_bars.index(INCREMENT)] = amounts
+        return common, each, shifts
 
 
 def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:

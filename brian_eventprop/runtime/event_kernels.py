@@ -18,7 +18,7 @@ from brian_eventprop.codegen.event import bulk_groups, render_event, render_even
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.components import components, window_counts
-from brian_eventprop.runtime.event_bulk import busy, plan
+from brian_eventprop.runtime.event_bulk import Columns, busy, plan
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
 from brian_eventprop.runtime.traces import traces_of
 
@@ -39,6 +39,7 @@ class EventKernels:
         self._candidates, self._built = bulk_groups(system, self.flows), {}
         self._build(self._first_order(network.values), self._candidates)
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
+        self._columns: dict[str, Columns] = {}
 
     def _build(self, order, bulk):
         """Use the kernels for an order of the groups, some of which take arrivals in bulk."""
@@ -76,6 +77,15 @@ class EventKernels:
         for _, _, pathways in self._built.values():
             pathways[pathway].reconnect(pre, post)
         self.layouts[pathway] = self._layout(self.pathways[pathway])
+        self._columns.pop(pathway, None)
+
+    def columns(self, pathway: str) -> Columns:
+        """The synapses of a pathway by target."""
+        if pathway not in self._columns:
+            packer, (order, post, _) = self.pathways[pathway], self.layouts[pathway]
+            shape = packer.n_source, self.sizes[packer.code.target.name]
+            self._columns[pathway] = Columns(packer.indices["pre"][order], post, shape)
+        return self._columns[pathway]
 
     @property
     def _names(self):
