@@ -134,7 +134,7 @@ def _constant(after: sp.Expr, state: str) -> sp.Expr:
     return sp.expand(added) if added.has(symbol(state)) else added
 
 
-class _ExactPrinter(StrPrinter):
+class ExactPrinter(StrPrinter):
     """Prints numbers with all their digits."""
 
     def _print_Float(self, expr):
@@ -145,7 +145,7 @@ def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:
     """Give the constant a name and return the statement that adds it."""
     constant = _constant(compose(statements, [state])[state], state)
     hoister.levels[INCREMENT] = EACH
-    hoister.moved[EACH].append(Statement(INCREMENT, _ExactPrinter().doprint(constant)))
+    hoister.moved[EACH].append(Statement(INCREMENT, ExactPrinter().doprint(constant)))
     return (Statement(state, f"{state} + {INCREMENT}"),)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from brian_eventprop.adjoint.flow import derive_flow
+from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.system import AdjointSystem, derive
 from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import bulk_groups, render_event, render_event_host
@@ -29,7 +30,13 @@ class EventKernels:
     def __init__(
         self, system: AdjointSystem, network: NetworkValues, duration: float, tolerance: float
     ):
-        system = derive(_without_steps(system.spec), system.trained)
+        spec = _without_steps(system.spec)
+        for group in spec.groups:
+            if busy((group.name,), spec):
+                spec = integrals_as_states(
+                    spec, group.name, system.trained, network.values, duration
+                )
+        system = derive(spec, system.trained)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.flows = {g.group.name: derive_flow(g) for g in system.groups}
         self.host_source = render_event_host(system, self.flows)
