@@ -8,7 +8,7 @@ spike before it of the same neuron.
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, float64, int32, int64, types, uint32
+from numba import float64, int32, int64, types, uint32
 
 from brian_eventprop.codegen.arrivals import compiled
 
@@ -39,10 +39,16 @@ def by_time(spikes, first, last):
     return queue
 
 
+@compiled(float64(int64, float64))
+def per_second(windows, end):
+    """Return windows per second, a little less, so that no time before the end is rounded up to it."""
+    return (windows / end) * (1 - 5e-16)
+
+
 @compiled(int64(float64, int64, float64))
 def due_in(t, windows, end):
-    """Return the window of a time."""
-    return min(int(t * (windows / end)), windows - 1)
+    """Return the window of a time; what is due later is never in an earlier one."""
+    return int(t * per_second(windows, end))
 
 
 @compiled(
@@ -65,16 +71,6 @@ def remember(times, brief, sent, latest, last, t, neuron, number, windows, end):
     sent[last, 0], sent[last, 1] = number, latest[neuron]
     latest[neuron] = last
     return times, brief, sent
-
-
-@compiled(boolean(float64, int64, int64, float64, boolean))
-def in_window(due, window, windows, end, fresh):
-    """Return whether an arrival belongs to a window, as it does where arrivals are spread.
-
-    Those of the newest spikes do not come before the next window, whatever rounding says.
-    """
-    at = min(int(due * (windows / end)), windows - 1)
-    return due < end and (at == window or fresh and at < window)
 
 
 @compiled(int64(_POST, int64, int64, int64))

@@ -74,7 +74,7 @@ QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 LATE = ("column", "pre", "late", "table")
 
 #: What `arriving` knows of a pathway: the spikes of the last time, and its synapses.
-PRECISE = ("times", "brief", "sent", "near", "first", "fresh", "last", "latest", *LATE)
+PRECISE = ("times", "brief", "sent", "near", "first", "last", "latest", *LATE)
 
 
 def render_event(
@@ -242,11 +242,11 @@ def _prepare_bulk(g):
     g.sweep_arguments = [g.a(role) for role in arrays]
 
 
-def _spread(p, t, neuron, q, least):
+def _spread(p, t, neuron, q):
     g, windows = p.target, p.target.windows
     arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
     arrays += [g.a(role) for role in ("F", "rates", "ACC")]
-    lines = [f"{p.a('spread')}({t}, {neuron}, window, {least}, {windows}, end, {', '.join(arrays)})"]
+    lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
         recent = ", ".join(p.a(role) for role in ("times", "brief", "sent"))
         more = f"{p.a('latest')}, {p.a('last')}, {t}, {neuron}, {q}, {windows}, end"
@@ -254,11 +254,11 @@ def _spread(p, t, neuron, q, least):
     return lines
 
 
-def _gather(p, moving, t, neuron, least):
+def _gather(p, moving, t, neuron):
     g, windows = p.target, p.target.windows
     arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
     arrays += [g.a(role) for role in ("F", "rates", "PH", "SEG")] + [p.a("SB")]
-    call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {least}, {windows}, end, "
+    call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {windows}, end, "
     return f"{call}{', '.join(arrays)})"
 
 

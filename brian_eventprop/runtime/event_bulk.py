@@ -29,13 +29,16 @@ SHORT = 20
 
 #: Largest exponent by which amounts grow within an epoch, unless delays ask for more: exponentials
 #: of large arguments lose digits.
-EPOCH = 50.0
+EPOCH = 100.0
 
 #: In a table of delays: no synapse.
 NEVER = 65535
 
 #: Part of all pairs of neurons from which a projection counts as dense.
 DENSE = 0.25
+
+#: Most windows of a trial.
+MOST_WINDOWS = 10**6
 
 #: Mean number of synapses onto a neuron from which bulk arrivals pay.
 BUSY = 64
@@ -269,7 +272,11 @@ def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkG
     width = wanted if inner is None else min(wanted, inner)
     if width * SHORT < wanted:
         raise ValueError("windows would be much shorter than the time constants")
-    width = duration / (int(duration / width * (1 + 1e-9)) + 1)
+    # a little shorter than the delay: rounding must not put an arrival into the window of its spike
+    windows = int(duration / width * (1 + 1e-9)) + 1
+    if windows > MOST_WINDOWS:
+        raise ValueError("too many windows to tell their borders apart")
+    width = duration / windows
     found = {}
     for g in groups:
         arriving = [delays[p.name] for p in g.incoming if len(delays[p.name])]
