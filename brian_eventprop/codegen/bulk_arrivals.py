@@ -16,7 +16,7 @@ _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _POST = int32[:, ::1], uint32[::1]
 
 #: Parts of a window in which delays are looked up.
-TICKS = 16
+TICKS = 32
 
 #: In place of an adjoint: the events of the neuron part this window, see the segments.
 PARTED = -1.7976931348623157e308

@@ -194,7 +194,7 @@ def _prepare(g, windows):
         own += ["hot", "XN"]
         for p in g.incoming:
             p.precise = [p.a(role) for role in PRECISE]
-            into += p.precise
+        into = [name for p in g.incoming for name in p.precise]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     if g.bulk:
@@ -244,8 +244,8 @@ def _prepare_bulk(g):
 
 def _spread(p, t, neuron, q):
     g, windows = p.target, p.target.windows
-    arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
-    arrays += [g.a(role) for role in ("F", "rates", "ACC")]
+    arrays = [p.a(role) for role in ("delay", "B", "rows", "places")]
+    arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
     lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
         recent = ", ".join(p.a(role) for role in ("times", "brief", "sent"))
@@ -287,7 +287,7 @@ def _arguments(groups, inputs, pathways):
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
         if p.target.bulk:
-            pairs += [(p.name, role) for role in ("B", *LATE * p.target.spikes)]
+            pairs += [(p.name, role) for role in ("B", "places", *LATE * p.target.spikes)]
     return tuple(pairs)
 
 

@@ -179,17 +179,24 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     return arrays
 
 
-def synapse_tables(pathway, delays, amounts, rates) -> dict[str, np.ndarray]:
-    """Return amounts, exp(-K_r delay), one row per synapse, and the product of both."""
-    columns = pathway.target.bulk.of(pathway)
+def synapse_tables(pathway, post, delays, amounts, rates) -> dict[str, np.ndarray]:
+    """Return what the kernels know of each synapse.
+
+    Amounts, exp(-K_r delay), the product of both, and the place in a row of the accumulators.
+    """
+    layout = pathway.target.bulk
+    columns = layout.of(pathway)
+    places = post.astype(np.int32) * layout.width
+    if pathway.target.spikes:
+        places += np.where(amounts < 0, np.int32(len(layout.slots)), np.int32(0))
     terms = np.empty((len(delays), len(columns)))
     for _, rate, column in columns:
         np.exp(-rates[rate] * delays, out=terms[:, column])
-    return {"A": amounts, "G": terms, "B": amounts[:, None] * terms}
+    return {"A": amounts, "G": terms, "B": amounts[:, None] * terms, "places": places}
 
 
-def late_tables(columns: Columns, delays, width) -> dict[str, np.ndarray]:
-    """Return delays and synapses by target, and a table in ticks where most pairs are connected."""
+def late_tables(columns: Columns, delays, amounts, width) -> dict[str, np.ndarray]:
+    """Return delay, synapse and amount by target, and delays in ticks if most pairs are connected."""
     late = delays[columns.into]
     n_source, n_target = columns.shape
     table = np.empty((0, 0), np.uint16)
@@ -197,8 +204,8 @@ def late_tables(columns: Columns, delays, width) -> dict[str, np.ndarray]:
     if columns.dense and np.max(ticks, initial=0.0) < NEVER / 2:
         table = np.full((n_target, n_source), NEVER, np.uint16)
         table[columns.post, columns.pre] = ticks
-    both = np.stack([late, columns.into], axis=1)
-    return {"column": columns.column, "pre": columns.pre, "late": both, "table": table}
+    known = np.stack([late, columns.into, amounts[columns.into]], axis=1)
+    return {"column": columns.column, "pre": columns.pre, "late": known, "table": table}
 
 
 class Columns:

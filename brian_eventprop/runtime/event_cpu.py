@@ -153,12 +153,11 @@ class EventCPU(EventKernels):
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 tables = synapse_tables(
-                    p, arrays[p.name, "delay"], amounts, arrays[p.target.name, "rates"]
+                    p, post, arrays[p.name, "delay"], amounts, arrays[p.target.name, "rates"]
                 )
                 if p.target.spikes:
-                    tables |= late_tables(
-                        self.columns(p.name), arrays[p.name, "delay"], numbers[p.target.name].width
-                    )
+                    delay, width = arrays[p.name, "delay"], numbers[p.target.name].width
+                    tables |= late_tables(self.columns(p.name), delay, amounts, width)
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
 
