@@ -1,8 +1,8 @@
 """Integrals over linear equations, written as states.
 
-With u' = -k u + c.x from u = 0, exp(k t) u is the integral of exp(k t) c.x: what a group is asked to
-integrate becomes a variable of its linear equations, and its flow stays in closed form.  The event
-solver does so for groups with many synapses, which then need no state between two events.
+With u' = -k u + c.x from u = 0, exp(k t) u is the integral of exp(k t) c.x: what a group is asked
+to integrate becomes a variable of its linear equations, and its flow stays in closed form.  The
+event solver does so for groups with many synapses, which then need no state between two events.
 """
 
 from __future__ import annotations

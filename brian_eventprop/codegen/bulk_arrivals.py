@@ -41,7 +41,7 @@ def by_time(spikes, first, last):
 
 @compiled(float64(int64, float64))
 def per_second(windows, end):
-    """Return windows per second, a little less, so that no time before the end is rounded up to it."""
+    """Return windows per second, a little less: no time before the end is rounded up to it."""
     return (windows / end) * (1 - 5e-16)
 
 

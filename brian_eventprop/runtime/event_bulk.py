@@ -196,7 +196,7 @@ def synapse_tables(pathway, post, delays, amounts, rates) -> dict[str, np.ndarra
 
 
 def late_tables(columns: Columns, delays, amounts, width) -> dict[str, np.ndarray]:
-    """Return delay, synapse and amount by target, and delays in ticks if most pairs are connected."""
+    """Return delay, synapse and amount by target, and delays in ticks if the pathway is dense."""
     late = delays[columns.into]
     n_source, n_target = columns.shape
     table = np.empty((0, 0), np.uint16)
