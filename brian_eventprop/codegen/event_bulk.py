@@ -2,7 +2,7 @@
 
 Between two events of its own a linear neuron only adds up what arrives.  With distinct rates K_r
 every entry of exp(A h) is a sum of M_r exp(K_r h), and for an arrival at t + d in a window that
-ends at t1
+ends at t1, with t0 the beginning of an epoch of many windows,
 
     exp(K_r (t1 - t - d)) = exp(-K_r d) * exp(K_r (t0 - t)) * exp(K_r (t1 - t0)):
 
