@@ -30,15 +30,9 @@ class EventKernels:
     def __init__(
         self, system: AdjointSystem, network: NetworkValues, duration: float, tolerance: float
     ):
-        spec = _without_steps(system.spec)
-        for group in spec.groups:
-            if busy((group.name,), spec):
-                spec = integrals_as_states(
-                    spec, group.name, system.trained, network.values, duration
-                )
-        system = derive(spec, system.trained)
+        system = derive(_without_steps(system.spec), system.trained)
+        system, self.flows = _with_integrals(system, network, duration)
         self.system, self.duration, self.tolerance = system, duration, tolerance
-        self.flows = {g.group.name: derive_flow(g) for g in system.groups}
         self.host_source = render_event_host(system, self.flows)
         self.host = load_module(self.host_source, "event_host")
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
@@ -159,6 +153,21 @@ class EventKernels:
 
     def _code(self, name):
         return next(g for g in self.module.groups if g.name == name)
+
+
+def _with_integrals(system: AdjointSystem, network: NetworkValues, duration: float):
+    """The network and its flows, integrals as states where that lets arrivals come in bulk."""
+    flows = {g.group.name: derive_flow(g) for g in system.groups}
+    for name in list(flows):
+        if not (flows[name].closed and busy((name,), system.spec)):
+            continue
+        spec = integrals_as_states(system.spec, name, system.trained, network.values, duration)
+        if spec is not system.spec:
+            other = derive(spec, system.trained)
+            others = {g.group.name: derive_flow(g) for g in other.groups}
+            if name in bulk_groups(other, others):
+                system, flows = other, others
+    return system, flows
 
 
 def _without_steps(spec: NetworkSpec) -> NetworkSpec:
