@@ -62,8 +62,8 @@ class DeviceValues(MutableMapping):
 
     def change(self, key):
         """Return the array on the device, for a kernel to write to."""
-        array = self.there(key)
-        self._twins[key].newer = True
+        array, twin = self.there(key), self._twins[key]
+        twin.newer, twin.sent = True, None  # even what the host had before must be copied then
         return array
 
     def as_they_are(self) -> dict:

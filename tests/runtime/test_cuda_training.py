@@ -5,9 +5,11 @@ import pytest
 from brian2 import Quantity, ms, start_scope
 from helpers import random_networks, small_networks
 from helpers.backends import model_of
+from helpers.cuda_emulator import Emulator
 
 import brian_eventprop as bep
 from brian_eventprop.optimizers import Optimizer
+from brian_eventprop.runtime.cuda_values import DeviceValues
 
 SIZES = {"n_inputs": 6, "n_hidden": 10, "n_steps": 50, "trials": 6}
 RATES = {"w": 2e-3, "delay": 0.5e-3}
@@ -323,5 +325,28 @@ def test_a_training_that_stops_early_and_one_that_is_resumed(emulator, tmp_path)
     model, spikes, rates = network("cuda")
     bep.Trainer(model, bep.Adam(rates), [best]).fit(spikes, 3, 3, progress=False)
     assert len(best.best_values) == 6
+    host, _, _ = network("cpu")
+    for key, array in best.best_values.items():
+        host.parameters.set_raw(key, array)
+    np.testing.assert_array_equal(model.run(spikes).losses, host.run(spikes).losses)
     for key, array in best.best_values.items():
         np.testing.assert_array_equal(model.parameters.raw(key), array)
+
+
+def test_values_are_those_of_who_changed_them_last():
+    device = Emulator()
+    values = DeviceValues(device, {"w": np.arange(3.0)})
+    assert device.down == 0
+    there = values.there("w")
+    values.there("w")
+    assert device.down == 24  # once
+    values.change("w").array[:] = 7.0
+    np.testing.assert_array_equal(values["w"], 7.0)
+    values["w"][1] = 8.0
+    np.testing.assert_array_equal(values.there("w").array, [7, 8, 7])
+    before = values["w"].copy()
+    values.change("w").array[:] = 9.0
+    values["w"] = before  # what the device had before
+    np.testing.assert_array_equal(values.there("w").array, [7, 8, 7])
+    assert values.there("w") is there
+    assert values.nbytes == 24
