@@ -46,20 +46,33 @@ def cells(cpu, rest, events):
     return f"{cpu:.3f}", f"{rest:.3f}", f"{events / 1e6:.1f}", f"{each:.2f}", f"{without:.2f}"
 
 
-if __name__ == "__main__":
-    RESULTS.mkdir(exist_ok=True)
-    figure, axes = plt.subplots(1, len(CURVES), figsize=(15, 3), layout="constrained", sharey=True)
-    lines = [f"CPU time on one core of {cpu_name()}, the least of {BASE['repeats']} batches", ""]
-    lines += ["| varied | value | CPU s | without spikes | events (M) | ns each | less rest |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for axis, (name, values) in zip(axes, CURVES.items(), strict=True):
-        rows = curve(name, values)
-        lines += [f"| {name} | {v} | {' | '.join(cells(*row))} |" for v, *row in rows]
+def draw(curves, path):
+    """Draw the cost of an event along each curve: name to rows (value, CPU, at rest, events)."""
+    figure, axes = plt.subplots(1, len(curves), figsize=(15, 3), layout="constrained", sharey=True)
+    for axis, (name, rows) in zip(axes, curves.items(), strict=True):
         for label, rest in (("all", False), ("without neurons at rest", True)):
             each = [(cpu - rest * idle) / events * 1e9 for _, cpu, idle, events in rows]
             axis.plot([row[0] for row in rows], each, "o-", label=label)
         axis.set(xlabel=name, xscale="log")
+        axis.set_xticks([row[0] for row in rows], [row[0] for row in rows])
+        axis.minorticks_off()
     axes[0].set(ylabel="ns CPU per synaptic event", ylim=(0, None))
     axes[0].legend(frameon=False)
-    figure.savefig(RESULTS / "scaling.png", dpi=100)
+    figure.savefig(path, dpi=100)
+
+
+def main():
+    """Measure all curves; write the table and the picture."""
+    RESULTS.mkdir(exist_ok=True)
+    lines = [f"CPU time on one core of {cpu_name()}, the least of {BASE['repeats']} batches", ""]
+    lines += ["| varied | value | CPU s | without spikes | events (M) | ns each | less rest |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    curves = {name: curve(name, values) for name, values in CURVES.items()}
+    for name, rows in curves.items():
+        lines += [f"| {name} | {v} | {' | '.join(cells(*row))} |" for v, *row in rows]
+    draw(curves, RESULTS / "scaling.png")
     (RESULTS / "scaling.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
