@@ -6,7 +6,7 @@ A synaptic event is one spike times one of its synapses, counted once for forwar
 together.
 
     python benchmarks/shd_shape.py --threads 1
-    python benchmarks/shd_shape.py --threads 1 --solver event
+    python benchmarks/shd_shape.py --threads 1 --solver both
 """
 
 import argparse
@@ -113,20 +113,23 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--max-delay", type=int, default=62)
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--solver", default="clock", choices=("clock", "event"))
+    parser.add_argument("--solver", default="clock", choices=("clock", "event", "both"))
     chosen = parser.parse_args()
-    if chosen.solver == "event":
-        chosen.precision = "float64"
-    cpu, wall, n, n_spikes = measure(
-        chosen.batch,
-        n_hidden=chosen.hidden,
-        max_delay=chosen.max_delay,
-        precision=chosen.precision,
-        threads=chosen.threads,
-        solver=chosen.solver,
-    )
-    print(
-        f"{n / 1e6:.1f} M synaptic events, {n_spikes / chosen.batch / chosen.hidden:.1f} spikes "
-        f"per hidden neuron: {cpu:.3f} s CPU, {wall:.3f} s wall, "
-        f"{cpu / n * 1e9:.2f} ns CPU per event"
-    )
+    costs = {}
+    for solver in ("clock", "event") if chosen.solver == "both" else (chosen.solver,):
+        cpu, wall, n, n_spikes = measure(
+            chosen.batch,
+            n_hidden=chosen.hidden,
+            max_delay=chosen.max_delay,
+            precision="float64" if solver == "event" else chosen.precision,
+            threads=chosen.threads,
+            solver=solver,
+        )
+        costs[solver] = cpu / n * 1e9
+        print(
+            f"{solver}: {n / 1e6:.1f} M synaptic events, "
+            f"{n_spikes / chosen.batch / chosen.hidden:.1f} spikes per hidden neuron: "
+            f"{cpu:.3f} s CPU, {wall:.3f} s wall, {costs[solver]:.2f} ns CPU per event"
+        )
+    if len(costs) == 2:
+        print(f"event / clock: {costs['event'] / costs['clock']:.2f}")
