@@ -229,6 +229,7 @@ class _Difference:
     doubt: float
     same_spikes: bool
     kink: bool
+    edge: bool
 
 
 def _difference(model, key, entry, run, base):
@@ -274,7 +275,7 @@ def _at_step(array, entry, kept, step, run, base, bounded):
         right, left = 2 * losses[2] / step, -2 * losses[3] / step
         kink = abs(right - left) > 0.01 * (abs(right) + abs(left)) + 100 * rounding
     value = (4 * narrow - wide) / 3
-    return _Difference(value, abs(narrow - wide) / 3 + rounding, same, kink)
+    return _Difference(value, abs(narrow - wide) / 3 + rounding, same, kink, one_sided)
 
 
 def _equal(a, b):
@@ -305,6 +306,8 @@ def _explain(wrong, grazing, model):
         reasons.append("a spike appears or vanishes within the step: no derivative there")
     elif any(f.kink for f in wrong):
         reasons.append("the loss has a kink there: two events at the same time, or a jump")
+    elif any(f.edge for f in wrong):
+        reasons.append("a delay of 0 can only grow, past other arrivals at the same time")
     if grazing:
         reasons.append(f"{grazing} spikes only graze the threshold")
     expressions = [e for g in model.spec.groups for e in g.derivatives.values()]

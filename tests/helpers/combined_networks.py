@@ -136,20 +136,21 @@ class Combined:
 
     def project(self, source, target, low, high, delay="each", on_pre=None):
         """All-to-all synapses; ``delay`` is 'each', 'shared' or 'none'."""
-        shared = {"delay": 2.3 * ms} if delay == "shared" else {}
         on_pre = self.synapse.on_pre if on_pre is None else on_pre
+        several = isinstance(on_pre, dict)
+        shared = {"delay": 2.3 * ms} if delay == "shared" else {}
+        if shared and several:
+            shared = {"delay": {name: (2.3 + k) * ms for k, name in enumerate(on_pre)}}
         synapses = Synapses(
             source, target, "w : 1", on_pre=on_pre, name=f"{source.name}_to_{target.name}",
             namespace={"kick": self.neuron.kick},
-            **({} if isinstance(on_pre, dict) else shared),
+            **shared,
         )  # fmt: skip
         synapses.connect()
         strength = 1.0 if target in self.outputs else self.synapse.strength
         synapses.w = self.rng.uniform(low, high, len(synapses)) * strength
         self.train.append(synapses.w)
-        pathways = (
-            [getattr(synapses, n) for n in on_pre] if isinstance(on_pre, dict) else [synapses]
-        )
+        pathways = [getattr(synapses, n) for n in on_pre] if several else [synapses]
         for pathway in pathways:
             if delay == "each":
                 pathway.delay = self.rng.uniform(1, 6, len(synapses)) * ms
