@@ -11,12 +11,10 @@ import numpy as np
 from numba import float64, int32, int64, types, uint32
 
 from brian_eventprop.codegen.arrivals import compiled
+from brian_eventprop.codegen.ticks import TICKS
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _POST = int32[:, ::1], uint32[::1]
-
-#: Parts of a window in which delays are looked up.
-TICKS = 32
 
 #: In place of an adjoint: the events of the neuron part this window, see the segments.
 PARTED = -1.7976931348623157e308

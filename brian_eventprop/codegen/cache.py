@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 #: Modules of this folder that generated modules import.
-HELPERS = ("functions", "arrivals", "bulk_arrivals", "nodes", "tableau")
+HELPERS = ("functions", "arrivals", "bulk_arrivals", "ticks", "nodes", "tableau")
 
 #: Environment variable that names the folder of generated modules.
 CACHE_VARIABLE = "BRIAN_EVENTPROP_CACHE"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
-from brian_eventprop.codegen.bulk_arrivals import TICKS
+from brian_eventprop.codegen.ticks import TICKS
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.
 PART = 0.2
