@@ -8,7 +8,7 @@ spike before it of the same neuron.
 from __future__ import annotations
 
 import numpy as np
-from numba import float64, int32, int64, types, uint32
+from numba import float64, int32, int64, types, uint32, void
 
 from brian_eventprop.codegen.arrivals import compiled
 from brian_eventprop.codegen.ticks import TICKS
@@ -49,26 +49,25 @@ def due_in(t, windows, end):
     return int(t * per_second(windows, end))
 
 
-@compiled(
-    types.Tuple((_VECTOR, _PAIRS, _PAIRS))(
-        _VECTOR, _PAIRS, _PAIRS, _ROWS, int64, float64, int64, int64, int64, float64
-    )
-)
+@compiled(types.Tuple((_VECTOR, _PAIRS, _PAIRS))(_VECTOR, _PAIRS, _PAIRS))
+def longer(times, brief, sent):
+    """Return the lists of the latest spikes with twice the room."""
+    n = times.shape[0]
+    more = np.empty(2 * n), np.empty((2 * n, 2), np.int32), np.empty((2 * n, 2), np.int32)
+    more[0][:n], more[1][:n], more[2][:n] = times, brief, sent
+    return more
+
+
+@compiled(void(_VECTOR, _PAIRS, _PAIRS, _ROWS, int64, float64, int64, int64, int64, float64))
 def remember(times, brief, sent, latest, last, t, neuron, number, windows, end):
     """Write down a spike whose arrivals are on their way.
 
     Its time; its time in ticks and its neuron; its number and the spike before it of its neuron.
     """
-    if last == times.shape[0]:
-        old, old_brief, old_sent = times, brief, sent
-        times = np.empty(2 * last)
-        brief, sent = np.empty((2 * last, 2), np.int32), np.empty((2 * last, 2), np.int32)
-        times[:last], brief[:last], sent[:last] = old, old_brief, old_sent
     times[last] = t
     brief[last, 0], brief[last, 1] = int(t * (windows * TICKS / end)), neuron
     sent[last, 0], sent[last, 1] = number, latest[neuron]
     latest[neuron] = last
-    return times, brief, sent
 
 
 @compiled(int64(_POST, int64, int64, int64))

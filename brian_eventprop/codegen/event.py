@@ -250,7 +250,12 @@ def _spread(p, t, neuron, q):
     if g.spikes:
         recent = ", ".join(p.a(role) for role in ("times", "brief", "sent"))
         more = f"{p.a('latest')}, {p.a('last')}, {t}, {neuron}, {q}, {windows}, end"
-        lines += [f"{recent} = remember({recent}, {more})", f"{p.a('last')} += 1"]
+        lines += [
+            f"if {p.a('last')} == {p.a('times')}.shape[0]:",
+            f"    {recent} = longer({recent})",
+            f"remember({recent}, {more})",
+            f"{p.a('last')} += 1",
+        ]
     return lines
 
 
