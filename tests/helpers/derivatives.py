@@ -83,7 +83,7 @@ class Along:
             rows.append((abs(loss - self.loss), abs(loss - self.loss - h * self.slope)))
         return np.log2(np.array(rows[:-1]) / np.array(rows[1:]))
 
-    def assert_taylor(self, steps=(2e-3, 5e-4, 1e-4, 2e-5)):
+    def assert_taylor(self, steps=(2e-3, 5e-4, 1e-4, 2e-5, 4e-6)):
         """The remainders fall with slopes 1 and 2 once the step is small enough.
 
         The tolerance leaves room for the third order, which is what is left at the largest step.
