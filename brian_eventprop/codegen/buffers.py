@@ -14,7 +14,8 @@ from numba import njit
 #: `collect` takes four synapses at a time.
 TILE = 8
 
-_OPTIONS = {
+#: How loops that all networks share are compiled.
+OPTIONS = {
     "nogil": True,
     "error_model": "numpy",
     "cache": True,
@@ -22,7 +23,7 @@ _OPTIONS = {
 }
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def grow(array):
     """Return a table of twice the length with the same beginning."""
     bigger = np.empty((2 * array.shape[0], array.shape[1]), array.dtype)
@@ -32,7 +33,7 @@ def grow(array):
     return bigger
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def longer(array):
     """Return an array of twice the length with the same beginning."""
     bigger = np.empty(2 * array.shape[0], array.dtype)
@@ -41,7 +42,7 @@ def longer(array):
     return bigger
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def roomy(array, rows):
     """Return the same table, or a longer one if it has less than so many rows."""
     while array.shape[0] < rows:
@@ -49,7 +50,7 @@ def roomy(array, rows):
     return array
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def integers(size, value):
     """Return an array of one integer."""
     array = np.empty(size, np.int32)
@@ -58,21 +59,21 @@ def integers(size, value):
     return array
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def fill(array, value):
     """Set all integers to a value."""
     for k in range(array.shape[0]):
         array[k] = value
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def clear(array):
     """Set all to zero."""
     for k in range(array.shape[0]):
         array[k] = 0
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def copy_in(array, values):
     """Set all to the values of another array."""
     for s in range(array.shape[0]):
@@ -80,7 +81,7 @@ def copy_in(array, values):
             array[s, j] = values[s, j]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def before(steps, begin, end, n):
     """Return the first of the sorted spikes begin..end that is not before step n."""
     while begin < end:
@@ -92,7 +93,7 @@ def before(steps, begin, end, n):
     return begin
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def waiting(neurons, first, last, rows):
     """Return how many rows of synapses the spikes first..last have."""
     n = 0
@@ -101,7 +102,7 @@ def waiting(neurons, first, last, rows):
     return n
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def queue(times, neurons, first, last, rows, steps, head, tail, entry, used):
     """Append the rows of the spikes first..last to the lists of the steps at which they are due.
 
@@ -124,7 +125,7 @@ def queue(times, neurons, first, last, rows, steps, head, tail, entry, used):
     return used
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def scatter(ring, base, off, weight, row, rows, neurons, first, last):
     """Add the synapses of the spikes first..last to the steps at which they arrive."""
     mask, at = np.uint64(ring.shape[0] - 1), np.uint64(base)
@@ -134,7 +135,7 @@ def scatter(ring, base, off, weight, row, rows, neurons, first, last):
             ring[(at + off[k]) & mask] += weight[row, k]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def deliver(state, row, ring, base, live):
     """Add what arrives at this step to a state, if it is live, and empty the step of the ring."""
     at = np.uint64(base)
@@ -145,7 +146,7 @@ def deliver(state, row, ring, base, live):
         ring[at + j] = 0
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def write_pairs(pair, n, shift, stride, lam, rate):
     """Write what arrivals at step n are worth into the record, tile by tile of 2**shift neurons."""
     tile, two = np.uint64(1) << np.uint64(shift), np.uint64(2)
@@ -159,7 +160,7 @@ def write_pairs(pair, n, shift, stride, lam, rate):
         begin += np.uint64(stride)
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def moved_by(pair, base, off, weight, row, begin, end):
     """Return dL/d(time of one spike) from all its arrivals: sum of weight * (dL/dt_a per unit)."""
     zero = pair.dtype.type(0)
@@ -178,7 +179,7 @@ def moved_by(pair, base, off, weight, row, begin, end):
     return (a0 + a1) + (a2 + a3)
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def add_moved(sent, begin, pair, base, off, weight, row, rows, neurons, first, last):
     """Add dL/d(time) of the spikes first..last from all their arrivals."""
     for q in range(np.uint64(first), np.uint64(last)):
@@ -187,7 +188,7 @@ def add_moved(sent, begin, pair, base, off, weight, row, rows, neurons, first, l
         sent[q - np.uint64(begin)] += moved_by(pair, base, off, weight, row, rows[i], end)
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def by_neuron(neurons, begin, end, n_neurons):
     """Sort spikes by neuron; those of neuron i are ``order[bound[i]:bound[i + 1]]``."""
     order, bound = integers(end - begin, 0), integers(n_neurons + 1, 0)
@@ -204,7 +205,7 @@ def by_neuron(neurons, begin, end, n_neurons):
     return order, bound
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def record_rows(order, steps, width):
     """Return where in a tile's record, `width` numbers a step, the step of each spike begins."""
     base = np.empty(order.shape[0], np.uint32)
@@ -213,7 +214,7 @@ def record_rows(order, steps, width):
     return base
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def collect(pair, bound, base, tiles, stride, off, weight_bar, delay_bar):
     """Sum what each synapse's arrivals are worth: the gradients of an additive projection.
 

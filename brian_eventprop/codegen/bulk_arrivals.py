@@ -8,13 +8,13 @@ spike before it of the same neuron.
 from __future__ import annotations
 
 import numpy as np
-from numba import float64, int32, int64, types, uint32, void
+from numba import float64, int32, int64, void
 
 from brian_eventprop.codegen.arrivals import compiled
 from brian_eventprop.codegen.ticks import TICKS
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
-_PAIRS, _POST = int32[:, ::1], uint32[::1]
+_PAIRS = int32[:, ::1]
 
 #: In place of an adjoint: the events of the neuron part this window, see the segments.
 PARTED = -1.7976931348623157e308
@@ -49,15 +49,6 @@ def due_in(t, windows, end):
     return int(t * per_second(windows, end))
 
 
-@compiled(types.Tuple((_VECTOR, _PAIRS, _PAIRS))(_VECTOR, _PAIRS, _PAIRS))
-def longer(times, brief, sent):
-    """Return the lists of the latest spikes with twice the room."""
-    n = times.shape[0]
-    more = np.empty(2 * n), np.empty((2 * n, 2), np.int32), np.empty((2 * n, 2), np.int32)
-    more[0][:n], more[1][:n], more[2][:n] = times, brief, sent
-    return more
-
-
 @compiled(void(_VECTOR, _PAIRS, _PAIRS, _ROWS, int64, float64, int64, int64, int64, float64))
 def remember(times, brief, sent, latest, last, t, neuron, number, windows, end):
     """Write down a spike whose arrivals are on their way.
@@ -68,18 +59,6 @@ def remember(times, brief, sent, latest, last, t, neuron, number, windows, end):
     brief[last, 0], brief[last, 1] = int(t * (windows * TICKS / end)), neuron
     sent[last, 0], sent[last, 1] = number, latest[neuron]
     latest[neuron] = last
-
-
-@compiled(int64(_POST, int64, int64, int64))
-def search(sources, first, last, neuron):
-    """Return where a neuron stands in first..last of a sorted list."""
-    while first < last:
-        middle = (first + last) // 2
-        if sources[middle] < neuron:
-            first = middle + 1
-        else:
-            last = middle
-    return first
 
 
 @compiled(float64(_VECTOR))

@@ -17,8 +17,11 @@ from types import ModuleType
 import numba
 import numpy as np
 
-#: Modules of this folder that generated modules import.
-HELPERS = ("functions", "arrivals", "bulk_arrivals", "ticks", "nodes", "tableau")
+#: Modules of this folder that generated modules import, and what these import: their code becomes
+#: part of the compiled kernels.
+HELPERS = (
+    "functions", "arrivals", "bulk_arrivals", "ticks", "nodes", "tableau", "buffers", "row_buffers",
+)  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.
 CACHE_VARIABLE = "BRIAN_EVENTPROP_CACHE"

@@ -248,11 +248,12 @@ def _spread(p, t, neuron, q):
     arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
     lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
-        recent = ", ".join(p.a(role) for role in ("times", "brief", "sent"))
+        times, brief, sent = (p.a(role) for role in ("times", "brief", "sent"))
+        recent = f"{times}, {brief}, {sent}"
         more = f"{p.a('latest')}, {p.a('last')}, {t}, {neuron}, {q}, {windows}, end"
         lines += [
-            f"if {p.a('last')} == {p.a('times')}.shape[0]:",
-            f"    {recent} = longer({recent})",
+            f"if {p.a('last')} == {times}.shape[0]:",
+            f"    {recent} = longer({times}), grow_pairs({brief}), grow_pairs({sent})",
             f"remember({recent}, {more})",
             f"{p.a('last')} += 1",
         ]

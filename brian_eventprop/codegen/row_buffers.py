@@ -9,15 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-_OPTIONS = {
-    "nogil": True,
-    "error_model": "numpy",
-    "cache": True,
-    "no_cpython_wrapper": True,
-}
+from brian_eventprop.codegen.buffers import OPTIONS
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def scatter_rows(ring, n, width, size, lag, weight, row, neurons, first, last):
     """Add the rows of the spikes first..last of step n to the steps at which they arrive."""
     mask, columns = np.uint64(ring.shape[0] - 1), np.uint64(size)
@@ -29,14 +24,14 @@ def scatter_rows(ring, n, width, size, lag, weight, row, neurons, first, last):
             ring[at + j] += weight[row, begin + j]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def write_row(wave, n, values):
     """Write what arrivals at step n are worth into the record."""
     for j in range(np.uint64(values.shape[0])):
         wave[n, j] = values[j]
 
 
-@njit(fastmath={"reassoc"}, **_OPTIONS)
+@njit(fastmath={"reassoc"}, **OPTIONS)
 def _along(wave, step, weight, row, begin):
     """Return the sum of weight * (what an arrival is worth) along a row."""
     total = wave.dtype.type(0)
@@ -45,7 +40,7 @@ def _along(wave, step, weight, row, begin):
     return total
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def add_moved_rows(sent, offset, bars, wave, steps, lag, weight, row, neurons, first, last):
     """Add dL/d(time) of the spikes first..last from all their arrivals, and dL/d(delay)."""
     size = np.uint64(wave.shape[1])
@@ -56,7 +51,7 @@ def add_moved_rows(sent, offset, bars, wave, steps, lag, weight, row, neurons, f
         bars[i] += moved
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def collect_rows(wave, order, bound, steps, lag, weight_bar):
     """Sum what each synapse's arrivals are worth: the gradients of the weights."""
     size, zero = np.uint64(wave.shape[1]), np.uint64(0)

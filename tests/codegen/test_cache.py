@@ -1,7 +1,9 @@
 """Generated modules are shared between processes and named after their content."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from brian_eventprop.codegen import cache
 
@@ -42,3 +44,18 @@ def test_processes_may_build_at_the_same_time(tmp_path):
     ]
     assert [p.communicate(timeout=100)[0].strip() for p in running] == [b"6"] * 3
     assert len(list(tmp_path.glob("*.tmp"))) == 0
+
+
+def test_all_that_generated_modules_import_is_part_of_their_names():
+    """Otherwise an old kernel would be taken after a helper has changed.
+
+    Kernels for CUDA are not kept on disk.
+    """
+    folder = Path(cache.__file__).parent
+    templates = [*folder.parents[1].glob("templates/*.j2"), *folder.parent.glob("templates/*.j2")]
+    templates = [t for t in templates if "cuda" not in t.name]
+    files = [*templates, *(folder / f"{name}.py" for name in cache.HELPERS)]
+    imported = re.compile(r"from brian_eventprop\.codegen\.(\w+) import")
+    found = {name for file in files for name in imported.findall(file.read_text())}
+    assert templates
+    assert found <= set(cache.HELPERS)
