@@ -109,7 +109,8 @@ def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=N
     limit = setting.largest_delay * ms
     bounds = {view: (0 * ms, limit) for view, _ in layers.delayed}
     lift = bep.LiftSilent({layers.s_in.w: setting.lift})
-    trainer = bep.Trainer(model, bep.Adam(rates, bounds=bounds), [lift])
+    optimizer = bep.Adam(rates, beta2=setting.beta2, bounds=bounds)
+    trainer = bep.Trainer(model, optimizer, [lift])
     history = trainer.fit(
         data["train"],
         epochs=epochs,
@@ -165,6 +166,7 @@ def add_options(parser, **defaults):
     add("--rate", type=float, help="learning rate of the weights")
     add("--recurrent-rate", type=float, help="learning rate of the recurrent weights")
     add("--delay-rate", type=float, help="learning rate of the delays, ms")
+    add("--beta2", type=float, default=0.999, help="Adam's memory of squared gradients")
     add("--max-delay", type=float, help="largest delay at the start, ms")
     add("--largest-delay", type=float, help="largest delay during the training, ms")
     add("--dt", type=float, help="time step, ms")
