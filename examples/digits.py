@@ -5,8 +5,9 @@
 The folder holds ``*_train.h5`` and ``*_test.h5``: the Spiking Heidelberg Digits from
 https://zenkelab.org/datasets, or recordings of your own through the same chain.  Neighbouring
 channels are joined and spikes put on the time grid.  The validation set, which chooses the epoch,
-is a tenth of the training trials, or all trials of some speakers (``--validation-speakers``); the
-test file is looked at once per run, in the end.
+is a part of the training trials (``--validation 0.1``), or all trials of some speakers
+(``--validation-speakers``).  With ``--validation 0`` the network learns from all training trials
+and stays as it is after the last epoch.  The test file is looked at once per run, in the end.
 """
 
 import argparse
@@ -29,8 +30,11 @@ def read(setting):
     }
     if setting.validation_speakers:
         split = bep.datasets.hold_out(data["train"], setting.validation_speakers)
+    elif setting.validation:
+        parts = 1 - setting.validation, setting.validation
+        split = bep.datasets.stratified_split(data["train"], parts)
     else:
-        split = bep.datasets.stratified_split(data["train"], (0.9, 0.1))
+        split = data["train"], None
     data["train"], data["validation"] = split
     return data
 
@@ -60,9 +64,8 @@ def main():
     parser.add_argument("path", help="folder with *_train.h5 and *_test.h5")
     parser.add_argument("--channels", type=int, default=700, help="of the files")
     parser.add_argument("--pool", type=int, default=5, help="channels that become one")
-    parser.add_argument(
-        "--validation-speakers", type=int, nargs="+", help="by default a tenth of all trials"
-    )
+    parser.add_argument("--validation", type=float, default=0.1, help="part of the trials")
+    parser.add_argument("--validation-speakers", type=int, nargs="+", help="all of their trials")
     parser.add_argument("--shift", type=int, default=2, help="largest shift, in joined channels")
     parser.add_argument("--stretch", type=float, default=0, help="largest change of the speed")
     parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")

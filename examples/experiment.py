@@ -87,7 +87,9 @@ def table(rows):
 
 
 def percent(values):
-    """Return mean ± standard deviation in per cent."""
+    """Return mean ± standard deviation in per cent; nothing where there are no values."""
+    if None in values:
+        return ""
     spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
     return f"{100 * np.mean(values):.1f}{spread}"
 

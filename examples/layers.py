@@ -100,7 +100,10 @@ class Layers:
 
 
 def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=None):
-    """Train one network on a dict of train, validation and test data; return what is reported."""
+    """Train one network on a dict of train, validation and test data; return what is reported.
+
+    Validation data choose the epoch; without any (None) the last one is kept.
+    """
     n_outputs = int(np.max(data["train"].targets)) + 1
     layers = Layers(data["train"].n_channels, n_outputs, setting, delays, recurrent, fan_in, seed)
     model = layers.model(data["train"].duration)
@@ -111,24 +114,26 @@ def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=N
     lift = bep.LiftSilent({layers.s_in.w: setting.lift})
     optimizer = bep.Adam(rates, beta2=setting.beta2, bounds=bounds)
     trainer = bep.Trainer(model, optimizer, [lift])
+    validation = data["validation"]
     history = trainer.fit(
         data["train"],
         epochs=epochs,
         batch_size=setting.batch_size,
-        validation=data["validation"],
+        validation=validation,
         seed=seed,
-        early_stopping=bep.EarlyStopping(patience=epochs, monitor="val_accuracy"),
+        early_stopping=validation and bep.EarlyStopping(patience=epochs, monitor="val_accuracy"),
         augment=augment,
         progress=setting.progress,
     )
-    best = int(np.argmax(history["val_accuracy"]))  # the epoch whose parameters are back
-    result = model.run(data["validation"][:256])
+    # the epoch whose parameters are back
+    best = int(np.argmax(history["val_accuracy"])) if validation else epochs - 1
+    result = model.run((validation or data["train"])[:256])
     fired = result.spikes[layers.hidden].i
     if figure:
         picture(figure, history, model, layers, result)
     return {
         "test_accuracy": trainer.evaluate(data["test"])["accuracy"],
-        "validation_accuracy": float(history["val_accuracy"][best]),
+        "validation_accuracy": float(history["val_accuracy"][best]) if validation else None,
         "train_accuracy": float(history["accuracy"][best]),
         "best_epoch": best,
         "parameters": n_parameters(model),

@@ -1,6 +1,7 @@
 """The examples run as they are and reach what they promise."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -89,6 +90,22 @@ def test_shd_on_small_files_in_the_same_layout(tmp_path):
         assert (tmp_path / "run" / name).exists()
     with open(tmp_path / "run" / "log.csv") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == [str(k) for k in range(12)]
+
+
+@pytest.mark.slow
+def test_digits_on_small_files_with_and_without_validation(tmp_path):
+    for split, size, seed in (("train", 60, 0), ("test", 12, 1)):
+        write_speech(tmp_path, "shd", split, size, 3, seed)
+    options = "--hidden 24 --epochs 12 --batch-size 4 --duration 100 --max-delay 20".split()
+    options += "--rate 1e-2 --stretch 0.1 --beta2 0.95 --results lines.jsonl".split()
+    printed = run("digits.py", tmp_path, *options, "--validation", "0.25", folder=tmp_path)
+    assert re.search(r"\| 1 \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", printed)
+    printed = run("digits.py", tmp_path, *options, "--validation", "0", folder=tmp_path)
+    assert re.search(r"\| 1 \| [\d.]+ \|  \| [\d.]+ \|", printed)  # no validation accuracy
+    rows = [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
+    assert [row["configuration"]["validation"] for row in rows] == [0.25, 0]
+    assert rows[1]["best_epoch"] == 11
+    assert min(row["test_accuracy"] for row in rows) > 0.6  # chance is a third
 
 
 @pytest.mark.slow
