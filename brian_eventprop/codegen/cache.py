@@ -20,7 +20,8 @@ import numpy as np
 #: Modules of this folder that generated modules import, and what these import: their code becomes
 #: part of the compiled kernels.
 HELPERS = (
-    "functions", "arrivals", "bulk_arrivals", "ticks", "nodes", "tableau", "buffers", "row_buffers",
+    "functions", "arrivals", "bulk_arrivals", "ticks", "nodes", "tableau", "buffers", "tiles",
+    "row_buffers",
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.

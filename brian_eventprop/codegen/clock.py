@@ -59,7 +59,9 @@ class ClockModule:
     rerun: bool
 
 
-def render_clock(system: AdjointSystem, single: bool = False, whole=frozenset()) -> ClockModule:
+def render_clock(
+    system: AdjointSystem, single: bool = False, whole=frozenset(), ahead=frozenset()
+) -> ClockModule:
     """Render the kernels of the clock solver.
 
     Parameters
@@ -71,10 +73,12 @@ def render_clock(system: AdjointSystem, single: bool = False, whole=frozenset())
     whole
         Names of the pathways with whole rows: one synapse from every source onto every target, all
         of a source's with one delay.
+    ahead
+        Names of the pathways whose spikes, given as input, are added up before the first step.
     """
     table, style = NameTable(), KernelStyle(single)
     groups, inputs, pathways = parts(system, table, style)
-    choose_layout(groups, pathways, whole)
+    choose_layout(groups, pathways, whole, ahead)
     return _render(groups, inputs, pathways, single)
 
 
@@ -102,12 +106,13 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 
-def choose_layout(groups, pathways, whole=frozenset()) -> None:
+def choose_layout(groups, pathways, whole=frozenset(), ahead=frozenset()) -> None:
     """Use rings for the groups whose synapses all add constants.
 
     Elsewhere arrivals are delivered one after the other, because their order matters.  What
     arrivals are worth is recorded for each step in `waves` if they come in whole rows, else tile
-    by tile in `pairs`.
+    by tile in `pairs`.  What arrives is added up in a ring if it is sent step by step, and in the
+    drive of the whole trial if it is known ahead.
     """
     for g in groups:
         arriving = [p for p in pathways if p.target is g]
@@ -115,8 +120,9 @@ def choose_layout(groups, pathways, whole=frozenset()) -> None:
             g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
             g.rings = tuple(s for s in g.states if s in g.ring_rates)
             for p in arriving:
-                p.use_ring(p.name in whole)
+                p.use_ring(p.name in whole, p.name in ahead)
                 (g.waves if p.whole else g.pairs).add(p.adjoint.increment.state)
+                (g.driven if p.ahead else g.ringed).add(p.adjoint.increment.state)
         else:
             g.replay = any(p.needs_state for p in arriving)
 
@@ -144,7 +150,9 @@ def _render(groups, inputs, pathways, single):
             slots=len(slots),
             finals=[r for g in groups for r in g.finals],
             float="float32" if single else "float64",
+            pair="float64" if single else "complex128",
             ring_sources=sources,
+            ahead_sources=[s for s in sources if any(p.ahead and p.source is s for p in pathways)],
             rerun=rerun,
             summary=_summary(groups, pathways),
             constants=_MARK,
@@ -206,14 +214,14 @@ def _arguments(groups, inputs, pathways, sources):
     for g in groups:
         roles = ["X0", "C", "P"] + ["R"] * g.refractory
         roles += [f"value{r.number}" for r in g.readouts]
-        roles += [f"at{r.number}" for r in g.maxima] + ["shape"] * bool(g.rings)
+        roles += [f"at{r.number}" for r in g.maxima] + ["shape", "room"] * bool(g.rings)
         roles += ["trial", "cell", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))] + ["check"] * g.recorded
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
-        layout = ("rows", "off", "tileoff", "pairoff", "tiles")
+        layout = ("tileoff", "tiles", *(() if p.ahead else ("rows", "off", "pairoff")))
         if not p.ring:
             layout = ("post", "rows", "steps", "start")
         elif p.whole:
@@ -232,7 +240,8 @@ def _gradients(groups, inputs, pathways):
         pairs += [(g.name, role) for role in roles]
     pairs += [(i.name, "TB") for i in inputs]
     for p in pathways:
-        pairs += [(p.name, role) for role in ("CB", "WB", "DB")]
+        roles = ("GB",) if p.ring and not p.whole else ("WB", "DB")
+        pairs += [(p.name, role) for role in ("CB", *roles)]
     return tuple(pairs)
 
 
@@ -241,7 +250,9 @@ def _work(groups, queued):
     pairs = []
     for g in groups:
         roles = ["x"] + ["start", "sn", "sj", "val"] * g.spikes + ["free"] * g.refractory
-        roles += [f"ring_{state}" for state in g.rings] + ["rec"] * g.recorded
+        roles += [f"ring_{state}" for state in g.rings if state in g.ringed]
+        roles += [f"drive_{state}" for state in g.rings if state in g.driven]
+        roles += ["rec"] * g.recorded
         pairs += [(g.name, role) for role in roles]
     pairs += [(p.name, role) for p in queued for role in ("head", "tail", "entry")]
     return pairs

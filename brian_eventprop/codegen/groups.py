@@ -42,6 +42,8 @@ class GroupCode:
         self.rings: tuple[str, ...] = ()
         self.ring_rates: dict = {}
         self.pairs: set[str] = set()
+        self.ringed: set[str] = set()
+        self.driven: set[str] = set()
         self.waves: set[str] = set()
         self.traces = traces_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]

@@ -25,20 +25,23 @@ class PathwayCode:
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
-        self.ring = self.whole = False
+        self.ring = self.whole = self.ahead = False
         self.delay_trained = False
 
-    def use_ring(self, whole: bool = False) -> None:
+    def use_ring(self, whole: bool = False, ahead: bool = False) -> None:
         """Let arrivals be added up by time step before they are delivered.
 
         With `whole` rows every source has one synapse onto every target, all with one delay.
+        With `ahead` the spikes, given as input, are added up before the first step.
         """
-        self.ring, self.whole = True, whole
+        self.ring, self.whole, self.ahead = True, whole, ahead
         self.scope.ref(INCREMENT)
         self.row = self.scope.each.index(INCREMENT)
         state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
+        self.drive_array = self.target.a(f"drive_{state}")
         self.pair_array = self.target.a(f"pair_{state}")
+        self.pairs_array = self.target.a(f"pairs_{state}")
         self.wave_arrays = {part: self.target.a(f"wave_{part}_{state}") for part in ("lam", "rate")}
 
     def increment(self, synapse: str) -> str:

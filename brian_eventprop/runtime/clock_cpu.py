@@ -7,6 +7,7 @@ in the order of the chunks, so that the result does not depend on the number of 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,10 +16,10 @@ import numpy as np
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
-from brian_eventprop.codegen.buffers import TILE
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
+from brian_eventprop.runtime.layouts import known_ahead, ring_shape
 from brian_eventprop.runtime.packing import has_whole_rows, packers, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
@@ -94,11 +95,13 @@ class ClockCPU:
         if whole == self._whole:
             return
         self._whole = whole
-        self.module = render_clock(self.system, self.dtype == np.float32, whole)
+        ahead = known_ahead(spec, whole)
+        self.module = render_clock(self.system, self.dtype == np.float32, whole, ahead)
         self.kernels = load_module(self.module.source, "clock")
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
         self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
         self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
+        self._rooms = threading.local()
 
     @property
     def source(self) -> str:
@@ -136,8 +139,12 @@ class ClockCPU:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         segment = self._checkpoints(arrays, n_trials)
         grid = (self.n_steps, self.system.spec.dt, segment)
-        arguments = [*grid, *(arrays[pair] for pair in self.module.arguments)]
-        found = self.chunks.call(self.kernels.forward, n_trials, lambda _: arguments)
+
+        def arguments(_):
+            here = {**arrays, **self._room(arrays)}
+            return [*grid, *(here[pair] for pair in self.module.arguments)]
+
+        found = self.chunks.call(self.kernels.forward, n_trials, arguments)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -169,6 +176,16 @@ class ClockCPU:
         """
         return max([math.isqrt(max(self.n_steps - 1, 0)) + 1, *(4 * int(d) for d in delays)])
 
+    def _room(self, arrays):
+        """Return memory for what arrives at the groups and its worth; each thread keeps its own."""
+        rooms = self._rooms.__dict__
+        for g in self.module.groups:
+            if g.rings:
+                size = (len(g.driven) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
+                if rooms.get((g.name, "room"), np.empty(0)).size < size:
+                    rooms[g.name, "room"] = np.empty(size, self.dtype)
+        return rooms
+
     def _pack(self, values, inputs, n_trials):
         arrays, constants, orders = {}, {}, {}
         for g in self.module.groups:
@@ -188,12 +205,19 @@ class ClockCPU:
             steps = np.minimum(given.steps, self.n_steps)
             arrays[name, "ptr"], arrays[name, "step"] = given.ptr, steps.astype(np.int32)
             arrays[name, "i"] = given.neurons.astype(np.int32)
+        steps = {
+            p.name: self.pathways[p.name].steps(values) for p in self.module.pathways if p.ring
+        }
         for g in self.module.groups:
             if g.rings:
-                arrays[g.name, "shape"] = self._ring_shape(g, values)
+                names = [p.name for p in self.module.pathways if p.target is g]
+                arriving = [self.pathways[name] for name in names]
+                longest = [int(steps[name].max(initial=0)) for name in names]
+                size = self.groups[g.name].size
+                arrays[g.name, "shape"] = ring_shape(g.name, arriving, longest, size, self.n_steps)
         for p in self.module.pathways:
             v = constants[p.name] = self.pathways[p.name].environment(values)
-            orders[p.name] = self._pack_pathway(p, v, values, arrays)
+            orders[p.name] = self._pack_pathway(p, v, values, steps.get(p.name), arrays)
         return arrays, constants, orders
 
     def _pack_traces(self, g, values, given, n_trials):
@@ -212,43 +236,28 @@ class ClockCPU:
         arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)
         return arrays
 
-    def _ring_shape(self, g, values):
-        """Return the sizes of a ring and of the record of what arrivals are worth.
-
-        Width and number of slots of the ring (powers of two), longest delay, length of a tile's
-        record, length of the whole record, number of neurons, log2 of the neurons in a tile.
-        """
-        size = self.groups[g.name].size
-        arriving = [self.pathways[p.name] for p in self.module.pathways if p.target is g]
-        longest = max((int(p.steps(values).max()) for p in arriving if p.size), default=0)
-        longest = min(longest, self.n_steps)
-        width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, longest + 1))
-        tile = _tile(arriving, size)
-        stride = (self.n_steps + longest + 1) * 2 * tile
-        total = stride * -(-size // tile)
-        if max(total, width * slots) >= 2**32:
-            raise MemoryError(f"'{g.name}' has too many neurons and time steps for one record")
-        shift = tile.bit_length() - 1
-        return np.array([width, slots, longest, stride, total, size, shift], np.int64)
-
-    def _pack_pathway(self, p, v, values, arrays):
+    def _pack_pathway(self, p, v, values, steps, arrays):
+        """Pack a pathway; return the order of its synapses' gradients."""
         packer = self.pathways[p.name]
         if p.whole:
-            layout = packer.row_layout(values, self.n_steps)
-            order = layout.pop("order")
+            layout = packer.row_layout(steps, self.n_steps)
+            order = back = layout.pop("order")
         elif p.ring:
             shape = arrays[p.target.name, "shape"]
-            layout = packer.ring_layout(values, shape, self.n_steps)
-            order = layout.pop("order")
+            layout = packer.tile_layout(steps, shape, self.n_steps)
+            order = back = layout.pop("order")
+            if not p.ahead:
+                layout |= packer.ring_layout(steps, shape, self.n_steps)
+                order = layout.pop("order")
         else:
             order, post, rows, steps, start = packer.layout(values)
-            layout = {"post": post, "rows": rows, "steps": steps, "start": start}
+            back, layout = order, {"post": post, "rows": rows, "steps": steps, "start": start}
         arrays[p.name, "C"] = packer.common(v, self.dtype)
         arrays[p.name, "W"] = packer.each(v, self.dtype, order)
         arrays[p.source.name, "n"] = np.array([packer.n_source], np.int64)
         for role, array in layout.items():
             arrays[p.name, role] = array
-        return order
+        return back
 
     def _collect(self, found, n_trials):
         """Join the spikes of the chunks."""
@@ -281,6 +290,7 @@ class ClockCPU:
         def arguments(chunk):
             own = private[chunk] = self._private_arrays(chunk)
             arrays = {**forward.arrays, **forward.stored, **common, **own}
+            arrays |= self._room(arrays)
             pairs = (*self.module.arguments, *self.module.gradients)
             grid = (self.n_steps, self.system.spec.dt, forward.segment)
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
@@ -289,6 +299,10 @@ class ClockCPU:
         chunks = [own for _, own in sorted(private.items())]
         sums = self.chunks.map(lambda pair: _added_up([own[pair] for own in chunks]), chunks[0])
         total = dict(zip(chunks[0], sums, strict=True))
+        for p in self.module.pathways:
+            if (p.name, "GB") in total:
+                both = total.pop((p.name, "GB")).reshape(-1, 2)
+                total[p.name, "WB"], total[p.name, "DB"] = both[None, :, 0], both[:, 1]
         self._pull(forward, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
         return Backward(gradients, inputs, int(sum(found)))
@@ -339,13 +353,14 @@ class ClockCPU:
         for p in self.module.pathways:
             size = self.pathways[p.name].size
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
-            rows = 1 if p.ring else len(p.each_bars)
-            dtype = self.dtype if p.ring else np.float64
-            arrays[p.name, "WB"] = np.zeros((rows, size), dtype)
-            if p.whole:
+            if p.ring and not p.whole:
+                arrays[p.name, "GB"] = np.zeros(2 * size, self.dtype)
+            elif p.whole:
+                arrays[p.name, "WB"] = np.zeros((1, size), self.dtype)
                 arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
             else:
-                arrays[p.name, "DB"] = np.zeros(size if p.ring or p.delay_trained else 0, dtype)
+                arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
+                arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
         return arrays
 
     @property
@@ -382,14 +397,3 @@ def _added_up(arrays) -> np.ndarray:
     for array in arrays[1:]:
         total += array
     return total
-
-
-def _tile(arriving, size: int) -> int:
-    """Return the number of neurons in a tile: a power of two that holds four synapses a source.
-
-    The largest projection decides.
-    """
-    largest = max(arriving, key=lambda packer: packer.size)
-    pairs = max(largest.n_source * size, 1)
-    wanted = min(TILE * pairs / max(largest.size, 1), size)
-    return max(TILE, 1 << max(int(np.ceil(wanted)) - 1, 0).bit_length())

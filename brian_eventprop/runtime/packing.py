@@ -150,11 +150,12 @@ class PathwayPacker(Packer):
         self.delay, self.axonal = pathway.delay, pathway.axonal
         self._layout: tuple[bytes, tuple] | None = None
         self._by_source: tuple | None = None
+        self._by_tile: tuple | None = None
 
     def reconnect(self, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses, as many as before."""
         self.indices = {"pre": pre, "post": post}
-        self._layout = self._by_source = None
+        self._layout = self._by_source = self._by_tile = None
 
     def add_row_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
         """Add the gradient of the delay of each source."""
@@ -179,52 +180,58 @@ class PathwayPacker(Packer):
         """Return the delay of each synapse in time steps, rounded as Brian2 does."""
         return (self.delays(values) / self.dt + 0.5).astype(np.int64)
 
-    def row_layout(self, values: Values, n_steps: int) -> dict:
+    def row_layout(self, steps: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses in whole rows; ``lag`` is the delay of a row in steps."""
-        if self._by_source is None:
-            order = np.lexsort((self.indices["post"], self.indices["pre"]))
-            self._by_source = (None if np.all(np.diff(order) > 0) else order,)
-        order = self._by_source[0]
-        steps = self.steps(values)
+        order = self._sort_by_source()[0]
         steps = steps if order is None else steps[order]
         first = steps[:: self.size // self.n_source]
         return {"order": order, "lag": np.minimum(first, n_steps)}
 
-    def ring_layout(self, values: Values, shape: np.ndarray, n_steps: int) -> dict:
+    def ring_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
 
         ``off`` is where an arrival goes in the ring and ``pairoff`` where its worth stands in the
-        record, both relative to the step of the spike; ``tileoff`` is the latter relative to the
-        tile's record.  ``tiles[m, i]`` is the first synapse of source i onto tile m of the targets.
-        A delay beyond the end of the trial never arrives.
+        record, both relative to the step of the spike.  A delay beyond the end never arrives.
         """
+        order, rows, post = self._sort_by_source()
+        steps = np.minimum(steps if order is None else steps[order], n_steps)
         tile = 1 << shape[6]
-        if self._by_source is None:
-            self._by_source = self._sort_by_source(tile, -(-shape[5] // tile))
-        order, rows, post, tiles = self._by_source
-        steps = np.minimum(self.steps(values), n_steps)
-        steps = steps if order is None else steps[order]
-        in_tile = steps * (2 * tile) + 2 * (post % tile)
         return {
             "order": order,
             "rows": rows,
-            "tiles": tiles,
             "off": _narrow(steps * shape[0] + post, shape[0] * shape[1]),
-            "tileoff": _narrow(in_tile, (shape[2] + 1) * 2 * tile),
-            "pairoff": (in_tile + (post // tile) * shape[3]).astype(np.uint32),
+            "pairoff": (steps * tile + post % tile + (post // tile) * shape[3]).astype(np.uint32),
         }
 
-    def _sort_by_source(self, tile: int, n_tiles: int):
+    def tile_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
+        """Return the arrays of synapses that add, sorted by tile of targets, source and target.
+
+        ``tileoff`` is where an arrival goes in the tile's drive, and where its worth stands in the
+        tile's record, relative to the step of the spike.  The first synapse of source i onto tile m
+        is ``tiles[m * n_source + i]``.
+        """
+        tile = 1 << shape[6]
+        if self._by_tile is None:
+            self._by_tile = self._sort_by_tile(tile, -(-shape[5] // tile))
+        order, column, tiles = self._by_tile
+        steps = np.minimum(steps if order is None else steps[order], n_steps)
+        offsets = _narrow(steps * tile + column, shape[3] - n_steps * tile)
+        return {"order": order, "tileoff": offsets, "tiles": tiles}
+
+    def _sort_by_source(self):
+        if self._by_source is None:
+            pre, post = self.indices["pre"], self.indices["post"]
+            order = np.lexsort((post, pre))
+            rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
+            self._by_source = _unless_sorted(order), rows, post[order]
+        return self._by_source
+
+    def _sort_by_tile(self, tile: int, n_tiles: int):
         pre, post = self.indices["pre"], self.indices["post"]
-        order = np.lexsort((post, pre))
-        pre, post = pre[order], post[order]
-        sources = np.arange(self.n_source + 1)
-        rows = np.searchsorted(pre, sources).astype(np.int64)
-        keys = pre * (n_tiles + 1) + post // tile
-        wanted = sources[:-1] * (n_tiles + 1) + np.arange(n_tiles + 1)[:, None]
-        tiles = np.searchsorted(keys, wanted).astype(np.int32)
-        in_order = bool(np.all(np.diff(order) > 0))
-        return None if in_order else order, rows, post, tiles
+        order = np.lexsort((post, pre, post // tile))
+        keys = (post // tile * self.n_source + pre)[order]
+        tiles = np.searchsorted(keys, np.arange(n_tiles * self.n_source + 1)).astype(np.int32)
+        return _unless_sorted(order), post[order] % tile, tiles
 
     def layout(self, values: Values):
         """Return (order, post, rows, steps, start): see the kernels.
@@ -281,6 +288,11 @@ def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     result = np.empty_like(array)
     result[..., order] = array
     return result
+
+
+def _unless_sorted(order: np.ndarray) -> np.ndarray | None:
+    """Return an order, or None if it changes nothing."""
+    return None if np.all(np.diff(order) > 0) else order
 
 
 def _narrow(offsets: np.ndarray, limit: int) -> np.ndarray:

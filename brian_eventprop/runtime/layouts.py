@@ -1,0 +1,62 @@
+"""How much memory arrivals at a group take, and how it is cut into tiles of neurons."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brian_eventprop.codegen.tiles import TILE
+
+#: Fewest synapses of a projection from inputs whose spikes are added up before the first step.
+#: Fewer fit into the first cache with all that belongs to them, and then there is nothing to gain.
+AHEAD = 4096
+
+
+def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
+    """Return the pathways whose spikes are added up before the first step."""
+    inputs = {i.name for i in spec.inputs}
+    return (
+        frozenset(p.name for p in spec.pathways if p.source in inputs and p.size >= AHEAD) - whole
+    )
+
+
+def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:
+    """Return the sizes of a group's ring, and of the record of what arrivals are worth.
+
+    They are width and number of slots of the ring (powers of two), longest delay of what it holds,
+    length of a tile's record, length of the whole record, number of neurons, log2 of the neurons in
+    a tile.
+
+    Parameters
+    ----------
+    name
+        Of the group.
+    arriving
+        The packers of the pathways onto it.
+    longest
+        The longest delay of each of them in time steps.
+    size
+        Number of neurons.
+    n_steps
+        Number of time steps of a trial.
+    """
+    pairs = list(zip(arriving, (min(steps, n_steps) for steps in longest), strict=True))
+    ring = max((steps for packer, steps in pairs if not packer.code.ahead), default=0)
+    width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, ring + 1))
+    tile = _tile(arriving, size)
+    stride = (n_steps + max(steps for _, steps in pairs) + 1) * tile
+    total = stride * -(-size // tile)
+    if max(total, width * slots) >= 2**32:
+        raise MemoryError(f"'{name}' has too many neurons and time steps for one record")
+    shift = tile.bit_length() - 1
+    return np.array([width, slots, ring, stride, total, size, shift], np.int64)
+
+
+def _tile(arriving, size: int) -> int:
+    """Return the number of neurons in a tile: a power of two that holds eight synapses a source.
+
+    The largest projection decides.
+    """
+    largest = max(arriving, key=lambda packer: packer.size)
+    pairs = max(largest.n_source * size, 1)
+    wanted = min(TILE * pairs / max(largest.size, 1), size)
+    return max(TILE, 1 << max(int(np.ceil(wanted)) - 1, 0).bit_length())

@@ -1,0 +1,85 @@
+"""Inputs' spikes added up before the first step, tile by tile, give the same as step by step."""
+
+import numpy as np
+import pytest
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
+
+import brian_eventprop as bep
+from brian_eventprop.runtime import layouts
+
+LIF = """dv/dt = (I - v)/(10*ms) : 1
+         dI/dt = -I/(4*ms) : 1"""
+KINDS = {
+    "linear": (LIF, {"method": "exact"}),
+    # a neuron that rests does not take what arrives; states are read on the way back, so the trial
+    # runs again
+    "quadratic": (
+        """dv/dt = (v*(v - 0.5) + 2*I)/(10*ms) : 1
+           dI/dt = -I/(4*ms) : 1 (unless refractory)""",
+        {"method": "euler", "refractory": 2 * ms},
+    ),
+}
+
+
+def build(kind, n_hidden, p):
+    """A recurrent layer with two inputs, and a readout that one of them reaches, too."""
+    defaultclock.dt = 0.5 * ms
+    rng = np.random.default_rng(3)
+    equations, options = KINDS[kind]
+    inputs = [SpikeGeneratorGroup(n, [], [] * ms) for n in (11, 6)]
+    hidden = NeuronGroup(n_hidden, equations, threshold="v > 1", reset="v = 0", **options)
+    output = NeuronGroup(3, LIF, method="exact")
+    parts = []
+    ends = [(inputs[0], hidden, 1.6), (inputs[1], hidden, 1.0), (hidden, hidden, 0.1)]
+    ends += [(hidden, output, 1.0), (inputs[0], output, 0.3)]
+    for source, target, mean in ends:
+        synapses = Synapses(source, target, "w : 1", on_pre="I_post += w")
+        pre, post = np.nonzero(rng.random((len(source), len(target))) < p)
+        mixed = rng.permutation(len(pre))
+        synapses.connect(i=pre[mixed], j=post[mixed])
+        synapses.w = rng.normal(mean, 0.5, len(synapses)) / p
+        synapses.delay = rng.uniform(0, 6, len(synapses)) * ms
+        parts.append(synapses)
+    model = bep.EventPropModel(
+        [*inputs, hidden, output, *parts],
+        train=[view for s in parts for view in (s.w, s.delay)],
+        loss=bep.Sum(bep.Integral(output, "v**2"), bep.SpikeTimes(hidden)),
+        duration=40 * ms,
+    )
+    data = {}
+    for source in inputs:
+        n = 5 * 40
+        steps, channels, trials = (rng.integers(0, m, n) for m in (85, len(source), 5))
+        keep = np.unique((trials * 100 + steps) * 20 + channels)
+        trials, steps, channels = keep // 2000, keep // 20 % 100, keep % 20
+        data[source] = bep.SpikeData((steps + 0.5) * 5e-4, channels, trials, 5, len(source))
+    return model, hidden, data
+
+
+def both(monkeypatch, *network):
+    """Run the same network both ways."""
+    found = []
+    for least in (0, 10**9):
+        monkeypatch.setattr(layouts, "AHEAD", least)
+        model, hidden, data = build(*network)
+        result, gradients = model.run(data), model.gradient()
+        ahead = sum(p.ahead for p in model._solver.module.pathways)
+        assert ahead == (3 if least == 0 else 0)
+        keys = model.parameters.keys
+        bars = [np.asarray(gradients.raw(key)) for key in keys]
+        bars += [np.asarray(bar) for bar in gradients.inputs.values()]
+        found.append((result, result.spikes[hidden], bars))
+    return found
+
+
+@pytest.mark.parametrize(("kind", "n_hidden", "p"), [("linear", 40, 0.3), ("quadratic", 21, 1.0)])
+def test_ahead_gives_the_same_as_step_by_step(kind, n_hidden, p, monkeypatch):
+    (one, spikes, bars), (two, others, expected) = both(monkeypatch, kind, n_hidden, p)
+    assert len(spikes) > 50
+    np.testing.assert_array_equal(spikes.t, others.t)
+    np.testing.assert_array_equal(spikes.i, others.i)
+    # the same arrivals, summed in another order
+    np.testing.assert_allclose(one.losses, two.losses, rtol=1e-12)
+    for got, wanted in zip(bars, expected, strict=True):
+        assert np.abs(wanted).max() > 0
+        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-10 * np.abs(wanted).max())
