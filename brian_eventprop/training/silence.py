@@ -123,8 +123,8 @@ class LiftSilent(_SpikeCounter):
     Parameters
     ----------
     amounts : dict
-        What is added after the epoch, ``{s_in.w: 0.05}``, in the unit of the variable, which must
-        be trained.
+        What is added before the next epoch, ``{s_in.w: 0.05}``, in the unit of the variable, which
+        must be trained.
 
     Examples
     --------
@@ -136,7 +136,7 @@ class LiftSilent(_SpikeCounter):
 
     def on_train_begin(self, trainer, epochs, batches):
         del epochs, batches
-        model, self.lifts = trainer.model, []
+        model, self.lifts, self.counts = trainer.model, [], {}
         for view, amount in self.given:
             key = model.key_of(view)
             pathways = [p for p in model.spec.pathways if p.synapses == key[0]]
@@ -145,9 +145,18 @@ class LiftSilent(_SpikeCounter):
             amount = float(to_si(amount, model.parameters.dimension(key), "the amount"))
             self.lifts.append((key, pathways[0].target, pathways[0].name, amount))
 
-    def on_epoch_end(self, trainer, epoch, row):
-        del epoch, row
+    def on_epoch_begin(self, trainer, epoch):
+        # Not right after the epoch that found them: the parameters that were validated then are
+        # those that `EarlyStopping` keeps, and the last epoch's are those of the trained network.
         parameters = trainer.model.parameters
-        for key, group, pathway, amount in self.lifts:
+        for key, group, pathway, amount in self.lifts if self.counts else ():
             silent, post = self.counts[group] == 0, trainer.model.targets(pathway)
             parameters.set_raw(key, parameters.raw(key) + amount * silent[post])
+        super().on_epoch_begin(trainer, epoch)
+
+    def state(self):
+        return dict(self.counts)
+
+    def on_resume(self, trainer, state):
+        del trainer
+        self.counts = {name: np.array(count) for name, count in state.items()}
