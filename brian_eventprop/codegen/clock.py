@@ -111,8 +111,9 @@ def choose_layout(groups, pathways, whole=frozenset(), ahead=frozenset()) -> Non
 
     Elsewhere arrivals are delivered one after the other, because their order matters.  What
     arrivals are worth is recorded for each step in `waves` if they come in whole rows, else tile
-    by tile in `pairs`.  What arrives is added up in a ring if it is sent step by step, and in the
-    drive of the whole trial if it is known ahead.
+    by tile in `pairs`, and for as long as spikes of groups look for it in a ring, too (`moving`).
+    What arrives is added up in a ring if it is sent step by step, and in the drive of the whole
+    trial if it is known ahead.
     """
     for g in groups:
         arriving = [p for p in pathways if p.target is g]
@@ -123,6 +124,8 @@ def choose_layout(groups, pathways, whole=frozenset(), ahead=frozenset()) -> Non
                 p.use_ring(p.name in whole, p.name in ahead)
                 (g.waves if p.whole else g.pairs).add(p.adjoint.increment.state)
                 (g.driven if p.ahead else g.ringed).add(p.adjoint.increment.state)
+                if not p.whole and not p.source.is_input:
+                    g.moving.add(p.adjoint.increment.state)
         else:
             g.replay = any(p.needs_state for p in arriving)
 
@@ -221,7 +224,8 @@ def _arguments(groups, inputs, pathways, sources):
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "step", "i")]
     for p in pathways:
-        layout = ("tileoff", "tiles", *(() if p.ahead else ("rows", "off", "pairoff")))
+        layout = ("tileoff", "tiles", *([] if p.ahead else ["rows", "off"]))
+        layout = (*layout, *["pairoff"] * (p.source.is_input and not p.ahead))
         if not p.ring:
             layout = ("post", "rows", "steps", "start")
         elif p.whole:

@@ -123,12 +123,32 @@ def moved_by(pair, base, off, weight, row, begin, end):
 
 
 @njit(**OPTIONS)
-def add_moved(sent, begin, pair, base, off, weight, row, rows, neurons, first, last):
-    """Add dL/d(time) of the spikes first..last from all their arrivals."""
+def write_rates(ring, base, rate):
+    """Write dL/dt_a per unit of arrivals at a step into the ring that spikes look into."""
+    at = np.uint64(base)
+    for j in range(np.uint64(rate.shape[0])):
+        ring[at + j] = rate[j]
+
+
+@njit(**OPTIONS)
+def add_moved(sent, begin, ring, base, off, weight, row, rows, neurons, first, last):
+    """Add dL/d(time) of the spikes first..last of a step from all their arrivals."""
+    zero, mask, at = ring.dtype.type(0), np.uint64(ring.shape[0] - 1), np.uint64(base)
+    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
-        end = rows[i + np.uint64(1)]
-        sent[q - np.uint64(begin)] += moved_by(pair, base, off, weight, row, rows[i], end)
+        k, stop = np.uint64(rows[i]), np.uint64(rows[i + one])
+        a0, a1, a2, a3 = zero, zero, zero, zero
+        while k + four <= stop:
+            a0 += weight[row, k] * ring[(at + off[k]) & mask]
+            a1 += weight[row, k + one] * ring[(at + off[k + one]) & mask]
+            a2 += weight[row, k + two] * ring[(at + off[k + two]) & mask]
+            a3 += weight[row, k + three] * ring[(at + off[k + three]) & mask]
+            k += four
+        while k < stop:
+            a0 += weight[row, k] * ring[(at + off[k]) & mask]
+            k += one
+        sent[q - np.uint64(begin)] += (a0 + a1) + (a2 + a3)
 
 
 @njit(**OPTIONS)
@@ -310,3 +330,20 @@ def collect(pairs, bound, base, tiles, stride, off, bars):
                 a2, a3 = add_pair(bars[k2], a2), add_pair(bars[k3], a3)
                 bars[k], bars[k1], bars[k2], bars[k3] = a0, a1, a2, a3
                 k += four
+
+
+@njit(**OPTIONS)
+def add_up(bars, order, weight_bar, delay_bar):
+    """Add the gradients of all chunks of trials in their order, in double precision.
+
+    Row c of ``bars`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
+    there is no order, the k-th.
+    """
+    one, two = np.uint64(1), np.uint64(2)
+    for k in range(np.uint64(weight_bar.shape[0])):
+        weight, delay = 0.0, 0.0
+        for c in range(np.uint64(bars.shape[0])):
+            weight += bars[c, two * k]
+            delay += bars[c, two * k + one]
+        at = np.uint64(order[k]) if order.shape[0] else k
+        weight_bar[at], delay_bar[at] = weight, delay

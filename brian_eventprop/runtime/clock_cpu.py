@@ -22,6 +22,7 @@ from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_ahead, ring_shape
 from brian_eventprop.runtime.packing import has_whole_rows, packers, unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
+from brian_eventprop.runtime.sums import ChunkSums
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
 
 
@@ -100,7 +101,7 @@ class ClockCPU:
         self.kernels = load_module(self.module.source, "clock")
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
         self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
-        self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
+        self._sums = ChunkSums(self.module, self.groups, self.pathways, self.dtype)
         self._rooms = threading.local()
 
     @property
@@ -285,25 +286,19 @@ class ClockCPU:
         """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common = self._common_arrays(forward, weights, gradients)
-        private: dict[int, dict] = {}
 
         def arguments(chunk):
-            own = private[chunk] = self._private_arrays(chunk)
-            arrays = {**forward.arrays, **forward.stored, **common, **own}
+            arrays = {**forward.arrays, **forward.stored, **common, **self._sums.arrays(chunk)}
             arrays |= self._room(arrays)
             pairs = (*self.module.arguments, *self.module.gradients)
             grid = (self.n_steps, self.system.spec.dt, forward.segment)
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
         found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments)
-        chunks = [own for _, own in sorted(private.items())]
-        sums = self.chunks.map(lambda pair: _added_up([own[pair] for own in chunks]), chunks[0])
-        total = dict(zip(chunks[0], sums, strict=True))
-        for p in self.module.pathways:
-            if (p.name, "GB") in total:
-                both = total.pop((p.name, "GB")).reshape(-1, 2)
-                total[p.name, "WB"], total[p.name, "DB"] = both[None, :, 0], both[:, 1]
-        self._pull(forward, total, gradients)
+        n_chunks, kernel = len(found), self.kernels.synapses
+        total = self._sums.total(n_chunks, self.chunks, kernel, forward.orders)
+        orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
+        self._pull(replace(forward, orders=orders), total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
         return Backward(gradients, inputs, int(sum(found)))
 
@@ -333,36 +328,6 @@ class ClockCPU:
             arrays[name, "TB"] = np.zeros(len(given.steps))
         return arrays
 
-    def _private_arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
-        """Return the arrays that a chunk of trials adds to, zero; they are kept between batches."""
-        if chunk not in self._private:
-            self._private[chunk] = self._new_private_arrays()
-        for array in self._private[chunk].values():
-            array[...] = 0
-        return self._private[chunk]
-
-    def _new_private_arrays(self):
-        arrays = {}
-        for g in self.module.groups:
-            size = self.groups[g.name].size
-            arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
-            arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
-            arrays[g.name, "X0B"] = np.zeros((g.n_states, size))
-            if g.refractory:
-                arrays[g.name, "RB"] = np.zeros(size)
-        for p in self.module.pathways:
-            size = self.pathways[p.name].size
-            arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
-            if p.ring and not p.whole:
-                arrays[p.name, "GB"] = np.zeros(2 * size, self.dtype)
-            elif p.whole:
-                arrays[p.name, "WB"] = np.zeros((1, size), self.dtype)
-                arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
-            else:
-                arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
-                arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
-        return arrays
-
     @property
     def _others(self):
         """The pathways whose gradients are pulled back here."""
@@ -389,11 +354,3 @@ class ClockCPU:
                 if p.ring:
                     delays = delays * v[INCREMENT]
                 packer.add_delays(delays, gradients)
-
-
-def _added_up(arrays) -> np.ndarray:
-    """Return the sum of arrays in their order, in double precision."""
-    total = arrays[0].astype(float)
-    for array in arrays[1:]:
-        total += array
-    return total

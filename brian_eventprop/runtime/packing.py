@@ -190,18 +190,19 @@ class PathwayPacker(Packer):
     def ring_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
 
-        ``off`` is where an arrival goes in the ring and ``pairoff`` where its worth stands in the
-        record, both relative to the step of the spike.  A delay beyond the end never arrives.
+        ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its worth
+        stands in the record, relative to the step of the spike.  A delay beyond the end never
+        arrives.
         """
         order, rows, post = self._sort_by_source()
         steps = np.minimum(steps if order is None else steps[order], n_steps)
         tile = 1 << shape[6]
-        return {
-            "order": order,
-            "rows": rows,
-            "off": _narrow(steps * shape[0] + post, shape[0] * shape[1]),
-            "pairoff": (steps * tile + post % tile + (post // tile) * shape[3]).astype(np.uint32),
-        }
+        offsets = _narrow(steps * shape[0] + post, shape[0] * shape[1])
+        layout = {"order": order, "rows": rows, "off": offsets}
+        if self.code.source.is_input:
+            at = steps * tile + post % tile + (post // tile) * shape[3]
+            layout["pairoff"] = at.astype(np.uint32)
+        return layout
 
     def tile_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.

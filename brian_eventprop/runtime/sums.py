@@ -1,0 +1,95 @@
+"""The arrays that chunks of trials add their gradients to, and their sums in the chunks' order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from brian_eventprop.runtime.chunks import CHUNKS, Chunks
+
+
+class ChunkSums:
+    """Arrays per chunk, kept between batches.
+
+    Parameters
+    ----------
+    module, groups, pathways
+        The rendered kernels and the packers of their parts.
+    dtype
+        Of the states.
+    """
+
+    def __init__(self, module, groups: Mapping, pathways: Mapping, dtype):
+        self.module, self.groups, self.pathways, self.dtype = module, groups, pathways, dtype
+        self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
+        # weights and delays side by side, one row per chunk
+        self._pairs = {
+            p.name: np.zeros((CHUNKS, 2 * pathways[p.name].size), dtype)
+            for p in module.pathways
+            if p.ring and not p.whole
+        }
+
+    def arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
+        """Return the arrays that a chunk of trials adds to, zero."""
+        if chunk not in self._private:
+            self._private[chunk] = self._new(chunk)
+        for array in self._private[chunk].values():
+            array[...] = 0
+        return self._private[chunk]
+
+    def _new(self, chunk):
+        arrays = {}
+        for g in self.module.groups:
+            size = self.groups[g.name].size
+            arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
+            arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
+            arrays[g.name, "X0B"] = np.zeros((g.n_states, size))
+            if g.refractory:
+                arrays[g.name, "RB"] = np.zeros(size)
+        for p in self.module.pathways:
+            size = self.pathways[p.name].size
+            arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
+            if p.name in self._pairs:
+                arrays[p.name, "GB"] = self._pairs[p.name][chunk]
+            elif p.whole:
+                arrays[p.name, "WB"] = np.zeros((1, size), self.dtype)
+                arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
+            else:
+                arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
+                arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
+        return arrays
+
+    def total(self, n_chunks: int, chunks: Chunks, kernel, orders: Mapping) -> dict:
+        """Return the sums over the chunks, in double precision.
+
+        Those of pathways whose synapses are sorted by tile are in the order of creation then.
+        """
+        private = [self._private[chunk] for chunk in range(n_chunks)]
+
+        def added_up(pair):
+            name, role = pair
+            if role != "GB":
+                return _added_up([own[pair] for own in private])
+            both, order = np.empty((2, self.pathways[name].size)), orders[name]
+            kernel(self._pairs[name][:n_chunks], np.arange(0) if order is None else order, *both)
+            return both
+
+        sums = dict(zip(private[0], chunks.map(added_up, private[0]), strict=True))
+        for name in self._pairs:
+            both = sums.pop((name, "GB"))
+            sums[name, "WB"], sums[name, "DB"] = both[:1], both[1]
+        return sums
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """The pathways whose sums are in the order of creation."""
+        return tuple(self._pairs)
+
+
+def _added_up(arrays) -> np.ndarray:
+    """Return the sum of arrays in their order, in double precision."""
+    total = arrays[0].astype(float)
+    for array in arrays[1:]:
+        total += array
+    return total
