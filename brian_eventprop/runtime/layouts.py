@@ -10,13 +10,16 @@ from brian_eventprop.codegen.tiles import TILE
 #: Fewer fit into the first cache with all that belongs to them, and then there is nothing to gain.
 AHEAD = 4096
 
+#: Fewest synapses per target neuron for that: what arrives must be read again at every step.
+FAN_IN = 128
+
 
 def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose spikes are added up before the first step."""
-    inputs = {i.name for i in spec.inputs}
-    return (
-        frozenset(p.name for p in spec.pathways if p.source in inputs and p.size >= AHEAD) - whole
-    )
+    inputs, size = {i.name for i in spec.inputs}, {g.name: g.size for g in spec.groups}
+    given = (p for p in spec.pathways if p.source in inputs)
+    many = (p.name for p in given if p.size >= max(AHEAD, FAN_IN * size[p.target]))
+    return frozenset(many) - whole
 
 
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:

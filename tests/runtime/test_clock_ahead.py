@@ -59,6 +59,7 @@ def build(kind, n_hidden, p):
 def both(monkeypatch, *network):
     """Run the same network both ways."""
     found = []
+    monkeypatch.setattr(layouts, "FAN_IN", 0)
     for least in (0, 10**9):
         monkeypatch.setattr(layouts, "AHEAD", least)
         model, hidden, data = build(*network)
