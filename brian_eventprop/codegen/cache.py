@@ -20,7 +20,7 @@ import numpy as np
 #: Modules of this folder that generated modules import, and what these import: their code becomes
 #: part of the compiled kernels.
 HELPERS = (
-    "functions", "arrivals", "bulk_arrivals", "ticks", "nodes", "tableau", "buffers", "tiles",
+    "functions", "arrivals", "bulk_arrivals", "nodes", "tableau", "buffers", "tiles",
     "row_buffers",
 )  # fmt: skip
 

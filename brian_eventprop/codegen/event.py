@@ -71,10 +71,13 @@ TAPE = ("tape", "marks", "spikes")
 QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
 #: The synapses of a pathway by their targets, to find the arrivals of one neuron.
-LATE = ("column", "pre", "late", "table")
+LATE = ("column", "pre", "late", "extent", "sets", "words", "recent", "simple")
 
 #: What `arriving` knows of a pathway: the spikes of the last time, and its synapses.
-PRECISE = ("times", "brief", "sent", "near", "first", "last", "latest", *LATE)
+PRECISE = (
+    *("times", "sent", "near", "fired", "where", "words", "simple", "latest"),
+    *("column", "pre", "late", "extent", "sets"),
+)
 
 
 def render_event(
@@ -244,17 +247,16 @@ def _prepare_bulk(g):
 
 def _spread(p, t, neuron, q):
     g, windows = p.target, p.target.windows
-    arrays = [p.a(role) for role in ("delay", "B", "rows", "places")]
+    arrays = [p.a(role) for role in ("delay", "B", "rows", "places", "spots")]
     arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
     lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
-        times, brief, sent = (p.a(role) for role in ("times", "brief", "sent"))
-        recent = f"{times}, {brief}, {sent}"
-        more = f"{p.a('latest')}, {p.a('last')}, {t}, {neuron}, {q}, {windows}, end"
+        roles = ("times", "sent", "latest", "fired", "where", "words", "last")
+        times, sent = p.a("times"), p.a("sent")
         lines += [
             f"if {p.a('last')} == {times}.shape[0]:",
-            f"    {recent} = longer({times}), grow_pairs({brief}), grow_pairs({sent})",
-            f"remember({recent}, {more})",
+            f"    {times}, {sent} = longer({times}), grow_pairs({sent})",
+            f"remember({', '.join(map(p.a, roles))}, {t}, {neuron}, {q}, {windows}, end)",
             f"{p.a('last')} += 1",
         ]
     return lines
@@ -262,8 +264,8 @@ def _spread(p, t, neuron, q):
 
 def _gather(p, moving, t, neuron):
     g, windows = p.target, p.target.windows
-    arrays = [p.a(role) for role in ("delay", "B", "rows", "post")]
-    arrays += [g.a(role) for role in ("F", "rates", "PH", "SEG")] + [p.a("SB")]
+    arrays = [p.a(role) for role in ("delay", "B", "rows", "post", "spots")]
+    arrays += [g.a(role) for role in ("F", "rates", "due", "SEG", "ring")] + [p.a("SB")]
     call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {windows}, end, "
     return f"{call}{', '.join(arrays)})"
 

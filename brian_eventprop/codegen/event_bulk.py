@@ -71,6 +71,11 @@ class BulkLayout:
         spike, as the two sides of the bound on their guard."""
         return len(self.slots) * (2 if self.group.spikes else 1)
 
+    @property
+    def depth(self) -> int:
+        """Columns of the adjoint of arrivals: at least two, for the mark of parted windows."""
+        return max(len(self.slots), 2)
+
     def of(self, pathway) -> list[tuple[int, int, int]]:
         """Columns of a pathway: (slot, rate, column in the table of its synapses)."""
         state = self.group.states.index(pathway.adjoint.increment.state)

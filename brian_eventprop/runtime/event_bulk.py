@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
-from brian_eventprop.codegen.ticks import TICKS
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.
 PART = 0.2
@@ -31,11 +30,8 @@ SHORT = 20
 #: of large arguments lose digits.
 EPOCH = 100.0
 
-#: In a table of delays: no synapse.
-NEVER = 65535
-
-#: Part of all pairs of neurons from which a projection counts as dense.
-DENSE = 0.25
+#: Sets of sources by delay are used up to so many words per synapse.
+WORDS = 4
 
 #: Most windows of a trial.
 MOST_WINDOWS = 10**6
@@ -195,17 +191,26 @@ def synapse_tables(pathway, post, delays, amounts, rates) -> dict[str, np.ndarra
     return {"A": amounts, "G": terms, "B": amounts[:, None] * terms, "places": places}
 
 
-def late_tables(columns: Columns, delays, amounts, width) -> dict[str, np.ndarray]:
-    """Return delay, synapse and amount by target, and delays in ticks if the pathway is dense."""
+def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str, object]:
+    """Return delays and amounts by target, and the sources of each target by delay.
+
+    The sets of sources have a bit for each source and whole number of windows; there are none if
+    reading them would take longer than going through the synapses.
+    """
+    # importing it compiles functions that the clock solver does not need
+    from brian_eventprop.codegen.bulk_arrivals import fill_sets
+
     late = delays[columns.into]
     n_source, n_target = columns.shape
-    table = np.empty((0, 0), np.uint16)
-    ticks = np.minimum(late * (TICKS / width), NEVER)
-    if columns.dense and np.max(ticks, initial=0.0) < NEVER / 2:
-        table = np.full((n_target, n_source), NEVER, np.uint16)
-        table[columns.post, columns.pre] = ticks
-    known = np.stack([late, columns.into, amounts[columns.into]], axis=1)
-    return {"column": columns.column, "pre": columns.pre, "late": known, "table": table}
+    words = (n_source + 63) // 64
+    recent = int(min(np.max(late, initial=0.0), duration) / width + 1e-6) + 2
+    if recent * words * n_target > WORDS * len(late):
+        recent = 0
+    sets = np.zeros((n_target, (recent * words + 7) // 8 * 8), np.uint64)
+    fill_sets(sets, columns.pre, columns.post, late, width, words)
+    found = {"column": columns.column, "pre": columns.pre, "late": late, "sets": sets}
+    found["extent"] = amounts[columns.into]
+    return found | {"words": words, "recent": recent, "simple": columns.simple}
 
 
 class Columns:
@@ -227,7 +232,7 @@ class Columns:
         self.column = np.searchsorted(self.post, np.arange(shape[1] + 1)).astype(np.int64)
         pairs = self.post.astype(np.int64) * shape[0] + self.pre
         several = len(pairs) > 1 and bool(np.any(np.diff(pairs) == 0))
-        self.dense = not several and len(pre) > DENSE * shape[0] * shape[1]
+        self.simple = not several
 
 
 def synapse_gradients(pathway, tables, rates, sums) -> tuple[np.ndarray, np.ndarray]:

@@ -157,7 +157,9 @@ class EventCPU(EventKernels):
                 )
                 if p.target.spikes:
                     delay, width = arrays[p.name, "delay"], numbers[p.target.name].width
-                    tables |= late_tables(self.columns(p.name), delay, amounts, width)
+                    tables |= late_tables(
+                        self.columns(p.name), delay, amounts, width, self.duration
+                    )
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
 
