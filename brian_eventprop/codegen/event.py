@@ -71,12 +71,12 @@ TAPE = ("tape", "marks", "spikes")
 QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
 #: The synapses of a pathway by their targets, to find the arrivals of one neuron.
-LATE = ("column", "pre", "late", "extent", "sets", "words", "recent", "simple")
+LATE = ("column", "pre", "late", "sets", "words", "recent", "simple")
 
 #: What `arriving` knows of a pathway: the spikes of the last time, and its synapses.
 PRECISE = (
     *("times", "sent", "near", "fired", "where", "words", "simple", "latest"),
-    *("column", "pre", "late", "extent", "sets"),
+    *("column", "pre", "late", "sets"),
 )
 
 
@@ -252,10 +252,7 @@ def _spread(p, t, neuron, q):
     lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
         roles = ("times", "sent", "latest", "fired", "where", "words", "last")
-        times, sent = p.a("times"), p.a("sent")
         lines += [
-            f"if {p.a('last')} == {times}.shape[0]:",
-            f"    {times}, {sent} = longer({times}), grow_pairs({sent})",
             f"remember({', '.join(map(p.a, roles))}, {t}, {neuron}, {q}, {windows}, end)",
             f"{p.a('last')} += 1",
         ]

@@ -208,8 +208,8 @@ def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str,
         recent = 0
     sets = np.zeros((n_target, (recent * words + 7) // 8 * 8), np.uint64)
     fill_sets(sets, columns.pre, columns.post, late, width, words)
+    late = np.stack([late, amounts[columns.into]], axis=1)
     found = {"column": columns.column, "pre": columns.pre, "late": late, "sets": sets}
-    found["extent"] = amounts[columns.into]
     return found | {"words": words, "recent": recent, "simple": columns.simple}
 
 
