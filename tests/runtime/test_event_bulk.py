@@ -19,10 +19,10 @@ CHAIN = """dv/dt = (I - v)*rate : 1
 CONSTANTS = {"tau_m": 20 * ms, "tau_e": 3 * ms, "tau_i": 7 * ms, "rate": 60 * Hz}
 
 
-def connect(rng, source, target, on_pre, low, high, delays, p=0.7):
+def connect(rng, source, target, on_pre, low, high, delays, p=0.7, n=1):
     name = f"{source.name}_{target.name}"  # fixed names: every seed has the same kernels
     synapses = Synapses(source, target, "w : 1", on_pre=on_pre, name=name)
-    synapses.connect(p=p)
+    synapses.connect(p=p, n=n)
     synapses.w = rng.uniform(low, high, len(synapses))
     synapses.delay = rng.uniform(*delays, len(synapses)) * ms
     return synapses
@@ -49,7 +49,7 @@ def populations(rng):
     e.v[0] = 2.0  # fires at once
     parts = [
         connect(rng, inputs, e, "I_e_post += w", 1, 6, (0, 20)),
-        connect(rng, inputs, i, "I_e_post += w", 1, 6, (0, 20)),
+        connect(rng, inputs, i, "I_e_post += w", 1, 3, (0, 20), n=2),
         connect(rng, e, i, "I_e_post += w", 0, 3, (0.1, 0.7)),
         connect(rng, i, e, "I_i_post += w", 0, 3, (0.8, 90)),
         connect(rng, e, e, "I_e_post += w", -1, 1, (0.8, 9)),
@@ -109,14 +109,14 @@ def solve(make, busy, seed, monkeypatch):
     ("make", "bulk"), [pytest.param(layers, 2, marks=pytest.mark.slow), (populations, 2)]
 )
 def test_bulk_and_one_by_one(make, bulk, monkeypatch):
-    """The same network both ways: projections as tables, as lists, and with many short epochs.
+    """The same network both ways: synapses in sets, as lists, and with many short epochs.
 
     Tolerances: sums of the same numbers in another order, along some tens of spikes that each
     magnify a difference (measured: 1e-13 s, 1e-12 of the largest entry).
     """
     total = 0
     for seed in range(3):
-        monkeypatch.setattr(event_bulk, "DENSE", 2 if seed == 1 else 0)
+        monkeypatch.setattr(event_bulk, "WORDS", 0 if seed == 1 else 10**6)
         monkeypatch.setattr(event_bulk, "EPOCH", 0 if seed == 2 else 100)
         model, a, trains, gradient = solve(make, 0, seed, monkeypatch)
         assert len(model._solver.bulk) == bulk
@@ -135,6 +135,41 @@ def test_bulk_and_one_by_one(make, bulk, monkeypatch):
         for mine, theirs in arrays:
             assert np.max(np.abs(mine - theirs)) <= 1e-9 * np.max(np.abs(theirs), initial=1e-12)
     assert total > 100
+
+
+def test_many_in_one_window(monkeypatch):
+    """More spikes and more arrivals in a window than there is room for at first."""
+    inputs = SpikeGeneratorGroup(150, [], [] * ms)
+    group = NeuronGroup(
+        2,
+        "dv/dt = (I - v)/tau_m : 1\ndI/dt = -I/tau_e : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        method="exact",
+    )
+    synapses = Synapses(inputs, group, "w : 1", on_pre="I_post += w")
+    synapses.connect()
+    rng = np.random.default_rng(0)
+    synapses.w, synapses.delay = rng.uniform(30, 50, 300), rng.uniform(0, 0.3, 300) * ms
+    data = bep.SpikeData(np.full(150, 5e-3), np.arange(150), np.zeros(150, int), 1, 150)
+    found = []
+    for busy in (0, 10**9):
+        monkeypatch.setattr(event_bulk, "BUSY", busy)
+        model = bep.EventPropModel(
+            [inputs, group, synapses],
+            train=[synapses.w, synapses.delay],
+            loss=bep.Sum(bep.SpikeTimes(group, "exp(-t/T)")),
+            duration=10 * ms,
+            solver="event",
+            namespace=CONSTANTS,
+        )
+        times = np.sort(np.asarray(model.run(data).spikes[group].t))
+        found.append((times, *_arrays(model.gradient())))
+        assert bool(model._solver.bulk) == (busy == 0)
+    assert len(found[0][0]) > 1000
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-11)
+    for mine, theirs in zip(*found, strict=True):  # sums over more than 1000 spikes
+        assert np.max(np.abs(mine - theirs)) <= 1e-9 * np.max(np.abs(theirs))
 
 
 def _arrays(gradient):
