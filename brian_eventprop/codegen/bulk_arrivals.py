@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import float64, int32, int64, njit, types, uint32, uint64, void
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.arrivals import compiled, in_order
@@ -31,6 +32,23 @@ def lowest(typing_context, word):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), code if word == types.uint64 else None
+
+
+@intrinsic
+def prefetch(typing_context, table, place):
+    """Ask for an entry of a contiguous table, by its place in memory, long before it is read."""
+    del typing_context
+
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(data.data, [arguments[1]]), cgutils.voidptr_t)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), kind)
+        builder.call(function, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64), code
 
 
 @compiled(_TABLE(_TABLE, int64, int64))
@@ -137,6 +155,13 @@ def by_due(due, other, moments, n, pool):
         other[place, 0], other[place, 1] = t, due[i, 1]
     for i in range(n):
         due[i, 0], due[i, 1] = other[i, 0], other[i, 1]
+
+
+@compiled(void(_MAP, int64))
+def ask(sets, row):
+    """Ask for the sets of a neuron, a line of the cache at a time."""
+    for i in range(sets.shape[1] // 8):
+        prefetch(sets, row * sets.shape[1] + 8 * i)
 
 
 @compiled(int64(_ROWS))
