@@ -240,8 +240,10 @@ def _prepare_bulk(g):
     own = ["tape", "C", "P", "K", "WR", "CB", "PB"]
     own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     own += ["push"] * g.pushed
-    g.sweep_parameters = [*own, "LAM", "stopped"]
-    arrays = ["PH", "PHI", "SUM", "F", "rates", *own, "lam", "stopped", "SEG", "segments", "done"]
+    g.part_parameters = [*own, "LAM", "stopped"]
+    arrays = ["PH", "SUM", "F", "rates", *own, "lam", "stopped", "SEG", "segments", "done"]
+    g.part_arguments = [g.a(role) for role in arrays]
+    arrays = ["PH", "PHI", "SUM", "F", "K", "lam", "stopped", "done"]
     g.sweep_arguments = [g.a(role) for role in arrays]
 
 

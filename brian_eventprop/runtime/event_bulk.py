@@ -188,7 +188,7 @@ def synapse_tables(pathway, post, delays, amounts, rates) -> dict[str, np.ndarra
     terms = np.empty((len(delays), len(columns)))
     for _, rate, column in columns:
         np.exp(-rates[rate] * delays, out=terms[:, column])
-    return {"A": amounts, "G": terms, "B": amounts[:, None] * terms, "places": places}
+    return {"A": amounts, "G": terms, "B": (amounts[:, None] * terms).ravel(), "places": places}
 
 
 def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str, object]:
@@ -237,7 +237,7 @@ class Columns:
 
 def synapse_gradients(pathway, tables, rates, sums) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/d(amount) and dL/d(delay) of each synapse, from the sums over its arrivals."""
-    sums = sums * tables["G"]
+    sums = sums.reshape(tables["G"].shape) * tables["G"]
     along = np.array([rates[rate] for _, rate, _ in pathway.target.bulk.of(pathway)])
     return sums.sum(axis=1), -tables["A"] * (sums @ along)
 

@@ -273,7 +273,7 @@ class EventCPU(EventKernels):
             size = self.pathways[p.name].size
             if p.target.bulk:
                 n_sums = len(p.target.bulk.of(p)) if p.sums else 0
-                arrays[p.name, "SB"] = np.zeros((size, n_sums))
+                arrays[p.name, "SB"] = np.zeros(size * n_sums)
                 continue
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
             arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
