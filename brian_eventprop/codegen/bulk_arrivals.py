@@ -1,8 +1,9 @@
 """Queues and the latest spikes for groups that take their arrivals in bulk; see `event_bulk`.
 
 Arrivals in bulk are added up and forgotten.  The few neurons that go through theirs one by one find
-them again from the spikes of the last time: time, neuron, number of the spike, and the place of the
-spike before it of the same neuron.
+them again: sets tell which sources spiked so many windows ago, and sets of each target and whole
+number of windows which sources' arrivals take so long; few words have a bit in common.  For each
+spike there is its time, its number, and the place of the spike before it of the same neuron.
 """
 
 from __future__ import annotations

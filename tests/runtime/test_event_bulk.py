@@ -139,30 +139,15 @@ def test_bulk_and_one_by_one(make, bulk, monkeypatch):
 
 def test_many_in_one_window(monkeypatch):
     """More spikes and more arrivals in a window than there is room for at first."""
-    inputs = SpikeGeneratorGroup(150, [], [] * ms)
-    group = NeuronGroup(
-        2,
-        "dv/dt = (I - v)/tau_m : 1\ndI/dt = -I/tau_e : 1",
-        threshold="v > 1",
-        reset="v = 0",
-        method="exact",
-    )
-    synapses = Synapses(inputs, group, "w : 1", on_pre="I_post += w")
-    synapses.connect()
+    inputs, group, synapses = pair(150)
     rng = np.random.default_rng(0)
-    synapses.w, synapses.delay = rng.uniform(30, 50, 300), rng.uniform(0, 0.3, 300) * ms
+    synapses.w, synapses.delay = rng.uniform(30, 50, 450), rng.uniform(0, 0.3, 450) * ms
+    group.tau_m, group.tau_s = 20 * ms, 3 * ms
     data = bep.SpikeData(np.full(150, 5e-3), np.arange(150), np.zeros(150, int), 1, 150)
     found = []
     for busy in (0, 10**9):
         monkeypatch.setattr(event_bulk, "BUSY", busy)
-        model = bep.EventPropModel(
-            [inputs, group, synapses],
-            train=[synapses.w, synapses.delay],
-            loss=bep.Sum(bep.SpikeTimes(group, "exp(-t/T)")),
-            duration=10 * ms,
-            solver="event",
-            namespace=CONSTANTS,
-        )
+        model = times_of([inputs, group, synapses], 10 * ms)
         times = np.sort(np.asarray(model.run(data).spikes[group].t))
         found.append((times, *_arrays(model.gradient())))
         assert bool(model._solver.bulk) == (busy == 0)
@@ -170,6 +155,36 @@ def test_many_in_one_window(monkeypatch):
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-11)
     for mine, theirs in zip(*found, strict=True):  # sums over more than 1000 spikes
         assert np.max(np.abs(mine - theirs)) <= 1e-9 * np.max(np.abs(theirs))
+
+
+def pair(n):
+    """Inputs, and neurons with time constants of their own."""
+    inputs = SpikeGeneratorGroup(n, [], [] * ms, name="senders")
+    group = NeuronGroup(
+        3,
+        """dv/dt = (I - v)/tau_m : 1
+           dI/dt = -I/tau_s : 1
+           tau_m : second
+           tau_s : second""",
+        threshold="v > 1",
+        reset="v = 0",
+        method="exact",
+        name="receivers",
+    )
+    synapses = Synapses(inputs, group, "w : 1", on_pre="I_post += w", name="synapses_to_them")
+    synapses.connect()
+    return inputs, group, synapses
+
+
+def times_of(objects, duration):
+    """A model of all spike times."""
+    return bep.EventPropModel(
+        objects,
+        train=[objects[2].w],
+        loss=bep.Sum(bep.SpikeTimes(objects[1])),
+        duration=duration,
+        solver="event",
+    )
 
 
 def _arrays(gradient):
@@ -180,19 +195,7 @@ def test_values_decide(monkeypatch):
     """Time constants that differ between neurons, or nearly agree, go one by one."""
     monkeypatch.setattr(event_bulk, "BUSY", 0)
     defaultclock.dt = 0.1 * ms
-    inputs = SpikeGeneratorGroup(2, [], [] * ms)
-    group = NeuronGroup(
-        3,
-        """dv/dt = (I - v)/tau_m : 1
-           dI/dt = -I/tau_s : 1
-           tau_m : second
-           tau_s : second""",
-        threshold="v > 1",
-        reset="v = 0",
-        method="exact",
-    )
-    synapses = Synapses(inputs, group, "w : 1", on_pre="I_post += w")
-    synapses.connect()
+    inputs, group, synapses = pair(2)
     synapses.w = 8
     data = bep.SpikeData([0.001, 0.004], [0, 1], [0, 0], 1, 2)
     times = {}
@@ -202,13 +205,7 @@ def test_values_decide(monkeypatch):
         ("different", np.array([20.0, 21.0, 22.0]), 5.0),
     ):
         group.tau_m, group.tau_s = tau_m * ms, tau_s * ms
-        model = bep.EventPropModel(
-            [inputs, group, synapses],
-            train=[synapses.w],
-            loss=bep.Sum(bep.SpikeTimes(group)),
-            duration=50 * ms,
-            solver="event",
-        )
+        model = times_of([inputs, group, synapses], 50 * ms)
         times[name] = np.asarray(model.run(data).spikes[group].t)
         assert bool(model._solver.bulk) == (name == "apart")
     assert len(times["different"]) > 0
