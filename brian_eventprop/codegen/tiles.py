@@ -332,9 +332,11 @@ def collect(pairs, bound, base, tiles, stride, off, bars):
                 k += four
 
 
-@njit(**OPTIONS)
+@njit(nogil=True, error_model="numpy", cache=True)
 def add_up(bars, order, weight_bar, delay_bar):
     """Add the gradients of all chunks of trials in their order, in double precision.
+
+    This one is called from Python.
 
     Row c of ``bars`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
     there is no order, the k-th.

@@ -295,8 +295,7 @@ class ClockCPU:
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
         found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments)
-        n_chunks, kernel = len(found), self.kernels.synapses
-        total = self._sums.total(n_chunks, self.chunks, kernel, forward.orders)
+        total = self._sums.total(len(found), self.chunks, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
         self._pull(replace(forward, orders=orders), total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}

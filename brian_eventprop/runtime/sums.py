@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop.codegen.tiles import add_up
 from brian_eventprop.runtime.chunks import CHUNKS, Chunks
 
 
@@ -60,7 +61,7 @@ class ChunkSums:
                 arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
         return arrays
 
-    def total(self, n_chunks: int, chunks: Chunks, kernel, orders: Mapping) -> dict:
+    def total(self, n_chunks: int, chunks: Chunks, orders: Mapping) -> dict:
         """Return the sums over the chunks, in double precision.
 
         Those of pathways whose synapses are sorted by tile are in the order of creation then.
@@ -72,7 +73,7 @@ class ChunkSums:
             if role != "GB":
                 return _added_up([own[pair] for own in private])
             both, order = np.empty((2, self.pathways[name].size)), orders[name]
-            kernel(self._pairs[name][:n_chunks], np.arange(0) if order is None else order, *both)
+            add_up(self._pairs[name][:n_chunks], np.arange(0) if order is None else order, *both)
             return both
 
         sums = dict(zip(private[0], chunks.map(added_up, private[0]), strict=True))
