@@ -7,7 +7,7 @@ periods, initial values; the times of input spikes come besides.  Every loop has
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
@@ -225,9 +225,11 @@ def _timed(net):
 READOUTS = {"integrals": _integrals, "values": _values, "timed": _timed}
 
 
-def combine(neuron, synapse, topology, readouts, seed=0):
-    """Build a network from the names of its parts."""
-    net = Combined(np.random.default_rng(seed), NEURONS[neuron], SYNAPSES[synapse])
+def combine(neuron, synapse, topology, readouts, seed=0, drive=1.0):
+    """Build a network from the names of its parts, its synapses so many times stronger."""
+    synapses = SYNAPSES[synapse]
+    synapses = replace(synapses, strength=drive * synapses.strength)
+    net = Combined(np.random.default_rng(seed), NEURONS[neuron], synapses)
     TOPOLOGIES[topology](net)
     net.readouts = READOUTS[readouts](net)
     return net

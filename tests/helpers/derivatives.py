@@ -111,7 +111,7 @@ class Along:
             )
         return [(4 * narrow - wide) / 3 for wide, narrow in zip(*found, strict=True)]
 
-    def assert_dot_product(self, weights, tolerance, steps=(1e-4, 2e-5, 4e-6)):
+    def assert_dot_product(self, weights, tolerance, steps=(1e-4, 2e-5, 4e-6, 1e-6)):
         """<J x, y> = <x, J^T y>, relative to the largest contribution of an array to it."""
         tangents = [t for t in map(self.tangent, steps) if t is not None]
         scale = max(abs(part) for part in self.parts.values())
