@@ -296,6 +296,8 @@ def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkG
         longest = min(longest, duration)
         if flows[g.name].fastest * (longest + 3 * width) > STEEP:
             raise ValueError("a delay is very long beside a time constant")
+        if (longest / width + 5) * g.adjoint.group.size * g.bulk.width >= 2**31:
+            raise ValueError("places of arrivals would not fit into 32 bits")
         guard = getattr(host, f"guard_{g.name}")(environments[g.name])
         for slope in guard[:-1]:
             _common(slope)

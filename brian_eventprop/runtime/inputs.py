@@ -65,8 +65,8 @@ class ExactSpikes:
 def in_exact_time(times, channels, trial_ptr) -> ExactSpikes:
     """Keep spikes at their own times; simultaneous ones stand in the order of their neurons."""
     trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
-    same, later = np.diff(trials) == 0, np.diff(times)
-    sorted_before = ~same | (later > 0) | ((later == 0) & (np.diff(channels) >= 0))
+    new, later, same = (trials[1:] > trials[:-1], times[1:] > times[:-1], times[1:] == times[:-1])
+    sorted_before = new | later | (same & (channels[1:] >= channels[:-1]))
     if np.all(sorted_before):  # as most data come, and sorting takes longer than looking
         order = np.arange(len(trials))
     else:
