@@ -20,78 +20,16 @@ from brian_eventprop.codegen.cuda_parts import (
     CudaPathway,
     CudaStyle,
 )
+from brian_eventprop.codegen.cuda_target import ON_CHIP, Kernel, LocalArray, Target, spelling
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.templates import render
 
-#: Bytes of fast memory that a block of threads has on every GPU; rings may ask for more.
-ON_CHIP = 48 * 1024
 #: Arrivals at one neuron in one step whose states are kept at a time.
 DEPTH = 16
 #: Spikes whose sums over all threads are taken between two barriers.
 CHUNK = 32
-#: Most threads of a block.
-THREADS = 512
-#: Registers of a multiprocessor.
-REGISTERS = 65536
-
 _KERNELS = ("forward", "record", "backward")
 _FUNCTIONS = ("sign", "clip", "exprel", "dexprel")
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the kernels are rendered for.
-
-    Attributes
-    ----------
-    emulated
-        Whether as generators for the emulator.
-    warps
-        Whether the threads of a warp may exchange numbers (Numba's simulator cannot).
-    threads
-        Most threads of a block.
-    """
-
-    emulated: bool = False
-    warps: bool = True
-    threads: int = THREADS
-
-    @property
-    def rounds(self) -> bool:
-        """Whether a product is rounded before it is added, as in Python."""
-        return self.emulated or not self.warps
-
-
-@dataclass(frozen=True)
-class LocalArray:
-    """An array of a block of threads; dimensions that are names are known at run time only.
-
-    A `large` one grows with the number of steps or synapses and is never on the chip.
-    """
-
-    owner: str
-    role: str
-    name: str
-    shape: tuple
-    dtype: str = "FLOAT"
-    large: bool = False
-
-    @property
-    def size(self) -> int:
-        """Number of entries, if it is known."""
-        size = 1
-        for n in self.shape:
-            size *= 1 if isinstance(n, str) else n
-        return size
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One kernel: its arguments (owner, role) and the arrays of each block."""
-
-    arguments: tuple[tuple[str, str], ...]
-    on_chip: tuple[LocalArray, ...]
-    in_memory: tuple[LocalArray, ...]
 
 
 @dataclass(frozen=True)
@@ -115,6 +53,7 @@ def render_cuda(
     single: bool = False,
     target: Target | None = None,
     ring_on_chip: bool = False,
+    ahead=frozenset(),
 ) -> CudaModule:
     """Render the kernels of the clock solver for CUDA.
 
@@ -132,24 +71,31 @@ def render_cuda(
         CUDA, or the emulator.
     ring_on_chip
         Whether the rings of arrivals fit beside the other arrays of a block.
+    ahead
+        Names of the pathways whose spikes, given as input, are added up before the first step.
     """
     target = target or Target()
     table, style = NameTable(), CudaStyle(single, target.rounds)
-    groups, inputs, pathways = _parts(system, connections, table, style)
+    groups, inputs, pathways = _parts(system, connections, table, style, ahead)
     threads = _place(groups, target)
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip)()
 
 
-def _parts(system, connections, table, style):
+def _parts(system, connections, table, style, ahead):
     groups, inputs, pathways = parts(system, table, style, CudaGroup, CudaInput, CudaPathway)
     for p in pathways:
         found = connections[p.name]
         p.dense, p.planes = found.dense, found.planes
-    choose_layout(groups, pathways)
+    choose_layout(groups, pathways, ahead=ahead)
     kinds = {(r.group, r.kind) for r in system.spec.readouts}
     for g in groups:
         g.timed = (g.name, "spike_times") in kinds
         g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
+    for i in inputs:
+        own = [p for p in pathways if p.source is i]
+        i.walked = any(not p.ahead for p in own)
+        i.queued = any(not p.ring for p in own)
+        i.sorted = any(p.ring for p in own)
     return groups, inputs, pathways
 
 
@@ -214,7 +160,7 @@ class _Renderer:
             groups=self.groups,
             spiking=self.spiking,
             pathways=self.pathways,
-            senders=[s for s in (*self.inputs, *self.groups) if self.sends(s)],
+            senders=self.senders(),
             on_chip=kernel.on_chip,
             in_memory=kernel.in_memory,
             ring_on_chip=self.ring_on_chip and name != "backward",
@@ -232,9 +178,10 @@ class _Renderer:
             **spelling(self.target, self.threads, self.single),
         )
 
-    def sends(self, source) -> bool:
-        """Whether a source has synapses."""
-        return any(p.source is source for p in self.pathways)
+    def senders(self) -> list:
+        """Return those whose spikes are told in the trial's kernel what their arrivals moved."""
+        sending = [g for g in self.groups if any(p.source is g for p in self.pathways)]
+        return [i for i in self.inputs if i.queued] + sending
 
     def name(self, owner: str, role: str) -> str:
         """Identifier of an argument."""
@@ -256,7 +203,7 @@ class _Renderer:
         arguments = [("", "first"), ("", "dt"), ("", "times")]
         if name == "backward":
             arguments += [("", "with_inputs"), ("", "grazing")]
-        elif any(g.rings for g in self.groups):
+        elif any(g.ring_states for g in self.groups):
             arguments.append(("", "shape"))
         arguments += self.backward_arguments() if name == "backward" else []
         arguments += self.shared_arguments(name)
@@ -278,10 +225,14 @@ class _Renderer:
             if name == "forward":
                 roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.readouts]
             pairs += [(g.name, role) for role in roles]
-        pairs += [(i.name, role) for i in self.inputs for role in ("spk", "sptr") if self.sends(i)]
+        back = name == "backward"
+        walked = [i for i in self.inputs if (i.queued if back else i.walked)]
+        pairs += [(i.name, role) for i in walked for role in ("spk", "sptr")]
         for p in self.pathways:
-            roles = ["C", "W", "steps"] + ["delays"] * (not p.ring)
-            roles += ["base", "bits"] * (not p.dense)
+            # of inputs that only add, other kernels see to the arrivals
+            read = not p.source.is_input or not (p.ring if back else p.ahead)
+            roles = ["C"] + ["W", "steps"] * read + ["delays"] * (not p.ring)
+            roles += ["base", "bits"] * (read and not p.dense)
             pairs += [(p.name, role) for role in roles]
         return pairs
 
@@ -293,7 +244,7 @@ class _Renderer:
             roles += [f"weight{r.number}" for r in g.readouts]
             roles += ["X0B"] + ["PBout"] * bool(g.each_bars) + ["RBout"] * g.refractory
             pairs += [(g.name, role) for role in roles]
-        pairs += [(i.name, "TB") for i in self.inputs if self.sends(i)]
+        pairs += [(i.name, "TB") for i in self.inputs if i.queued]
         return pairs + [
             (part.name, "CBout") for part in (*self.groups, *self.pathways) if part.common_bars
         ]
@@ -316,8 +267,11 @@ class _Renderer:
                     self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.integrals + g.maxima
                 ]
             arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in ("x", "y")]
-        if any(g.rings for g in self.groups) and not self.ring_on_chip:
+        if any(g.ring_states for g in self.groups) and not self.ring_on_chip:
             arrays.append(self.array("", "ring", ("ring",), large=True))
+        for g in self.groups:
+            shape = self.n_steps, g.size
+            arrays += [self.array(g.name, f"drive_{s}", shape, large=True) for s in g.drive_states]
         if name == "record":
             arrays += self.records()
         return arrays
@@ -366,28 +320,3 @@ class _Renderer:
 
 _MARK = "# constants"
 _STEP_MARK = "# once per step"
-
-
-def bounds_of(threads: int, single: bool):
-    """Return the threads of a block, and how many blocks a multiprocessor shall have room for.
-
-    With 112 registers a thread, two blocks of 256 neurons and some readouts fit; in double
-    precision, and for more threads, that would take too many registers away.
-
-    Examples
-    --------
-    >>> bounds_of(288, True), bounds_of(288, False), bounds_of(512, True)
-    ((288, 2), 288, 512)
-    """
-    return (threads, 2) if single and 2 * threads * 112 <= REGISTERS else threads
-
-
-def spelling(target: Target, threads: int, single: bool = False) -> dict[str, object]:
-    """How a target spells what the templates use."""
-    bounds = f"(launch_bounds={bounds_of(threads, single)})" if target.warps else ""
-    return {
-        "emulated": target.emulated,
-        "decorator": "" if target.emulated else f"@cuda.jit{bounds}\n",
-        "popc": "popc" if target.emulated else "cuda.popc",
-        "ffs": "ffs" if target.emulated else "cuda.ffs",
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brian_eventprop.codegen.cuda import ON_CHIP, LocalArray, Target, spelling
+from brian_eventprop.codegen.cuda_target import ON_CHIP, LocalArray, Target, spelling
 from brian_eventprop.codegen.templates import render
 
 
@@ -36,7 +36,7 @@ def collect_chip(n_steps: int, single: bool) -> tuple[LocalArray, ...]:
 
 
 def render_collect(n_steps: int, single: bool, target: Target) -> str:
-    """Render ``collect_dense``, ``collect_sparse`` and ``add_up``."""
+    """Render ``collect_dense`` and its variants, ``add_up`` and ``clear``."""
     itemsize = 4 if single else 8
     return render(
         "clock_cuda_collect.py.j2",

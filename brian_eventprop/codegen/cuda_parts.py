@@ -76,6 +76,16 @@ class CudaGroup(GroupCode):
         return -(-self.size // 32)
 
     @property
+    def ring_states(self) -> tuple[str, ...]:
+        """States whose arrivals are added up as they are sent."""
+        return tuple(s for s in self.rings if s in self.ringed)
+
+    @property
+    def drive_states(self) -> tuple[str, ...]:
+        """States whose arrivals are, at least in part, added up before the first step."""
+        return tuple(s for s in self.rings if s in self.driven)
+
+    @property
     def keeps_states(self) -> bool:
         """Whether the way back reads states of every step."""
         return self.needs_states or self.needs_final_states
@@ -107,7 +117,13 @@ class CudaGroup(GroupCode):
 
 
 class CudaInput(InputCode):
-    """A source of given spikes, rows (step, neuron, row of the spike before)."""
+    """A source of given spikes, rows (step, neuron).
+
+    They are ``walked`` through step by step if not all is added up ahead; some pathways are
+    ``queued``, as their arrivals are delivered one by one; others read them ``sorted`` by neuron.
+    """
+
+    walked = queued = sorted = False
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""

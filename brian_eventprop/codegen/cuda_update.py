@@ -16,8 +16,8 @@ import numpy as np
 from brian_eventprop.adjoint.expressions import parse
 from brian_eventprop.adjoint.hoist import EACH
 from brian_eventprop.adjoint.pathways import INCREMENT
-from brian_eventprop.codegen.cuda import Target, spelling
 from brian_eventprop.codegen.cuda_parts import ROUNDING, CudaPathway, CudaStyle
+from brian_eventprop.codegen.cuda_target import Target, spelling
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.printing import print_sympy, print_tree
 from brian_eventprop.codegen.templates import render

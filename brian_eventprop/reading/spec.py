@@ -9,7 +9,7 @@ an earlier statement of the same block assigned.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -225,3 +225,8 @@ class NetworkValues:
     spikes: Mapping[str, tuple[np.ndarray, np.ndarray] | None]
     traces: Mapping[str, np.ndarray] = field(default_factory=dict)
     trace_dimensions: Mapping[str, Any] = field(default_factory=dict)
+
+    def reconnected(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> NetworkValues:
+        """Return the same with other ends of a pathway's synapses."""
+        ends = {"pre": {**self.pre, pathway: pre}, "post": {**self.post, pathway: post}}
+        return replace(self, **ends)

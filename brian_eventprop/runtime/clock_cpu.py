@@ -20,7 +20,7 @@ from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_ahead, ring_shape
-from brian_eventprop.runtime.packing import has_whole_rows, packers, unsorted
+from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.sums import ChunkSums
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
@@ -88,11 +88,7 @@ class ClockCPU:
         """Render the kernels, unless they fit the connections already."""
         spec, network = self.system.spec, self._network
         sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
-        whole = frozenset(
-            p.name
-            for p in spec.pathways
-            if has_whole_rows(p, network, sizes[p.source], sizes[p.target], self.system.trained)
-        )
+        whole = whole_rows(spec, network, sizes, self.system.trained)
         if whole == self._whole:
             return
         self._whole = whole
@@ -117,9 +113,7 @@ class ClockCPU:
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""
         self.pathways[pathway].reconnect(pre, post)
-        ends = {"pre": {pathway: pre}, "post": {pathway: post}}
-        ends = {side: {**getattr(self._network, side), **new} for side, new in ends.items()}
-        self._network = replace(self._network, **ends)
+        self._network = self._network.reconnected(pathway, pre, post)
         self._build()
 
     def hold(self, arrays: Mapping) -> Mapping:

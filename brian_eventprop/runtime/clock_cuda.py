@@ -20,16 +20,18 @@ from brian_eventprop.codegen.cuda_parts import connections
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.clock_cpu import Forward
 from brian_eventprop.runtime.cuda_ahead import InputBuffers
-from brian_eventprop.runtime.cuda_arrays import spike_table, step_pointers
+from brian_eventprop.runtime.cuda_arrays import by_neuron, spike_table, step_pointers
 from brian_eventprop.runtime.cuda_backward import CudaBackward
 from brian_eventprop.runtime.cuda_device import CudaDevice
+from brian_eventprop.runtime.cuda_inputs import InputKernels
 from brian_eventprop.runtime.cuda_pack import CudaPacking
 from brian_eventprop.runtime.cuda_results import DeviceSpikes, Lent
 from brian_eventprop.runtime.cuda_update import Held
 from brian_eventprop.runtime.cuda_values import DeviceValues
 from brian_eventprop.runtime.cuda_workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.packing import packers
+from brian_eventprop.runtime.layouts import known_ahead
+from brian_eventprop.runtime.packing import packers, whole_rows
 from brian_eventprop.runtime.readouts import spike_readouts
 
 #: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
@@ -61,11 +63,13 @@ class ClockCUDA(CudaBackward):
         self.system, self.n_steps, self.single = system, n_steps, single
         self.dtype = np.dtype(np.float32 if single else np.float64)
         sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
-        self.sizes = sizes
+        self.sizes, self._network = sizes, network
         self.connections, self._fixed = {}, {}
         for p in system.spec.pathways:
             self._connect(p, network.pre[p.name], network.post[p.name])
         self.workspace = Workspace(self.device, self.dtype, n_steps)
+        self.input_kernels = InputKernels(self.device, self.dtype, n_steps, sizes)
+        self._ahead = self._known_ahead()
         self.module = self._render(False)
         host = load_module(render_host(system), "host")
         self.groups, self.pathways = packers(self.module, host, network, sizes, system.spec.dt)
@@ -101,22 +105,31 @@ class ClockCUDA(CudaBackward):
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""
         self.pathways[pathway].reconnect(pre, post)
-        before = self.connections[pathway]
+        self._network = self._network.reconnected(pathway, pre, post)
+        before, ahead = self.connections[pathway], self._ahead
         self._connect(next(p for p in self.system.spec.pathways if p.name == pathway), pre, post)
         found = self.connections[pathway]
-        if (found.dense, found.planes) != (before.dense, before.planes):
+        self._ahead = self._known_ahead()
+        if (found.dense, found.planes, self._ahead) != (before.dense, before.planes, ahead):
+            self._buffers.forget()
             self._take(self._render(False))
+
+    def _known_ahead(self):
+        """Return the pathways whose spikes are added up before the first step, as on the CPU."""
+        spec = self.system.spec
+        return known_ahead(spec, whole_rows(spec, self._network, self.sizes, self.system.trained))
 
     def _render(self, ring_on_chip: bool):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip,
+            ring_on_chip, self._ahead,
         )  # fmt: skip
 
     @property
     def source(self) -> str:
         """The generated kernels."""
-        return "\n\n".join([self.module.source, self.workspace.source, self.held.source])
+        parts = (self.module, self.input_kernels, self.workspace, self.held)
+        return "\n\n".join(part.source for part in parts)
 
     def _compiled(self, ring_on_chip: bool):
         """Return the rendered module and the imported one, with the ring on the chip or not."""
@@ -193,11 +206,17 @@ class ClockCUDA(CudaBackward):
                 self._room[g] = 2 * max(self._room[g], int(needed[g].max()))
 
     def _inputs(self, inputs, n_trials):
+        """Return the spikes of inputs as those kernels read them that need them."""
         arrays = {}
-        for name, given in inputs.items():
-            table, final = spike_table(given, n_trials, self.sizes[name])
-            arrays[name, "spk"], arrays[name, "final"] = table, final
-            arrays[name, "sptr"] = step_pointers(given, n_trials, self.n_steps)
+        for i in self.module.inputs:
+            given = inputs[i.name]
+            if i.walked:
+                arrays[i.name, "spk"] = spike_table(given)
+                arrays[i.name, "sptr"] = step_pointers(given, n_trials, self.n_steps)
+            if i.sorted:
+                size = self.sizes[i.name]
+                steps, bound = by_neuron(given, n_trials, size, self.n_steps)
+                arrays[i.name, "given"], arrays[i.name, "bound"] = steps, bound
         return arrays
 
     def _outputs(self, arrays, n_trials):
@@ -221,7 +240,14 @@ class ClockCUDA(CudaBackward):
         """Launch the way forwards, in as many waves as memory asks for."""
         blocks = self._blocks([self.module.kernels["forward"]], {}, n_trials, arrays)
         for first in range(0, n_trials, blocks):
-            self._launch("forward", arrays, first, min(blocks, n_trials - first))
+            count = min(blocks, n_trials - first)
+            self._drive(arrays, first, count)
+            self._launch("forward", arrays, first, count)
+
+    def _drive(self, arrays, first, count):
+        """Add up what the inputs bring to some trials, as far as it is known ahead."""
+        longest = self.packing.longest
+        self.input_kernels.drive(self.module.pathways, longest, arrays, first, count)
 
     def _launch(self, name, arrays, first, count, **more):
         """Launch a kernel for the trials ``first`` to ``first + count``."""

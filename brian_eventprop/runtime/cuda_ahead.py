@@ -76,6 +76,10 @@ class InputBuffers:
         """Return whether a batch is the one that was copied last and not yet taken."""
         return self._of is batch
 
+    def forget(self) -> None:
+        """Hold no batch."""
+        self._of = None
+
     def take(self) -> dict:
         """Return the arrays that were copied last; what is launched from now on may read them."""
         self._free = self.device.event()

@@ -8,31 +8,70 @@ from numba import njit
 from brian_eventprop.runtime.inputs import InputSpikes
 
 
-def spike_table(given: InputSpikes, n_trials: int, n_neurons: int):
-    """Return rows (step, neuron, row of the neuron's spike before), and each neuron's last row.
+def spike_table(given: InputSpikes) -> np.ndarray:
+    """Return rows (step, neuron) for those who go through the spikes step by step.
+
+    Examples
+    --------
+    >>> given = InputSpikes(np.array([0, 2]), np.array([2, 4]), np.array([1, 0]), None)
+    >>> spike_table(given).tolist()
+    [[[2, 1], [4, 0]]]
+    """
+    table = np.empty((1, max(len(given.steps), 1), 2), np.int32)
+    table[0, : len(given.steps), 0], table[0, : len(given.steps), 1] = given.steps, given.neurons
+    return table
+
+
+def by_neuron(given: InputSpikes, n_trials: int, n_neurons: int, n_steps: int):
+    """Return the steps of spikes sorted by trial and neuron, and where those of each begin.
+
+    Examples
+    --------
+    >>> given = InputSpikes(np.array([0, 3]), np.array([2, 4, 9]), np.array([1, 0, 1]), None)
+    >>> steps, bound = by_neuron(given, 1, 2, 8)
+    >>> steps.tolist(), bound.tolist()
+    ([4, 2, 8], [[0, 1, 3]])
+    """
+    steps = np.zeros(max(len(given.steps), 1), np.uint16 if n_steps < 2**16 else np.int32)
+    bound = np.empty((n_trials, n_neurons + 1), np.int32)
+    _sort(given.ptr, given.steps, given.neurons, n_steps, steps, bound)
+    return steps, bound
+
+
+@njit(nogil=True, cache=True)
+def _sort(ptr, steps, neurons, n_steps, into, bound):
+    """Sort spikes by neuron, trial by trial; their order in time stays."""
+    for trial in range(len(ptr) - 1):
+        own = bound[trial]
+        own[:] = 0
+        for k in range(ptr[trial], ptr[trial + 1]):
+            own[neurons[k]] += 1
+        at = ptr[trial + 1]
+        for i in range(len(own) - 1, -1, -1):
+            at -= own[i]
+            own[i] = at
+        for k in range(ptr[trial], ptr[trial + 1]):
+            i = neurons[k]
+            into[own[i]] = min(steps[k], n_steps)
+            own[i] += 1
+        for i in range(len(own) - 1, 0, -1):
+            own[i] = own[i - 1]
+        own[0] = ptr[trial]
+
+
+def unsorted_spikes(given: InputSpikes, values: np.ndarray) -> np.ndarray:
+    """Put values of spikes sorted by trial and neuron into the order of the spikes.
 
     Examples
     --------
     >>> given = InputSpikes(np.array([0, 3]), np.array([2, 4, 5]), np.array([1, 0, 1]), None)
-    >>> table, final = spike_table(given, 1, 2)
-    >>> table[0].tolist(), final.tolist()
-    ([[2, 1, -1], [4, 0, -1], [5, 1, 0]], [[1, 2]])
+    >>> unsorted_spikes(given, np.array([4.0, 2.0, 5.0])).tolist()
+    [2.0, 4.0, 5.0]
     """
-    n = len(given.steps)
-    table = np.empty((1, max(n, 1), 3), np.int32)
-    final = np.full((n_trials, n_neurons), -1, np.int32)
-    _link(given.ptr, given.steps, given.neurons, table[0], final)
-    return table, final
-
-
-@njit(nogil=True, cache=True)
-def _link(ptr, steps, neurons, table, final):
-    """Fill the table, one spike after the other."""
-    for trial in range(len(ptr) - 1):
-        for k in range(ptr[trial], ptr[trial + 1]):
-            i = neurons[k]
-            table[k, 0], table[k, 1], table[k, 2] = steps[k], i, final[trial, i]
-            final[trial, i] = k
+    trials = np.repeat(np.arange(len(given.ptr) - 1), np.diff(given.ptr))
+    result = np.empty(len(given.steps))
+    result[np.lexsort((given.neurons, trials))] = values[: len(given.steps)]
+    return result
 
 
 def step_pointers(given: InputSpikes, n_trials: int, n_steps: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.runtime.clock_cpu import ClockCPU, Forward
-from brian_eventprop.runtime.cuda_arrays import in_flight
+from brian_eventprop.runtime.cuda_arrays import in_flight, unsorted_spikes
 from brian_eventprop.runtime.cuda_results import DeviceBackward, DeviceGradients
 from brian_eventprop.runtime.cuda_workspace import PARTS
 
@@ -29,8 +29,8 @@ class CudaBackward(ClockCPU):
         others = [key for key in self.system.trained if key not in self.held.keys]
         gradients = {key: np.zeros(self.shapes[key]) for key in others}
         arrays = dict(forward.arrays)
-        arrays |= self._weights(forward, weights, gradients, with_inputs)
-        self._gradient_arrays(arrays, forward.n_trials)
+        arrays |= self._weights(forward, weights, gradients)
+        self._gradient_arrays(arrays, forward, with_inputs)
         self._run_backward(forward, arrays, with_inputs)
         values = forward.stored["values"]
         there = self.held.pull(values, arrays, forward.constants, forward.orders)
@@ -43,10 +43,7 @@ class CudaBackward(ClockCPU):
             return gradients
 
         def inputs():
-            return {
-                name: self.device.get(arrays[name, "TB"])[: len(given.steps)].astype(float)
-                for name, given in lean.inputs.items()
-            }
+            return {name: self._moved(arrays, name, given) for name, given in lean.inputs.items()}
 
         def grazing():
             return int(self.device.get(arrays["", "grazing"]).sum())
@@ -54,7 +51,7 @@ class CudaBackward(ClockCPU):
         found = DeviceGradients(self.system.trained, there, rest, self.held, values)
         return DeviceBackward(self._gradients_lent.give(found), inputs, grazing)
 
-    def _weights(self, forward, weights, gradients, with_inputs):
+    def _weights(self, forward, weights, gradients):
         """Return dL/d(what a readout measures) as the kernels read it, on the device."""
         n_trials, host = forward.n_trials, {}
         for g in self.module.groups:
@@ -76,13 +73,26 @@ class CudaBackward(ClockCPU):
                 full = np.zeros((n_trials, self.groups[spec.group].size))
                 full[:, spec.start : spec.stop] = weight
                 host[spec.group, f"weight{k}"] = full
-        for name, given in forward.inputs.items():
-            host[name, "TB"] = np.zeros(len(given.steps) if with_inputs else 1)
         kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
         return {key: self.workspace.put(key, array) for key, array in kept.items()}
 
-    def _gradient_arrays(self, arrays, n_trials):
+    def _moved(self, arrays, name, given):
+        """Return dL/d(time) of each spike of an input, on the host."""
+        n, total = len(given.steps), np.zeros(len(given.steps))
+        if (name, "TB") in arrays:
+            total += self.device.get(arrays[name, "TB"])[:n]
+        if (name, "MB") in arrays:
+            total += unsorted_spikes(given, self.device.get(arrays[name, "MB"]))
+        return total
+
+    def _gradient_arrays(self, arrays, forward, with_inputs):
         """Put the arrays that the way back fills into `arrays`."""
+        n_trials = forward.n_trials
+        for i in self.module.inputs:
+            size = len(forward.inputs[i.name].steps) if with_inputs else 1
+            for role in ("TB",) * i.queued + ("MB",) * i.sorted:
+                arrays[i.name, role] = self.workspace.array((i.name, role), (size,))
+                self.workspace.clear(arrays[i.name, role])
         threads = self.module.threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
         for part in (*self.module.groups, *self.module.pathways):
@@ -114,8 +124,11 @@ class CudaBackward(ClockCPU):
         for first in range(0, forward.n_trials, blocks):
             count = min(blocks, forward.n_trials - first)
             if module.rerun:
+                self._drive(arrays, first, count)
                 self._launch("record", arrays, first, count)
             self._launch("backward", arrays, first, count, with_inputs=with_inputs)
+            if with_inputs:
+                self.input_kernels.moved(module.pathways, arrays, first, count)
             for p in module.pathways:
                 if p.ring and p.adjoint.pathway.size and (p.each_bars or p.delay_trained):
                     self.workspace.collect(p, arrays, self.sizes, first, count)

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 
 from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.cuda import ON_CHIP, Target
+from brian_eventprop.codegen.cuda_target import ON_CHIP, Target
 
 #: What to say when there is no device.
 NO_DEVICE = (

@@ -89,12 +89,14 @@ class CudaPacking:
     def _ring_shape(self):
         """Return, per group, the number of slots of its rings and where each ring begins."""
         groups = self.module.groups
-        most = max((len(g.rings) for g in groups), default=0)
+        most = max((len(g.ring_states) for g in groups), default=0)
         shape, used = np.zeros((len(groups), 1 + most), np.int32), 0
         for g in groups:
-            arriving = [self.longest[p.name] for p in self.module.pathways if p.target is g]
+            arriving = [
+                self.longest[p.name] for p in self.module.pathways if p.target is g and not p.ahead
+            ]
             shape[g.number, 0] = slots = max(arriving, default=0) + 1
-            for k in range(len(g.rings)):
+            for k in range(len(g.ring_states)):
                 shape[g.number, 1 + k] = used
                 used += slots * g.size
         self.ring_size = used

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from brian_eventprop.codegen.cuda import Kernel, LocalArray
 from brian_eventprop.codegen.cuda_collect import (
     collect_chip,
     collect_threads,
     collect_width,
     render_collect,
 )
+from brian_eventprop.codegen.cuda_target import Kernel, LocalArray
 
 #: Bytes of the arrays that blocks have in memory; they decide how many trials run at a time.
 BLOCKS_MEMORY = 320 * 2**20
@@ -125,13 +125,14 @@ class Workspace:
     def collect(self, p, arrays, sizes: Mapping[str, int], first: int, count: int) -> None:
         """Add up what the arrivals of some trials are worth, synapse by synapse of a pathway."""
         source, target = p.source.name, p.target
+        given = "given_" if p.source.is_input else ""
         arguments = [first, count, sizes[source], target.size]
-        arguments += [arrays[source, "spk"], 0 if p.source.is_input else 1]
-        arguments += [arrays[source, "final"], arrays[p.name, "steps"]]
+        roles = ("given", "bound") if p.source.is_input else ("spk", "final")
+        arguments += [*(arrays[source, role] for role in roles), arrays[p.name, "steps"]]
         arguments += [] if p.dense else [arrays[p.name, "base"], arrays[p.name, "bits"]]
         worth = arrays[target.name, f"pair_{p.adjoint.increment.state}_all"]
         self.device.launch(
-            self._kernels.collect_dense if p.dense else self._kernels.collect_sparse,
+            getattr(self._kernels, f"collect_{given}{'dense' if p.dense else 'sparse'}"),
             (-(-target.size // self._width), 2, min(PARTS, count)),
             self._threads,
             [*arguments, worth, arrays[p.name, "sums"]],

@@ -264,6 +264,15 @@ class PathwayPacker(Packer):
         )
 
 
+def whole_rows(spec, network: NetworkValues, sizes: Mapping[str, int], trained) -> frozenset[str]:
+    """Return the names of the pathways with whole rows; see `has_whole_rows`."""
+    return frozenset(
+        p.name
+        for p in spec.pathways
+        if has_whole_rows(p, network, sizes[p.source], sizes[p.target], trained)
+    )
+
+
 def has_whole_rows(pathway, network: NetworkValues, n_source: int, n_target: int, trained) -> bool:
     """Return whether every source has one synapse onto every target, all with one delay.
 

@@ -11,7 +11,7 @@ from brian2 import Quantity
 
 import brian_eventprop as bep
 from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.cuda import ON_CHIP, Target
+from brian_eventprop.codegen.cuda_target import ON_CHIP, Target
 
 #: Kernels between the trials, which compute in double precision whatever that of the states is.
 BETWEEN = re.compile(r"(pack|pull)_|adam$|sgd$|not_finite$")
@@ -24,6 +24,7 @@ def compiled(model, spikes):
     for there in model._last[0].spikes.values():
         there.per_trial()
         there._total()
+    _ = model.gradient().inputs
     rates = {
         key: Quantity(1e-3, dim=model.parameters.dimension(key)) for key in model.parameters.keys
     }

@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.cuda import ON_CHIP, Target
+from brian_eventprop.codegen.cuda_target import ON_CHIP, Target
 
 _DONE = object()
 
@@ -149,6 +149,7 @@ class Emulator:
             (a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS), None
         )
         shape = (grid,) if np.ndim(grid) == 0 else tuple(grid)
+        names = getattr(kernel, "py_func", kernel).__code__.co_varnames
         for block in itertools.product(*(range(n) for n in shape)):
             local = [
                 nonsense(a.shape, floats if a.dtype == "FLOAT" else getattr(np, a.dtype[3:]))
@@ -157,7 +158,7 @@ class Emulator:
             local += [nonsense(ring[0], ring[1])] if ring is not None else []
             # a kernel knows its block, and the length of the last side of the grid that is not 1
             ids = [*block, shape[-1]] if len(shape) > 1 else [*block]
-            ids = [block[0], shape[0]] if shape[1:] == (1, 1) else ids
+            ids = [block[0], shape[0]] if names[2] == "blocks" else ids
             self._run(kernel, threads, [*ids, *local, *arguments])
 
     def _run(self, kernel, threads, arguments):

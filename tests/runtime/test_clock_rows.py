@@ -5,7 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
 
 import brian_eventprop as bep
-from brian_eventprop.runtime import clock_cpu
+from brian_eventprop.runtime import packing
 
 LIF = """dv/dt = (I - v)/(10*ms) : 1
          dI/dt = -I/(4*ms) : 1"""
@@ -48,7 +48,7 @@ def test_whole_rows_give_the_same_as_single_synapses(delays, monkeypatch):
     found = []
     for plain in (False, True):
         if plain:
-            monkeypatch.setattr(clock_cpu, "has_whole_rows", lambda *_: False)
+            monkeypatch.setattr(packing, "has_whole_rows", lambda *_: False)
         model = build(delays)
         result, gradients = model.run(), model.gradient()
         assert len(model._solver._whole) == (0 if plain else 3)

@@ -10,7 +10,7 @@ from helpers import random_networks, small_networks
 from helpers.cuda_compile import BETWEEN, UPDATES, CompilingDevice, compiled
 
 import brian_eventprop as bep
-from brian_eventprop.runtime import clock_cuda
+from brian_eventprop.runtime import clock_cuda, layouts
 from brian_eventprop.runtime.cuda_device import FEW_BLOCKS
 
 if importlib.util.find_spec("_numba_cuda_redirector") is None:
@@ -62,12 +62,24 @@ def random_model(kind, precision):
 
 
 def test_lif_in_single_precision(device):
-    compiled(*small_networks.all_to_all(n_hidden=256, backend="cuda", precision="float32"))
+    sizes = {"n_inputs": 130, "n_hidden": 256}  # many enough to be added up ahead
+    compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
     kernels = {"forward", "backward", "collect_dense", "add_up", "clear", *UPDATES}
+    kernels |= {"drive_dense", "moved_dense", "collect_given_dense"}
     check(device, kernels, single=True)
     # two blocks of 288 threads on a multiprocessor
     registers = [r.registers for r in device.reports if r.name in ("forward", "backward")]
     assert max(registers) <= 112, device.reports
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_inputs_added_up_ahead(precision, device, monkeypatch):
+    """Of few synapses; sums need no product, so they are the CPU's in double precision, too."""
+    monkeypatch.setattr(layouts, "AHEAD", 0)
+    monkeypatch.setattr(layouts, "FAN_IN", 0)
+    compiled(*random_model("adex", precision))
+    kernels = {"forward", "record", "drive_sparse", "moved_sparse", "collect_given_sparse"}
+    check(device, kernels, single=precision == "float32")
 
 
 def test_products_in_double_precision_are_not_fused_with_sums(device):
