@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.clock import _constants, _summary, choose_layout, parts
@@ -20,7 +20,14 @@ from brian_eventprop.codegen.cuda_parts import (
     CudaPathway,
     CudaStyle,
 )
-from brian_eventprop.codegen.cuda_target import ON_CHIP, Kernel, LocalArray, Target, spelling
+from brian_eventprop.codegen.cuda_target import (
+    ON_CHIP,
+    TEAM_THREADS,
+    Kernel,
+    LocalArray,
+    Target,
+    spelling,
+)
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.templates import render
 
@@ -54,6 +61,7 @@ def render_cuda(
     target: Target | None = None,
     ring_on_chip: bool = False,
     ahead=frozenset(),
+    team: int = 1,
 ) -> CudaModule:
     """Render the kernels of the clock solver for CUDA.
 
@@ -73,12 +81,17 @@ def render_cuda(
         Whether the rings of arrivals fit beside the other arrays of a block.
     ahead
         Names of the pathways whose spikes, given as input, are added up before the first step.
+    team
+        How many blocks run a trial together.
     """
     target = target or Target()
+    if team > 1:
+        target = replace(target, threads=min(target.threads, TEAM_THREADS))
     table, style = NameTable(), CudaStyle(single, target.rounds)
     groups, inputs, pathways = _parts(system, connections, table, style, ahead)
     threads = _place(groups, target)
-    return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip)()
+    places = {"ring_on_chip": ring_on_chip, "team": team}
+    return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
 
 
 def _parts(system, connections, table, style, ahead):
@@ -112,15 +125,18 @@ def _place(groups, target) -> int:
 class _Renderer:
     """Renders the kernels one after the other, then the constants that they turned out to use."""
 
-    def __init__(self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip):
+    def __init__(
+        self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip, team
+    ):
         self.groups, self.inputs, self.pathways = groups, inputs, pathways
         self.n_steps, self.single, self.target = n_steps, single, target
-        self.threads, self.ring_on_chip = threads, ring_on_chip
+        self.threads, self.ring_on_chip, self.team = threads, ring_on_chip, team
         self.float = "float32" if single else "float64"
         self.spiking = [g for g in groups if g.spikes]
         self.words = sum(g.words for g in self.spiking)
         self.words += bool(self.words)
-        self.parts = threads // 32 if target.warps else threads
+        self.all = threads * team
+        self.parts = self.all // 32 if target.warps else self.all
         self.rerun = any(g.keeps_states for g in groups)
         self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
 
@@ -134,6 +150,7 @@ class _Renderer:
         head = render(
             "clock_cuda.py.j2",
             emulated=self.target.emulated,
+            team=self.team,
             products=not self.single and not self.target.rounds,
             float=self.float,
             summary=_summary(self.groups, self.pathways),
@@ -148,11 +165,12 @@ class _Renderer:
 
     def text(self, name: str, kernel: Kernel) -> str:
         """Render one kernel."""
-        ids = ["tid", "block", *(a.name for a in kernel.on_chip)] if self.target.emulated else []
+        ids = ["thread", "place"] if self.team > 1 else ["tid", "block"]
+        ids = [*ids, *(a.name for a in kernel.on_chip)] if self.target.emulated else []
         ids += ["ring"] * (self.target.emulated and self.ring_on_chip and name != "backward")
         names = [self.name(*pair) for pair in kernel.arguments]
         template = "backward" if name == "backward" else "forward"
-        return render(
+        text = render(
             f"clock_cuda_{template}.py.j2",
             name=name,
             record=name == "record",
@@ -167,7 +185,8 @@ class _Renderer:
             queued=any(not p.ring and not p.source.is_input for p in self.pathways),
             words=self.words,
             n_steps=self.n_steps,
-            threads=self.threads,
+            block_threads=self.threads,
+            threads=self.all,
             parts=self.parts,
             in_warps=self.target.warps,
             depth=DEPTH,
@@ -175,8 +194,12 @@ class _Renderer:
             float=self.float,
             constants=_MARK,
             per_step=_STEP_MARK,
-            **spelling(self.target, self.threads, self.single),
+            **spelling(self.target, self.threads, self.single, self.team),
         )
+        if self.team > 1:
+            for array in kernel.on_chip:
+                text = re.sub(rf"\b({array.name}\[(?:[^][]*, )?)j\]", r"\1thread]", text)
+        return text
 
     def senders(self) -> list:
         """Return those whose spikes are told in the trial's kernel what their arrivals moved."""
@@ -193,7 +216,7 @@ class _Renderer:
         local = self.local_arrays(name)
         on_chip, in_memory, used = [], [], 0
         limit = ON_CHIP - 1024
-        for array in local:
+        for array in map(self.place, local):
             used_then = used + array.size * (4 if self.single or array.dtype != "FLOAT" else 8)
             if used_then <= limit and not array.large:
                 on_chip.append(array)
@@ -201,6 +224,7 @@ class _Renderer:
             else:
                 in_memory.append(array)
         arguments = [("", "first"), ("", "dt"), ("", "times")]
+        arguments += [("", "arrived")] * (self.team > 1)
         if name == "backward":
             arguments += [("", "with_inputs"), ("", "grazing")]
         elif any(g.ring_states for g in self.groups):
@@ -209,6 +233,18 @@ class _Renderer:
         arguments += self.shared_arguments(name)
         arguments += [(a.owner, f"{a.role}_all") for a in in_memory]
         return Kernel(tuple(arguments), tuple(on_chip), tuple(in_memory))
+
+    def place(self, array: LocalArray) -> LocalArray:
+        """Return an array as it stands on the chip if it fits there.
+
+        Of a team, each block has its own threads' neurons there, if each has one; what blocks share
+        lies in memory.
+        """
+        if self.team == 1 or array.large:
+            return array
+        if not array.owner or self.owners[array.owner].size > self.all:
+            return replace(array, large=True)
+        return replace(array, shape=(*array.shape[:-1], self.threads))
 
     def shared_arguments(self, name: str):
         """Arrays of all trials that the kernels read, and what the way forwards leaves."""
@@ -287,7 +323,7 @@ class _Renderer:
     def local_backward(self):
         arrays = [self.array("", "part", (2, CHUNK, self.parts))]
         if self.target.emulated and self.target.warps:
-            arrays.append(self.array("", "lanes", (self.threads,)))
+            arrays.append(self.array("", "lanes", (self.all,)))
         for g in self.groups:
             if g.spikes:
                 arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))

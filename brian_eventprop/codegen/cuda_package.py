@@ -34,9 +34,25 @@ def most_on_chip() -> int:
     Beyond 48 KiB a kernel must be allowed to, which only numba-cuda's driver has a way for.
     """
     package, least = __getattr__("cuda"), 48 * 1024
-    if simulated() or package.__name__ != PACKAGES[0][1]["cuda"]:
+    if simulated() or not _first(package):
         return least
     return max(least, package.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
+
+
+def most_together() -> int:
+    """Return how many blocks may wait for each other: one on each multiprocessor at least.
+
+    What they wrote must be seen by the others then, for which numba-cuda-mlir has no function.
+    """
+    package = __getattr__("cuda")
+    if simulated() or not _first(package):
+        return 1
+    return package.get_current_device().MULTIPROCESSOR_COUNT
+
+
+def _first(package) -> bool:
+    """Return whether a package is numba-cuda."""
+    return package.__name__ == PACKAGES[0][1]["cuda"]
 
 
 def allow_on_chip(launch, nbytes: int) -> None:

@@ -1,6 +1,7 @@
 """Run the clock solver's kernels on a CUDA device.
 
-Each trial has a block of threads, which runs its whole time loop in one launch.  Arrays that a
+Each trial has a block of threads, which runs its whole time loop in one launch; a large network has
+several, if the device would be idle otherwise.  Arrays that a
 block cannot keep on the chip lie in memory, once per block; where these are large, a batch runs in
 waves of blocks.  Synapses' gradients are summed per block or per group of trials and then in a
 fixed order, so two runs give the same bits.
@@ -17,6 +18,7 @@ from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_host
 from brian_eventprop.codegen.cuda import render_cuda
 from brian_eventprop.codegen.cuda_parts import connections
+from brian_eventprop.codegen.cuda_target import TEAM_THREADS
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.clock_cpu import Forward
 from brian_eventprop.runtime.cuda_ahead import InputBuffers
@@ -34,6 +36,9 @@ from brian_eventprop.runtime.layouts import known_ahead
 from brian_eventprop.runtime.packing import packers, whole_rows
 from brian_eventprop.runtime.readouts import spike_readouts
 
+#: How long blocks that run a trial together wait for each other, in steps of one more neuron of a
+#: thread: both are a few accesses to memory, one after the other.
+MEETING = 1
 #: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
 FIRST_ROOM = 4
 
@@ -83,7 +88,7 @@ class ClockCUDA(CudaBackward):
 
     def _take(self, module):
         """Use rendered kernels."""
-        self._modules: dict[bool, tuple] = {}
+        self._modules: dict[tuple[bool, int], tuple] = {}
         self.module = module
         self.held = Held(
             self.workspace, module, self.system, self.shapes, self.pathways, self.n_steps
@@ -119,10 +124,10 @@ class ClockCUDA(CudaBackward):
         spec = self.system.spec
         return known_ahead(spec, whole_rows(spec, self._network, self.sizes, self.system.trained))
 
-    def _render(self, ring_on_chip: bool):
+    def _render(self, ring_on_chip: bool, team: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, self._ahead,
+            ring_on_chip, self._ahead, team,
         )  # fmt: skip
 
     @property
@@ -131,12 +136,25 @@ class ClockCUDA(CudaBackward):
         parts = (self.module, self.input_kernels, self.workspace, self.held)
         return "\n\n".join(part.source for part in parts)
 
-    def _compiled(self, ring_on_chip: bool):
-        """Return the rendered module and the imported one, with the ring on the chip or not."""
-        if ring_on_chip not in self._modules:
-            module = self._render(ring_on_chip) if ring_on_chip else self.module
-            self._modules[ring_on_chip] = module, self.device.load(module.source, "clock")
-        return self._modules[ring_on_chip]
+    def _compiled(self, ring_on_chip: bool, team: int):
+        """Return the rendered module and the imported one for what is on the chip."""
+        key = ring_on_chip, team
+        if key not in self._modules:
+            module = self.module if key == (False, 1) else self._render(*key)
+            self._modules[key] = module, self.device.load(module.source, "clock")
+        return self._modules[key]
+
+    def _team(self, n_trials: int) -> int:
+        """Return how many blocks run a trial: several where neurons are many and trials few.
+
+        Enough for one neuron per thread, if the device has them; then fewer trials run at a time.
+        """
+        lanes = sum(32 * g.words for g in self.module.groups)
+        threads = self.device.target.threads
+        crowd, enough = -(-lanes // threads), -(-lanes // min(threads, TEAM_THREADS))
+        team = min(enough, self.device.cores)
+        waves, neurons = -(-n_trials // (self.device.cores // team)), -(-enough // team)
+        return team if waves * (neurons + MEETING) < crowd else 1
 
     @property
     def memory(self) -> int:
@@ -191,6 +209,8 @@ class ClockCUDA(CudaBackward):
 
     def _run(self, arrays, n_trials):
         """Run the trials until the lists of spikes are long enough; return how many there were."""
+        arrays["", "blocks"] = self._team(n_trials)
+        arrays["", "arrived"] = self.workspace.array("arrived", (n_trials,), np.int32)
         while True:
             self._outputs(arrays, n_trials)
             self._run_forward(arrays, n_trials)
@@ -238,7 +258,7 @@ class ClockCUDA(CudaBackward):
 
     def _run_forward(self, arrays, n_trials):
         """Launch the way forwards, in as many waves as memory asks for."""
-        blocks = self._blocks([self.module.kernels["forward"]], {}, n_trials, arrays)
+        blocks = self._blocks(["forward"], {}, n_trials, arrays)
         for first in range(0, n_trials, blocks):
             count = min(blocks, n_trials - first)
             self._drive(arrays, first, count)
@@ -251,33 +271,41 @@ class ClockCUDA(CudaBackward):
 
     def _launch(self, name, arrays, first, count, **more):
         """Launch a kernel for the trials ``first`` to ``first + count``."""
-        module, kernels = self._compiled(self._ring_on_chip and name != "backward")
+        team = arrays["", "blocks"]
+        ring = name != "backward" and self._ring_on_chip(team)
+        module, kernels = self._compiled(ring, team)
         kernel = module.kernels[name]
         known = {"first": first, "dt": self.dtype.type(self.system.spec.dt)} | more
         arguments = [
             known[pair[1]] if not pair[0] and pair[1] in known else arrays[pair]
             for pair in kernel.arguments
         ]
-        ring = self._ring_on_chip and name != "backward"
+        if team > 1:
+            self.workspace.clear(arrays["", "arrived"])
         self.device.launch(
-            getattr(kernels, name), count, module.threads, arguments, kernel.on_chip,
-            (self.packing.ring_size, self.dtype) if ring else None,
+            getattr(kernels, name), count * team, module.threads, arguments, kernel.on_chip,
+            (self.packing.ring_size, self.dtype) if ring else None, team,
         )  # fmt: skip
 
-    @property
-    def _ring_on_chip(self) -> bool:
+    def _ring_on_chip(self, team: int) -> bool:
         """Whether the rings fit on the chip beside the other arrays of a block."""
+        if team > 1:
+            return False
         kernels = [k for name, k in self.module.kernels.items() if name != "backward"]
         used = max(
             sum(a.size * self.workspace.type_of(a).itemsize for a in k.on_chip) for k in kernels
         )
         return 0 < self.packing.ring_size * self.dtype.itemsize <= self.device.chip - 1024 - used
 
-    def _blocks(self, kernels, known, n_trials, into) -> int:
-        """Put the blocks' arrays in memory into `into`; return how many trials run at a time."""
+    def _blocks(self, names, known, n_trials, into) -> int:
+        """Put the trials' arrays in memory into `into`; return how many trials run at a time."""
+        team = into["", "blocks"]
+        module = self._compiled(False, team)[0]
         known = known | {"ring": self.packing.ring_size}
-        skip = ("ring",) if self._ring_on_chip else ()
-        blocks, arrays = self.workspace.of_blocks(kernels, known, n_trials, skip)
+        kernels = [module.kernels[name] for name in names if name in module.kernels]
+        skip = ("ring",) if self._ring_on_chip(team) else ()
+        most = n_trials if team == 1 else self.device.cores // team
+        blocks, arrays = self.workspace.of_blocks(kernels, known, n_trials, skip, most)
         into.update(arrays)
         return blocks
 

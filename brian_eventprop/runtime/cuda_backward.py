@@ -93,7 +93,8 @@ class CudaBackward(ClockCPU):
             for role in ("TB",) * i.queued + ("MB",) * i.sorted:
                 arrays[i.name, role] = self.workspace.array((i.name, role), (size,))
                 self.workspace.clear(arrays[i.name, role])
-        threads = self.module.threads
+        team = arrays["", "blocks"]
+        threads = team * self._compiled(False, team)[0].threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
         for part in (*self.module.groups, *self.module.pathways):
             if part.common_bars:
@@ -111,9 +112,8 @@ class CudaBackward(ClockCPU):
     def _run_backward(self, forward, arrays, with_inputs):
         """Run the adjoint in waves of trials; return the synapses' gradients."""
         module = self.module
-        kernels = [k for name, k in module.kernels.items() if name != "forward"]
         known = self._rows_in_flight(forward, with_inputs)
-        blocks = self._blocks(kernels, known, forward.n_trials, arrays)
+        blocks = self._blocks(["record", "backward"], known, forward.n_trials, arrays)
         for p in module.pathways:
             size = p.adjoint.pathway.size
             if p.ring:

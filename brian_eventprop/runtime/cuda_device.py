@@ -35,7 +35,12 @@ class CudaDevice:
     """
 
     def __init__(self):
-        from brian_eventprop.codegen.cuda_package import cuda, most_on_chip, simulated
+        from brian_eventprop.codegen.cuda_package import (
+            cuda,
+            most_on_chip,
+            most_together,
+            simulated,
+        )
 
         if not cuda.is_available():
             raise RuntimeError(NO_DEVICE)
@@ -46,6 +51,8 @@ class CudaDevice:
         self.stream, self.beside = cuda.stream(), cuda.stream()
         #: Bytes of fast memory that a block can have, in part only if the kernel asks for it.
         self.chip = most_on_chip()
+        #: Blocks that may wait for each other: one on each multiprocessor.
+        self.cores = most_together()
         self.target = Target(warps=not simulated())
 
     def load(self, source: str, tag: str):
@@ -98,8 +105,12 @@ class CudaDevice:
         event.synchronize()
 
     # ---- kernels ----
-    def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None) -> None:
-        """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip."""
+    def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None, team=1) -> None:
+        """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip.
+
+        A `team` of several blocks waits for each other: the kernel asks for a cooperative launch.
+        """
+        del team
         size, dtype = ring or (0, np.float64)
         nbytes = size * np.dtype(dtype).itemsize
         configured = kernel[grid, threads, self.stream, nbytes]

@@ -80,12 +80,12 @@ class Workspace:
         return there
 
     def of_blocks(
-        self, kernels: Iterable[Kernel], known: Mapping[str, int], n_trials: int, skip=()
+        self, kernels: Iterable[Kernel], known: Mapping[str, int], n_trials: int, skip=(), most=None
     ):
         """Return how many trials run at a time, and the arrays that their blocks have in memory.
 
         They lie in one piece of memory, which those of another phase take over.  ``known`` has the
-        dimensions that change from batch to batch.
+        dimensions that change from batch to batch; ``most`` is a limit of the device.
         """
         local = {a.name: a for k in kernels for a in k.in_memory if a.name not in skip}
         shapes = {
@@ -93,7 +93,8 @@ class Workspace:
             for name, a in local.items()
         }
         sizes = {k: int(np.prod(shapes[k])) * self.type_of(a).itemsize for k, a in local.items()}
-        blocks = int(min(n_trials, max(1, BLOCKS_MEMORY // max(sum(sizes.values()), 1))))
+        room = max(1, BLOCKS_MEMORY // max(sum(sizes.values()), 1))
+        blocks = int(min(n_trials, most or n_trials, room))
         blocks = -(-n_trials // -(-n_trials // blocks))  # waves of about the same size
         total = sum(_aligned(size * blocks) for size in sizes.values())
         if self._scratch is None or self._scratch.shape[0] < total:

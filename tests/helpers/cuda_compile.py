@@ -40,7 +40,7 @@ class DryDevice:
     """Runs nothing; arrays are never touched, and what comes back is zero."""
 
     def __init__(self, **target):
-        self.target, self.chip = Target(**target), ON_CHIP
+        self.target, self.chip, self.cores = Target(**target), ON_CHIP, 1
         self.launches: list[tuple[str, object, int]] = []
         #: Bytes copied: to the device, from it, and to it beside the kernels.
         self.down = self.up = self.beside = 0
@@ -79,9 +79,9 @@ class DryDevice:
 
     finish = after
 
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
         """Note the kernel."""
-        del arguments, chip, ring
+        del arguments, chip, ring, team
         self.launches.append((kernel, grid, threads))
 
 
@@ -111,7 +111,7 @@ class CompilingDevice(DryDevice):
         """Import a generated module."""
         return load_module(source, f"cuda_{tag}")
 
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
         """Compile and link the kernel, unless that was done."""
         key = kernel.py_func
         if key not in self._known:
@@ -144,7 +144,12 @@ class CompilingDevice(DryDevice):
         from cuda.core import Linker, LinkerOptions, ObjectCode
 
         options = LinkerOptions(arch=f"sm_{arch}", ptxas_options=["-v"], verbose=True)
-        linker = Linker(ObjectCode.from_ptx(ptx.encode(), name="kernel"), options=options)
+        objects = [ObjectCode.from_ptx(ptx.encode(), name="kernel")]
+        if "cudaCG" in ptx:  # a launch of blocks that wait for each other
+            from numba.cuda.cudadrv.libs import get_cudalib
+
+            objects.append(ObjectCode.from_library(get_cudalib("cudadevrt", static=True)))
+        linker = Linker(*objects, options=options)
         linker.link("cubin")
         log = linker.get_info_log()
         stack, stores, loads = (
@@ -154,7 +159,9 @@ class CompilingDevice(DryDevice):
             ).groups()
         )
         used = re.search(r"Used (\d+) registers", log)
-        shared = re.search(r"(\d+) bytes smem", log)
+        # of a library that is linked to it, there are properties, too
+        own = log[log.rindex(f"{kernel.py_func.__name__}B") :]
+        shared = re.search(r"(\d+) bytes smem", own)
         return Report(
             kernel.py_func.__name__, arch, threads, int(used[1]), stores + loads, stack,
             int(shared[1]) if shared else 0, doubles,
@@ -172,7 +179,7 @@ class SuccessorDevice(DryDevice):
         """Import a generated module."""
         return load_module(source, f"successor_{tag}")
 
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
         """Compile the kernel, unless that was done."""
         from numba_cuda_mlir import cuda, tools, types
 

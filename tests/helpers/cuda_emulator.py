@@ -58,6 +58,8 @@ class Emulator:
         Bytes of fast memory that a block can have.
     warps
         Whether sums over threads go through warps, as on a GPU; that is slow here.
+    cores
+        How many blocks can run at a time; only these may wait for each other.
     """
 
     def __init__(
@@ -67,9 +69,12 @@ class Emulator:
         compiled: bool = False,
         warps: bool = False,
         chip: int = ON_CHIP,
+        cores: int = 1,
     ):
         self.target = Target(emulated=True, warps=warps, threads=threads)
-        self.chip, self.most_ring = chip, 0
+        self.chip, self.cores, self.most_ring = chip, cores, 0
+        #: Most blocks that ran a trial together.
+        self.most_team = 1
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.compiled = compiled
         #: Kernels, copies beside them, and who waited for what.
@@ -139,8 +144,8 @@ class Emulator:
             self.copied += 1
 
     # ---- kernels ----
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None):
-        """Run every block of a grid."""
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
+        """Run every block of a grid, those of a team together."""
         self.launches.append(kernel.__name__)
         assert not any(isinstance(a, np.ndarray) for a in arguments), "an array of the host"
         arguments = [a.array if isinstance(a, There) else a for a in arguments]
@@ -148,29 +153,50 @@ class Emulator:
         floats = next(
             (a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS), None
         )
+        if team > 1:
+            assert grid <= self.cores and ring is None
+            self.most_team = max(self.most_team, team)
+            everyone = []
+            for block in range(grid):
+                given = [block, *self._local(chip, floats), *arguments]
+                everyone.append([kernel(thread, *given) for thread in range(threads)])
+            teams = [sum(everyone[k : k + team], []) for k in range(0, grid, team)]
+            while teams:  # all run at a time; blocks wait for those of their own team only
+                teams = [teams[k] for k in self._order(len(teams)) if self._step(teams[k])]
+            return
         shape = (grid,) if np.ndim(grid) == 0 else tuple(grid)
         names = getattr(kernel, "py_func", kernel).__code__.co_varnames
         for block in itertools.product(*(range(n) for n in shape)):
-            local = [
-                nonsense(a.shape, floats if a.dtype == "FLOAT" else getattr(np, a.dtype[3:]))
-                for a in chip
-            ]
+            local = self._local(chip, floats)
             local += [nonsense(ring[0], ring[1])] if ring is not None else []
             # a kernel knows its block, and the length of the last side of the grid that is not 1
             ids = [*block, shape[-1]] if len(shape) > 1 else [*block]
             ids = [block[0], shape[0]] if names[2] == "blocks" else ids
-            self._run(kernel, threads, [*ids, *local, *arguments])
+            running = [kernel(tid, *ids, *local, *arguments) for tid in range(threads)]
+            while self._step(running):
+                pass
 
-    def _run(self, kernel, threads, arguments):
-        """Step the threads of a block from barrier to barrier."""
-        running = [kernel(tid, *arguments) for tid in range(threads)]
-        while True:
-            order = range(threads) if self.rng is None else self.rng.permutation(threads)
-            waiting = sum(next(running[tid], _DONE) is not _DONE for tid in order)
-            self.barriers += 1
-            if waiting == 0:
-                return
-            assert waiting == threads, f"{threads - waiting} threads did not come to a barrier"
+    @staticmethod
+    def _local(chip, floats):
+        """Return the arrays on the chip of a block."""
+        return [
+            nonsense(a.shape, floats if a.dtype == "FLOAT" else getattr(np, a.dtype[3:]))
+            for a in chip
+        ]
+
+    def _order(self, n):
+        return range(n) if self.rng is None else self.rng.permutation(n)
+
+    def _step(self, running):
+        """Step threads to the next barrier; return whether they go on from there."""
+        came = [next(running[k], _DONE) for k in self._order(len(running))]
+        self.barriers += 1
+        missing = sum(barrier is _DONE for barrier in came)
+        if missing == len(running):
+            return False
+        assert missing == 0, f"{missing} threads did not come to a barrier"
+        assert len(set(came)) == 1, "threads wait at different barriers"
+        return True
 
 
 def nonsense(shape, dtype) -> np.ndarray:

@@ -44,10 +44,10 @@ def check(device, kernels, single, trigonometric=False):
         assert (single and not double) or report.name == "clear" or report.doubles, report
 
 
-def random_model(kind, precision):
+def random_model(kind, precision, size=0.3):
     """The model of a random network and its spikes."""
     start_scope()
-    network = random_networks.build(kind, seed=4, size=0.3)
+    network = random_networks.build(kind, seed=4, size=size)
     model = bep.EventPropModel(
         network.objects,
         train=network.train,
@@ -80,6 +80,32 @@ def test_inputs_added_up_ahead(precision, device, monkeypatch):
     compiled(*random_model("adex", precision))
     kernels = {"forward", "record", "drive_sparse", "moved_sparse", "collect_given_sparse"}
     check(device, kernels, single=precision == "float32")
+
+
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def test_blocks_that_run_a_trial_together(precision, device):
+    device.cores = 132
+    sizes = {"n_hidden": 1400, "synapses": 2800, "n_steps": 60}
+    model, spikes = small_networks.all_to_all(backend="cuda", precision=precision, **sizes)
+    compiled(model, spikes)
+    check(device, {"forward", "backward"}, single=precision == "float32")
+    for report in device.reports:
+        together = report.name in ("forward", "backward")
+        assert report.threads == 256 or not together
+        # a launch of blocks that wait for each other, which the driver refuses if they do not fit
+        assert ("cudaCGSynchronize" in device.ptx[report.name]) == together
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", random_networks.KINDS)
+def test_every_kind_of_network_with_several_blocks(kind, monkeypatch):
+    device = CompilingDevice(threads=32)
+    device.cores = 132
+    monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
+    monkeypatch.setattr(clock_cuda, "MEETING", 0)
+    compiled(*random_model(kind, "float32", size=1.0))
+    check(device, {"forward", "backward"}, single=True, trigonometric=kind == "saturating")
+    assert "cudaCGSynchronize" in device.ptx["backward"]
 
 
 def test_products_in_double_precision_are_not_fused_with_sums(device):

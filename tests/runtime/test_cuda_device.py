@@ -60,7 +60,8 @@ def test_a_batch_of_the_size_of_spoken_words(precision):
     "sizes",
     [
         {"n_hidden": 512, "max_delay": 62, "n_steps": 300},  # a ring of 248 or 124 KiB
-        {"n_hidden": 3000, "synapses": 30_000, "n_steps": 100},  # states in memory
+        {"n_hidden": 3000, "synapses": 30_000, "n_steps": 100},  # several blocks for a trial
+        {"n_hidden": 3000, "synapses": 30_000, "n_steps": 100, "trials": 80},  # states in memory
         {"n_hidden": 200, "axonal": True},
     ],
 )

@@ -14,13 +14,25 @@ if importlib.util.find_spec("numba_cuda_mlir") is None:
     pytest.skip("numba-cuda-mlir is not installed", allow_module_level=True)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_all_kernels(precision, monkeypatch):
+@pytest.fixture
+def device(monkeypatch):
+    """A device that compiles instead of running."""
     device = SuccessorDevice()
     monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
     for name in ("cuda", "types"):
         module = importlib.import_module(f"numba_cuda_mlir.{name}")
         monkeypatch.setitem(vars(cuda_package), name, module)
+    return device
+
+
+def test_inputs_added_up_ahead(device):
+    sizes = {"n_inputs": 130, "n_hidden": 256}
+    compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
+    assert {"drive_dense", "moved_dense", "collect_given_dense"} < set(device.ptx)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_all_kernels(precision, device):
     for build in (small_networks.all_to_all, small_networks.of_functions):
         device.ptx.clear()
         model, spikes = build(backend="cuda", precision=precision)
