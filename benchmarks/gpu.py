@@ -35,8 +35,10 @@ SHAPES = {
 }  # fmt: skip
 BATCH = 256
 #: Instructions of a thread for one synaptic event, counted in the PTX of the kernels in single
-#: precision: 25 (of an input) to 30 in `forward`, 20 in `collect_dense` for each of its two sums.
-INSTRUCTIONS = 70
+#: precision.  Of an input: 16 in `drive_dense`, each time that a block looks at a spike, and 16 in
+#: `collect_given_dense` for each of its two sums; of a group: 31 in `forward`, at most 116 in
+#: `backward` (where a warp adds up), 22 in `collect_dense` for each of two sums.
+LOOKING, INPUT, GROUP = 16, 32, 191
 
 
 def median_step(step, synchronize, repeats):
@@ -72,6 +74,7 @@ def ours(name, repeats):
     seconds = median_step(step, cuda.synchronize, repeats)
     used = free - cuda.current_context().get_memory_info()[0]
     n = events(name, data, found.pop("result"))
+    share = (cuda.get_current_device(), name, n)
     kernels = device_times(model._solver.device, step)
     busy = sum(kernels.values())
     return {
@@ -80,8 +83,8 @@ def ours(name, repeats):
         "device seconds by kernel": kernels,
         "device MiB": used / 2**20,
         "of these our arrays, MiB": model._solver.memory / 2**20,
-        "million synaptic events": n / 1e6,
-        **limits(cuda.get_current_device(), n, traffic(name, n), busy),
+        "million synaptic events": sum(n) / 1e6,
+        **limits(*share, busy),
     }
 
 
@@ -116,12 +119,26 @@ def device_times(device, step):
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def looks(name):
+    """Return how many blocks add inputs up for a neuron, and how many of them look at a spike."""
+    from brian_eventprop.codegen.cuda_inputs import drive_cells, drive_shape
+    from brian_eventprop.codegen.cuda_target import Target
+
+    shape, most = SHAPES[name], 256
+    steps, delay = shape["n_steps"], shape["max_delay"]
+    _, length = drive_shape(shape["n_hidden"], steps, delay, most, drive_cells(Target(), 4))
+    blocks = -(-steps // length)
+    return blocks, min(blocks, 1 + delay / length)
+
+
 def traffic(name, n):
     """Return the bytes that a step has to move, in single precision, for n synaptic events.
 
-    Forwards a weight and a delay per event; the record of what arrivals are worth is written and
-    read once; of it, for each trial, two sums per synapse are read with the delay, and written; the
-    optimiser has six numbers in double precision for each weight and each delay, and a gradient.
+    ``n`` are those of inputs and those of groups.  Forwards a weight and a delay per event of a
+    group, or per synapse of an input and block that adds it up, and the sums are written and read;
+    the record of what arrivals are worth is written and read once; of it, for each trial, two sums
+    per synapse are read with the delay, and written; the optimiser has six numbers in double
+    precision for each weight and each delay, and a gradient.
     """
     shape = SHAPES[name]
     inputs, hidden, outputs = shape["n_inputs"], shape["n_hidden"], shape["n_outputs"]
@@ -131,28 +148,30 @@ def traffic(name, n):
         neurons, synapses = hidden + outputs, hidden * (inputs + hidden + outputs)
     record = 2 * BATCH * shape["n_steps"] * neurons * 2 * 4
     sums = BATCH * synapses * 2 * (2 + 4 + 4)
-    return n * (4 + 2) + record + sums + 2 * synapses * 7 * 8
+    ahead = BATCH * hidden * (inputs * looks(name)[0] * (4 + 2) + 2 * shape["n_steps"] * 4)
+    return n[1] * (4 + 2) + ahead + record + sums + 2 * synapses * 7 * 8
 
 
 def events(name, data, result):
-    """Return how many spikes times synapses there were."""
+    """Return how many spikes times synapses there were, of inputs and of groups."""
     shape = SHAPES[name]
     sent = [len(trains) for trains in result.spikes.values()]
     hidden, outputs = shape["n_hidden"], shape["n_outputs"]
     onwards = [hidden, outputs] if name == "paper" else [hidden + outputs]
-    return len(data.times) * hidden + sum(
-        n * fan for n, fan in zip(sent[: len(onwards)], onwards, strict=True)
-    )
+    of_groups = sum(n * fan for n, fan in zip(sent[: len(onwards)], onwards, strict=True))
+    return len(data.times) * hidden, of_groups
 
 
-def limits(device, n, nbytes, seconds):
+def limits(device, name, n, seconds):
     """Return the shares of the device's limits that a step takes, by counting."""
+    nbytes = traffic(name, n)
+    instructions = n[0] * (INPUT + LOOKING * looks(name)[1]) + n[1] * GROUP
     bandwidth = 2 * device.MEMORY_CLOCK_RATE * 1e3 * device.GLOBAL_MEMORY_BUS_WIDTH / 8
     # four warps of 32 threads a cycle
     issue = device.MULTIPROCESSOR_COUNT * device.CLOCK_RATE * 1e3 * 4 * 32
     return {
         "share of memory bandwidth": nbytes / seconds / bandwidth if bandwidth else None,
-        "share of issue limit": n * INSTRUCTIONS / seconds / issue,
+        "share of issue limit": instructions / seconds / issue,
     }
 
 

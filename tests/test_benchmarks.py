@@ -7,6 +7,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,5 +134,17 @@ def test_a_step_on_a_gpu_is_taken_apart(monkeypatch):
     assert first.losses.shape == (4,)
     assert {"forward", "backward", "collect_dense", "adam"} < set(kernels)
     assert kernels["adam"] == pytest.approx(6e-3)  # three projections' weights and delays
-    # about 0.5 billion events of 6 bytes and 0.6 billion sums of 20 bytes
-    assert 3e9 < gpu.traffic("paper", 5e8) < 1e11
+    # blocks of 282 steps look at the spikes of 512 steps before, too
+    blocks, looks = gpu.looks("paper")
+    assert blocks == 4 and looks == pytest.approx(1 + 512 / 282)
+    n = gpu.events("paper", data, first)
+    assert n[0] == 256 * len(data.times) and n[1] % 4 == 0  # fans of 256 and 20
+    # some hundred million events of 6 bytes and 0.6 billion sums of 20 bytes
+    assert 3e9 < gpu.traffic("paper", (5e8, 2e6)) < 1e11
+    device = SimpleNamespace(
+        MEMORY_CLOCK_RATE=2.6e6, GLOBAL_MEMORY_BUS_WIDTH=5120,
+        MULTIPROCESSOR_COUNT=132, CLOCK_RATE=1.98e6,
+    )  # fmt: skip
+    shares = gpu.limits(device, "paper", (5e8, 2e6), 0.01)
+    print(shares)
+    assert all(0.01 < share < 1 for share in shares.values())
