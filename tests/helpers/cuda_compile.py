@@ -100,11 +100,14 @@ class Report:
 
 
 class CompilingDevice(DryDevice):
-    """Compiles every kernel for the argument types with which it would run, and links it."""
+    """Compiles kernels for the argument types with which they would run, and links them.
+
+    ``only`` is a regular expression for the beginnings of the names of those that are wanted.
+    """
 
     def __init__(self, archs=("80", "90"), **target):
         super().__init__(**target)
-        self.archs, self.reports, self.ptx = archs, [], {}
+        self.archs, self.reports, self.ptx, self.only = archs, [], {}, ""
         self._known = set()
 
     def load(self, source, tag):
@@ -114,7 +117,7 @@ class CompilingDevice(DryDevice):
     def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
         """Compile and link the kernel, unless that was done."""
         key = kernel.py_func
-        if key not in self._known:
+        if key not in self._known and re.match(self.only, key.__name__):
             self._known.add(key)
             self._compile(kernel, threads, arguments)
 

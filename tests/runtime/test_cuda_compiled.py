@@ -29,6 +29,10 @@ def device(monkeypatch):
 LARGE_ARGUMENT = re.compile(r"cvt\.rn\.f64\.s64|0d3BF921FB54442D19|cvt\.rn\.f32\.f64")
 
 
+#: The kernels that depend on the network.
+OF_THE_NETWORK = "forward|record|backward|pack_|pull_"
+
+
 def check(device, kernels, single, trigonometric=False):
     """No spills, no stack, and no double precision where single was asked for."""
     assert {r.name for r in device.reports} >= kernels
@@ -72,11 +76,12 @@ def test_lif_in_single_precision(device):
     assert max(registers) <= 112, device.reports
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_inputs_added_up_ahead(precision, device, monkeypatch):
     """Of few synapses; sums need no product, so they are the CPU's in double precision, too."""
     monkeypatch.setattr(layouts, "AHEAD", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)
+    device.only = "forward|record|drive_|moved_|collect_given"
     compiled(*random_model("adex", precision))
     kernels = {"forward", "record", "drive_sparse", "moved_sparse", "collect_given_sparse"}
     check(device, kernels, single=precision == "float32")
@@ -84,23 +89,21 @@ def test_inputs_added_up_ahead(precision, device, monkeypatch):
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_blocks_that_run_a_trial_together(precision, device):
-    device.cores = 132
+    device.cores, device.only = 132, "forward|backward"
     sizes = {"n_hidden": 1400, "synapses": 2800, "n_steps": 60}
-    model, spikes = small_networks.all_to_all(backend="cuda", precision=precision, **sizes)
-    compiled(model, spikes)
+    compiled(*small_networks.all_to_all(backend="cuda", precision=precision, **sizes))
     check(device, {"forward", "backward"}, single=precision == "float32")
-    for report in device.reports:
-        together = report.name in ("forward", "backward")
-        assert report.threads == 256 or not together
+    assert {report.threads for report in device.reports} == {256}
+    for ptx in device.ptx.values():
         # a launch of blocks that wait for each other, which the driver refuses if they do not fit
-        assert ("cudaCGSynchronize" in device.ptx[report.name]) == together
+        assert "cudaCGSynchronize" in ptx
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", random_networks.KINDS)
 def test_every_kind_of_network_with_several_blocks(kind, monkeypatch):
     device = CompilingDevice(threads=32)
-    device.cores = 132
+    device.cores, device.only = 132, OF_THE_NETWORK
     monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
     monkeypatch.setattr(clock_cuda, "MEETING", 0)
     compiled(*random_model(kind, "float32", size=1.0))
@@ -160,6 +163,7 @@ def test_a_launch_is_allowed_more_than_48_kib(monkeypatch):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("kind", random_networks.KINDS)
 def test_every_kind_of_network(kind, precision, device):
+    device.only = OF_THE_NETWORK
     compiled(*random_model(kind, precision))
     single, sines = precision == "float32", kind == "saturating"
     check(device, {"forward", "backward"}, single=single, trigonometric=sines)
