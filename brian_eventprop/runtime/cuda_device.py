@@ -114,7 +114,7 @@ class CudaDevice:
         size, dtype = ring or (0, np.float64)
         nbytes = size * np.dtype(dtype).itemsize
         configured = kernel[grid, threads, self.stream, nbytes]
-        if nbytes + sum(a.size * 8 for a in chip) > ON_CHIP:
+        if nbytes and nbytes + sum(a.size * 8 for a in chip) > ON_CHIP:
             from brian_eventprop.codegen.cuda_package import allow_on_chip
 
             allow_on_chip(configured, nbytes)

@@ -13,6 +13,7 @@ from helpers import random_networks, small_networks
 from helpers.backends import arrays_of, check_equal, results, run_small
 
 import brian_eventprop as bep
+from brian_eventprop.runtime import layouts
 from brian_eventprop.runtime.cuda_device import CudaDevice
 
 pytestmark = [
@@ -46,6 +47,15 @@ def test_the_same_as_on_the_cpu(kind, size, seed):
 def test_single_precision_is_close(kind):
     single = results(kind, "cuda", precision="float32")
     check_equal(single, results(kind, "cpu"), readouts=1e-4, gradients=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["lif", "lif_refractory", "two_populations", "adex"])
+def test_inputs_added_up_ahead(kind, monkeypatch):
+    """Of few and of many synapses."""
+    monkeypatch.setattr(layouts, "AHEAD", 0)
+    monkeypatch.setattr(layouts, "FAN_IN", 0)
+    options = {"size": 3.0, "duration": 100 * ms}
+    check_equal(results(kind, "cuda", **options), results(kind, "cpu", **options), READOUTS)
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
@@ -118,6 +128,8 @@ def test_the_sanitizer_finds_nothing(kind, tool):
         "import sys; sys.path.append('tests/runtime')\n"
         "from helpers.backends import results\n"
         "from test_cuda_device import train\n"
+        "from brian_eventprop.runtime import layouts\n"
+        "layouts.AHEAD = layouts.FAN_IN = 0\n"
     )
     if kind == "training":
         script += "train('cuda', n_steps=20)"

@@ -12,6 +12,8 @@ import pytest
 from helpers import small_networks
 from helpers.backends import trained
 
+from brian_eventprop.runtime import layouts
+
 if importlib.util.find_spec("_numba_cuda_redirector") is None:
     pytest.skip("numba-cuda is not installed", allow_module_level=True)
 
@@ -23,18 +25,23 @@ import brian2
 brian2.prefs.codegen.target = "numpy"
 from helpers import small_networks
 from helpers.backends import trained
+from brian_eventprop.runtime import layouts
+layouts.AHEAD = layouts.FAN_IN = 0  # the kernels of inputs, too
 model, spikes = small_networks.all_to_all(backend="cuda", **{SIZES})
 result = model.run(spikes)
 gradients = model.gradient()
 found = {{"i": result.spikes["hidden"].i.tolist(), "losses": result.losses.tolist()}}
 for key in model.parameters.keys:
     found[".".join(key)] = gradients.raw(key).tolist()
+found["inputs"] = [float(bar) for bar in gradients.inputs]
 found["trained"] = trained(model, spikes)
 print(json.dumps(found))
 """
 
 
-def test_a_small_network():
+def test_a_small_network(monkeypatch):
+    for least in ("AHEAD", "FAN_IN"):
+        monkeypatch.setattr(layouts, least, 0)
     root = Path(__file__).parents[2]
     path = os.pathsep.join([str(root), str(root / "tests"), os.environ.get("PYTHONPATH", "")])
     run = subprocess.run(
@@ -54,5 +61,7 @@ def test_a_small_network():
         expected = gradients.raw(key)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(found[".".join(key)], expected, rtol=0, atol=1e-10 * scale)
+    expected = np.asarray(gradients.inputs)
+    np.testing.assert_allclose(found["inputs"], expected, atol=1e-10 * np.abs(expected).max())
     for name, expected in trained(model, spikes).items():
         np.testing.assert_allclose(found["trained"][name], expected, rtol=1e-9, atol=1e-12)
