@@ -77,6 +77,12 @@ def test_blocks_with_few_steps_and_waves_of_few_trials(small, emulator, monkeypa
     assert len(grids) > 1
 
 
+def test_trials_of_several_blocks(small, emulator):
+    made = emulator(threads=32, cores=9)
+    check_equal(run_small("cuda", **SIZES)[0], small)
+    assert made[-1].most_team == 3
+
+
 @pytest.mark.parametrize("longest", [0, 7, 200])
 def test_delays_of_any_length(longest, emulator):
     sizes = SIZES | {"max_delay": longest + 1, "n_hidden": 10}
