@@ -2,8 +2,9 @@
 
 Starting from the shape of the Heidelberg digits (see shd_shape.py), one number at a time is varied:
 the longest delay, hidden neurons, batch size, time steps, and the share of synapses that exist.
-Neurons cost something at rest, too: a batch without spikes is measured as well, and the cost per
-event is given with and without that.
+Neurons cost something, too: a batch without spikes is measured as well, and one of the same neurons
+with the same spikes that no synapse takes anywhere.  The cost per event is given as it is, without
+neurons at rest, and without neurons and their spikes: what the projections alone cost.
 Written are a table and a picture of CPU time per synaptic event, next to this file in results/.
 
     python benchmarks/scaling.py
@@ -30,28 +31,29 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def curve(name, values):
-    """Return (value, CPU seconds, those at rest, events) for each value."""
+    """Return (value, CPU seconds, those at rest, those without synapses, events) for each value."""
     rows = []
     for value in values:
-        cpu, _, events, _ = measure(**{**BASE, name: value})
+        cpu, _, events, _, bare = measure(**{**BASE, "bare": True, name: value})
         rest, *_ = measure(**{**BASE, "per_step": 0, name: value})
-        rows.append((value, cpu, rest, events))
-        print(f"{name:10} {value:6} {' '.join(cells(cpu, rest, events))}", flush=True)
+        rows.append((value, cpu, rest, bare, events))
+        print(f"{name:10} {value:6} {' '.join(cells(*rows[-1][1:]))}", flush=True)
     return rows
 
 
-def cells(cpu, rest, events):
+def cells(cpu, rest, bare, events):
     """Return the numbers of a row as text."""
-    each, without = cpu / events * 1e9, (cpu - rest) / events * 1e9
-    return f"{cpu:.3f}", f"{rest:.3f}", f"{events / 1e6:.1f}", f"{each:.2f}", f"{without:.2f}"
+    each = [f"{(cpu - less) / events * 1e9:.2f}" for less in (0, rest, bare)]
+    return f"{cpu:.3f}", f"{rest:.3f}", f"{bare:.3f}", f"{events / 1e6:.1f}", *each
 
 
 def draw(curves, path):
-    """Draw the cost of an event along each curve: name to rows (value, CPU, at rest, events)."""
+    """Draw the cost of an event along each curve: name to the rows of `curve`."""
     figure, axes = plt.subplots(1, len(curves), figsize=(15, 3), layout="constrained", sharey=True)
     for axis, (name, rows) in zip(axes, curves.items(), strict=True):
-        for label, rest in (("all", False), ("without neurons at rest", True)):
-            each = [(cpu - rest * idle) / events * 1e9 for _, cpu, idle, events in rows]
+        less = {"all": 0, "without neurons at rest": 2, "projections alone": 3}
+        for label, k in less.items():
+            each = [(row[1] - (row[k] if k else 0)) / row[4] * 1e9 for row in rows]
             axis.plot([row[0] for row in rows], each, "o-", label=label)
         axis.set(xlabel=name, xscale="log")
         axis.set_xticks([row[0] for row in rows], [row[0] for row in rows])
@@ -65,8 +67,10 @@ def main():
     """Measure all curves; write the table and the picture."""
     RESULTS.mkdir(exist_ok=True)
     lines = [f"CPU time on one core of {cpu_name()}, the least of {BASE['repeats']} batches", ""]
-    lines += ["| varied | value | CPU s | without spikes | events (M) | ns each | less rest |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    columns = ["varied", "value", "CPU s", "without spikes", "without synapses", "events (M)"]
+    columns += ["ns each", "less rest", "projections alone"]
+    lines += [f"| {' | '.join(columns)} |"]
+    lines += ["|---" * 9 + "|"]
     curves = {name: curve(name, values) for name, values in CURVES.items()}
     for name, rows in curves.items():
         lines += [f"| {name} | {v} | {' | '.join(cells(*row))} |" for v, *row in rows]

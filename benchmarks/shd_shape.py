@@ -87,15 +87,40 @@ def events(data, result, hidden, parts):
     return int(fan_in[data.channels].sum() + (fan_rec + fan_out)[sent].sum())
 
 
-def measure(n_trials=32, repeats=5, seed=0, per_step=7, **shape):
-    """Return (CPU seconds, wall seconds, events, hidden spikes), the least of several batches.
+def without_synapses(
+    sent, data, n_hidden=256, n_outputs=20, n_steps=1000, max_delay=62, p=1.0, **options
+):
+    """Return the same neurons without their projections, and inputs that make them spike alike.
 
-    ``per_step`` is the mean number of input spikes in a time step.
+    Each input lifts one hidden neuron over the threshold, a step before the spike it ``sent``.
     """
-    rng = np.random.default_rng(seed)
-    model, optimizer, hidden, parts = network(rng, **shape)
-    n_inputs, n_steps = shape.get("n_inputs", 700), shape.get("n_steps", 1000)
-    data = spikes(rng, n_trials, n_inputs, n_steps, per_step * n_steps)
+    del max_delay, p
+    defaultclock.dt = 1 * ms
+    inputs = SpikeGeneratorGroup(n_hidden, [], [] * ms)
+    # what lifts a neuron in the step of a spike must outlive the reset
+    hidden = NeuronGroup(n_hidden, LIF, threshold="v > 1", reset="v -= 3", method="exact")
+    output = NeuronGroup(n_outputs, LIF, method="exact")
+    lift = Synapses(inputs, hidden, "w : 1", on_pre="v_post += w")
+    lift.connect(j="i")
+    lift.w = 3
+    model = bep.EventPropModel(
+        [inputs, hidden, output, lift],
+        train=[lift.w],
+        loss=bep.CrossEntropy(bep.Integral(output, "v*exp(-t/T)")),
+        duration=n_steps * ms,
+        namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},
+        **options,
+    )
+    optimizer = bep.Adam({lift.w: 0.0})
+    optimizer.bind(model)
+    times = sent.t / ms * 1e-3 - 0.5e-3  # in the middle of the step before
+    trials = np.asarray(sent.sample)
+    lifts = bep.SpikeData(times, sent.i, trials, data.n_trials, n_hidden, targets=data.targets)
+    return model, optimizer, hidden, lifts
+
+
+def fastest(model, optimizer, data, repeats):
+    """Return CPU and wall seconds of a batch, each the least of several, and the last result."""
     best = (np.inf, np.inf)
     for _ in range(repeats + 1):  # the first one compiles
         cpu, wall = time.process_time(), time.perf_counter()
@@ -103,7 +128,29 @@ def measure(n_trials=32, repeats=5, seed=0, per_step=7, **shape):
         optimizer.step(model._gradient_arrays())
         took = time.process_time() - cpu, time.perf_counter() - wall
         best = min(best[0], took[0]), min(best[1], took[1])
-    return *best, events(data, result, hidden, parts), len(result.spikes[hidden])
+    return *best, result
+
+
+def measure(n_trials=32, repeats=5, seed=0, per_step=7, bare=False, **shape):
+    """Return (CPU seconds, wall seconds, events, hidden spikes), the least of several batches.
+
+    ``per_step`` is the mean number of input spikes in a time step.  With `bare` the CPU seconds of
+    the same neurons with the same spikes, but without synapses, come last.
+    """
+    rng = np.random.default_rng(seed)
+    model, optimizer, hidden, parts = network(rng, **shape)
+    n_inputs, n_steps = shape.pop("n_inputs", 700), shape.get("n_steps", 1000)
+    data = spikes(rng, n_trials, n_inputs, n_steps, per_step * n_steps)
+    cpu, wall, result = fastest(model, optimizer, data, repeats)
+    sent = result.spikes[hidden]
+    found = cpu, wall, events(data, result, hidden, parts), len(sent)
+    if not bare:
+        return found
+    model, optimizer, hidden, lifts = without_synapses(sent, data, **shape)
+    cpu, _, result = fastest(model, optimizer, lifts, repeats)
+    if len(result.spikes[hidden]) != len(sent):
+        raise RuntimeError("without synapses there are other spikes")
+    return *found, cpu
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ costs as much as the work itself.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 #: How loops that all networks share are compiled.
 OPTIONS = {
@@ -17,6 +20,23 @@ OPTIONS = {
     "cache": True,
     "no_cpython_wrapper": True,
 }
+
+
+@intrinsic
+def prefetch(typing_context, table, place):
+    """Ask for an entry of a contiguous table, by its place in memory, long before it is read."""
+    del typing_context
+
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(data.data, [arguments[1]]), cgutils.voidptr_t)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), kind)
+        builder.call(function, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64), code
 
 
 @njit(**OPTIONS)
@@ -53,6 +73,13 @@ def integers(size, value):
     for k in range(size):
         array[k] = value
     return array
+
+
+@njit(**OPTIONS)
+def flags(size):
+    """Return a byte for each of so many neurons, and the same memory as words of eight."""
+    words = np.zeros((size + 7) // 8, np.uint64)
+    return words.view(np.uint8), words
 
 
 @njit(**OPTIONS)

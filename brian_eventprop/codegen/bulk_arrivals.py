@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import float64, int32, int64, njit, types, uint32, uint64, void
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.arrivals import compiled, in_order
+from brian_eventprop.codegen.buffers import prefetch
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _WORDS, _MAP = int32[:, ::1], uint64[::1], uint64[:, ::1]
@@ -33,23 +33,6 @@ def lowest(typing_context, word):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), code if word == types.uint64 else None
-
-
-@intrinsic
-def prefetch(typing_context, table, place):
-    """Ask for an entry of a contiguous table, by its place in memory, long before it is read."""
-    del typing_context
-
-    def code(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(data.data, [arguments[1]]), cgutils.voidptr_t)
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), kind)
-        builder.call(function, [place, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(table, types.int64), code
 
 
 @compiled(_TABLE(_TABLE, int64, int64))

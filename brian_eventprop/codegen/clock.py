@@ -60,7 +60,11 @@ class ClockModule:
 
 
 def render_clock(
-    system: AdjointSystem, single: bool = False, whole=frozenset(), ahead=frozenset()
+    system: AdjointSystem,
+    single: bool = False,
+    whole=frozenset(),
+    ahead=frozenset(),
+    streamed=frozenset(),
 ) -> ClockModule:
     """Render the kernels of the clock solver.
 
@@ -75,10 +79,14 @@ def render_clock(
         of a source's with one delay.
     ahead
         Names of the pathways whose spikes, given as input, are added up before the first step.
+    streamed
+        Names of the pathways whose gradients are added up spike by spike.
     """
     table, style = NameTable(), KernelStyle(single)
     groups, inputs, pathways = parts(system, table, style)
-    choose_layout(groups, pathways, whole, ahead)
+    choose_layout(groups, pathways, whole, ahead, streamed)
+    for part in (*groups, *pathways):
+        part.scope.inverts = True
     return _render(groups, inputs, pathways, single)
 
 
@@ -106,12 +114,15 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 
-def choose_layout(groups, pathways, whole=frozenset(), ahead=frozenset()) -> None:
+def choose_layout(
+    groups, pathways, whole=frozenset(), ahead=frozenset(), streamed=frozenset()
+) -> None:
     """Use rings for the groups whose synapses all add constants.
 
     Elsewhere arrivals are delivered one after the other, because their order matters.  What
     arrivals are worth is recorded for each step in `waves` if they come in whole rows, else tile
     by tile in `pairs`, and for as long as spikes of groups look for it in a ring, too (`moving`).
+    If each spike adds to the gradients at once, pairs in a ring are enough (`streaming`).
     What arrives is added up in a ring if it is sent step by step, and in the drive of the whole
     trial if it is known ahead.
     """
@@ -121,10 +132,11 @@ def choose_layout(groups, pathways, whole=frozenset(), ahead=frozenset()) -> Non
             g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
             g.rings = tuple(s for s in g.states if s in g.ring_rates)
             for p in arriving:
-                p.use_ring(p.name in whole, p.name in ahead)
-                (g.waves if p.whole else g.pairs).add(p.adjoint.increment.state)
+                p.use_ring(p.name in whole, p.name in ahead, p.name in streamed)
+                kind = g.waves if p.whole else g.streaming if p.streamed else g.pairs
+                kind.add(p.adjoint.increment.state)
                 (g.driven if p.ahead else g.ringed).add(p.adjoint.increment.state)
-                if not p.whole and not p.source.is_input:
+                if not (p.whole or p.streamed or p.source.is_input):
                     g.moving.add(p.adjoint.increment.state)
         else:
             g.replay = any(p.needs_state for p in arriving)
@@ -132,8 +144,11 @@ def choose_layout(groups, pathways, whole=frozenset(), ahead=frozenset()) -> Non
 
 def _render(groups, inputs, pathways, single):
     sources = tuple(
-        s for s in (*inputs, *groups) if any(p.ring and p.source is s for p in pathways)
+        s
+        for s in (*inputs, *groups)
+        if any(p.ring and not p.streamed and p.source is s for p in pathways)
     )
+    streaming = [i for i in inputs if any(p.streamed and p.source is i for p in pathways)]
     rerun = _record(groups)
     queued = [p for p in pathways if not p.ring]
     spiking = [g for g in groups if g.spikes]
@@ -155,6 +170,7 @@ def _render(groups, inputs, pathways, single):
             float="float32" if single else "float64",
             pair="float64" if single else "complex128",
             ring_sources=sources,
+            streaming=streaming,
             ahead_sources=[s for s in sources if any(p.ahead and p.source is s for p in pathways)],
             rerun=rerun,
             summary=_summary(groups, pathways),
@@ -209,7 +225,7 @@ def _constants(part):
     return [
         f"{part.scope.table(part.name, name)} = {part.a('C')}[{k}]"
         for k, name in enumerate(part.scope.common)
-    ]
+    ] + part.scope.reciprocal_lines()
 
 
 def _arguments(groups, inputs, pathways, sources):
@@ -230,6 +246,8 @@ def _arguments(groups, inputs, pathways, sources):
             layout = ("post", "rows", "steps", "start")
         elif p.whole:
             layout = ("lag",)
+        elif p.streamed:
+            layout = ("rows", "off")
         pairs += [(p.name, role) for role in ("C", "W", *layout)]
     pairs += [(s.name, "n") for s in sources]
     return tuple(pairs)

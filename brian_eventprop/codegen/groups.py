@@ -45,6 +45,7 @@ class GroupCode:
         self.ringed: set[str] = set()
         self.driven: set[str] = set()
         self.moving: set[str] = set()
+        self.streaming: set[str] = set()
         self.waves: set[str] = set()
         self.traces = traces_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]

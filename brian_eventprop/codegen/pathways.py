@@ -25,20 +25,22 @@ class PathwayCode:
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
-        self.ring = self.whole = self.ahead = False
+        self.ring = self.whole = self.ahead = self.streamed = False
         self.delay_trained = False
 
-    def use_ring(self, whole: bool = False, ahead: bool = False) -> None:
+    def use_ring(self, whole: bool = False, ahead: bool = False, streamed: bool = False) -> None:
         """Let arrivals be added up by time step before they are delivered.
 
         With `whole` rows every source has one synapse onto every target, all with one delay.
         With `ahead` the spikes, given as input, are added up before the first step.
+        With `streamed` each spike adds to the gradients when the way back comes to it.
         """
-        self.ring, self.whole, self.ahead = True, whole, ahead
+        self.ring, self.whole, self.ahead, self.streamed = True, whole, ahead, streamed
         self.scope.ref(INCREMENT)
         self.row = self.scope.each.index(INCREMENT)
         state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
+        self.worths_array = self.target.a(f"worths_{state}")
         self.moving_array = self.target.a(f"moving_{state}")
         self.drive_array = self.target.a(f"drive_{state}")
         self.pair_array = self.target.a(f"pair_{state}")

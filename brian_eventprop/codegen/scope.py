@@ -51,6 +51,9 @@ class Scope:
         self.each: list[str] = []
         self.per_step: dict[str, str] = {}
         self.in_loop = True
+        #: Whether derivatives multiply by reciprocals of common constants instead of dividing.
+        self.inverts = False
+        self.inverted: list[str] = []
 
     def ref(self, name: str) -> str:
         """Return the identifier of a name and note that it is used."""
@@ -83,7 +86,26 @@ class Scope:
             if expression.has(call):
                 name = self._step_name(print_sympy(call, self.ref, self.style))
                 expression = expression.xreplace({call: sp.Symbol(name, real=True)})
+        if self.inverts:
+            expression = expression.xreplace(self._reciprocals(expression))
         return print_sympy(expression, self.ref, self.style)
+
+    def _reciprocals(self, expression: sp.Expr) -> dict[sp.Expr, sp.Symbol]:
+        """Return a name for each constant, common to all, that an expression divides by."""
+        found = {}
+        for power in expression.atoms(sp.Pow):
+            name = getattr(power.base, "name", None)
+            if power.exp == -1 and self.levels.get(name) == COMMON:
+                self.ref(name)
+                if name not in self.inverted:
+                    self.inverted.append(name)
+                found[power] = sp.Symbol(f"per.{name}", real=True)
+        return found
+
+    def reciprocal_lines(self) -> list[str]:
+        """Return the assignments of the reciprocals."""
+        one = self.style.number(1)
+        return [f"{self.ref(f'per.{name}')} = {one} / {self.ref(name)}" for name in self.inverted]
 
     def once_per_step(self, names) -> bool:
         """Whether a function of these names has one value per time step."""

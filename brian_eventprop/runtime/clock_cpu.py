@@ -19,7 +19,7 @@ from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.layouts import known_ahead, ring_shape
+from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.sums import ChunkSums
@@ -93,7 +93,8 @@ class ClockCPU:
             return
         self._whole = whole
         ahead = known_ahead(spec, whole)
-        self.module = render_clock(self.system, self.dtype == np.float32, whole, ahead)
+        layout = whole, ahead, known_streamed(spec, whole | ahead)
+        self.module = render_clock(self.system, self.dtype == np.float32, *layout)
         self.kernels = load_module(self.module.source, "clock")
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
         self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
@@ -236,6 +237,10 @@ class ClockCPU:
         packer = self.pathways[p.name]
         if p.whole:
             layout = packer.row_layout(steps, self.n_steps)
+            order = back = layout.pop("order")
+        elif p.streamed:
+            shape = arrays[p.target.name, "shape"]
+            layout = packer.ring_layout(steps, shape, self.n_steps)
             order = back = layout.pop("order")
         elif p.ring:
             shape = arrays[p.target.name, "shape"]

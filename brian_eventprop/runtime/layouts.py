@@ -14,6 +14,11 @@ AHEAD = 4096
 FAN_IN = 128
 
 
+#: Most synapses of a projection whose gradients are added up spike by spike.  Each spike then reads
+#: and writes all that belongs to its synapses, 14 bytes for each: the last cache must hold that.
+STREAMED = 2**19
+
+
 def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose spikes are added up before the first step."""
     inputs, size = {i.name for i in spec.inputs}, {g.name: g.size for g in spec.groups}
@@ -22,12 +27,17 @@ def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     return frozenset(many) - whole
 
 
+def known_streamed(spec, others: frozenset[str]) -> frozenset[str]:
+    """Return the pathways whose gradients are added up spike by spike; `others` have a layout."""
+    return frozenset(p.name for p in spec.pathways if p.size <= STREAMED) - others
+
+
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:
     """Return the sizes of a group's ring, and of the record of what arrivals are worth.
 
     They are width and number of slots of the ring (powers of two), longest delay of what it holds,
     length of a tile's record, length of the whole record, number of neurons, log2 of the neurons in
-    a tile.
+    a tile, log2 of the width.
 
     Parameters
     ----------
@@ -46,20 +56,22 @@ def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndar
     ring = max((steps for packer, steps in pairs if not packer.code.ahead), default=0)
     width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, ring + 1))
     tile = _tile(arriving, size)
-    stride = (n_steps + max(steps for _, steps in pairs) + 1) * tile
+    longest = (steps for packer, steps in pairs if not packer.code.streamed)
+    stride = (n_steps + max(longest, default=-n_steps - 1) + 1) * tile
     total = stride * -(-size // tile)
     if max(total, width * slots) >= 2**32:
         raise MemoryError(f"'{name}' has too many neurons and time steps for one record")
-    shift = tile.bit_length() - 1
-    return np.array([width, slots, ring, stride, total, size, shift], np.int64)
+    shifts = tile.bit_length() - 1, width.bit_length() - 1
+    return np.array([width, slots, ring, stride, total, size, *shifts], np.int64)
 
 
 def _tile(arriving, size: int) -> int:
     """Return the number of neurons in a tile: a power of two that holds eight synapses a source.
 
-    The largest projection decides.
+    The largest projection decides, of those that use the record.
     """
-    largest = max(arriving, key=lambda packer: packer.size)
+    recorded = [packer for packer in arriving if not packer.code.streamed]
+    largest = max(recorded or arriving, key=lambda packer: packer.size)
     pairs = max(largest.n_source * size, 1)
     wanted = min(TILE * pairs / max(largest.size, 1), size)
     return max(TILE, 1 << max(int(np.ceil(wanted)) - 1, 0).bit_length())

@@ -199,7 +199,7 @@ class PathwayPacker(Packer):
         tile = 1 << shape[6]
         offsets = _narrow(steps * shape[0] + post, shape[0] * shape[1])
         layout = {"order": order, "rows": rows, "off": offsets}
-        if self.code.source.is_input:
+        if self.code.source.is_input and not self.code.streamed:
             at = steps * tile + post % tile + (post // tile) * shape[3]
             layout["pairoff"] = at.astype(np.uint32)
         return layout

@@ -1,4 +1,4 @@
-"""Inputs' spikes added up before the first step, tile by tile, give the same as step by step."""
+"""All layouts of synapses give the same: added up ahead, spike by spike, or tile by tile."""
 
 import numpy as np
 import pytest
@@ -56,16 +56,18 @@ def build(kind, n_hidden, p):
     return model, hidden, data
 
 
-def both(monkeypatch, *network):
-    """Run the same network both ways."""
+def run(monkeypatch, *network):
+    """Run the same network in each way: inputs ahead or not, gradients spike by spike or not."""
     found = []
     monkeypatch.setattr(layouts, "FAN_IN", 0)
-    for least in (0, 10**9):
+    for least, most in ((0, 0), (10**9, 0), (10**9, 10**9)):
         monkeypatch.setattr(layouts, "AHEAD", least)
+        monkeypatch.setattr(layouts, "STREAMED", most)
         model, hidden, data = build(*network)
         result, gradients = model.run(data), model.gradient()
         ahead = sum(p.ahead for p in model._solver.module.pathways)
         assert ahead == (3 if least == 0 else 0)
+        assert sum(p.streamed for p in model._solver.module.pathways) == (5 if most else 0)
         keys = model.parameters.keys
         bars = [np.asarray(gradients.raw(key)) for key in keys]
         bars += [np.asarray(bar) for bar in gradients.inputs.values()]
@@ -74,13 +76,14 @@ def both(monkeypatch, *network):
 
 
 @pytest.mark.parametrize(("kind", "n_hidden", "p"), [("linear", 40, 0.3), ("quadratic", 21, 1.0)])
-def test_ahead_gives_the_same_as_step_by_step(kind, n_hidden, p, monkeypatch):
-    (one, spikes, bars), (two, others, expected) = both(monkeypatch, kind, n_hidden, p)
+def test_layouts_give_the_same(kind, n_hidden, p, monkeypatch):
+    (plain, spikes, expected), *others = run(monkeypatch, kind, n_hidden, p)
     assert len(spikes) > 50
-    np.testing.assert_array_equal(spikes.t, others.t)
-    np.testing.assert_array_equal(spikes.i, others.i)
-    # the same arrivals, summed in another order
-    np.testing.assert_allclose(one.losses, two.losses, rtol=1e-12)
-    for got, wanted in zip(bars, expected, strict=True):
-        assert np.abs(wanted).max() > 0
-        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-10 * np.abs(wanted).max())
+    for other, found, bars in others:
+        np.testing.assert_array_equal(spikes.t, found.t)
+        np.testing.assert_array_equal(spikes.i, found.i)
+        # the same arrivals, summed in another order
+        np.testing.assert_allclose(other.losses, plain.losses, rtol=1e-12)
+        for got, wanted in zip(bars, expected, strict=True):
+            assert np.abs(wanted).max() > 0
+            np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-10 * np.abs(wanted).max())
