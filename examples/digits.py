@@ -3,7 +3,8 @@
     python examples/digits.py SHD --delays none fixed learned --seeds 0 1 2
 
 The folder holds ``*_train.h5`` and ``*_test.h5``: the Spiking Heidelberg Digits from
-https://zenkelab.org/datasets, or recordings of your own through the same chain.  Neighbouring
+https://zenkelab.org/datasets, or recordings of your own through the same chain.  Training
+trials are varied (``--shift``, ``--stretch``, ``--blend``); then, as in all trials, neighbouring
 channels are joined and spikes put on the time grid.  The validation set, which chooses the epoch,
 is a part of the training trials (``--validation 0.1``), or all trials of some speakers
 (``--validation-speakers``).  With ``--validation 0`` the network learns from all training trials
@@ -20,12 +21,11 @@ import brian_eventprop as bep
 
 
 def read(setting):
-    """Return training, validation and test data on the time grid."""
-    duration, dt = setting.duration * ms, setting.dt * ms
+    """Return training, validation and test data on the time grid, and the spikes of the file."""
     data = {
         split: bep.datasets.speech(
-            setting.path, split, n_channels=setting.channels, pool=setting.pool, duration=duration
-        ).on_grid(dt)
+            setting.path, split, n_channels=setting.channels, duration=setting.duration * ms
+        )
         for split in ("train", "test")
     }
     if setting.validation_speakers:
@@ -36,7 +36,16 @@ def read(setting):
     else:
         split = data["train"], None
     data["train"], data["validation"] = split
-    return data
+    join = joined(setting)
+    return {
+        "varied": data["train"],
+        **{name: part and join(part) for name, part in data.items()},
+    }
+
+
+def joined(setting):
+    """Return what makes input of spikes: channels are joined, one spike per channel and step."""
+    return lambda part, *_: part.pooled(setting.pool).on_grid(setting.dt * ms)
 
 
 def stretch(most):
@@ -54,11 +63,6 @@ def stretch(most):
     return change
 
 
-def on_grid(dt):
-    """Return the augmentation that ends with one spike per channel and step."""
-    return lambda batch, random, data: batch.on_grid(dt)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="folder with *_train.h5 and *_test.h5")
@@ -66,7 +70,7 @@ def main():
     parser.add_argument("--pool", type=int, default=5, help="channels that become one")
     parser.add_argument("--validation", type=float, default=0.1, help="part of the trials")
     parser.add_argument("--validation-speakers", type=int, nargs="+", help="all of their trials")
-    parser.add_argument("--shift", type=int, default=2, help="largest shift, in joined channels")
+    parser.add_argument("--shift", type=int, default=12, help="largest shift, in channels")
     parser.add_argument("--stretch", type=float, default=0, help="largest change of the speed")
     parser.add_argument("--blend", type=float, default=0, help="part of the trials to blend")
     add_options(
@@ -79,8 +83,10 @@ def main():
     changes = [bep.ChannelShift(setting.shift)] if setting.shift else []
     changes += [stretch(setting.stretch)] if setting.stretch else []
     changes += [bep.Blend(setting.blend)] if setting.blend else []
-    changes += [on_grid(setting.dt * ms)] if setting.blend or setting.stretch else []
-    run_series(read(setting), setting, changes)
+    data = read(setting)
+    if not changes:
+        del data["varied"]
+    run_series(data, setting, [*changes, joined(setting)] if changes else None)
 
 
 if __name__ == "__main__":

@@ -99,10 +99,55 @@ class Layers:
         )
 
 
+class Dropout(bep.Callback):
+    """In every batch, others of the sending neurons are not heard: their weights are zero.
+
+    What the others send counts more, so that the drive stays the same on average.  Validation and
+    test are with all neurons.  The optimiser's steps apply to all weights, heard or not.
+
+    Parameters
+    ----------
+    synapses : list of Synapses
+        All synapses of these neurons.
+    part : float
+        Part of the neurons that is not heard.
+    seed : int
+        Together with the epoch and the number of the batch it tells which.
+    """
+
+    def __init__(self, synapses, part, seed):
+        self.senders = [(s, np.array(s.i)) for s in synapses]
+        self.n_neurons = synapses[0].source.N
+        self.part, self.seed = part, seed
+
+    def on_train_begin(self, trainer, epochs, batches):
+        self.batches = batches
+
+    def on_epoch_begin(self, trainer, epoch):
+        self.silence(trainer, epoch, 0)
+
+    def on_batch_end(self, trainer, batch, result):
+        for synapses, change in self.changes:
+            trainer.model.parameters[synapses.w] -= change
+        if batch + 1 < self.batches:
+            self.silence(trainer, trainer.epoch, batch + 1)
+
+    def silence(self, trainer, epoch, batch):
+        random = np.random.default_rng([self.seed, epoch, batch])
+        factors = (random.random(self.n_neurons) >= self.part) / (1 - self.part)
+        self.changes = []
+        for synapses, sender in self.senders:
+            weights = np.asarray(trainer.model.parameters[synapses.w])
+            change = weights * (factors[sender] - 1)
+            trainer.model.parameters[synapses.w] = weights + change
+            self.changes.append((synapses, change))
+
+
 def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=None):
     """Train one network on a dict of train, validation and test data; return what is reported.
 
-    Validation data choose the epoch; without any (None) the last one is kept.
+    Validation data choose the epoch; without any (None) the last one is kept.  Augmentations get
+    the trials "varied", where there are any, and make trials like those of "train" of them.
     """
     n_outputs = int(np.max(data["train"].targets)) + 1
     layers = Layers(data["train"].n_channels, n_outputs, setting, delays, recurrent, fan_in, seed)
@@ -111,12 +156,14 @@ def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=N
     rates = {view: bep.schedules.cosine(r, epochs, 0.02) for view, r in layers.rates.items()}
     limit = setting.largest_delay * ms
     bounds = {view: (0 * ms, limit) for view, _ in layers.delayed}
-    lift = bep.LiftSilent({layers.s_in.w: setting.lift})
+    callbacks = [bep.LiftSilent({layers.s_in.w: setting.lift})]
+    if setting.dropout:
+        callbacks.append(Dropout(layers.synapses[1:], setting.dropout, seed))
     optimizer = bep.Adam(rates, beta2=setting.beta2, bounds=bounds)
-    trainer = bep.Trainer(model, optimizer, [lift])
+    trainer = bep.Trainer(model, optimizer, callbacks)
     validation = data["validation"]
     history = trainer.fit(
-        data["train"],
+        data.get("varied", data["train"]),
         epochs=epochs,
         batch_size=setting.batch_size,
         validation=validation,
@@ -184,6 +231,7 @@ def add_options(parser, **defaults):
     add("--output-weight", type=float, help="spread at the start")
     add("--spikes", type=float, nargs=2, default=[0, 14], help="wanted per hidden neuron and trial")
     add("--penalty", type=float, default=0, help="on numbers of spikes out of this range")
+    add("--dropout", type=float, default=0, help="part of the hidden neurons unheard in a batch")
     add("--lift", type=float, help="added to the input weights of a neuron silent for an epoch")
     add("--results", help="file that gets one line of JSON per run")
     add("--figure", help="picture of the last network that was trained")

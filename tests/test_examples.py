@@ -97,7 +97,7 @@ def test_digits_on_small_files_with_and_without_validation(tmp_path):
     for split, size, seed in (("train", 60, 0), ("test", 12, 1)):
         write_speech(tmp_path, "shd", split, size, 3, seed)
     options = "--hidden 24 --epochs 12 --batch-size 4 --duration 100 --max-delay 20".split()
-    options += "--rate 1e-2 --stretch 0.1 --beta2 0.95 --results lines.jsonl".split()
+    options += "--rate 1e-2 --stretch 0.1 --beta2 0.95 --dropout 0.1 --results lines.jsonl".split()
     printed = run("digits.py", tmp_path, *options, "--validation", "0.25", folder=tmp_path)
     assert re.search(r"\| 1 \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", printed)
     printed = run("digits.py", tmp_path, *options, "--validation", "0", folder=tmp_path)
@@ -106,6 +106,44 @@ def test_digits_on_small_files_with_and_without_validation(tmp_path):
     assert [row["configuration"]["validation"] for row in rows] == [0.25, 0]
     assert rows[1]["best_epoch"] == 11
     assert min(row["test_accuracy"] for row in rows) > 0.6  # chance is a third
+
+
+def test_dropout_is_over_after_each_batch(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
+    from layers import LIF, Dropout
+
+    import brian_eventprop as bep
+
+    source = SpikeGeneratorGroup(40, [], [] * ms)
+    output = NeuronGroup(2, LIF, method="exact")
+    synapses = Synapses(source, output, "w : 1", on_pre="I_post += w")
+    synapses.connect()
+    synapses.w = "0.1 + rand()"
+    before, seen = np.array(synapses.w), []
+    model = bep.EventPropModel(
+        [source, output, synapses],
+        train=[synapses.w],
+        loss=bep.CrossEntropy(bep.Integral(output, "v")),
+        duration=10 * ms,
+        namespace={"tau_m": 20 * ms, "tau_s": 5 * ms},
+    )
+
+    class Look(bep.Callback):
+        def on_batch_end(self, trainer, batch, result):
+            seen.append(np.array(model.parameters[synapses.w]))
+
+    data = bep.SpikeData([0.001] * 4, [0, 1, 2, 3], [0, 1, 2, 3], 4, 40, targets=[0, 1, 0, 1])
+    dropout = Dropout([synapses], 0.25, seed=0)
+    trainer = bep.Trainer(model, bep.SGD({synapses.w: 0.0}), [dropout, Look()])
+    trainer.fit(data, epochs=20, batch_size=2, progress=False)
+    for unheard, after in zip(seen[::2], seen[1::2], strict=True):  # batches 1 and 2 of an epoch
+        np.testing.assert_allclose(after, before, rtol=1e-14)  # a sum of two rounded numbers
+        factors = (unheard / before).reshape(40, 2)
+        np.testing.assert_allclose(factors[:, 0], factors[:, 1])  # of one neuron
+        assert set(np.round(factors.ravel(), 9)) == {0.0, round(4 / 3, 9)}
+    share = np.mean([np.mean(unheard == 0) for unheard in seen[::2]])
+    assert abs(share - 0.25) < 0.05  # 800 draws: a standard error of 0.015
 
 
 @pytest.mark.slow
