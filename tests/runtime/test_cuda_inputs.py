@@ -12,7 +12,7 @@ from brian_eventprop.runtime.cuda_inputs import InputKernels
 #: Kinds that are always tested: neurons that rest, and states that are read on the way back.
 USUAL = {"lif_refractory", "adex"}
 #: Kinds whose arrivals depend on states, so that they are delivered one by one.
-ONE_BY_ONE = {"coba", "delta", "delta_refractory", "saturating"}
+ONE_BY_ONE = {"delta", "delta_refractory", "saturating"}
 
 
 SLOW = pytest.mark.slow
