@@ -180,7 +180,7 @@ def _render(groups, inputs, pathways, single):
         )
         per_step = [line for part in (*groups, *pathways) for line in part.scope.step_lines()]
         constants = [line for part in (*groups, *pathways) for line in _constants(part)]
-        return _insert(_insert(source, _STEP_MARK, per_step), _MARK, constants)
+        return _insert(_insert_read(source, _STEP_MARK, per_step), _MARK, constants)
 
     # what the kernels do not read is not passed, as each array is a tenth of a second to compile
     read = set(re.findall(r"\w+", rendered(arguments=(), gradients=(), work=())))
@@ -206,6 +206,16 @@ def _insert(source: str, mark: str, lines: list[str]) -> str:
     return re.sub(
         f"^( *){mark}$", lambda m: "\n".join(m[1] + line for line in lines), source, flags=re.M
     )
+
+
+def _insert_read(source: str, mark: str, lines: list[str]) -> str:
+    """Put assignments in the place of each mark, of what the function reads that the mark is in."""
+
+    def filled(function):
+        read = set(re.findall(r"\w+", function))
+        return _insert(function, mark, [line for line in lines if line.split()[0] in read])
+
+    return "".join(filled(f) for f in re.split(r"(?m)^(?=def )", source))
 
 
 def _record(groups) -> bool:
