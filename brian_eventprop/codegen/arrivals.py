@@ -26,7 +26,17 @@ COLUMNS = 6
 
 def compiled(*signature):
     """Compile with a fixed signature, once for all networks."""
-    return njit(*signature, nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True)
+    return _njit(signature, True)
+
+
+def bare(*signature):
+    """The same for functions that make no arrays: references to theirs are not counted."""
+    return _njit(signature, False)
+
+
+def _njit(signature, counted):
+    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True}
+    return njit(*signature, cache=True, **options, _nrt=counted)
 
 
 @compiled(_TABLE(_TABLE))
@@ -39,7 +49,7 @@ def grow(table):
     return bigger
 
 
-@compiled(void(_TABLE, _TABLE, _VECTOR, _VECTOR, _VECTOR, _HEAD, float64))
+@bare(void(_TABLE, _TABLE, _VECTOR, _VECTOR, _VECTOR, _HEAD, float64))
 def start_trial(initial, X, now, until, hint, head, end):
     """Set the neurons of a group to the beginning of a trial."""
     for j in range(X.shape[0]):
@@ -85,7 +95,7 @@ def send(spikes, first, last, number, rows, post, delays, end, windows, head, po
     return pool, used
 
 
-@compiled(int64(int64, int64, _HEAD, _TABLE))
+@bare(int64(int64, int64, _HEAD, _TABLE))
 def waiting(slot, neuron, head, pool):
     """Return how many arrivals of a neuron are in the list of a slot."""
     n, e = 0, head[slot, neuron]
@@ -95,7 +105,7 @@ def waiting(slot, neuron, head, pool):
     return n
 
 
-@compiled(boolean(float64, float64, float64, float64, _TABLE))
+@bare(boolean(float64, float64, float64, float64, _TABLE))
 def _before(t, row, u, other_row, pool):
     """Whether an arrival comes before another: by time, then by pathway, spike and synapse."""
     if t != u:
@@ -108,7 +118,7 @@ def _before(t, row, u, other_row, pool):
     return pool[e, 2] < pool[f, 2]
 
 
-@compiled(void(_TABLE, _TABLE, int64, _TABLE))
+@bare(void(_TABLE, _TABLE, int64, _TABLE))
 def in_order(due, other, n, pool):
     """Merge sort in place, on runs sorted by insertion."""
     run = 16
@@ -140,7 +150,7 @@ def in_order(due, other, n, pool):
         run *= 2
 
 
-@compiled(int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE))
+@bare(int64(int64, int64, int64, int64, float64, _HEAD, _TABLE, _TABLE, _TABLE))
 def collect(slot, neuron, window, windows, end, head, pool, due, other):
     """Take the arrivals of a neuron that are due in a window: (time, row of the pool), in order.
 
@@ -165,7 +175,7 @@ def collect(slot, neuron, window, windows, end, head, pool, due, other):
     return n
 
 
-@compiled(void(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean))
+@bare(void(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean))
 def record(tape, events, t, x, kind, neuron, synapse, spike, frozen):
     """Write an event to the tape, which must be long enough."""
     tape[events, 0] = t

@@ -19,6 +19,7 @@ OPTIONS = {
     "error_model": "numpy",
     "cache": True,
     "no_cpython_wrapper": True,
+    "_nrt": True,
 }
 
 

@@ -1,23 +1,26 @@
 """Queues and the latest spikes for groups that take their arrivals in bulk; see `event_bulk`.
 
 Arrivals in bulk are added up and forgotten.  The few neurons that go through theirs one by one find
-them again: sets tell which sources spiked so many windows ago, and sets of each target and whole
-number of windows which sources' arrivals take so long; few words have a bit in common.  For each
-spike there is its time, its number, and the place of the spike before it of the same neuron.
+them again: a word of bits tells of each source how many windows ago it spiked, and the delay of a
+synapse in whole windows which of the bits matter to it.  For each spike there is its time, its
+number, and the places of the spike before it of the same neuron, at all and in the same window.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import float64, int32, int64, njit, types, uint32, uint64, void
+from numba import float64, int32, int64, types, uint8, uint64, void
 from numba.extending import intrinsic
 
-from brian_eventprop.codegen.arrivals import compiled, in_order
+from brian_eventprop.codegen.arrivals import bare, compiled, in_order
 from brian_eventprop.codegen.buffers import prefetch
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
-_PAIRS, _WORDS, _MAP = int32[:, ::1], uint64[::1], uint64[:, ::1]
+_PAIRS, _BYTES, _MAP = int32[:, ::1], uint8[::1], uint64[:, ::1]
+
+#: Windows that a word of a source's history adds to those before it; its other bits overlap.
+SPAN = 62
 
 #: In place of an adjoint: the events of the neuron part this window, see the segments.
 PARTED = -1.7976931348623157e308
@@ -33,6 +36,78 @@ def lowest(typing_context, word):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), code if word == types.uint64 else None
+
+
+@intrinsic
+def places_of_eight(
+    typing_context, spots, i, ticks, offsets, k, tick, bits, edge, ring, windows, size
+):
+    """Write down where the arrivals at synapses k..k+7 of a spike go, as ``spots[i:i+8]``.
+
+    Times are in ticks, 2**bits of them in a window.  Returns bits that are not 0 if one of them is
+    so near to the border of its window that whole ticks do not tell on which side it is.
+    """
+    del typing_context
+    word, number, eight = ir.IntType(32), 8, ir.VectorType(ir.IntType(32), 8)
+
+    def generate(context, builder, signature, arguments):
+        def data(which, at):
+            table = context.make_array(signature.args[which])(context, builder, arguments[which])
+            return builder.bitcast(builder.gep(table.data, [arguments[at]]), eight.as_pointer())
+
+        def each(which):
+            value = (
+                builder.trunc(arguments[which], word) if which not in words else arguments[which]
+            )
+            one = builder.insert_element(ir.Constant(eight, ir.Undefined), value, word(0))
+            nothing = ir.Constant(eight, ir.Undefined)
+            return builder.shuffle_vector(one, nothing, ir.Constant(eight, [0] * number))
+
+        words = [n for n, kind in enumerate(signature.args) if kind == types.int32]
+        due = builder.add(builder.load(data(2, 4), align=4), each(5))
+        window = builder.ashr(due, each(6))
+        row, rows = builder.sub(window, each(7)), each(8)
+        row = builder.select(builder.icmp_signed("<", row, rows), row, builder.sub(row, rows))
+        # after the end: a row that nobody reads
+        row = builder.select(builder.icmp_signed("<", window, each(9)), row, rows)
+        place = builder.add(builder.mul(row, each(10)), builder.load(data(3, 4), align=4))
+        builder.store(place, data(0, 1), align=4)
+        three, four, ones = (ir.Constant(eight, [n] * number) for n in (3, 4, -1))
+        within = builder.xor(builder.shl(ones, each(6)), ones)
+        near = builder.icmp_unsigned("<", builder.and_(builder.add(due, three), within), four)
+        return builder.zext(builder.bitcast(near, ir.IntType(number)), ir.IntType(64))
+
+    signature = types.int64(
+        spots, types.int64, ticks, offsets, types.int64, types.int32, types.int64, types.int32,
+        types.int64, types.int64, types.int32,
+    )  # fmt: skip
+    return signature, generate
+
+
+@intrinsic
+def add_products(typing_context, sums, at, table, begin, factors):
+    """Add the products of a few entries of a table with a factor each to as many sums."""
+    del typing_context
+    several = ir.VectorType(ir.DoubleType(), len(factors))
+
+    def generate(context, builder, signature, arguments):
+        def data(which, at):
+            array = context.make_array(signature.args[which])(context, builder, arguments[which])
+            return builder.bitcast(builder.gep(array.data, [arguments[at]]), several.as_pointer())
+
+        each = ir.Constant(several, ir.Undefined)
+        for n in range(len(factors)):
+            factor = builder.extract_value(arguments[4], n)
+            each = builder.insert_element(each, factor, ir.IntType(32)(n))
+        entries = builder.load(data(2, 3), align=8)
+        place = data(0, 1)
+        # fused where the machine can
+        product = builder.fmul(entries, each, flags=("contract",))
+        total = builder.fadd(builder.load(place, align=8), product, flags=("contract",))
+        builder.store(total, place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.uint64, table, types.uint64, factors), generate
 
 
 @compiled(_TABLE(_TABLE, int64, int64))
@@ -52,74 +127,89 @@ def by_time(spikes, first, last):
     return queue
 
 
-@compiled(float64(int64, float64))
+@bare(float64(int64, float64))
 def per_second(windows, end):
     """Return windows per second, a little less: no time before the end is rounded up to it."""
     return (windows / end) * (1 - 5e-16)
 
 
-@compiled(int64(float64, int64, float64))
+@bare(int64(float64, int64, float64))
 def due_in(t, windows, end):
     """Return the window of a time; what is due later is never in an earlier one."""
     return int(t * per_second(windows, end))
 
 
-@compiled(
-    void(
-        _VECTOR, _PAIRS, _ROWS, _WORDS, _PAIRS, int64, int64, float64, int64, int64, int64, float64
-    )
-)
-def remember(times, sent, latest, fired, where, words, last, t, neuron, number, windows, end):
-    """Write down a spike whose arrivals are on their way.
+@bare(void(_VECTOR, _PAIRS, _ROWS, _MAP, _PAIRS, int64, float64, int64, int64, int64))
+def remember(times, sent, latest, history, where, last, t, neuron, number, window):
+    """Write down a spike, met in a window, whose arrivals are on their way.
 
-    Its time; its number and the spike before it of its neuron; that its neuron spiked in this
-    window, and its latest spike there.
+    Its time; its number, the spike before it of its neuron, and that in the same window; that its
+    neuron spiked in this window, and its latest spike there.
     """
     times[last] = t
-    sent[last, 0], sent[last, 1] = number, latest[neuron]
+    sent[last, 0], sent[last, 1], sent[last, 2] = number, latest[neuron], -1
     latest[neuron] = last
     recent = where.shape[0]
     if recent > 0:
-        slot = due_in(t, windows, end) % recent
+        slot = window % recent
+        if history[0, neuron] & np.uint64(1) != 0:
+            sent[last, 2] = where[slot, neuron]
         where[slot, neuron] = last
-        place = (recent - 1 - slot) * words + neuron // 64
-        bit = np.uint64(1) << np.uint64(neuron % 64)
-        fired[place] |= bit
-        fired[place + recent * words] |= bit
+        history[0, neuron] |= np.uint64(1)
 
 
-@compiled(void(_WORDS, int64, int64, int64))
-def begin_window(fired, recent, words, window):
-    """Forget who spiked when the row of this window was used last."""
-    if recent > 0:
-        place = (recent - 1 - window % recent) * words
-        for i in range(words):
-            fired[place + i] = 0
-            fired[place + recent * words + i] = 0
+@bare(void(_MAP))
+def begin_window(history):
+    """Let all spikes be one window longer ago.
 
-
-@njit(
-    void(_MAP, uint32[::1], uint32[::1], _VECTOR, float64, int64),
-    error_model="numpy",
-    cache=True,  # with a wrapper: Python calls it
-)
-def fill_sets(sets, pre, post, delays, width, words):
-    """Mark the source of each synapse in the sets of its target, by its delay in windows.
-
-    What is sent within a window and k windows before another arrives in it only if the delay is
-    longer than k - 1 and shorter than k + 1 windows; with a little room for rounding.
+    Bit b of word w of a source tells of its spikes SPAN * w + b windows ago.
     """
-    for k in range(delays.shape[0]):
-        delay = delays[k] / width
-        first, last = int(max(delay - 1e-6, 0.0)), int(delay + 1e-6) + 1
-        bit = np.uint64(1) << np.uint64(pre[k] % 64)
-        for back in range(first, last + 1):
-            place = back * words + pre[k] // 64
-            if place < sets.shape[1]:
-                sets[post[k], place] |= bit
+    for word in range(history.shape[0] - 1, 0, -1):
+        for i in range(history.shape[1]):
+            older = (history[word - 1, i] >> np.uint64(SPAN - 1)) & np.uint64(1)
+            history[word, i] = (history[word, i] << np.uint64(1)) | older
+    for i in range(history.shape[1] if history.shape[0] > 0 else 0):
+        history[0, i] <<= np.uint64(1)
 
 
-@compiled(void(_TABLE, _TABLE, _VECTOR, int64, _TABLE))
+@intrinsic
+def recent_of_eight(typing_context, history, at, backs, k, begin, mask):
+    """Return which of eight sources spiked when their delays say, as bits of a number.
+
+    The sources are those of ``history[at:at+8]``, a word in which bit b is for ``begin + b``
+    windows ago; ``backs[k:k+8]`` are their delays in windows.  ``mask`` tells by how many windows
+    more a spike may be away: arrivals are due in the window of this delay or one after it.
+    """
+    del typing_context
+    number, long = 8, ir.IntType(64)
+    longs, bytes_ = ir.VectorType(long, number), ir.VectorType(ir.IntType(8), number)
+
+    def generate(context, builder, signature, arguments):
+        def entries(which, place, kind):
+            table = context.make_array(signature.args[which])(context, builder, arguments[which])
+            place = builder.bitcast(builder.gep(table.data, [place]), kind.as_pointer())
+            return builder.load(place, align=kind.element.width // 8)
+
+        def each(value):
+            one = builder.insert_element(ir.Constant(longs, ir.Undefined), value, ir.IntType(32)(0))
+            words = ir.VectorType(ir.IntType(32), number)
+            nothing = ir.Constant(longs, ir.Undefined)
+            return builder.shuffle_vector(one, nothing, ir.Constant(words, [0] * number))
+
+        delay = builder.zext(entries(2, arguments[3], bytes_), longs)
+        delay = builder.sub(delay, each(arguments[4]))
+        within = builder.icmp_unsigned("<", delay, ir.Constant(longs, [SPAN] * number))
+        none = ir.Constant(longs, [0] * number)
+        past = builder.lshr(entries(0, arguments[1], longs), builder.select(within, delay, none))
+        spiked = builder.icmp_unsigned("!=", builder.and_(past, each(arguments[5])), none)
+        bits = builder.bitcast(builder.and_(spiked, within), ir.IntType(number))
+        return builder.zext(bits, long)
+
+    signature = types.int64(history, types.int64, backs, types.int64, types.int64, types.int64)
+    return signature, generate
+
+
+@bare(void(_TABLE, _TABLE, _VECTOR, int64, _TABLE))
 def by_due(due, other, moments, n, pool):
     """Sort arrivals (time, row of the pool) by time; few ones by counting those before each."""
     if n > 128:
@@ -141,14 +231,14 @@ def by_due(due, other, moments, n, pool):
         due[i, 0], due[i, 1] = other[i, 0], other[i, 1]
 
 
-@compiled(void(_MAP, int64))
-def ask(sets, row):
-    """Ask for the sets of a neuron, a line of the cache at a time."""
-    for i in range(sets.shape[1] // 8):
-        prefetch(sets, row * sets.shape[1] + 8 * i)
+@bare(void(_BYTES, int64, int64))
+def ask(backs, first, last):
+    """Ask for the delays of a neuron's synapses, a line of the cache at a time."""
+    for i in range(first, last, 64):
+        prefetch(backs, i)
 
 
-@compiled(int64(_ROWS))
+@bare(int64(_ROWS))
 def longest_row(rows):
     """Return the largest number of synapses of a source."""
     found = 0
@@ -157,7 +247,7 @@ def longest_row(rows):
     return found
 
 
-@compiled(int64(_TABLE, int64, int64))
+@bare(int64(_TABLE, int64, int64))
 def trial_end(spikes, first, trial):
     """Return where the spikes of a trial end, which begin at `first`."""
     last = first

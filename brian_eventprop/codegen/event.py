@@ -70,13 +70,16 @@ TAPE = ("tape", "marks", "spikes")
 #: What `quiet` knows of a group that takes its arrivals in bulk.
 QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
+#: What `spread` and `gather` know of the synapses of a pathway.
+TABLES = ("B", "places", "worths", "ticks")
+
 #: The synapses of a pathway by their targets, to find the arrivals of one neuron.
-LATE = ("column", "pre", "late", "sets", "words", "recent", "simple")
+LATE = ("column", "pre", "late", "backs", "recent", "span", "whole")
 
 #: What `arriving` knows of a pathway: the spikes of the last time, and its synapses.
 PRECISE = (
-    *("times", "sent", "near", "fired", "where", "words", "simple", "latest"),
-    *("column", "pre", "late", "sets"),
+    *("times", "sent", "near", "met", "history", "where", "span", "whole", "latest"),
+    *("column", "pre", "late", "backs"),
 )
 
 
@@ -234,14 +237,15 @@ def _prepare(g, windows):
 def _prepare_bulk(g):
     g.inner = [p for p in g.outgoing if not p.outer] if g.spikes else []
     g.numbers = list(QUIET)
-    g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot")]
+    g.room = [g.a(r) for r in ("arrivals", "other", "moments", "x", "y", "z", "stack")]
+    g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
     own = ["X", "until", "tape", "events", "C", "P", "VR"]
     g.finish_arguments = [g.a(role) for role in own]
     own = ["tape", "C", "P", "K", "WR", "CB", "PB"]
     own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     own += ["push"] * g.pushed
     g.part_parameters = [*own, "LAM", "stopped"]
-    arrays = ["PH", "SUM", "F", "rates", *own, "lam", "stopped", "SEG", "segments", "done"]
+    arrays = ["PH", "SUM", "F", "rates", *own, "lam", "stopped", "SEG", "segments", "done", "x"]
     g.part_arguments = [g.a(role) for role in arrays]
     arrays = ["PH", "PHI", "SUM", "F", "K", "lam", "stopped", "done"]
     g.sweep_arguments = [g.a(role) for role in arrays]
@@ -249,13 +253,14 @@ def _prepare_bulk(g):
 
 def _spread(p, t, neuron, q):
     g, windows = p.target, p.target.windows
-    arrays = [p.a(role) for role in ("delay", "B", "rows", "places", "spots")]
+    arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
+    arrays += [p.a(role) for role in ("B", "rows", "places", "spots")]
     arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
     lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
-        roles = ("times", "sent", "latest", "fired", "where", "words", "last")
+        roles = ("times", "sent", "latest", "history", "where", "last")
         lines += [
-            f"remember({', '.join(map(p.a, roles))}, {t}, {neuron}, {q}, {windows}, end)",
+            f"remember({', '.join(map(p.a, roles))}, {t}, {neuron}, {q}, window)",
             f"{p.a('last')} += 1",
         ]
     return lines
@@ -263,7 +268,8 @@ def _spread(p, t, neuron, q):
 
 def _gather(p, moving, t, neuron):
     g, windows = p.target, p.target.windows
-    arrays = [p.a(role) for role in ("delay", "B", "rows", "post", "spots")]
+    arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
+    arrays += [p.a(role) for role in ("B", "rows", "worths", "spots", "apart")]
     arrays += [g.a(role) for role in ("F", "rates", "due", "SEG", "ring")] + [p.a("SB")]
     call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {windows}, end, "
     return f"{call}{', '.join(arrays)})"
@@ -287,14 +293,14 @@ def _arguments(groups, inputs, pathways):
         roles += ["ME", "MS"] * bool(g.maxima)
         roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))]
-        roles += [*QUIET, "ring"] * bool(g.bulk)
+        roles += [*QUIET, "ring", "bits"] * bool(g.bulk)
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
         if p.target.bulk:
-            pairs += [(p.name, role) for role in ("B", "places", *LATE * p.target.spikes)]
+            pairs += [(p.name, role) for role in (*TABLES, *LATE * p.target.spikes)]
     return tuple(pairs)
 
 

@@ -7,26 +7,30 @@ import math
 import numpy as np
 from numba import njit
 
+# `_nrt` (counting references, without which no arrays can be made) is inherited from callers that
+# do not, unless it is said
+OPTIONS = {"cache": True, "error_model": "numpy", "_nrt": True}
 
-@njit(cache=True, error_model="numpy")
+
+@njit(**OPTIONS)
 def sign(x):
     """Return the sign of a number."""
     return x / abs(x) if x != 0 else x
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def clip(x, low, high):
     """Return x within [low, high]."""
     return low if x < low else (high if x > high else x)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def exprel(x):
     """Return (exp(x) - 1)/x, 1 at 0."""
     return math.expm1(x) / x if abs(x) > 1e-16 else 1.0 + 0.0 * x
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def dexprel(x):
     """Return the derivative of `exprel`; a series near 0, where the quotient cancels."""
     if abs(x) < 1e-2:
@@ -38,7 +42,7 @@ exprel_array = np.vectorize(exprel.py_func, otypes=[float])
 dexprel_array = np.vectorize(dexprel.py_func, otypes=[float])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def difference2(a, b, ea, eb, h):
     """Return the divided difference of exp(. h) at a and b, given ``ea = exp(a h)`` and eb.
 
@@ -52,7 +56,7 @@ def difference2(a, b, ea, eb, h):
     return h * math.sqrt(ea * eb) * series
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def _series(rates, first, last, h):
     """Return the divided difference at rates[first..last], which lie close together."""
     n = last - first
@@ -76,7 +80,7 @@ def _series(rates, first, last, h):
     return scale * total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def _difference(rates, h):
     """Return the divided difference at sorted rates; the widest pair is divided by last."""
     n = len(rates)
@@ -93,7 +97,7 @@ def _difference(rates, h):
     return table[0]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def difference3(a, b, c, h):
     """Return the divided difference of exp(. h) at three rates."""
     rates = np.array([a, b, c])
@@ -101,7 +105,7 @@ def difference3(a, b, c, h):
     return _difference(rates, h)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**OPTIONS)
 def difference4(a, b, c, d, h):
     """Return the divided difference of exp(. h) at four rates."""
     rates = np.array([a, b, c, d])

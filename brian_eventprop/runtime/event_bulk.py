@@ -30,8 +30,8 @@ SHORT = 20
 #: of large arguments lose digits.
 EPOCH = 100.0
 
-#: Sets of sources by delay are used up to so many words per synapse.
-WORDS = 4
+#: The histories of sources go back by so many windows at most.
+RECENT = 250
 
 #: Most windows of a trial.
 MOST_WINDOWS = 10**6
@@ -171,46 +171,78 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     arrays["ring"] = ring = int(numbers.longest / width) + 4
     fastest = flow.fastest * width
     epoch = max(ring, int(EPOCH / fastest)) if fastest > 0 else ring
+    arrays["bits"] = int(np.log2((2**30 - 8) / (numbers.windows + 1)))
     arrays["F"] = np.exp(np.outer(width * np.arange(1, epoch + 1), flow.rates))
     return arrays
 
 
-def synapse_tables(pathway, post, delays, amounts, rates) -> dict[str, np.ndarray]:
+def synapse_tables(pathway, post, delays, amounts, group, numbers) -> dict[str, np.ndarray]:
     """Return what the kernels know of each synapse.
 
-    Amounts, exp(-K_r delay), the product of both, and the place in a row of the accumulators.
+    Amounts, exp(-K_r delay), the product of both, the places in a row of the accumulators and in
+    one of their adjoint, and the delay in ticks.
+
+    Parameters
+    ----------
+    pathway
+        The generated code of the pathway.
+    post, delays, amounts
+        Target, delay and amount of each synapse, in the kernels' order.
+    group
+        The arrays of the target from `group_arrays`.
+    numbers
+        What `plan` returned for the target.
     """
-    layout = pathway.target.bulk
+    layout, rates = pathway.target.bulk, group["rates"]
     columns = layout.of(pathway)
     places = post.astype(np.int32) * layout.width
     if pathway.target.spikes:
         places += np.where(amounts < 0, np.int32(len(layout.slots)), np.int32(0))
+    # what arrives after the end is nothing, but must not be infinite
+    within = np.minimum(delays, (numbers.windows + 1) * numbers.width)
     terms = np.empty((len(delays), len(columns)))
     for _, rate, column in columns:
-        np.exp(-rates[rate] * delays, out=terms[:, column])
-    return {"A": amounts, "G": terms, "B": (amounts[:, None] * terms).ravel(), "places": places}
+        np.exp(-rates[rate] * within, out=terms[:, column])
+    windows = within / numbers.width
+    ticks = (windows * 2 ** group["bits"]).astype(np.int32)
+    return {
+        "A": amounts,
+        "G": terms,
+        "B": (amounts[:, None] * terms).ravel(),
+        "places": _padded(places),
+        "worths": _padded(post.astype(np.int32) * layout.depth),
+        "ticks": _padded(ticks),
+    }
+
+
+def _padded(table):
+    """Seven more entries: kernels read eight at a time."""
+    return np.concatenate([table, np.zeros(7, table.dtype)])
 
 
 def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str, object]:
-    """Return delays and amounts by target, and the sources of each target by delay.
+    """Return delays and amounts by target, and the delays in whole windows.
 
-    The sets of sources have a bit for each source and whole number of windows; there are none if
-    reading them would take longer than going through the synapses.
+    What is sent in one window arrives so many windows later or in the next one; with a little room
+    for rounding one window more.  Very long delays are not counted: reading the histories of
+    sources would take longer than going through the synapses.
     """
-    # importing it compiles functions that the clock solver does not need
-    from brian_eventprop.codegen.bulk_arrivals import fill_sets
-
     late = delays[columns.into]
-    n_source, n_target = columns.shape
-    words = (n_source + 63) // 64
-    recent = int(min(np.max(late, initial=0.0), duration) / width + 1e-6) + 2
-    if recent * words * n_target > WORDS * len(late):
+    windows = np.minimum(late, duration) / width
+    backs = np.maximum(windows - 1e-6, 0.0).astype(np.int64)
+    span = 7 if np.any(windows + 1e-6 >= backs + 1) else 3
+    recent = int(np.max(backs, initial=0)) + 3
+    if recent > RECENT:
         recent = 0
-    sets = np.zeros((n_target, (recent * words + 7) // 8 * 8), np.uint64)
-    fill_sets(sets, columns.pre, columns.post, late, width, words)
-    late = np.stack([late, amounts[columns.into]], axis=1)
-    found = {"column": columns.column, "pre": columns.pre, "late": late, "sets": sets}
-    return found | {"words": words, "recent": recent, "simple": columns.simple}
+    return {
+        "column": columns.column,
+        "pre": columns.pre,
+        "late": np.stack([late, amounts[columns.into]], axis=1),
+        "backs": _padded(np.minimum(backs, 255).astype(np.uint8)),
+        "recent": recent,
+        "span": span,
+        "whole": bool(columns.whole and recent > 0),
+    }
 
 
 class Columns:
@@ -231,8 +263,7 @@ class Columns:
         self.pre, self.post = pre[order].astype(np.uint32), post[order].astype(np.uint32)
         self.column = np.searchsorted(self.post, np.arange(shape[1] + 1)).astype(np.int64)
         pairs = self.post.astype(np.int64) * shape[0] + self.pre
-        several = len(pairs) > 1 and bool(np.any(np.diff(pairs) == 0))
-        self.simple = not several
+        self.whole = len(pairs) == shape[0] * shape[1] and not np.any(np.diff(pairs) == 0)
 
 
 def synapse_gradients(pathway, tables, rates, sums) -> tuple[np.ndarray, np.ndarray]:
@@ -250,6 +281,7 @@ class BulkGroup:
     guard: list
     width: float
     longest: float
+    windows: int
 
 
 def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkGroup]:
@@ -303,7 +335,7 @@ def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkG
             _common(slope)
         if not flows[g.name].monotone(g, [_common(s) for s in guard[:-1]], width):
             raise ValueError("an arrival may push the guard both up and down within a window")
-        found[g.name] = BulkGroup(flows[g.name], guard, width, longest)
+        found[g.name] = BulkGroup(flows[g.name], guard, width, longest, windows)
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from brian_eventprop.runtime.event_bulk import (
     synapse_tables,
 )
 from brian_eventprop.runtime.event_kernels import EventKernels
+from brian_eventprop.runtime.event_sums import EventSums
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
@@ -78,6 +80,7 @@ class EventCPU(EventKernels):
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
         self.chunks = Chunks(threads)
+        self._sums: EventSums | None = None
 
     def prepare(self, name: str, data) -> ExactSpikes:
         """Return the input spikes of a batch as the kernels take them."""
@@ -120,11 +123,11 @@ class EventCPU(EventKernels):
         )  # fmt: skip
 
     def _pack(self, values, inputs, n_trials, constants, numbers):
-        arrays = {}
+        arrays, bulk = {}, {}
         for g in self.module.groups:
             packer, v = self.groups[g.name], constants[g.name]
             if g.bulk:
-                made = group_arrays(g, numbers[g.name])
+                made = bulk[g.name] = group_arrays(g, numbers[g.name])
                 arrays |= {(g.name, role): array for role, array in made.items()}
             arrays[g.name, "X0"] = np.ascontiguousarray(packer.initial(values, float).T)
             arrays[g.name, "C"] = packer.common(v, float)
@@ -152,13 +155,11 @@ class EventCPU(EventKernels):
             arrays[p.name, "delay"] = packer.delays(values)[order]
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
-                tables = synapse_tables(
-                    p, post, arrays[p.name, "delay"], amounts, arrays[p.target.name, "rates"]
-                )
+                delay, found = arrays[p.name, "delay"], numbers[p.target.name]
+                tables = synapse_tables(p, post, delay, amounts, bulk[p.target.name], found)
                 if p.target.spikes:
-                    delay, width = arrays[p.name, "delay"], numbers[p.target.name].width
                     tables |= late_tables(
-                        self.columns(p.name), delay, amounts, width, self.duration
+                        self.columns(p.name), delay, amounts, found.width, self.duration
                     )
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
@@ -198,11 +199,13 @@ class EventCPU(EventKernels):
         spikes, orders = {}, {}
         for g in self.module.groups:
             rows = np.concatenate([t[g.name, "spikes"] for t in tapes] or [np.empty((0, 4))])
-            times, rows = rows[:, 0], rows[:, 2:].astype(np.int64)
-            order = orders[g.name] = np.lexsort((rows[:, 1], times, rows[:, 0]))
-            trials = rows[order, 0]
+            trials, neurons = rows[:, 2].astype(np.int64), rows[:, 3].astype(np.int64)
             ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
-            spikes[g.name] = GroupSpikes(trials, rows[order, 1], times[order], ptr)
+            # by trial already, and within a window by neuron: those at one time stay in this order
+            times = rows[:, 0].copy()
+            parts = [a + np.argsort(times[a:b], kind="stable") for a, b in pairwise(ptr)]
+            order = orders[g.name] = np.concatenate([np.empty(0, np.int64), *parts])
+            spikes[g.name] = GroupSpikes(trials, neurons[order], times[order], ptr)
         return spikes, orders
 
     # ---- backward ----
@@ -212,12 +215,12 @@ class EventCPU(EventKernels):
         """Return the gradient of the loss, given its derivatives in the readouts."""
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common, spiked = self._common_arrays(forward, weights, gradients)
-        private, module = {}, forward.module
+        module = forward.module
+        sums = self._sums_of(module)
 
         def arguments(chunk):
-            own = private[chunk] = self._private_arrays(module)
             tape = forward.tapes[chunk]
-            arrays = {**forward.arrays, **common, **own, **tape}
+            arrays = {**forward.arrays, **common, **sums.arrays(chunk), **tape}
             for g in module.groups:
                 if g.maxima:  # the kernel ticks off what it has met
                     arrays[g.name, "ME"] = forward.arrays[g.name, "ME"].copy()
@@ -226,13 +229,16 @@ class EventCPU(EventKernels):
             return [self.duration, with_inputs, *(arrays[pair] for pair in pairs)]
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
-        total, *others = (own for _, own in sorted(private.items()))
-        for other in others:
-            for pair, array in other.items():
-                total[pair] += array
-        self._pull(forward, total, gradients)
+        self._pull(forward, sums.total(), gradients)
         inputs = {i.name: common[i.name, "TB"] for i in module.inputs}
         return Backward(gradients, inputs, int(sum(grazing)))
+
+    def _sums_of(self, module):
+        """The arrays to add gradients to; other kernels have others."""
+        if self._sums is None or self._sums.module is not module:
+            self._sums = EventSums(module, self.groups, self.pathways)
+        self._sums.begin(alone=self.chunks.threads == 1)
+        return self._sums
 
     def _common_arrays(self, forward, weights, gradients):
         arrays, spiked = {}, {}
@@ -259,26 +265,6 @@ class EventCPU(EventKernels):
         for name, given in forward.inputs.items():
             arrays[name, "TB"] = np.zeros(len(given.table))
         return arrays, spiked
-
-    def _private_arrays(self, module):
-        arrays = {}
-        for g in module.groups:
-            size = self.groups[g.name].size
-            arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
-            arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
-            arrays[g.name, "X0B"] = np.zeros((size, g.n_states))
-            if g.refractory:
-                arrays[g.name, "RB"] = np.zeros(size)
-        for p in module.pathways:
-            size = self.pathways[p.name].size
-            if p.target.bulk:
-                n_sums = len(p.target.bulk.of(p)) if p.sums else 0
-                arrays[p.name, "SB"] = np.zeros(size * n_sums)
-                continue
-            arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
-            arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
-            arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
-        return arrays
 
     def _pull(self, forward, total, gradients):
         for g in forward.module.groups:

@@ -116,7 +116,7 @@ def test_bulk_and_one_by_one(make, bulk, monkeypatch):
     """
     total = 0
     for seed in range(3):
-        monkeypatch.setattr(event_bulk, "WORDS", 0 if seed == 1 else 10**6)
+        monkeypatch.setattr(event_bulk, "RECENT", 0 if seed == 1 else 250)
         monkeypatch.setattr(event_bulk, "EPOCH", 0 if seed == 2 else 100)
         model, a, trains, gradient = solve(make, 0, seed, monkeypatch)
         assert len(model._solver.bulk) == bulk
