@@ -75,7 +75,10 @@ def run(monkeypatch, *network):
     return found
 
 
-@pytest.mark.parametrize(("kind", "n_hidden", "p"), [("linear", 40, 0.3), ("quadratic", 21, 1.0)])
+@pytest.mark.parametrize(
+    ("kind", "n_hidden", "p"),
+    [("linear", 40, 0.3), pytest.param("quadratic", 21, 1.0, marks=pytest.mark.slow)],
+)
 def test_layouts_give_the_same(kind, n_hidden, p, monkeypatch):
     (plain, spikes, expected), *others = run(monkeypatch, kind, n_hidden, p)
     assert len(spikes) > 50
