@@ -150,24 +150,34 @@ def queue(times, neurons, first, last, rows, steps, head, tail, entry, used):
 
 
 @njit(**OPTIONS)
-def scatter(ring, base, off, weight, row, rows, neurons, first, last):
-    """Add the synapses of the spikes first..last to the steps at which they arrive."""
-    mask, at = np.uint64(ring.shape[0] - 1), np.uint64(base)
-    for q in range(np.uint64(first), np.uint64(last)):
-        i = np.uint64(neurons[q])
-        for k in range(np.uint64(rows[i]), np.uint64(rows[i + np.uint64(1)])):
-            ring[(at + off[k]) & mask] += weight[row, k]
+def next_round(ring):
+    """Let the ring's second half, what arrives in the next round, become the first one.
+
+    With two rounds at hand no place has to be wrapped around: a spike's step and a delay add up.
+    """
+    half = np.uint64(ring.shape[0] // 2)
+    for k in range(half):
+        ring[k] = ring[half + k]
+    for k in range(half):
+        ring[half + k] = 0
 
 
 @njit(**OPTIONS)
-def deliver(state, row, ring, base, live):
-    """Add what arrives at this step to a state, if it is live, and empty the step of the ring."""
+def scatter(ring, base, off, weight, row, rows, neurons, first, last):
+    """Add the synapses of the spikes first..last to the steps at which they arrive."""
+    arriving = ring[base:]
+    for q in range(np.uint64(first), np.uint64(last)):
+        i = np.uint64(neurons[q])
+        for k in range(np.uint64(rows[i]), np.uint64(rows[i + np.uint64(1)])):
+            arriving[np.uint64(off[k])] += weight[row, k]
+
+
+@njit(**OPTIONS)
+def deliver(state, row, ring, base):
+    """Add what arrives at this step to a state."""
     at = np.uint64(base)
-    if live:
-        for j in range(np.uint64(state.shape[1])):
-            state[row, j] += ring[at + j]
     for j in range(np.uint64(state.shape[1])):
-        ring[at + j] = 0
+        state[row, j] += ring[at + j]
 
 
 @njit(**OPTIONS)

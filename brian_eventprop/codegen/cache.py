@@ -21,7 +21,7 @@ import numpy as np
 #: part of the compiled kernels.
 HELPERS = (
     "functions", "arrivals", "bulk_arrivals", "nodes", "tableau", "buffers", "tiles",
-    "row_buffers", "streams",
+    "row_buffers", "streams", "vectors",
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.

@@ -283,7 +283,7 @@ def _work(groups, queued):
     for g in groups:
         roles = ["x"] + ["start", "sn", "sj", "val"] * g.spikes + ["free"] * g.refractory
         roles += [f"ring_{state}" for state in g.rings if state in g.ringed]
-        roles += [f"drive_{state}" for state in g.rings if state in g.driven]
+        roles += [f"{role}_{s}" for s in g.rings if s in g.driven for role in ("drive", "soon")]
         roles += ["rec"] * g.recorded
         pairs += [(g.name, role) for role in roles]
     pairs += [(p.name, role) for p in queued for role in ("head", "tail", "entry")]

@@ -13,12 +13,12 @@ from brian_eventprop.codegen.buffers import OPTIONS
 
 
 @njit(**OPTIONS)
-def scatter_rows(ring, n, width, size, lag, weight, row, neurons, first, last):
-    """Add the rows of the spikes first..last of step n to the steps at which they arrive."""
-    mask, columns = np.uint64(ring.shape[0] - 1), np.uint64(size)
+def scatter_rows(ring, base, width, size, lag, weight, row, neurons, first, last):
+    """Add the rows of the spikes first..last to the steps at which they arrive."""
+    columns = np.uint64(size)
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
-        at = np.uint64((n + lag[i]) * width) & mask
+        at = np.uint64(base + lag[i] * width)
         begin = i * columns
         for j in range(columns):
             ring[at + j] += weight[row, begin + j]

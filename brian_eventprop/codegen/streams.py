@@ -13,6 +13,18 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.buffers import OPTIONS
+from brian_eventprop.codegen.vectors import (
+    INDEX,
+    WORD,
+    Arrays,
+    constants,
+    gathered,
+    load,
+    side_by_side,
+    size_of,
+    spread,
+    store,
+)
 
 #: Synapses that are taken at a time: a power of two.
 LANES = 8
@@ -30,18 +42,12 @@ def _row(moves: bool):
         signature = ring.dtype(ring, mask, at, off, weight, row, bars, begin, end)
 
         def generate(context, builder, signature, arguments):
-            kinds, given = signature.args, dict(zip(_NAMES, arguments, strict=True))
-            arrays = {
-                name: context.make_array(kind)(context, builder, given[name])
-                for name, kind in zip(_NAMES, kinds, strict=True)
-                if name in ("ring", "off", "weight", "bars")
-            }
-            number = context.get_value_type(signature.return_type)
-            lanes = _Lanes(builder, number, context.get_abi_sizeof(number), given, arrays)
-            sums = cgutils.alloca_once_value(builder, ir.Constant(lanes.vector(LANES), None))
-            n = builder.lshr(builder.sub(given["end"], given["begin"]), _WORD(_SHIFT))
-            with cgutils.for_range(builder, n, intp=_WORD) as loop:
-                k = builder.add(given["begin"], builder.shl(loop.index, _WORD(_SHIFT)))
+            lanes = _Lanes(Arrays(context, builder, signature, arguments, _NAMES))
+            sums = cgutils.alloca_once_value(builder, ir.Constant(lanes.vector, None))
+            given = lanes.given
+            n = builder.lshr(builder.sub(given["end"], given["begin"]), WORD(_SHIFT))
+            with cgutils.for_range(builder, n, intp=WORD) as loop:
+                k = builder.add(given["begin"], builder.shl(loop.index, WORD(_SHIFT)))
                 pairs = lanes.pairs(k)
                 lanes.add(pairs, k)
                 if moves:
@@ -56,64 +62,51 @@ def _row(moves: bool):
 class _Lanes:
     """Vector instructions for neighbouring synapses of a row."""
 
-    def __init__(self, builder, number, size, given, arrays):
-        self.builder, self.number, self.size = builder, number, size
-        self.given, self.arrays = given, arrays
-        weight = arrays["weight"]
-        begin = builder.mul(given["row"], cgutils.unpack_tuple(builder, weight.strides)[0])
-        self.weights = cgutils.pointer_add(builder, weight.data, begin, number.as_pointer())
-
-    def vector(self, n: int):
-        """Return the type of so many numbers."""
-        return ir.VectorType(self.number, n)
+    def __init__(self, arrays: Arrays):
+        self.builder, self.given = arrays.builder, arrays.given
+        self.ring, self.off, self.bars = (arrays.data(name) for name in ("ring", "off", "bars"))
+        self.weights = arrays.data("weight", "row")
+        self.vector = ir.VectorType(self.ring.type.pointee, LANES)
 
     def pairs(self, k):
         """Load the pairs where the arrivals of the synapses from k on stand, side by side."""
-        builder, parts = self.builder, []
+        builder, given = self.builder, self.given
+        steps = load(builder, self.off, k, LANES)
+        if steps.type.element != WORD:
+            steps = builder.zext(steps, ir.VectorType(WORD, LANES))
+        places = builder.add(spread(builder, given["at"], LANES), steps)
+        places = builder.and_(places, spread(builder, given["mask"], LANES))
+        if size_of(self.vector.element) == 4:  # a pair is one word
+            words = gathered(builder, builder.bitcast(self.ring, WORD.as_pointer()), places)
+            return builder.bitcast(words, ir.VectorType(self.vector.element, 2 * LANES))
+        parts = []
         for lane in range(LANES):
-            off = builder.load(builder.gep(self.arrays["off"].data, [builder.add(k, _WORD(lane))]))
-            off = off if off.type == _WORD else builder.zext(off, _WORD)
-            place = builder.and_(builder.add(self.given["at"], off), self.given["mask"])
-            parts.append(self._load(self.arrays["ring"].data, builder.shl(place, _WORD(1)), 2))
-        while len(parts) > 1:
-            size = 2 * parts[0].type.count
-            order = ir.Constant(ir.VectorType(_INDEX, size), list(range(size)))
-            couples = zip(parts[::2], parts[1::2], strict=True)
-            parts = [builder.shuffle_vector(one, two, order) for one, two in couples]
-        return parts[0]
+            place = builder.shl(builder.extract_element(places, INDEX(lane)), WORD(1))
+            parts.append(load(builder, self.ring, place, 2))
+        return side_by_side(builder, parts)
 
     def add(self, pairs, k):
         """Add pairs to the gradients of the synapses from k on."""
-        builder, bars = self.builder, self.arrays["bars"].data
-        at = builder.shl(k, _WORD(1))
-        total = builder.fadd(self._load(bars, at, 2 * LANES), pairs)
-        builder.store(total, self._place(bars, at, 2 * LANES)).align = self.size
+        builder, at = self.builder, self.builder.shl(k, WORD(1))
+        total = builder.fadd(load(builder, self.bars, at, 2 * LANES), pairs)
+        store(builder, total, self.bars, at)
 
     def moved(self, pairs, k):
         """Return weight * (dL/dt_a per unit) of the synapses from k on."""
-        second = ir.Constant(ir.VectorType(_INDEX, LANES), list(range(1, 2 * LANES, 2)))
-        rates = self.builder.shuffle_vector(pairs, pairs, second)
-        return self.builder.fmul(self._load(self.weights, k, LANES), rates)
+        rates = self.builder.shuffle_vector(pairs, pairs, constants(INDEX, range(1, 2 * LANES, 2)))
+        return self.builder.fmul(load(self.builder, self.weights, k, LANES), rates)
 
     def total(self, sums):
         """Return the sum of all lanes."""
-        parts = [self.builder.extract_element(sums, _INDEX(lane)) for lane in range(LANES)]
+        parts = [self.builder.extract_element(sums, INDEX(lane)) for lane in range(LANES)]
         while len(parts) > 1:
             couples = zip(parts[::2], parts[1::2], strict=True)
             parts = [self.builder.fadd(one, two) for one, two in couples]
         return parts[0]
 
-    def _place(self, data, at, n):
-        return self.builder.bitcast(self.builder.gep(data, [at]), self.vector(n).as_pointer())
-
-    def _load(self, data, at, n):
-        numbers = self.builder.load(self._place(data, at, n))
-        numbers.align = self.size
-        return numbers
-
 
 _NAMES = ("ring", "mask", "at", "off", "weight", "row", "bars", "begin", "end")
-_WORD, _INDEX, _SHIFT = ir.IntType(64), ir.IntType(32), LANES.bit_length() - 1
+_SHIFT = LANES.bit_length() - 1
 _take_and_move, _take = _row(moves=True), _row(moves=False)
 
 

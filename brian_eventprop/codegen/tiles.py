@@ -14,33 +14,17 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.buffers import OPTIONS
+from brian_eventprop.codegen.vectors import WORD, Arrays, in_turn, load, store, widened
 
 #: Fewest neurons in a tile.
 TILE = 8
 
-
-@intrinsic
-def pair_of(_, first, second):
-    """Put two numbers of the same precision into a pair."""
-    single = first == types.float32
-    if first != second or first not in (types.float32, types.float64):
-        return None
-
-    def generate(__, builder, ___, arguments):
-        if single:
-            pair = ir.Constant(ir.VectorType(ir.FloatType(), 2), ir.Undefined)
-            for k, number in enumerate(arguments):
-                pair = builder.insert_element(pair, number, ir.Constant(ir.IntType(32), k))
-            return builder.bitcast(pair, ir.DoubleType())
-        pair = ir.Constant(ir.LiteralStructType([ir.DoubleType()] * 2), ir.Undefined)
-        for k, number in enumerate(arguments):
-            pair = builder.insert_value(pair, number, k)
-        return pair
-
-    return (types.float64 if single else types.complex128)(first, second), generate
+#: Steps that are copied between the record of all tiles and rows of neurons at a time.
+STEPS = 8
 
 
 @intrinsic
@@ -64,33 +48,85 @@ def add_pair(_, first, second):
     return first(first, second), generate
 
 
+@intrinsic
+def _write_eight(_, pair, at, lam, rate, j):
+    """Write the pairs of eight neurons; ``pair`` holds the pairs' numbers."""
+
+    def generate(context, builder, signature, arguments):
+        names = ("pair", "at", "lam", "rate", "j")
+        arrays = Arrays(context, builder, signature, arguments, names)
+        lam, rate = (load(builder, arrays.data(n), arrays.given["j"], 8) for n in ("lam", "rate"))
+        at = builder.shl(arrays.given["at"], WORD(1))
+        store(builder, in_turn(builder, lam, rate), arrays.data("pair"), at)
+        return context.get_dummy_value()
+
+    return types.void(pair, types.uint64, lam, rate, types.uint64), generate
+
+
 @njit(**OPTIONS)
-def write_pairs(pairs, n, shift, stride, lam, rate):
-    """Write what arrivals at step n are worth into the record, tile by tile of 2**shift neurons."""
-    tile, size, eight = np.uint64(1) << np.uint64(shift), np.uint64(lam.shape[0]), np.uint64(8)
-    begin = np.uint64(n) * tile
+def write_pairs(pair, begin, lam, rate):
+    """Write what arrivals at a step are worth side by side; ``pair`` holds the pairs' numbers."""
+    one, two, eight = np.uint64(1), np.uint64(2), np.uint64(8)
+    at, j, size = np.uint64(begin), np.uint64(0), np.uint64(lam.shape[0])
+    while j + eight <= size:
+        _write_eight(pair, at + j, lam, rate, j)
+        j += eight
+    while j < size:
+        pair[two * (at + j)], pair[two * (at + j) + one] = lam[j], rate[j]
+        j += one
+
+
+@intrinsic
+def _copy_eight(_, target, to, source, at):
+    """Copy eight neighbouring numbers."""
+
+    def generate(context, builder, signature, arguments):
+        arrays = Arrays(context, builder, signature, arguments, ("target", "to", "source", "at"))
+        numbers = load(builder, arrays.data("source"), arrays.given["at"], 8)
+        store(builder, numbers, arrays.data("target"), arrays.given["to"])
+        return context.get_dummy_value()
+
+    return types.void(target, types.uint64, source, types.uint64), generate
+
+
+@njit(forceinline=True, **OPTIONS)
+def _copy(target, to, source, at, size):
+    """Copy neighbouring numbers."""
+    one, eight, k = np.uint64(1), np.uint64(8), np.uint64(0)
+    while k + eight <= size:
+        _copy_eight(target, to + k, source, at + k)
+        k += eight
+    while k < size:
+        target[to + k] = source[at + k]
+        k += one
+
+
+@njit(**OPTIONS)
+def into_record(record, steps, n, n_steps, size, numbers, shift, stride):
+    """Copy the steps from n on, as many as are copied at a time, into the record of all tiles.
+
+    The record has as many ``numbers`` per neuron and step.  The parts of a step that belong to
+    different tiles lie far apart: the machine looks each place up, which takes longer than copying.
+    """
+    tile, size, line = np.uint64(1) << np.uint64(shift), np.uint64(size), np.uint64(numbers)
+    begin, last = np.uint64(n) * tile, np.uint64(min(n + STEPS, n_steps) - n)
     for first in range(np.uint64(0), size, tile):
-        at, j, end = begin, first, min(first + tile, size)
-        while j + eight <= end:
-            _write_eight(pairs, at, lam, rate, j)
-            at, j = at + eight, j + eight
-        while j < end:
-            pairs[at] = pair_of(lam[j], rate[j])
-            at, j = at + np.uint64(1), j + np.uint64(1)
+        width = line * min(tile, size - first)
+        for s in range(np.uint64(0), last):
+            _copy(record, line * (begin + s * tile), steps, line * (s * size + first), width)
         begin += np.uint64(stride)
 
 
 @njit(**OPTIONS)
-def _write_eight(pairs, at, lam, rate, j):
-    """Write the pairs of eight neurons; all are read first, as arrays might overlap otherwise."""
-    one, two, four = np.uint64(1), np.uint64(2), np.uint64(4)
-    three, five, six, seven = one + two, one + four, two + four, one + two + four
-    p0, p1 = pair_of(lam[j], rate[j]), pair_of(lam[j + one], rate[j + one])
-    p2, p3 = pair_of(lam[j + two], rate[j + two]), pair_of(lam[j + three], rate[j + three])
-    p4, p5 = pair_of(lam[j + four], rate[j + four]), pair_of(lam[j + five], rate[j + five])
-    p6, p7 = pair_of(lam[j + six], rate[j + six]), pair_of(lam[j + seven], rate[j + seven])
-    pairs[at], pairs[at + one], pairs[at + two], pairs[at + three] = p0, p1, p2, p3
-    pairs[at + four], pairs[at + five], pairs[at + six], pairs[at + seven] = p4, p5, p6, p7
+def from_record(steps, record, n, n_steps, size, shift, stride):
+    """Copy the steps from n on, as many as are copied at a time, out of the record of all tiles."""
+    tile, size = np.uint64(1) << np.uint64(shift), np.uint64(size)
+    begin, last = np.uint64(n) * tile, np.uint64(min(n + STEPS, n_steps) - n)
+    for first in range(np.uint64(0), size, tile):
+        width = min(tile, size - first)
+        for s in range(np.uint64(0), last):
+            _copy(steps, s * size + first, record, begin + s * tile, width)
+        begin += np.uint64(stride)
 
 
 @njit(**OPTIONS)
@@ -173,26 +209,41 @@ def record_rows(order, steps, shift):
     return base
 
 
-@njit(**OPTIONS)
-def _add_eight(drive, first, last, base, begin, off, weight, row, k):
-    """Add the spikes first..last to what arrives through the synapses k..k + 7."""
-    one, two, four = np.uint64(1), np.uint64(2), np.uint64(4)
-    k1, k2, k3, k4 = k + one, k + two, k + two + one, k + four
-    k5, k6, k7 = k4 + one, k4 + two, k4 + two + one
-    o0, o1, o2, o3 = begin + off[k], begin + off[k1], begin + off[k2], begin + off[k3]
-    o4, o5, o6, o7 = begin + off[k4], begin + off[k5], begin + off[k6], begin + off[k7]
-    w0, w1, w2, w3 = weight[row, k], weight[row, k1], weight[row, k2], weight[row, k3]
-    w4, w5, w6, w7 = weight[row, k4], weight[row, k5], weight[row, k6], weight[row, k7]
-    for e in range(first, last):
-        at = np.uint64(base[e])
-        drive[at + o0] += w0
-        drive[at + o1] += w1
-        drive[at + o2] += w2
-        drive[at + o3] += w3
-        drive[at + o4] += w4
-        drive[at + o5] += w5
-        drive[at + o6] += w6
-        drive[at + o7] += w7
+def _spikes_to(n):
+    """Return an intrinsic that adds the spikes first..last to what arrives through n synapses."""
+
+    @intrinsic
+    def add(_, drive, first, last, base, begin, off, weight, row, k):
+        def generate(context, builder, signature, arguments):
+            names = ("drive", "first", "last", "base", "begin", "off", "weight", "row", "k")
+            arrays = Arrays(context, builder, signature, arguments, names)
+            given, weight = arrays.given, arrays.data("weight", "row")
+            base, off = arrays.data("base"), arrays.data("off")
+            drive = builder.gep(arrays.data("drive"), [given["begin"]])
+            sinks, weights = [], []
+            for lane in range(n):
+                k = builder.add(given["k"], WORD(lane))
+                step = widened(builder, builder.load(builder.gep(off, [k])))
+                sinks.append(builder.gep(drive, [step]))
+                weights.append(builder.load(builder.gep(weight, [k])))
+            spikes = cgutils.for_range_slice(
+                builder, given["first"], given["last"], WORD(1), intp=WORD
+            )
+            with spikes as (e, _):
+                at = widened(builder, builder.load(builder.gep(base, [e])))
+                for sink, number in zip(sinks, weights, strict=True):
+                    place = builder.gep(sink, [at])
+                    builder.store(builder.fadd(builder.load(place), number), place)
+            return context.get_dummy_value()
+
+        whole = types.uint64
+        signature = types.void(drive, whole, whole, base, whole, off, weight, whole, whole)
+        return signature, generate
+
+    return add
+
+
+_to_eight, _to_four, _to_two, _to_one = (_spikes_to(n) for n in (8, 4, 2, 1))
 
 
 @njit(**OPTIONS)
@@ -202,7 +253,7 @@ def add_ahead(drive, bound, base, tiles, stride, off, weight, row, fresh):
     With `fresh`, what is there is forgotten first.
     """
     one, two, four, eight = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(8)
-    n_sources, here = bound.shape[0] - 1, np.uint64(0)
+    n_sources, here, line = bound.shape[0] - 1, np.uint64(0), np.uint64(row)
     for m in range((tiles.shape[0] - 1) // n_sources):
         begin = np.uint64(m * stride)
         if fresh:
@@ -215,60 +266,25 @@ def add_ahead(drive, bound, base, tiles, stride, off, weight, row, fresh):
             if first == last:
                 continue
             while k + eight <= end:
-                _add_eight(drive, first, last, base, begin, off, weight, row, k)
+                _to_eight(drive, first, last, base, begin, off, weight, line, k)
                 k += eight
             if k + four <= end:
-                k1, k2, k3 = k + one, k + two, k + two + one
-                o0, o1, o2, o3 = begin + off[k], begin + off[k1], begin + off[k2], begin + off[k3]
-                w0, w1, w2, w3 = weight[row, k], weight[row, k1], weight[row, k2], weight[row, k3]
-                for e in range(first, last):
-                    at = np.uint64(base[e])
-                    drive[at + o0] += w0
-                    drive[at + o1] += w1
-                    drive[at + o2] += w2
-                    drive[at + o3] += w3
+                _to_four(drive, first, last, base, begin, off, weight, line, k)
                 k += four
             if k + two <= end:
-                o0, o1 = begin + off[k], begin + off[k + one]
-                w0, w1 = weight[row, k], weight[row, k + one]
-                for e in range(first, last):
-                    drive[base[e] + o0] += w0
-                    drive[base[e] + o1] += w1
+                _to_two(drive, first, last, base, begin, off, weight, line, k)
                 k += two
             if k < end:
-                o0, w0 = begin + off[k], weight[row, k]
-                for e in range(first, last):
-                    drive[base[e] + o0] += w0
+                _to_one(drive, first, last, base, begin, off, weight, line, k)
 
 
 @njit(**OPTIONS)
-def deliver_ahead(state, row, drive, n, shift, stride):
-    """Add what arrives at step n to a state."""
-    tile, size, eight = np.uint64(1) << np.uint64(shift), np.uint64(state.shape[1]), np.uint64(8)
-    begin = np.uint64(n) * tile
-    for first in range(np.uint64(0), size, tile):
-        at, j, end = begin, first, min(first + tile, size)
-        while j + eight <= end:
-            _deliver_eight(state, row, drive, at, j)
-            at, j = at + eight, j + eight
-        while j < end:
-            state[row, j] += drive[at]
-            at, j = at + np.uint64(1), j + np.uint64(1)
-        begin += np.uint64(stride)
-
-
-@njit(**OPTIONS)
-def _deliver_eight(state, row, drive, at, j):
-    """Add to the state of eight neurons; all are read first, as arrays might overlap otherwise."""
-    one, two, four = np.uint64(1), np.uint64(2), np.uint64(4)
-    three, five, six, seven = one + two, one + four, two + four, one + two + four
-    s0, s1 = state[row, j] + drive[at], state[row, j + one] + drive[at + one]
-    s2, s3 = state[row, j + two] + drive[at + two], state[row, j + three] + drive[at + three]
-    s4, s5 = state[row, j + four] + drive[at + four], state[row, j + five] + drive[at + five]
-    s6, s7 = state[row, j + six] + drive[at + six], state[row, j + seven] + drive[at + seven]
-    state[row, j], state[row, j + one], state[row, j + two], state[row, j + three] = s0, s1, s2, s3
-    j += four
-    state[row, j], state[row, j + one], state[row, j + two], state[row, j + three] = s4, s5, s6, s7
+def deliver_ahead(state, row, steps, n):
+    """Add what arrives at step n to a state, once its step has been copied."""
+    size, line = np.uint64(state.shape[1]), np.uint64(row)
+    begin = size * np.uint64(n % STEPS)
+    for j in range(size):
+        state[line, j] += steps[begin + j]
 
 
 @njit(**OPTIONS)
