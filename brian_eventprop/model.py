@@ -298,10 +298,7 @@ class EventPropModel:
         )
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
-        found = self._backward(with_inputs=False).gradients
-        if hasattr(found, "ordered"):  # on a GPU they stay there
-            return found.ordered(self.parameters.keys)
-        return {key: found[key] for key in self.parameters.keys}
+        return self._backward(with_inputs=False).gradients.ordered(self.parameters.keys)
 
     def _backward(self, with_inputs: bool = True):
         if self._last is None:

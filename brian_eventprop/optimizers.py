@@ -131,9 +131,19 @@ class Optimizer(ABC):
                 memory = self._memory, [(slot, key) for slot in self.slots]
                 gradients.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
                 continue
-            change = self._change(key, np.asarray(gradients[key], dtype=float))
-            low, high = self._bounds[key]
-            parameters.set_raw(key, np.clip(parameters.raw(key) - rate * change, low, high))
+            parameters.set_raw(key, self._moved(key, gradients, kernel, parameters.raw(key), rate))
+
+    def _moved(self, key: Key, gradients: Mapping, kernel: str | None, value, rate) -> np.ndarray:
+        """Return the values of a variable after the step."""
+        low, high = self._bounds[key]
+        if hasattr(gradients, "moved"):
+            memory = [self._memory[slot, key] for slot in self.slots]
+            limits = rate, low, high
+            moved = gradients.moved(kernel, key, value, memory, limits, self._numbers())
+            if moved is not None:
+                return moved
+        change = self._change(key, np.asarray(gradients[key], dtype=float))
+        return np.clip(value - rate * change, low, high)
 
     def _own_kernel(self) -> str | None:
         # a subclass that changes the rule must not get the kernel of the rule before

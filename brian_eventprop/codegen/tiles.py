@@ -350,18 +350,24 @@ def collect(pairs, bound, base, tiles, stride, off, bars):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def add_up(bars, order, weight_bar, delay_bar):
-    """Add the gradients of all chunks of trials in their order, in double precision.
+    """Add the gradients of all chunks of trials in their order, in double precision; clear them.
 
     This one is called from Python.
 
     Row c of ``bars`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
     there is no order, the k-th.
     """
-    one, two = np.uint64(1), np.uint64(2)
-    for k in range(np.uint64(weight_bar.shape[0])):
-        weight, delay = 0.0, 0.0
+    one, two, size = np.uint64(1), np.uint64(2), np.uint64(weight_bar.shape[0])
+    several = np.uint64(512)  # synapses whose sums stay in the first cache
+    sums = np.empty(two * several)
+    for begin in range(np.uint64(0), size, several):
+        n, first = min(several, size - begin), two * begin
+        for k in range(two * n):
+            sums[k] = 0.0
         for c in range(np.uint64(bars.shape[0])):
-            weight += bars[c, two * k]
-            delay += bars[c, two * k + one]
-        at = np.uint64(order[k]) if order.shape[0] else k
-        weight_bar[at], delay_bar[at] = weight, delay
+            for k in range(two * n):
+                sums[k] += bars[c, first + k]
+                bars[c, first + k] = 0
+        for k in range(n):
+            at = np.uint64(order[begin + k]) if order.shape[0] else begin + k
+            weight_bar[at], delay_bar[at] = sums[two * k], sums[two * k + one]

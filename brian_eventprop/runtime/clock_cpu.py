@@ -16,8 +16,9 @@ import numpy as np
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
-from brian_eventprop.reading.spec import Key, NetworkValues
+from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
@@ -45,7 +46,7 @@ class Forward:
 class Backward:
     """Gradients by key, dL/d(time) of each input spike, and the number of grazing spikes."""
 
-    gradients: dict[Key, np.ndarray]
+    gradients: HostGradients
     inputs: dict[str, np.ndarray]
     grazing: int
 
@@ -298,7 +299,7 @@ class ClockCPU:
         orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
         self._pull(replace(forward, orders=orders), total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
-        return Backward(gradients, inputs, int(sum(found)))
+        return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(found)))
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}
@@ -350,5 +351,5 @@ class ClockCPU:
             elif p.delay_trained:
                 delays = unsorted(total[p.name, "DB"], order)
                 if p.ring:
-                    delays = delays * v[INCREMENT]
+                    delays *= v[INCREMENT]
                 packer.add_delays(delays, gradients)

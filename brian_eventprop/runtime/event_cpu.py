@@ -26,6 +26,7 @@ from brian_eventprop.runtime.event_bulk import (
 )
 from brian_eventprop.runtime.event_kernels import EventKernels
 from brian_eventprop.runtime.event_sums import EventSums
+from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.packing import unsorted
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
@@ -231,7 +232,7 @@ class EventCPU(EventKernels):
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
         inputs = {i.name: common[i.name, "TB"] for i in module.inputs}
-        return Backward(gradients, inputs, int(sum(grazing)))
+        return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
 
     def _sums_of(self, module):
         """The arrays to add gradients to; other kernels have others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,13 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
     ValueError
         If a neuron spikes twice in one step, which Brian2 refuses, too.
     """
+    trial_ptr = np.asarray(trial_ptr, np.int64)
+    steps, neurons = np.empty(len(times), np.int64), np.asarray(channels, np.int64)
+    if _in_steps(np.asarray(times, float), neurons, trial_ptr, dt, steps):  # as most data come
+        return InputSpikes(trial_ptr, steps, neurons, np.arange(len(steps)))
     trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
-    steps = ((times + 1e-3 * dt) / dt).astype(np.int64)
     width = int(channels.max(initial=0)) + 1
     keys = (trials * (max(n_steps, int(steps.max(initial=0))) + 1) + steps) * width + channels
-    if np.all(np.diff(keys) > 0):
-        return InputSpikes(
-            np.asarray(trial_ptr, np.int64), steps, channels.astype(np.int64), np.arange(len(steps))
-        )
     order = np.lexsort((channels, times, trials))
     by_neuron = order[np.argsort(keys[order], kind="stable")]
     same = np.diff(keys[by_neuron]) == 0
@@ -47,7 +47,22 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
             f"spike at {times[at]:g} s in trial {trials[at]} (dt = {dt:g} s), which a "
             "SpikeGeneratorGroup cannot do. Use a smaller dt, or keep one spike per step."
         )
-    return InputSpikes(np.asarray(trial_ptr, np.int64), steps, neurons.astype(np.int64), order)
+    return InputSpikes(trial_ptr, steps, neurons.astype(np.int64), order)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _in_steps(times, neurons, ptr, dt, steps):
+    """Fill in the time step of each spike; return whether all stand in the order of Brian2."""
+    late = 1e-3 * dt
+    for k in range(np.uint64(times.shape[0])):
+        steps[k] = np.int64((times[k] + late) / dt)
+    in_order = True
+    for trial in range(ptr.shape[0] - 1):
+        for k in range(np.uint64(ptr[trial] + 1), np.uint64(ptr[trial + 1])):
+            before = k - np.uint64(1)
+            later = neurons[k] > neurons[before]
+            in_order &= (steps[k] > steps[before]) | ((steps[k] == steps[before]) & later)
+    return in_order
 
 
 @dataclass(frozen=True)

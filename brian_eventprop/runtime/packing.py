@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import numpy as np
+from numba import njit
 
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
@@ -195,11 +196,11 @@ class PathwayPacker(Packer):
         arrives.
         """
         order, rows, post = self._sort_by_source()
-        steps = np.minimum(steps if order is None else steps[order], n_steps)
-        tile = 1 << shape[6]
-        offsets = _narrow(steps * shape[0] + post, shape[0] * shape[1])
+        offsets = _offsets(steps, order, n_steps, shape[0], post, shape[0] * shape[1])
         layout = {"order": order, "rows": rows, "off": offsets}
         if self.code.source.is_input and not self.code.streamed:
+            steps = np.minimum(steps if order is None else steps[order], n_steps)
+            tile = 1 << shape[6]
             at = steps * tile + post % tile + (post // tile) * shape[3]
             layout["pairoff"] = at.astype(np.uint32)
         return layout
@@ -215,8 +216,7 @@ class PathwayPacker(Packer):
         if self._by_tile is None:
             self._by_tile = self._sort_by_tile(tile, -(-shape[5] // tile))
         order, column, tiles = self._by_tile
-        steps = np.minimum(steps if order is None else steps[order], n_steps)
-        offsets = _narrow(steps * tile + column, shape[3] - n_steps * tile)
+        offsets = _offsets(steps, order, n_steps, tile, column, shape[3] - n_steps * tile)
         return {"order": order, "tileoff": offsets, "tiles": tiles}
 
     def _sort_by_source(self):
@@ -305,9 +305,22 @@ def _unless_sorted(order: np.ndarray) -> np.ndarray | None:
     return None if np.all(np.diff(order) > 0) else order
 
 
-def _narrow(offsets: np.ndarray, limit: int) -> np.ndarray:
-    """Return offsets below `limit` in 16 bits if they fit: half the memory to read per event."""
-    return offsets.astype(np.uint16 if limit <= 2**16 else np.uint32)
+def _offsets(steps, order, n_steps: int, scale: int, place, limit: int) -> np.ndarray:
+    """Return ``steps * scale + place`` of synapses in their order; no delay is beyond the end.
+
+    Offsets below `limit` are in 16 bits if they fit: half the memory to read per event.
+    """
+    offsets = np.empty(len(place), np.uint16 if limit <= 2**16 else np.uint32)
+    order = np.arange(0) if order is None else order
+    _fill_offsets(offsets, steps, order, int(n_steps), int(scale), place)
+    return offsets
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _fill_offsets(offsets, steps, order, n_steps, scale, place):
+    for k in range(np.uint64(offsets.shape[0])):
+        late = steps[np.uint64(order[k])] if order.shape[0] > 0 else steps[k]
+        offsets[k] = min(late, n_steps) * scale + place[k]
 
 
 def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):

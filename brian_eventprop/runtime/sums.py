@@ -24,7 +24,8 @@ class ChunkSums:
     def __init__(self, module, groups: Mapping, pathways: Mapping, dtype):
         self.module, self.groups, self.pathways, self.dtype = module, groups, pathways, dtype
         self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
-        # weights and delays side by side, one row per chunk
+        # weights and delays side by side, one row per chunk; they are cleared while they are read
+        self._cleared: set[tuple[str, int]] = set()
         self._pairs = {
             p.name: np.zeros((CHUNKS, 2 * pathways[p.name].size), dtype)
             for p in module.pathways
@@ -35,8 +36,10 @@ class ChunkSums:
         """Return the arrays that a chunk of trials adds to, zero."""
         if chunk not in self._private:
             self._private[chunk] = self._new(chunk)
-        for array in self._private[chunk].values():
-            array[...] = 0
+        for (name, role), array in self._private[chunk].items():
+            if role != "GB" or (name, chunk) not in self._cleared:
+                array[...] = 0
+        self._cleared -= {(name, chunk) for name in self._pairs}
         return self._private[chunk]
 
     def _new(self, chunk):
@@ -74,6 +77,7 @@ class ChunkSums:
                 return _added_up([own[pair] for own in private])
             both, order = np.empty((2, self.pathways[name].size)), orders[name]
             add_up(self._pairs[name][:n_chunks], np.arange(0) if order is None else order, *both)
+            self._cleared |= {(name, chunk) for chunk in range(n_chunks)}
             return both
 
         sums = dict(zip(private[0], chunks.map(added_up, private[0]), strict=True))
