@@ -40,6 +40,18 @@ def prefetch(typing_context, table, place):
     return types.void(table, types.int64), code
 
 
+@intrinsic
+def lowest(typing_context, word):
+    """Return the place of the lowest bit of a word that is not 0."""
+    del typing_context
+
+    def code(context, builder, signature, arguments):
+        del context, signature
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), code if word == types.uint64 else None
+
+
 @njit(**OPTIONS)
 def grow(array):
     """Return a table of twice the length with the same beginning."""

@@ -355,9 +355,9 @@ def add_up(bars, order, weight_bar, delay_bar):
     This one is called from Python.
 
     Row c of ``bars`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
-    there is no order, the k-th.
+    there is no order, the k-th.  Where the order is negative there is no synapse.
     """
-    one, two, size = np.uint64(1), np.uint64(2), np.uint64(weight_bar.shape[0])
+    one, two, size = np.uint64(1), np.uint64(2), np.uint64(bars.shape[1] // 2)
     several = np.uint64(512)  # synapses whose sums stay in the first cache
     sums = np.empty(two * several)
     for begin in range(np.uint64(0), size, several):
@@ -369,5 +369,7 @@ def add_up(bars, order, weight_bar, delay_bar):
                 sums[k] += bars[c, first + k]
                 bars[c, first + k] = 0
         for k in range(n):
-            at = np.uint64(order[begin + k]) if order.shape[0] else begin + k
-            weight_bar[at], delay_bar[at] = sums[two * k], sums[two * k + one]
+            at = order[begin + k] if order.shape[0] else np.int64(begin + k)
+            if at >= 0:
+                weight_bar[np.uint64(at)] = sums[two * k]
+                delay_bar[np.uint64(at)] = sums[two * k + one]

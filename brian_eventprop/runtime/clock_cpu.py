@@ -117,6 +117,7 @@ class ClockCPU:
         self.pathways[pathway].reconnect(pre, post)
         self._network = self._network.reconnected(pathway, pre, post)
         self._build()
+        self._sums.make_room()
 
     def hold(self, arrays: Mapping) -> Mapping:
         """Return arrays by key as this solver wants to have them."""
@@ -241,7 +242,7 @@ class ClockCPU:
             order = back = layout.pop("order")
         elif p.streamed:
             shape = arrays[p.target.name, "shape"]
-            layout = packer.ring_layout(steps, shape, self.n_steps)
+            layout = packer.lane_layout(steps, shape, self.n_steps)
             order = back = layout.pop("order")
         elif p.ring:
             shape = arrays[p.target.name, "shape"]

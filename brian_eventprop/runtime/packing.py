@@ -15,9 +15,14 @@ from numba import njit
 
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
+from brian_eventprop.codegen.streams import LANES
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 
 Values = Mapping[Key, np.ndarray]
+
+#: Most places per synapse where rows are filled up to whole lanes.  If all rows are alike, the
+#: machine foresees their ends; else a wrong guess costs as much as several synapses.
+FILLED, FILLED_UNLIKE = 1.5, 6.0
 
 
 class Packer:
@@ -69,10 +74,12 @@ class Packer:
     def each(self, v, dtype, order=None) -> np.ndarray:
         """Pack the values per neuron or synapse, one row per name."""
         names = self.code.scope.each
-        rows = np.empty((len(names), self.size), dtype)
+        rows = np.empty((len(names), self.size if order is None else len(order)), dtype)
         for row, name in zip(rows, names, strict=True):
             value = v[name]
             row[:] = value if order is None or np.ndim(value) == 0 else value[order]
+        if rows.shape[1] > self.size:
+            rows[:, order < 0] = 0  # places of no synapse
         return rows
 
     def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
@@ -151,12 +158,13 @@ class PathwayPacker(Packer):
         self.delay, self.axonal = pathway.delay, pathway.axonal
         self._layout: tuple[bytes, tuple] | None = None
         self._by_source: tuple | None = None
+        self._in_lanes: tuple | None = None
         self._by_tile: tuple | None = None
 
     def reconnect(self, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses, as many as before."""
         self.indices = {"pre": pre, "post": post}
-        self._layout = self._by_source = self._by_tile = None
+        self._layout = self._by_source = self._in_lanes = self._by_tile = None
 
     def add_row_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
         """Add the gradient of the delay of each source."""
@@ -205,6 +213,21 @@ class PathwayPacker(Packer):
             layout["pairoff"] = at.astype(np.uint32)
         return layout
 
+    def lane_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
+        """Return the same arrays for loops that take whole lanes of synapses at a time.
+
+        Rows that are no whole lanes get places of no synapse at their ends, where the order is -1,
+        unless there would be too many of them.
+        """
+        order, rows, post = self._sort_in_lanes()
+        offsets = _offsets(steps, order, n_steps, shape[0], post, shape[0] * shape[1])
+        return {"order": order, "rows": rows, "off": offsets}
+
+    @property
+    def stored(self) -> int:
+        """The number of places for synapses in the arrays of the kernels."""
+        return len(self._sort_in_lanes()[2]) if self.code.streamed else self.size
+
     def tile_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
 
@@ -226,6 +249,22 @@ class PathwayPacker(Packer):
             rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
             self._by_source = _unless_sorted(order), rows, post[order]
         return self._by_source
+
+    def _sort_in_lanes(self):
+        if self._in_lanes is None:
+            order, rows, post = self._sort_by_source()
+            counts = np.diff(rows)
+            whole = np.append(0, np.cumsum(-(-counts // LANES) * LANES))
+            most = FILLED if np.all(counts == counts[:1]) else FILLED_UNLIKE
+            if whole[-1] == self.size or whole[-1] > most * self.size:
+                self._in_lanes = order, rows, post
+            else:
+                places = np.arange(self.size) + np.repeat(whole[:-1] - rows[:-1], counts)
+                wide_order, wide_post = np.full(whole[-1], -1), np.zeros(whole[-1], post.dtype)
+                wide_order[places] = np.arange(self.size) if order is None else order
+                wide_post[places] = post
+                self._in_lanes = wide_order, whole, wide_post
+        return self._in_lanes
 
     def _sort_by_tile(self, tile: int, n_tiles: int):
         pre, post = self.indices["pre"], self.indices["post"]
@@ -319,7 +358,8 @@ def _offsets(steps, order, n_steps: int, scale: int, place, limit: int) -> np.nd
 @njit(nogil=True, error_model="numpy", cache=True)
 def _fill_offsets(offsets, steps, order, n_steps, scale, place):
     for k in range(np.uint64(offsets.shape[0])):
-        late = steps[np.uint64(order[k])] if order.shape[0] > 0 else steps[k]
+        which = order[k] if order.shape[0] > 0 else np.int64(k)
+        late = steps[np.uint64(which)] if which >= 0 else 0
         offsets[k] = min(late, n_steps) * scale + place[k]
 
 

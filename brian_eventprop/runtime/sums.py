@@ -24,13 +24,18 @@ class ChunkSums:
     def __init__(self, module, groups: Mapping, pathways: Mapping, dtype):
         self.module, self.groups, self.pathways, self.dtype = module, groups, pathways, dtype
         self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
-        # weights and delays side by side, one row per chunk; they are cleared while they are read
         self._cleared: set[tuple[str, int]] = set()
-        self._pairs = {
-            p.name: np.zeros((CHUNKS, 2 * pathways[p.name].size), dtype)
-            for p in module.pathways
-            if p.ring and not p.whole
-        }
+        self._pairs: dict[str, np.ndarray] = {}
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Take arrays of other sizes if rows of synapses have become longer or shorter."""
+        for p in self.module.pathways:
+            # weights and delays side by side, one row per chunk; cleared while they are read
+            shape = CHUNKS, 2 * self.pathways[p.name].stored
+            if p.ring and not p.whole and np.shape(self._pairs.get(p.name)) != shape:
+                self._pairs[p.name] = np.zeros(shape, self.dtype)
+                self._private.clear()
 
     def arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
         """Return the arrays that a chunk of trials adds to, zero."""
