@@ -6,6 +6,8 @@ from brian2 import DimensionMismatchError, ms, second
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
 from brian_eventprop.optimizers import SGD, Adam
+from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.host_update import LONG, HostGradients
 
 RATES = {WEIGHT: 0.01, DELAY: 0.1 * ms}
 
@@ -157,3 +159,32 @@ def test_wrong_bounds(model):
 def test_use_before_bind():
     with pytest.raises(RuntimeError, match="bind"):
         Adam(RATES).step({})
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_one_pass_gives_the_bits_of_numpy(threads):
+    size = LONG + 5
+    found = []
+    for whole in (True, False):
+        model = FakeModel(channels=size, classes=1)
+        optimizer = Adam({WEIGHT: 0.01, DELAY: 0.1 * ms}, bounds={WEIGHT: (-1, 1)})
+        optimizer.bind(model)
+        for seed in range(3):
+            random = np.random.default_rng(seed)
+            given = {WEIGHT: random.normal(size=size), DELAY: 100 * random.normal(size=size)}
+            optimizer.step(HostGradients(given, Chunks(threads)) if whole else given)
+        found.append({key: model.parameters.raw(key) for key in (WEIGHT, DELAY)})
+        found[-1] |= optimizer.state()
+    assert np.any(found[0][WEIGHT] == 1) and np.any(found[0][DELAY] == 0)
+    for key, expected in found[1].items():
+        np.testing.assert_array_equal(found[0][key], expected)
+
+
+def test_rates_of_their_own_are_left_to_numpy():
+    size = LONG
+    rates, one = np.linspace(0, 1, size), np.ones(size)
+    given = HostGradients({WEIGHT: one}, Chunks(1))
+    memory, numbers = [0 * one, 0 * one], (0.1, 0.001, 1e-8, 0.1, 0.001)
+    assert given.moved("adam", WEIGHT, one, memory, (rates, 0.0, 1.0), numbers) is None
+    assert given.moved("other", WEIGHT, one, memory, (0.1, 0.0, 1.0), numbers) is None
+    assert given.moved("adam", WEIGHT, one, memory, (0.1, 0.0, 1.0), numbers) is not None

@@ -76,7 +76,7 @@ class _Lanes:
             steps = builder.zext(steps, ir.VectorType(WORD, LANES))
         places = builder.add(spread(builder, given["at"], LANES), steps)
         places = builder.and_(places, spread(builder, given["mask"], LANES))
-        if size_of(self.vector.element) == 4:  # a pair is one word
+        if size_of(self.vector.element) == 4:  # a pair is one word, and words are joined faster
             words = gathered(builder, builder.bitcast(self.ring, WORD.as_pointer()), places)
             return builder.bitcast(words, ir.VectorType(self.vector.element, 2 * LANES))
         parts = []

@@ -59,23 +59,12 @@ def store(builder, numbers, data, at) -> None:
 
 
 def gathered(builder, data, places):
-    """Load whole numbers from places that need not be neighbours.
-
-    Where the machine can do that at once and is fast at it, LLVM lets it; elsewhere it loads one
-    after the other.
-    """
-    number, n = data.type.pointee, places.type.count
-    begin = spread(builder, builder.ptrtoint(data, WORD), n)
-    size = spread(builder, WORD(size_of(number)), n)
-    pointers = builder.inttoptr(
-        builder.add(begin, builder.mul(places, size)), ir.VectorType(data.type, n)
-    )
-    numbers, flags = ir.VectorType(number, n), ir.VectorType(ir.IntType(1), n)
-    name = f"llvm.masked.gather.v{n}{number.intrinsic_name}.v{n}{data.type.intrinsic_name}"
-    kind = ir.FunctionType(numbers, [pointers.type, INDEX, flags, numbers])
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
-    every, nothing = ir.Constant(flags, [1] * n), ir.Constant(numbers, ir.Undefined)
-    return builder.call(function, [pointers, INDEX(size_of(number)), every, nothing])
+    """Load entries from places that need not be neighbours."""
+    numbers = ir.Constant(ir.VectorType(data.type.pointee, places.type.count), ir.Undefined)
+    for lane in range(places.type.count):
+        place = builder.gep(data, [builder.extract_element(places, INDEX(lane))])
+        numbers = builder.insert_element(numbers, builder.load(place), INDEX(lane))
+    return numbers
 
 
 def side_by_side(builder, parts):
