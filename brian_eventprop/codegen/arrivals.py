@@ -15,7 +15,9 @@ These functions have fixed signatures, so Numba compiles them once for all netwo
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, float64, int32, int64, njit, types, uint32, void
+from numba import boolean, float64, int32, int64, types, uint32, void
+
+from brian_eventprop.codegen.cache import njit
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _HEAD, _POST = int32[:, ::1], uint32[::1]

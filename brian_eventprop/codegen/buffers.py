@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from brian_eventprop.codegen.cache import njit
 
 #: How loops that all networks share are compiled.
 OPTIONS = {

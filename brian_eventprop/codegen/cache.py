@@ -11,6 +11,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -36,11 +37,37 @@ def cache_folder() -> Path:
     return folder
 
 
+@lru_cache
+def _helpers() -> str:
+    """Return what the machine code of the helpers depends on besides each file itself."""
+    folder = Path(__file__).parent
+    texts = ((folder / f"{name}.py").read_text() for name in HELPERS)
+    return "\n".join((*texts, numba.__version__, np.__version__, sys.version))
+
+
+def njit(*signature, **options):
+    """Compile a function of a helper, as `numba.njit` does.
+
+    Numba would take machine code from the disk unless the very file has changed.  A function of
+    another helper may be a part of it, so here it is kept by the content of all of them.
+    """
+    compiled = numba.njit(*signature, **options)
+
+    def decorated(function):
+        folder = Path(numba.config.CACHE_DIR or cache_folder())
+        before, name = numba.config.CACHE_DIR, hashlib.sha256(_helpers().encode()).hexdigest()
+        numba.config.CACHE_DIR = str(folder / f"helpers_{name[:20]}")
+        try:
+            return compiled(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+    return decorated
+
+
 def load_module(source: str, tag: str) -> ModuleType:
     """Write a generated module if it is new, and import it."""
-    folder = Path(__file__).parent
-    helpers = "".join((folder / f"{name}.py").read_text() for name in HELPERS)
-    key = "\n".join((source, helpers, numba.__version__, np.__version__, sys.version))
+    key = "\n".join((source, _helpers()))
     name = f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     if name in sys.modules:
         return sys.modules[name]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from brian_eventprop.codegen.cache import njit
 
 # `_nrt` (counting references, without which no arrays can be made) is inherited from callers that
 # do not, unless it is said

@@ -7,9 +7,9 @@ a few vector instructions.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from brian_eventprop.codegen.buffers import OPTIONS
+from brian_eventprop.codegen.cache import njit
 
 
 @njit(**OPTIONS)

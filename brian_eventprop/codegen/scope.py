@@ -82,7 +82,7 @@ class Scope:
         """Render a SymPy expression."""
         expression = sp.sympify(expression)
         calls = [f for f in expression.atoms(sp.Function) if self.once_per_step(reads(f))]
-        for call in sorted(calls, key=lambda f: -f.count_ops()):
+        for call in sorted(calls, key=lambda f: (-f.count_ops(), str(f))):
             if expression.has(call):
                 name = self._step_name(print_sympy(call, self.ref, self.style))
                 expression = expression.xreplace({call: sp.Symbol(name, real=True)})
@@ -93,7 +93,7 @@ class Scope:
     def _reciprocals(self, expression: sp.Expr) -> dict[sp.Expr, sp.Symbol]:
         """Return a name for each constant, common to all, that an expression divides by."""
         found = {}
-        for power in expression.atoms(sp.Pow):
+        for power in sorted(expression.atoms(sp.Pow), key=str):
             name = getattr(power.base, "name", None)
             if power.exp == -1 and self.levels.get(name) == COMMON:
                 self.ref(name)

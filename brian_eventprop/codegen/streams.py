@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.buffers import OPTIONS
+from brian_eventprop.codegen.cache import njit
 from brian_eventprop.codegen.vectors import (
     INDEX,
     WORD,

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.buffers import OPTIONS
+from brian_eventprop.codegen.cache import njit
 from brian_eventprop.codegen.vectors import WORD, Arrays, in_turn, load, store, widened
 
 #: Fewest neurons in a tile.

@@ -7,6 +7,7 @@ numbers change places.  Everything here is called while an intrinsic writes its 
 from __future__ import annotations
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_name
 from numba.core import cgutils
 
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
@@ -59,12 +60,25 @@ def store(builder, numbers, data, at) -> None:
 
 
 def gathered(builder, data, places):
-    """Load entries from places that need not be neighbours."""
-    numbers = ir.Constant(ir.VectorType(data.type.pointee, places.type.count), ir.Undefined)
-    for lane in range(places.type.count):
-        place = builder.gep(data, [builder.extract_element(places, INDEX(lane))])
-        numbers = builder.insert_element(numbers, builder.load(place), INDEX(lane))
-    return numbers
+    """Load whole numbers from places that need not be neighbours."""
+    number, n = data.type.pointee, places.type.count
+    if get_host_cpu_name().startswith("znver"):  # where one instruction for all is slow
+        numbers = ir.Constant(ir.VectorType(number, n), ir.Undefined)
+        for lane in range(n):
+            place = builder.gep(data, [builder.extract_element(places, INDEX(lane))])
+            numbers = builder.insert_element(numbers, builder.load(place), INDEX(lane))
+        return numbers
+    begin = spread(builder, builder.ptrtoint(data, WORD), n)
+    size = spread(builder, WORD(size_of(number)), n)
+    pointers = builder.inttoptr(
+        builder.add(begin, builder.mul(places, size)), ir.VectorType(data.type, n)
+    )
+    numbers, flags = ir.VectorType(number, n), ir.VectorType(ir.IntType(1), n)
+    name = f"llvm.masked.gather.v{n}{number.intrinsic_name}.v{n}{data.type.intrinsic_name}"
+    kind = ir.FunctionType(numbers, [pointers.type, INDEX, flags, numbers])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    every, nothing = ir.Constant(flags, [1] * n), ir.Constant(numbers, ir.Undefined)
+    return builder.call(function, [pointers, INDEX(size_of(number)), every, nothing])
 
 
 def side_by_side(builder, parts):
