@@ -1,4 +1,4 @@
-"""The same network gives the same kernels in every process, or none of them would be found again."""
+"""The same network gives the same kernels in every process, or none of them is found again."""
 
 import os
 import subprocess
