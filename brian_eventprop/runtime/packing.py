@@ -17,6 +17,7 @@ from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.codegen.streams import LANES
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
+from brian_eventprop.runtime.layouts import STREAMED
 
 Values = Mapping[Key, np.ndarray]
 
@@ -256,7 +257,7 @@ class PathwayPacker(Packer):
             counts = np.diff(rows)
             whole = np.append(0, np.cumsum(-(-counts // LANES) * LANES))
             most = FILLED if np.all(counts == counts[:1]) else FILLED_UNLIKE
-            if whole[-1] == self.size or whole[-1] > most * self.size:
+            if whole[-1] == self.size or whole[-1] > min(most * self.size, STREAMED):
                 self._in_lanes = order, rows, post
             else:
                 places = np.arange(self.size) + np.repeat(whole[:-1] - rows[:-1], counts)
