@@ -22,8 +22,9 @@ _PAIRS, _BYTES, _MAP = int32[:, ::1], uint8[::1], uint64[:, ::1]
 #: Windows that a word of a source's history adds to those before it; its other bits overlap.
 SPAN = 62
 
-#: In place of an adjoint: the events of the neuron part this window, see the segments.
-PARTED = -1.7976931348623157e308
+#: In place of an adjoint, the bits of -0.0: the events of the neuron part this window, see the
+#: segments.  It counts as nothing, so that sums need no branch.
+PARTED = -(2**63)
 
 
 @intrinsic

@@ -245,7 +245,8 @@ def _prepare_bulk(g):
     own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     own += ["push"] * g.pushed
     g.part_parameters = [*own, "LAM", "stopped"]
-    arrays = ["PH", "SUM", "F", "rates", *own, "lam", "stopped", "SEG", "segments", "done", "x"]
+    arrays = ["PH", "segment", "SUM", "F", "rates", *own, "lam", "stopped"]
+    arrays += ["SEG", "segments", "done", "x"]
     g.part_arguments = [g.a(role) for role in arrays]
     arrays = ["PH", "PHI", "SUM", "F", "K", "lam", "stopped", "done"]
     g.sweep_arguments = [g.a(role) for role in arrays]
@@ -270,7 +271,8 @@ def _gather(p, moving, t, neuron):
     g, windows = p.target, p.target.windows
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
     arrays += [p.a(role) for role in ("B", "rows", "worths", "spots", "apart")]
-    arrays += [g.a(role) for role in ("F", "rates", "due", "SEG", "ring")] + [p.a("SB")]
+    arrays += [g.a(role) for role in ("F", "rates", "due", "parted", "first_segment", "SEG")]
+    arrays += [g.a("ring"), p.a("SB")]
     call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {windows}, end, "
     return f"{call}{', '.join(arrays)})"
 

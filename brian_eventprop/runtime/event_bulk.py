@@ -170,7 +170,7 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     arrays["EFFECT"] = slopes @ total[0]
     arrays["ring"] = ring = int(numbers.longest / width) + 4
     fastest = flow.fastest * width
-    epoch = max(ring, int(EPOCH / fastest)) if fastest > 0 else ring
+    epoch = max(1, int(EPOCH / fastest)) if fastest > 0 else ring
     arrays["bits"] = int(np.log2((2**30 - 8) / (numbers.windows + 1)))
     arrays["F"] = np.exp(np.outer(width * np.arange(1, epoch + 1), flow.rates))
     return arrays
