@@ -19,8 +19,11 @@ from brian_eventprop.codegen.buffers import prefetch
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _BYTES, _MAP = int32[:, ::1], uint8[::1], uint64[:, ::1]
 
-#: Windows that a word of a source's history adds to those before it; its other bits overlap.
-SPAN = 62
+#: The numbers of the bits that are set in each byte, as rows of eight.
+LANES = np.zeros((256, 8), np.uint8)
+for _byte in range(256):
+    _set = [n for n in range(8) if _byte >> n & 1]
+    LANES[_byte, : len(_set)] = _set
 
 #: In place of an adjoint, the bits of -0.0: the events of the neuron part this window, see the
 #: segments.  It counts as nothing, so that sums need no branch.
@@ -159,26 +162,27 @@ def remember(times, sent, latest, history, where, last, t, neuron, number, windo
         history[0, neuron] |= np.uint64(1)
 
 
-@bare(void(_MAP))
-def begin_window(history):
+@bare(void(_MAP, int64))
+def begin_window(history, reach):
     """Let all spikes be one window longer ago.
 
-    Bit b of word w of a source tells of its spikes SPAN * w + b windows ago.
+    Bit b of word w of a source tells of its spikes reach * w + b windows ago; words overlap by some
+    bits, so that all windows in which an arrival may have been sent are in one word.
     """
     for word in range(history.shape[0] - 1, 0, -1):
         for i in range(history.shape[1]):
-            older = (history[word - 1, i] >> np.uint64(SPAN - 1)) & np.uint64(1)
+            older = (history[word - 1, i] >> np.uint64(reach - 1)) & np.uint64(1)
             history[word, i] = (history[word, i] << np.uint64(1)) | older
     for i in range(history.shape[1] if history.shape[0] > 0 else 0):
         history[0, i] <<= np.uint64(1)
 
 
 @intrinsic
-def recent_of_eight(typing_context, history, at, backs, k, begin, mask):
+def recent_of_eight(typing_context, history, at, backs, k, begin, reach, mask):
     """Return which of eight sources spiked when their delays say, as bits of a number.
 
     The sources are those of ``history[at:at+8]``, a word in which bit b is for ``begin + b``
-    windows ago; ``backs[k:k+8]`` are their delays in windows.  ``mask`` tells by how many windows
+    windows ago; ``backs[k:k+8]`` are their delays in windows, of which it serves ``reach``.  ``mask`` tells by how many windows
     more a spike may be away: arrivals are due in the window of this delay or one after it.
     """
     del typing_context
@@ -199,15 +203,45 @@ def recent_of_eight(typing_context, history, at, backs, k, begin, mask):
 
         delay = builder.zext(entries(2, arguments[3], bytes_), longs)
         delay = builder.sub(delay, each(arguments[4]))
-        within = builder.icmp_unsigned("<", delay, ir.Constant(longs, [SPAN] * number))
+        within = builder.icmp_unsigned("<", delay, each(arguments[5]))
         none = ir.Constant(longs, [0] * number)
         past = builder.lshr(entries(0, arguments[1], longs), builder.select(within, delay, none))
-        spiked = builder.icmp_unsigned("!=", builder.and_(past, each(arguments[5])), none)
+        spiked = builder.icmp_unsigned("!=", builder.and_(past, each(arguments[6])), none)
         bits = builder.bitcast(builder.and_(spiked, within), ir.IntType(number))
         return builder.zext(bits, long)
 
-    signature = types.int64(history, types.int64, backs, types.int64, types.int64, types.int64)
+    signature = types.int64(
+        history, types.int64, backs, types.int64, types.int64, types.int64, types.int64
+    )
     return signature, generate
+
+
+@intrinsic
+def append_lanes(typing_context, places, at, first, bits, lanes):
+    """Append ``first`` and the number of each bit that is set in a byte; return how many are set.
+
+    Eight entries are written in any case, so that there is no branch; ``lanes`` is `LANES`.
+    """
+    del typing_context
+    number, word = 8, ir.IntType(32)
+    words, bytes_ = (ir.VectorType(ir.IntType(n), number) for n in (32, 8))
+
+    def generate(context, builder, signature, arguments):
+        def data(which, at, kind):
+            array = context.make_array(signature.args[which])(context, builder, arguments[which])
+            return builder.bitcast(builder.gep(array.data, [at]), kind.as_pointer())
+
+        bits = arguments[3]
+        row = builder.mul(bits, ir.IntType(64)(number))
+        lane = builder.zext(builder.load(data(4, row, bytes_), align=1), words)
+        first = builder.trunc(arguments[2], word)
+        one = builder.insert_element(ir.Constant(words, ir.Undefined), first, word(0))
+        zeros, nothing = ir.Constant(words, [0] * number), ir.Constant(words, ir.Undefined)
+        place = builder.add(builder.shuffle_vector(one, nothing, zeros), lane)
+        builder.store(place, data(0, arguments[1], words), align=4)
+        return builder.ctpop(bits)
+
+    return types.int64(places, types.int64, types.int64, types.int64, lanes), generate
 
 
 @bare(void(_TABLE, _TABLE, _VECTOR, int64, _TABLE))

@@ -74,13 +74,13 @@ QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 TABLES = ("B", "places", "worths", "ticks")
 
 #: The synapses of a pathway by their targets, to find the arrivals of one neuron.
-LATE = ("column", "pre", "late", "backs", "recent", "span", "whole")
+LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "whole")
 
-#: What `arriving` knows of a pathway: the spikes of the last time, and its synapses.
-PRECISE = (
-    *("times", "sent", "near", "met", "history", "where", "span", "whole", "latest"),
-    *("column", "pre", "late", "backs"),
-)
+#: What `look` knows of a pathway: the spikes of the last time, and its synapses.
+LOOKING = ("near", "met", "history", "where", "reach", "span", "whole", *LATE[:4])
+
+#: What `arriving` knows of it.
+ARRIVING = ("times", "sent", "met", "where", "latest", *LATE[:3])
 
 
 def render_event(
@@ -199,8 +199,9 @@ def _prepare(g, windows):
     if g.bulk:
         own += ["hot", "XN"]
         for p in g.incoming:
-            p.precise = [p.a(role) for role in PRECISE]
-        into = [name for p in g.incoming for name in p.precise]
+            p.looking = [p.a(role) for role in LOOKING]
+            p.arriving = [p.a(role) for role in ARRIVING]
+        into = [name for p in g.incoming for name in dict.fromkeys(p.looking + p.arriving)]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     if g.bulk:

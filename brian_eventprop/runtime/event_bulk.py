@@ -230,7 +230,7 @@ def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str,
     late = delays[columns.into]
     windows = np.minimum(late, duration) / width
     backs = np.maximum(windows - 1e-6, 0.0).astype(np.int64)
-    span = 7 if np.any(windows + 1e-6 >= backs + 1) else 3
+    span, reach = (7, 62) if np.any(windows + 1e-6 >= backs + 1) else (3, 63)
     recent = int(np.max(backs, initial=0)) + 3
     if recent > RECENT:
         recent = 0
@@ -240,6 +240,7 @@ def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str,
         "late": np.stack([late, amounts[columns.into]], axis=1),
         "backs": _padded(np.minimum(backs, 255).astype(np.uint8)),
         "recent": recent,
+        "reach": reach,
         "span": span,
         "whole": bool(columns.whole and recent > 0),
     }
