@@ -44,12 +44,14 @@ def lowest(typing_context, word):
 
 @intrinsic
 def places_of_eight(
-    typing_context, spots, i, ticks, offsets, k, tick, bits, edge, ring, windows, size
-):
+    typing_context,
+    spots, i, ticks, k, targets, n, tick, bits, edge, ring, windows, size, width, side,
+):  # fmt: skip
     """Write down where the arrivals at synapses k..k+7 of a spike go, as ``spots[i:i+8]``.
 
-    Times are in ticks, 2**bits of them in a window.  Returns bits that are not 0 if one of them is
-    so near to the border of its window that whole ticks do not tell on which side it is.
+    Times are in ticks, 2**bits of them in a window; the lowest bit of a delay tells which of the
+    two sides of its target a synapse is on.  Returns bits that are not 0 if one of them is so near
+    to the border of its window that whole ticks do not tell on which side it is.
     """
     del typing_context
     word, number, eight = ir.IntType(32), 8, ir.VectorType(ir.IntType(32), 8)
@@ -68,23 +70,25 @@ def places_of_eight(
             return builder.shuffle_vector(one, nothing, ir.Constant(eight, [0] * number))
 
         words = [n for n, kind in enumerate(signature.args) if kind == types.int32]
-        due = builder.add(builder.load(data(2, 4), align=4), each(5))
-        window = builder.ashr(due, each(6))
-        row, rows = builder.sub(window, each(7)), each(8)
+        one, three, four, ones = (ir.Constant(eight, [n] * number) for n in (1, 3, 4, -1))
+        delay, target = builder.load(data(2, 3), align=4), builder.load(data(4, 5), align=4)
+        due = builder.add(delay, each(6))
+        window = builder.ashr(due, each(7))
+        row, rows = builder.sub(window, each(8)), each(9)
         row = builder.select(builder.icmp_signed("<", row, rows), row, builder.sub(row, rows))
         # after the end: a row that nobody reads
-        row = builder.select(builder.icmp_signed("<", window, each(9)), row, rows)
-        place = builder.add(builder.mul(row, each(10)), builder.load(data(3, 4), align=4))
+        row = builder.select(builder.icmp_signed("<", window, each(10)), row, rows)
+        place = builder.add(builder.mul(row, each(11)), builder.mul(target, each(12)))
+        place = builder.add(place, builder.mul(builder.and_(delay, one), each(13)))
         builder.store(place, data(0, 1), align=4)
-        three, four, ones = (ir.Constant(eight, [n] * number) for n in (3, 4, -1))
-        within = builder.xor(builder.shl(ones, each(6)), ones)
+        within = builder.xor(builder.shl(ones, each(7)), ones)
         near = builder.icmp_unsigned("<", builder.and_(builder.add(due, three), within), four)
         return builder.zext(builder.bitcast(near, ir.IntType(number)), ir.IntType(64))
 
+    numbers = (types.int32, types.int64, types.int32, types.int64, types.int64)
     signature = types.int64(
-        spots, types.int64, ticks, offsets, types.int64, types.int32, types.int64, types.int32,
-        types.int64, types.int64, types.int32,
-    )  # fmt: skip
+        spots, types.int64, ticks, types.int64, targets, types.int64, *numbers, *[types.int32] * 3
+    )
     return signature, generate
 
 
@@ -182,8 +186,9 @@ def recent_of_eight(typing_context, history, at, backs, k, begin, reach, mask):
     """Return which of eight sources spiked when their delays say, as bits of a number.
 
     The sources are those of ``history[at:at+8]``, a word in which bit b is for ``begin + b``
-    windows ago; ``backs[k:k+8]`` are their delays in windows, of which it serves ``reach``.  ``mask`` tells by how many windows
-    more a spike may be away: arrivals are due in the window of this delay or one after it.
+    windows ago; ``backs[k:k+8]`` are their delays in windows, of which it serves ``reach``.
+    ``mask`` tells by how many windows more a spike may be away: arrivals are due in the window of
+    this delay or one after it.
     """
     del typing_context
     number, long = 8, ir.IntType(64)

@@ -71,7 +71,7 @@ TAPE = ("tape", "marks", "spikes")
 QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
 #: What `spread` and `gather` know of the synapses of a pathway.
-TABLES = ("B", "places", "worths", "ticks")
+TABLES = ("B", "targets", "ticks")
 
 #: The synapses of a pathway by their targets, to find the arrivals of one neuron.
 LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "whole")
@@ -256,7 +256,7 @@ def _prepare_bulk(g):
 def _spread(p, t, neuron, q):
     g, windows = p.target, p.target.windows
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
-    arrays += [p.a(role) for role in ("B", "rows", "places", "spots")]
+    arrays += [p.a(role) for role in ("B", "rows", "targets", "spots")]
     arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
     lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
     if g.spikes:
@@ -271,7 +271,7 @@ def _spread(p, t, neuron, q):
 def _gather(p, moving, t, neuron):
     g, windows = p.target, p.target.windows
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
-    arrays += [p.a(role) for role in ("B", "rows", "worths", "spots", "apart")]
+    arrays += [p.a(role) for role in ("B", "rows", "targets", "spots", "apart")]
     arrays += [g.a(role) for role in ("F", "rates", "due", "parted", "first_segment", "SEG")]
     arrays += [g.a("ring"), p.a("SB")]
     call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {windows}, end, "

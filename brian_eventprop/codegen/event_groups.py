@@ -187,7 +187,9 @@ class EventGroupCode:
         return "0.0" if closed.rates[r] == 0 else f"K[{r}, j]"
 
     def _exp(self, closed, r):
-        return "1.0" if closed.rates[r] == 0 else f"math.exp(K[{r}, j] * h)"
+        # times within the short windows of arrivals in bulk are small
+        exp = "exp_of_little" if self.bulk else "math.exp"
+        return "1.0" if closed.rates[r] == 0 else f"{exp}(K[{r}, j] * h)"
 
     def _entry(self, closed, terms):
         parts = []

@@ -176,18 +176,19 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     return arrays
 
 
-def synapse_tables(pathway, post, delays, amounts, group, numbers) -> dict[str, np.ndarray]:
+def synapse_tables(pathway, post, rows, delays, amounts, group, numbers) -> dict[str, np.ndarray]:
     """Return what the kernels know of each synapse.
 
-    Amounts, exp(-K_r delay), the product of both, the places in a row of the accumulators and in
-    one of their adjoint, and the delay in ticks.
+    Amounts, exp(-K_r delay), the product of both, the targets, and the delay in ticks.
 
     Parameters
     ----------
     pathway
         The generated code of the pathway.
-    post, delays, amounts
-        Target, delay and amount of each synapse, in the kernels' order.
+    post, rows
+        Target of each synapse, in the kernels' order, and where those of each source begin.
+    delays, amounts
+        Delay and amount of each synapse.
     group
         The arrays of the target from `group_arrays`.
     numbers
@@ -195,9 +196,6 @@ def synapse_tables(pathway, post, delays, amounts, group, numbers) -> dict[str, 
     """
     layout, rates = pathway.target.bulk, group["rates"]
     columns = layout.of(pathway)
-    places = post.astype(np.int32) * layout.width
-    if pathway.target.spikes:
-        places += np.where(amounts < 0, np.int32(len(layout.slots)), np.int32(0))
     # what arrives after the end is nothing, but must not be infinite
     within = np.minimum(delays, (numbers.windows + 1) * numbers.width)
     terms = np.empty((len(delays), len(columns)))
@@ -205,14 +203,23 @@ def synapse_tables(pathway, post, delays, amounts, group, numbers) -> dict[str, 
         np.exp(-rates[rate] * within, out=terms[:, column])
     windows = within / numbers.width
     ticks = (windows * 2 ** group["bits"]).astype(np.int32)
+    if pathway.target.spikes:  # which side of its target, see `places_of_eight`
+        ticks = ticks & ~1 | (amounts < 0)
     return {
         "A": amounts,
         "G": terms,
         "B": (amounts[:, None] * terms).ravel(),
-        "places": _padded(places),
-        "worths": _padded(post.astype(np.int32) * layout.depth),
+        "targets": _padded(_targets(post, rows, group["EACH"].shape[1])),
         "ticks": _padded(ticks),
     }
+
+
+def _targets(post, rows, size):
+    """The targets as kernels read them: one row for all sources if each reaches all in order."""
+    row = np.arange(size)
+    if np.all(np.diff(rows) == size) and np.all(post.reshape(-1, size) == row):
+        post = row
+    return post.astype(np.int32)
 
 
 def _padded(table):

@@ -157,7 +157,7 @@ class EventCPU(EventKernels):
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
-                tables = synapse_tables(p, post, delay, amounts, bulk[p.target.name], found)
+                tables = synapse_tables(p, post, rows, delay, amounts, bulk[p.target.name], found)
                 if p.target.spikes:
                     tables |= late_tables(
                         self.columns(p.name), delay, amounts, found.width, self.duration
