@@ -18,6 +18,7 @@ from brian_eventprop.codegen.buffers import prefetch
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _BYTES, _MAP = int32[:, ::1], uint8[::1], uint64[:, ::1]
+_NUMBERS = int32[::1]
 
 #: The numbers of the bits that are set in each byte, as rows of eight.
 LANES = np.zeros((256, 8), np.uint8)
@@ -276,6 +277,15 @@ def ask(backs, first, last):
     """Ask for the delays of a neuron's synapses, a line of the cache at a time."""
     for i in range(first, last, 64):
         prefetch(backs, i)
+
+
+@bare(void(_NUMBERS, _VECTOR, _ROWS, int64, int64))
+def ask_row(ticks, table, rows, neuron, columns):
+    """Ask for where the synapses of a source begin; the hardware asks for what follows."""
+    first = rows[neuron]
+    for i in range(16):
+        prefetch(ticks, first + 16 * i)
+        prefetch(table, columns * first + 8 * i)
 
 
 @bare(int64(_ROWS))
