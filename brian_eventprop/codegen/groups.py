@@ -118,8 +118,9 @@ class GroupCode:
         return self.load(reads(source), array), self.scope.source(source)
 
     def guard(self, array: str, index: str = "j") -> tuple[list[str], str]:
-        """The guard g: loads and expression."""
-        g = self.adjoint.crossing.g
+        """The guard g at the beginning of a step, at the time of the test before: loads and g."""
+        t = symbol("t")
+        g = self.adjoint.crossing.g.xreplace({t: t - symbol("dt")})
         return self.load(reads(g), array, index), self.scope.sympy(g)
 
     def reset(self, array: str) -> list[str]:

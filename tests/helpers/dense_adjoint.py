@@ -155,7 +155,7 @@ class DenseAdjoint:
         group, k, t = self.o.groups[spike.source], spike.neuron, n * self.dt
         where, threshold = group.where([k]), group.spec.threshold
         start, y = group.history[n][:, [k]], group.updated[n][:, [k]]
-        height = group.scope.margin(threshold, start, t, where)[0]
+        height = group.scope.margin(threshold, start, t - self.dt, where)[0]  # the test before
         if height > 0:
             self.immediate += 1
             self._hand_on(group, k, n, d)

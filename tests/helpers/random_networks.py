@@ -265,7 +265,7 @@ def delta_refractory(rng, size, trials):
 
 @_kind
 def saturating(rng, size, trials):
-    """Synapses whose effect depends on the state; drive, jumps and reset depend on time."""
+    """Synapses whose effect depends on the state; all that can depends on time."""
     inputs, spikes = spiking_input(rng, count(30, size), trials)
     hidden = NeuronGroup(
         count(30, size),
@@ -273,7 +273,7 @@ def saturating(rng, size, trials):
            dg/dt = -g/tau_g : 1
            reversal : 1 (constant)
            tau_g : second (constant, shared)""",
-        threshold="v > 1",
+        threshold="v > 1 + 0.1*sin(t/(0.4*ms))",
         reset="v = 0.1*sin(t/(4*ms))",
         method="rk2",
         name="hidden",
