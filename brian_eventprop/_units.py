@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from brian2 import second
+from brian2 import Clock, second
 from brian2.units.fundamentalunits import (
     Dimension,
     DimensionMismatchError,
@@ -48,6 +50,21 @@ def to_seconds(value, what: str) -> float:
     0.002
     """
     return float(to_si(value, second.dim, what))
+
+
+def to_steps(duration: float, dt: float) -> int:
+    """Return how many time steps Brian2 runs for: a part of a step is a whole one.
+
+    Examples
+    --------
+    >>> to_steps(0.05, 1e-4), to_steps(0.05004, 1e-4)
+    (500, 501)
+    """
+    if not 0 < duration < math.inf:
+        raise ValueError(f"duration must be longer than 0 and finite, not {duration:g} s")
+    steps = round(duration / dt)
+    whole = abs(steps * dt - duration) / dt <= Clock.epsilon_dt
+    return steps if whole else math.ceil(duration / dt)
 
 
 def _unit_name(dimensions: Dimension) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 from brian2 import collect, get_device, second
 from brian2.core.namespace import get_local_namespace
 
-from brian_eventprop._units import to_seconds
+from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
 from brian_eventprop.equations import Equations
 from brian_eventprop.errors import UnsupportedError
-from brian_eventprop.losses.base import Loss
+from brian_eventprop.losses.base import Loss, evaluate
 from brian_eventprop.parameters import Parameters
 from brian_eventprop.reading import (
     Axonal,
@@ -131,7 +131,7 @@ class EventPropModel:
             if isinstance(item, Axonal):
                 key = self.key_of(item)
                 self.spec, self._network = with_axonal_delays(self.spec, self._network, key)
-        self.n_steps = int(round(float(self.duration) / self.spec.dt))
+        self.n_steps = to_steps(float(self.duration), self.spec.dt)
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
         if not trained:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
@@ -247,10 +247,8 @@ class EventPropModel:
         self._last = None
         more = (batch.timed,) if batch.timed else ()
         forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
-        losses, derivatives = self.loss(forward.readouts, targets)
-        losses = np.asarray(losses, dtype=float)
-        derivatives = tuple(np.asarray(d, dtype=float) / batch.n_trials for d in derivatives)
-        self._last = forward, derivatives
+        losses, derivatives = evaluate(self.loss, forward.readouts, targets)
+        self._last = forward, tuple(d / batch.n_trials for d in derivatives)
         return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:

@@ -48,6 +48,13 @@ def test_thousands_of_spikes_are_those_of_brian2(kind):
     assert check_same_spikes(random_networks.build(kind, seed=0, size=3.0, trials=4)) > 4000
 
 
+def test_a_part_of_a_time_step_is_a_whole_one():
+    network = random_networks.build("lif", seed=0)
+    network.spikes["inp"].times[:] += 0.02  # up to the end
+    network.duration = 80.04 * brian2.ms
+    assert check_same_spikes(network) > 100
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
 @pytest.mark.parametrize("kind", random_networks.KINDS)

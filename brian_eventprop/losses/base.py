@@ -89,6 +89,36 @@ class WeightedSum(Loss):
             start = stop
 
 
+def evaluate(loss, values, targets):
+    """Return the losses and their derivatives as arrays, after checking what the loss returned.
+
+    An array of another shape would often fit, and give the gradient of something else.
+    """
+    found = loss(values, targets)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise TypeError(f"the loss must return (losses, derivatives), not {type(found).__name__}")
+    losses = np.asarray(found[0], dtype=float)
+    if losses.shape != values[0].shape[:1]:
+        raise ValueError(
+            f"the loss must return one number per trial, {values[0].shape[:1]}, not losses of the "
+            f"shape {losses.shape}; the mean over the trials is taken by the model"
+        )
+    if not isinstance(found[1], tuple | list) or len(found[1]) != len(values):
+        count = len(found[1]) if isinstance(found[1], tuple | list) else type(found[1]).__name__
+        raise ValueError(
+            f"the loss must return a tuple with its derivative in each readout, {len(values)}, "
+            f"not {count}"
+        )
+    derivatives = tuple(np.asarray(d, dtype=float) for d in found[1])
+    for k, (derivative, value) in enumerate(zip(derivatives, values, strict=True)):
+        if derivative.shape != value.shape:
+            raise ValueError(
+                f"the loss's derivative in readout {k} has the shape {derivative.shape}, the "
+                f"readout {value.shape}"
+            )
+    return losses, derivatives
+
+
 def cross_entropy(logits, labels):
     """Return the cross-entropy per row and its derivative in the logits."""
     rows = np.arange(len(logits))

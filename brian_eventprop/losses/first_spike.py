@@ -23,6 +23,11 @@ class _FirstSpike(Loss):
     def __init__(self, group, late, closeness):
         first = SpikeTimes(group, "t", which="first")
         # Without a time for the late spike the trial's end is read from the trial itself.
+        if late is None and "T" in group.variables:
+            raise ValueError(
+                f"'{group.name}' has a variable 'T', which is the end of a trial for this loss: "
+                "give the time of a late spike, late=..., or rename the variable"
+            )
         extra = [] if late is not None else [Final(group, "T")]
         extra += [] if closeness is None else [Maximum(group, closeness)]
         self.readouts = (first, *extra)

@@ -13,6 +13,7 @@ from brian_eventprop.losses import (
     Sum,
     TimeToFirstSpike,
 )
+from brian_eventprop.losses.base import evaluate
 from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes
 
 B, N = 6, 3
@@ -257,3 +258,25 @@ def test_units(group):
 def test_a_group_is_no_readout(group):
     with pytest.raises(TypeError, match="readout"):
         Sum(group)
+
+
+@pytest.mark.parametrize(
+    "returned, message",
+    [
+        ((np.zeros(B), (np.zeros((1, N)),)), r"readout 0 has the shape \(1, 3\)"),
+        ((np.zeros(B), np.zeros((B, N))), "its derivative in each readout, 1, not ndarray"),
+        ((np.zeros(B), (np.zeros((B, N)),) * 2), "in each readout, 1, not 2"),
+        ((np.float64(0), (np.zeros((B, N)),)), r"one number per trial, .*the shape \(\)"),
+        (np.zeros(B), r"must return \(losses, derivatives\), not ndarray"),
+    ],
+)  # fmt: skip
+def test_what_an_own_loss_returns_is_checked(returned, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        evaluate(lambda values, targets: returned, (np.zeros((B, N)),), None)
+
+
+def test_a_variable_that_is_called_as_the_end_of_the_trial():
+    group = NeuronGroup(2, "dT/dt = -T/ms : 1", threshold="T > 1", reset="T = 0", name="hot")
+    with pytest.raises(ValueError, match="'hot' has a variable 'T'.*late="):
+        TimeToFirstSpike(group, tau=1 * ms)
+    assert TimeToFirstSpike(group, tau=1 * ms, late=5 * ms).readouts
