@@ -219,7 +219,9 @@ def _read_threshold(group, namespace: Mapping) -> Block | None:
     if "spike" not in group.events:
         return None
     condition = code_text(group.events["spike"]).strip()
-    check_reserved(group, condition)
+    # Brian2 adds `and not_refractory` itself, so it may stand there already
+    given = group._refractory is not False
+    check_reserved(group, condition, ("lastspike", *["not_refractory"] * (not given)))
     code = f"_cond = {condition}"
     variables = resolve(group, code, namespace)
     check_functions(group, condition, variables)

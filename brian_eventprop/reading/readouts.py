@@ -69,11 +69,17 @@ def read_readout(
 
 def _traces(readout, group, expression, namespace, symbols, collection) -> TraceReader:
     """What replaces the timed arrays of an expression; a part of a group counts its own neurons."""
-    scope = {**namespace, "T": symbols["T"].value * brian.second} if "T" in symbols else namespace
+    duration = {"T": symbols["T"].value * brian.second} if _is_duration(symbols) else {}
+    scope = {**namespace, **duration}
     variables = resolve(group, f"_readout = {expression}", scope)
     part = readout.group
     inner = (int(part.start), int(part.stop)) if isinstance(part, brian.Subgroup) else None
     return TraceReader(group, variables, collection, inner)
+
+
+def _is_duration(symbols) -> bool:
+    """Whether T is the duration of a trial, and no variable of the group's own."""
+    return "T" in symbols and symbols["T"].kind == "number"
 
 
 def _scale(readout, spec: Group, group, namespace: Mapping) -> float | None:

@@ -67,9 +67,9 @@ def check_functions(obj, code: str, variables: Mapping, traces: bool = False) ->
             raise refusal(obj, line, reason, "Write it as an expression.")
 
 
-def check_reserved(obj, code: str) -> None:
+def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> None:
     """Refuse code that reads the variables of the refractory mechanism."""
-    for name in ("lastspike", "not_refractory"):
+    for name in reserved:
         if re.search(rf"\b{name}\b", code):
             reason = f"'{name}' belongs to the refractory mechanism and has no derivative"
             way_out = "Use the '(unless refractory)' flag, or a state variable of your own."

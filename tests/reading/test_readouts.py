@@ -82,3 +82,9 @@ def test_the_index_of_a_part_does_not_replace_the_groups_own():
     (whole,), (part,) = (model.run().readout for model in models)
     v = whole[0] - 10 * np.arange(4) / 4
     np.testing.assert_allclose(part[0], v[2:] + 10 * np.arange(2) / 2)
+
+
+def test_a_state_of_the_groups_own_called_as_the_duration():
+    G = NeuronGroup(2, "dT/dt = -T/tau : 1", method="euler", name="G")
+    spec, _ = read([G], Integral(G, "2*T"))
+    assert spec.readouts[0].symbols["T"].kind == "state"

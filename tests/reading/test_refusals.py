@@ -362,3 +362,6 @@ def test_accepted_although_close_to_a_refusal():
     off = synapses("w += 1")
     off[-1].active = False
     assert read_network(off, [], NAMES)[0].pathways == ()
+    # Brian2 adds it to every threshold of a group with a refractory period
+    redundant = neurons(threshold="v > 1 and not_refractory", refractory=1 * ms)
+    assert read_network(redundant, [], NAMES)[0].groups[0].threshold == "v > 1"
