@@ -18,6 +18,7 @@ from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
+from brian_eventprop.runtime.constants import check_value
 from brian_eventprop.runtime.event_bulk import (
     group_arrays,
     late_tables,
@@ -185,7 +186,12 @@ class EventCPU(EventKernels):
 
     def _flow_constants(self, g, packer, v):
         """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
-        rows = getattr(self.host, f"flow_{g.name}")(v)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            rows = getattr(self.host, f"flow_{g.name}")(v)
+        expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
+        for expression, row in zip(expressions, rows, strict=True):
+            if not np.all(np.isfinite(row)):
+                check_value(packer, str(expression), row, v)
         result = np.empty((g.n_coefficients, packer.size))
         kept = g.n_coefficients - 1
         for k in range(kept):

@@ -17,6 +17,7 @@ from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.codegen.streams import LANES
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
+from brian_eventprop.runtime.constants import check_constants, divisors
 from brian_eventprop.runtime.layouts import STREAMED
 
 Values = Mapping[Key, np.ndarray]
@@ -48,6 +49,7 @@ class Packer:
         self.prepare = getattr(host, f"prepare_{code.name}")
         self.pull = getattr(host, f"pull_{code.name}")
         self.indices: dict[str, np.ndarray] = {}
+        self.divisors = divisors(code.adjoint)
         self.owner = None
 
     def environment(self, values: Values) -> dict[str, np.ndarray]:
@@ -60,7 +62,9 @@ class Packer:
                 v[name] = values[symbol.key][0]
             elif symbol.kind in ("neuron", "synapse", "index"):
                 v[name] = self._gather(symbol, values[symbol.key])
-        self.prepare(v)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self.prepare(v)
+        check_constants(self, v)
         return v
 
     def _gather(self, symbol, array):
@@ -125,6 +129,12 @@ class GroupPacker(Packer):
         for row, state in zip(rows, self.code.states, strict=True):
             # what stands for a timed array has no initial value of its own
             row[:] = values.get((self.code.name, state), 0.0)
+            if not np.all(np.isfinite(row)):
+                at = int(np.argmin(np.isfinite(row)))
+                raise FloatingPointError(
+                    f"NeuronGroup '{self.code.name}': '{state}' of neuron {at} is {row[at]} at the "
+                    "beginning of a trial: set it before the model is made"
+                )
         return rows
 
     def refractory_steps(self, v) -> np.ndarray:
