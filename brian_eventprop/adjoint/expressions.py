@@ -9,6 +9,7 @@ derivative, or 0 where it is piecewise constant.
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
@@ -198,12 +199,25 @@ class _Translator(ast.NodeVisitor):
         raise UnsupportedError(f"'{ast.unparse(node)}' is not an expression that Brian2 knows.")
 
 
+@dataclass(frozen=True)
+class Extreme:
+    """The smaller or the larger of several guards, each of them an expression or an `Extreme`."""
+
+    smaller: bool
+    parts: tuple
+
+
 def guard(source: str | ast.expr):
     """Turn a threshold condition into a function g that crosses 0 upwards when it becomes true.
 
     ``a > b`` gives ``a - b``; ``and`` takes the smaller of two guards, ``or`` the larger: the one
     that decides the crossing has the gradient.
     """
+    return _decisive(guard_parts(source))
+
+
+def guard_parts(source: str | ast.expr):
+    """Return the guard as the smaller or larger of smooth ones: an expression or an `Extreme`."""
     tree = parse(source) if isinstance(source, str) else source
     return _guard(tree, positive=True)
 
@@ -214,14 +228,13 @@ def _guard(tree, positive):
             return _guard(tree.operand, not positive)
         case ast.BoolOp():
             parts = [_guard(v, positive) for v in tree.values]
-            smaller = isinstance(tree.op, ast.And) == positive
-            return _extreme(parts, smaller)
+            return Extreme(isinstance(tree.op, ast.And) == positive, tuple(parts))
         case ast.Compare():
             left, parts = tree.left, []
             for op, right in zip(tree.ops, tree.comparators, strict=True):
                 parts.append(_difference(op, left, right, positive, tree))
                 left = right
-            return _extreme(parts, smaller=positive)
+            return parts[0] if len(parts) == 1 else Extreme(positive, tuple(parts))
     raise UnsupportedError(
         f"The threshold '{ast.unparse(tree)}' is not a comparison, so the time of its crossing has "
         "no gradient. Write it as a comparison of quantities, for example 'v > 1'."
@@ -240,9 +253,11 @@ def _difference(op, left, right, positive, tree):
     )
 
 
-def _extreme(parts, smaller):
-    result = parts[0]
-    for part in parts[1:]:
-        keep = result < part if smaller else result > part
-        result = sp.Piecewise((result, keep), (part, True))
-    return result
+def _decisive(part):
+    if not isinstance(part, Extreme):
+        return part
+    first, *others = map(_decisive, part.parts)
+    for other in others:
+        keep = first < other if part.smaller else first > other
+        first = sp.Piecewise((first, keep), (other, True))
+    return first

@@ -139,9 +139,10 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     switches, smooth = find_switches({**free, **integrands}, group.states, active, group.name)
     if adjoint.crossing is not None:
         check_threshold(adjoint.crossing.condition, group.states, group.name)
+    hump = _hump(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
-        _hump(adjoint, closed), _bend(adjoint, free), _speeds(adjoint), switches, smooth,
+        hump, _bend(adjoint, free) if hump else sp.Integer(0), _speeds(adjoint), switches, smooth,
     )  # fmt: skip
 
 
@@ -253,8 +254,6 @@ def _speeds(adjoint):
 
 
 def _bend(adjoint, f):
-    if adjoint.crossing is None:
-        return sp.Integer(0)
     slope = adjoint.crossing.slope
     return sum((sp.diff(slope, symbol(s)) * e for s, e in f.items()), sp.Integer(0))
 

@@ -122,7 +122,9 @@ def _connect(system, flows):
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
         scope.in_loop = False
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
-        code.longest = repr(5 * system.spec.dt)
+        code.one_step = repr(system.spec.dt)
+        code.panels_per_second = code.bounds.panels_per_second(system.spec.dt)
+        code.longest = code.bounds.longest_step(system.spec.dt)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
         code.traces = [t.name for t in g.group.traces]
         code.pushed = g.group.name in system.pushed

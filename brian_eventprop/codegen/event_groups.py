@@ -15,6 +15,7 @@ from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
 from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.adjoint.reverse import compose, lam
+from brian_eventprop.codegen.event_guards import GuardCode
 from brian_eventprop.codegen.event_switches import SwitchCode
 from brian_eventprop.codegen.scope import Scope, reads
 
@@ -44,6 +45,7 @@ class EventGroupCode:
         else:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
+        self.bounds = GuardCode(self)
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
         self.common_bars = [n for n in active if levels[n] == COMMON]
         self.each_bars = [n for n in active if levels[n] == EACH]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from brian2.utils.logger import get_logger
 
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
@@ -22,6 +23,8 @@ from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
 from brian_eventprop.runtime.traces import traces_of
+
+logger = get_logger(__name__)
 
 
 class EventKernels:
@@ -39,6 +42,7 @@ class EventKernels:
         self._network = network
         self._candidates, self._built = bulk_groups(system, self.flows), {}
         self._build(self._first_order(network.values), self._candidates)
+        _warn_of_missing_resets(self.module)
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self._columns: dict[str, Columns] = {}
 
@@ -153,6 +157,18 @@ class EventKernels:
 
     def _code(self, name):
         return next(g for g in self.module.groups if g.name == name)
+
+
+def _warn_of_missing_resets(module) -> None:
+    for g in module.groups:
+        if g.spikes and not g.refractory and not g.resets_guard:
+            logger.warn(
+                f"NeuronGroup '{g.name}': its reset changes nothing that the threshold "
+                f"'{g.adjoint.group.threshold}' compares, so in exact time a neuron spikes once "
+                "each time it crosses the threshold; Brian2 lets it spike in every time step "
+                "while it is above. Give the group a reset or a refractory period, and both agree.",
+                "no_reset",
+            )
 
 
 def _with_integrals(system: AdjointSystem, network: NetworkValues, duration: float):

@@ -115,9 +115,11 @@ def test_a_reset_that_leaves_the_neuron_above_is_an_error():
         build(parts).run()
 
 
-def test_a_neuron_without_reset_spikes_once_per_crossing():
+def test_a_neuron_without_reset_spikes_once_per_crossing(caplog):
     parts = chain("", weight=15.0)
-    found = times(build(parts), parts)
+    with caplog.at_level("WARNING"):
+        found = times(build(parts), parts)
+    assert "NeuronGroup 'neuron': its reset changes nothing" in caplog.text
     assert len(found) == 1
     again = bep.SpikeData([0.001, 0.001, 0.035], [0, 1, 0], [0, 0, 0], 1, 2)
     model = build(parts)
