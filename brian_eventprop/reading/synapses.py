@@ -173,6 +173,24 @@ def _check_aliases(code: PathwayCode) -> None:
                 reason = f"'{name}' is written and read under another name, as {what}"
                 way_out = f"Write '{name}' everywhere."
                 raise refusal(code.synapses, line_with(code.code, [other]), reason, way_out)
+    _check_subexpressions(code)
+
+
+def _check_subexpressions(code: PathwayCode) -> None:
+    """Refuse a subexpression of what an earlier statement has written.
+
+    A pathway knows the operands of the subexpressions of its synapses by names of their own.
+    """
+    written: set[str] = set()
+    for statement in code.block.vector:
+        for name in sorted(names(statement.expr) & written) if statement.subexpression else ():
+            reason = (
+                f"'{statement.var}' reads '{name}' after it was written, and Brian2's targets "
+                "disagree about its value then"
+            )
+            way_out = f"Write the expression itself in the place of '{statement.var}'."
+            raise refusal(code.synapses, line_with(code.code, [statement.var]), reason, way_out)
+        written.add(statement.var)
 
 
 def _check_order(code: PathwayCode) -> None:

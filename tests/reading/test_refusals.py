@@ -254,6 +254,12 @@ CASES = {
         "order of arrivals",
     ),
     "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "Write 'v_post'"),
+    "stale subexpression": (
+        lambda: synapses("v_post += w*g_post; g_post += x", model="w : 1\nx = w*v_post : 1"),
+        "S",
+        "g_post += x",
+        "reads 'v_post' after it was written",
+    ),
     "synaptic event": (
         lambda: synapses(groups=neurons(events={"up": "v > 0.5"}), on_event="up"),
         "G",
