@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.codegen.scope import Scope, reads
@@ -229,6 +229,18 @@ class GroupCode:
             f"slope = {self.scope.sympy(c.slope)}",
             f"guard = {self.scope.sympy(c.g)}",
         ]
+
+    def top_moves(self, readout, values: str) -> list[str]:
+        """Add to D of spike k what a maximum that the spike ends gains by coming later.
+
+        Where a crossing ends it, it rises until then; a state that is left at once moves anyway.
+        """
+        f = self.adjoint.derivatives
+        rise = sp.diff(to_sympy(readout.expression), symbol("t"))
+        rise += sum(e * f.get(s, 0) for s, e in readout.states.items())
+        lines = self.load_spike(reads(rise), values, 0) + [f"rise = {self.scope.sympy(rise)}"]
+        weight = f"{self.a(f'weight{readout.number}')}[trial, j]"
+        return [*lines, "if rise > 0 or start > 0:", f"    change += {weight} * rise"]
 
     def cross_back(self, values: str) -> list[str]:
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""

@@ -156,6 +156,7 @@ class DenseAdjoint:
         where, threshold = group.where([k]), group.spec.threshold
         start, y = group.history[n][:, [k]], group.updated[n][:, [k]]
         height = group.scope.margin(threshold, start, t - self.dt, where)[0]  # the test before
+        d += self._moved_maxima(group, k, n, height > 0)
         if height > 0:
             self.immediate += 1
             self._hand_on(group, k, n, d)
@@ -167,6 +168,18 @@ class DenseAdjoint:
         slope = max(slope, secant)
         self.lam[group.name][:, [k]] -= jacobian.x * d / slope
         group.scope.add_gradient(self.gradients, -jacobian.p * d / slope, where)
+
+    def _moved_maxima(self, group, k, n, at_once):
+        """What maxima that this spike ends gain by its coming later."""
+        total, y, t = 0.0, group.updated[n][:, [k]], n * self.dt
+        for gbar, r, scope in self.readouts:
+            if r.kind != "maximum" or r.group != group.name or not r.start <= k < r.stop:
+                continue
+            if self._maximum_steps(r, scope)[k - r.start] == n:
+                jacobian = scope.jacobian(r.expression, y, t, {"": np.array([k])})
+                rise = float(np.sum(jacobian.x * group.slopes(y, t, [k], [True])) + jacobian.t[0])
+                total += gbar[k - r.start] * (rise if at_once else max(rise, 0.0))
+        return total
 
     def _hand_on(self, group, k, n, d):
         """A spike without a crossing: what moves it is a release or an arrival of step n - 1."""

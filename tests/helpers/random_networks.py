@@ -193,7 +193,7 @@ def qif(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         train,
-        (Integral(output, "v**2"), Maximum(output, "I")),
+        (Integral(output, "v**2"), Maximum(output, "I"), Maximum(hidden, "v")),
         spikes,
         namespace={"tau": 10 * ms},
     )
