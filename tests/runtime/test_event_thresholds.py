@@ -104,3 +104,31 @@ def test_a_maximum_that_a_reset_ends_at_once():
     )  # fmt: skip
     assert model.run().loss == pytest.approx(0.9 + 0.5 * np.exp(-1 / 20), rel=1e-12)
     bep.check_gradient(model, tolerance=1e-7, show=False, raises=True)
+
+
+def test_a_peak_that_meets_the_threshold_to_the_last_bit_comes_to_an_end():
+    """The weight at which bisection did not end: between 11.90 and 11.95 ms v is 1 at the top."""
+    source = SpikeGeneratorGroup(2, [], [] * ms, name="source")
+    neuron = NeuronGroup(
+        1,
+        """dv/dt = (I - v + 0.02*v*v)/(10*ms) : 1
+           dI/dt = (x - I)/(4*ms) : 1
+           dx/dt = -x/(4*ms) : 1""",
+        threshold="v > 1", reset="v = -50", method="rk4", name="neuron",
+    )  # fmt: skip
+    s = Synapses(source, neuron, "w : 1", on_pre="x_post += w", name="s")
+    s.connect()
+    s.w = [5.460657374115851, 0]
+    silent = np.arange(0.05e-3, 19e-3, 0.05e-3)  # without a weight, but pieces end there
+    data = bep.SpikeData(
+        np.r_[1e-3, silent],
+        np.r_[0, np.ones(len(silent), int)],
+        np.zeros(len(silent) + 1, int),
+        1,
+        2,
+    )
+    model = bep.EventPropModel(
+        [source, neuron, s], train=[s.w], loss=bep.Sum(bep.Final(neuron, "v")), duration=20 * ms,
+        solver="event",
+    )  # fmt: skip
+    assert np.isfinite(model.run(data).loss)
