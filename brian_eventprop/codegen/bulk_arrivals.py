@@ -11,10 +11,12 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import float64, int32, int64, types, uint8, uint64, void
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from brian_eventprop.codegen.arrivals import bare, compiled, in_order
 from brian_eventprop.codegen.buffers import prefetch
+from brian_eventprop.codegen.vectors import INDEX, WORD, Arrays, constants, load, spread, store
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _BYTES, _MAP = int32[:, ::1], uint8[::1], uint64[:, ::1]
@@ -26,21 +28,12 @@ for _byte in range(256):
     _set = [n for n in range(8) if _byte >> n & 1]
     LANES[_byte, : len(_set)] = _set
 
+#: Most arrivals that are sorted by counting those before each.
+FEW = 128
+
 #: In place of an adjoint, the bits of -0.0: the events of the neuron part this window, see the
 #: segments.  It counts as nothing, so that sums need no branch.
 PARTED = -(2**63)
-
-
-@intrinsic
-def lowest(typing_context, word):
-    """Return the place of the lowest bit of a word that is not 0."""
-    del typing_context
-
-    def code(context, builder, signature, arguments):
-        del context, signature
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), code if word == types.uint64 else None
 
 
 @intrinsic
@@ -55,36 +48,31 @@ def places_of_eight(
     to the border of its window that whole ticks do not tell on which side it is.
     """
     del typing_context
-    word, number, eight = ir.IntType(32), 8, ir.VectorType(ir.IntType(32), 8)
+    names = "spots i ticks k targets n tick bits edge ring windows size width side".split()
 
     def generate(context, builder, signature, arguments):
-        def data(which, at):
-            table = context.make_array(signature.args[which])(context, builder, arguments[which])
-            return builder.bitcast(builder.gep(table.data, [arguments[at]]), eight.as_pointer())
+        arrays = Arrays(context, builder, signature, arguments, names)
 
-        def each(which):
-            value = (
-                builder.trunc(arguments[which], word) if which not in words else arguments[which]
-            )
-            one = builder.insert_element(ir.Constant(eight, ir.Undefined), value, word(0))
-            nothing = ir.Constant(eight, ir.Undefined)
-            return builder.shuffle_vector(one, nothing, ir.Constant(eight, [0] * number))
+        def each(name):
+            value = arrays.given[name]
+            value = value if value.type == INDEX else builder.trunc(value, INDEX)
+            return spread(builder, value, 8)
 
-        words = [n for n, kind in enumerate(signature.args) if kind == types.int32]
-        one, three, four, ones = (ir.Constant(eight, [n] * number) for n in (1, 3, 4, -1))
-        delay, target = builder.load(data(2, 3), align=4), builder.load(data(4, 5), align=4)
-        due = builder.add(delay, each(6))
-        window = builder.ashr(due, each(7))
-        row, rows = builder.sub(window, each(8)), each(9)
+        one, three, four, ones = (constants(INDEX, [n] * 8) for n in (1, 3, 4, -1))
+        delay = load(builder, arrays.data("ticks"), arrays.given["k"], 8)
+        target = load(builder, arrays.data("targets"), arrays.given["n"], 8)
+        due = builder.add(delay, each("tick"))
+        window = builder.ashr(due, each("bits"))
+        row, rows = builder.sub(window, each("edge")), each("ring")
         row = builder.select(builder.icmp_signed("<", row, rows), row, builder.sub(row, rows))
         # after the end: a row that nobody reads
-        row = builder.select(builder.icmp_signed("<", window, each(10)), row, rows)
-        place = builder.add(builder.mul(row, each(11)), builder.mul(target, each(12)))
-        place = builder.add(place, builder.mul(builder.and_(delay, one), each(13)))
-        builder.store(place, data(0, 1), align=4)
-        within = builder.xor(builder.shl(ones, each(7)), ones)
+        row = builder.select(builder.icmp_signed("<", window, each("windows")), row, rows)
+        place = builder.add(builder.mul(row, each("size")), builder.mul(target, each("width")))
+        place = builder.add(place, builder.mul(builder.and_(delay, one), each("side")))
+        store(builder, place, arrays.data("spots"), arrays.given["i"])
+        within = builder.xor(builder.shl(ones, each("bits")), ones)
         near = builder.icmp_unsigned("<", builder.and_(builder.add(due, three), within), four)
-        return builder.zext(builder.bitcast(near, ir.IntType(number)), ir.IntType(64))
+        return builder.zext(builder.bitcast(near, ir.IntType(8)), WORD)
 
     numbers = (types.int32, types.int64, types.int32, types.int64, types.int64)
     signature = types.int64(
@@ -97,23 +85,21 @@ def places_of_eight(
 def add_products(typing_context, sums, at, table, begin, factors):
     """Add the products of a few entries of a table with a factor each to as many sums."""
     del typing_context
-    several = ir.VectorType(ir.DoubleType(), len(factors))
+    n = len(factors)
 
     def generate(context, builder, signature, arguments):
-        def data(which, at):
-            array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            return builder.bitcast(builder.gep(array.data, [arguments[at]]), several.as_pointer())
-
-        each = ir.Constant(several, ir.Undefined)
-        for n in range(len(factors)):
-            factor = builder.extract_value(arguments[4], n)
-            each = builder.insert_element(each, factor, ir.IntType(32)(n))
-        entries = builder.load(data(2, 3), align=8)
-        place = data(0, 1)
+        names = ("sums", "at", "table", "begin", "factors")
+        arrays = Arrays(context, builder, signature, arguments, names)
+        each = ir.Constant(ir.VectorType(ir.DoubleType(), n), ir.Undefined)
+        for k in range(n):
+            factor = builder.extract_value(arrays.given["factors"], k)
+            each = builder.insert_element(each, factor, INDEX(k))
+        sums, at = arrays.data("sums"), arrays.given["at"]
+        entries = load(builder, arrays.data("table"), arrays.given["begin"], n)
         # fused where the machine can
         product = builder.fmul(entries, each, flags=("contract",))
-        total = builder.fadd(builder.load(place, align=8), product, flags=("contract",))
-        builder.store(total, place, align=8)
+        total = builder.fadd(load(builder, sums, at, n), product, flags=("contract",))
+        store(builder, total, sums, at)
         return context.get_dummy_value()
 
     return types.void(sums, types.uint64, table, types.uint64, factors), generate
@@ -192,29 +178,23 @@ def recent_of_eight(typing_context, history, at, backs, k, begin, reach, mask):
     this delay or one after it.
     """
     del typing_context
-    number, long = 8, ir.IntType(64)
-    longs, bytes_ = ir.VectorType(long, number), ir.VectorType(ir.IntType(8), number)
+    names = "history at backs k begin reach mask".split()
 
     def generate(context, builder, signature, arguments):
-        def entries(which, place, kind):
-            table = context.make_array(signature.args[which])(context, builder, arguments[which])
-            place = builder.bitcast(builder.gep(table.data, [place]), kind.as_pointer())
-            return builder.load(place, align=kind.element.width // 8)
-
-        def each(value):
-            one = builder.insert_element(ir.Constant(longs, ir.Undefined), value, ir.IntType(32)(0))
-            words = ir.VectorType(ir.IntType(32), number)
-            nothing = ir.Constant(longs, ir.Undefined)
-            return builder.shuffle_vector(one, nothing, ir.Constant(words, [0] * number))
-
-        delay = builder.zext(entries(2, arguments[3], bytes_), longs)
-        delay = builder.sub(delay, each(arguments[4]))
-        within = builder.icmp_unsigned("<", delay, each(arguments[5]))
-        none = ir.Constant(longs, [0] * number)
-        past = builder.lshr(entries(0, arguments[1], longs), builder.select(within, delay, none))
-        spiked = builder.icmp_unsigned("!=", builder.and_(past, each(arguments[6])), none)
-        bits = builder.bitcast(builder.and_(spiked, within), ir.IntType(number))
-        return builder.zext(bits, long)
+        arrays = Arrays(context, builder, signature, arguments, names)
+        given = arrays.given
+        delay = load(builder, arrays.data("backs"), given["k"], 8)
+        delay = builder.zext(delay, ir.VectorType(WORD, 8))
+        delay = builder.sub(delay, spread(builder, given["begin"], 8))
+        within = builder.icmp_unsigned("<", delay, spread(builder, given["reach"], 8))
+        none, words = (
+            constants(WORD, [0] * 8),
+            load(builder, arrays.data("history"), given["at"], 8),
+        )
+        past = builder.lshr(words, builder.select(within, delay, none))
+        masked = builder.and_(past, spread(builder, given["mask"], 8))
+        spiked = builder.and_(builder.icmp_unsigned("!=", masked, none), within)
+        return builder.zext(builder.bitcast(spiked, ir.IntType(8)), WORD)
 
     signature = types.int64(
         history, types.int64, backs, types.int64, types.int64, types.int64, types.int64
@@ -222,54 +202,72 @@ def recent_of_eight(typing_context, history, at, backs, k, begin, reach, mask):
     return signature, generate
 
 
-@intrinsic
-def append_lanes(typing_context, places, at, first, bits, lanes):
-    """Append ``first`` and the number of each bit that is set in a byte; return how many are set.
+def write_lanes(builder, places, at, first, bits, lanes):
+    """Write ``first`` and the number of each bit set in a byte; return how many are set.
 
     Eight entries are written in any case, so that there is no branch; ``lanes`` is `LANES`.
     """
+    lane = load(builder, lanes, builder.mul(bits, WORD(8)), 8)
+    lane = builder.zext(lane, ir.VectorType(INDEX, 8))
+    store(builder, builder.add(spread(builder, builder.trunc(first, INDEX), 8), lane), places, at)
+    return builder.ctpop(bits)
+
+
+@intrinsic
+def append_lanes(typing_context, places, at, first, bits, lanes):
+    """Append ``first`` and the number of each bit that is set in a byte; see `write_lanes`."""
     del typing_context
-    number, word = 8, ir.IntType(32)
-    words, bytes_ = (ir.VectorType(ir.IntType(n), number) for n in (32, 8))
 
     def generate(context, builder, signature, arguments):
-        def data(which, at, kind):
-            array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            return builder.bitcast(builder.gep(array.data, [at]), kind.as_pointer())
-
-        bits = arguments[3]
-        row = builder.mul(bits, ir.IntType(64)(number))
-        lane = builder.zext(builder.load(data(4, row, bytes_), align=1), words)
-        first = builder.trunc(arguments[2], word)
-        one = builder.insert_element(ir.Constant(words, ir.Undefined), first, word(0))
-        zeros, nothing = ir.Constant(words, [0] * number), ir.Constant(words, ir.Undefined)
-        place = builder.add(builder.shuffle_vector(one, nothing, zeros), lane)
-        builder.store(place, data(0, arguments[1], words), align=4)
-        return builder.ctpop(bits)
+        names = ("places", "at", "first", "bits", "lanes")
+        arrays = Arrays(context, builder, signature, arguments, names)
+        at, first, bits = (arrays.given[name] for name in ("at", "first", "bits"))
+        return write_lanes(builder, arrays.data("places"), at, first, bits, arrays.data("lanes"))
 
     return types.int64(places, types.int64, types.int64, types.int64, lanes), generate
 
 
-@bare(void(_TABLE, _TABLE, _VECTOR, int64, _TABLE))
-def by_due(due, other, moments, n, pool):
+@intrinsic
+def count_earlier(typing_context, moments, n, ranks):
+    """Write how many of n moments are earlier than each; up to seven that follow are infinite."""
+    del typing_context
+
+    def generate(context, builder, signature, arguments):
+        arrays = Arrays(context, builder, signature, arguments, ("moments", "n", "ranks"))
+        data, n = arrays.data("moments"), arrays.given["n"]
+        nothing = constants(WORD, [0] * 8)
+        earlier = cgutils.alloca_once_value(builder, nothing)
+        with cgutils.for_range_slice(builder, WORD(0), n, WORD(8)) as (i, _):
+            mine = load(builder, data, i, 8)
+            builder.store(nothing, earlier)
+            with cgutils.for_range(builder, n) as loop:
+                other = spread(builder, builder.load(builder.gep(data, [loop.index])), 8)
+                one = builder.zext(builder.fcmp_ordered("<", other, mine), nothing.type)
+                builder.store(builder.add(builder.load(earlier), one), earlier)
+            store(builder, builder.load(earlier), arrays.data("ranks"), i)
+        return context.get_dummy_value()
+
+    return types.void(moments, types.int64, ranks), generate
+
+
+@bare(void(_TABLE, _TABLE, _VECTOR, _ROWS, int64, _TABLE))
+def by_due(due, into, moments, ranks, n, pool):
     """Sort arrivals (time, row of the pool) by time; few ones by counting those before each."""
-    if n > 128:
-        in_order(due, other, n, pool)
+    if n > FEW:
+        in_order(due, into, n, pool)
+        for i in range(n):
+            into[i, 0], into[i, 1] = due[i, 0], due[i, 1]
         return
-    padded = (n + 31) // 32 * 32  # whole vectors
-    for i in range(padded):
-        moments[i] = due[i, 0] if i < n else np.inf
     for i in range(n):
-        other[i, 1] = -1.0
+        moments[i], into[i, 1] = due[i, 0], -1.0
+    for i in range(n, n + 7):  # whole vectors
+        moments[i] = np.inf
+    count_earlier(moments, n, ranks)
     for i in range(n):
-        t, place = moments[i], 0
-        for k in range(padded):
-            place += moments[np.uintp(k)] < t
-        while other[place, 1] >= 0:  # at the same time
-            place += 1
-        other[place, 0], other[place, 1] = t, due[i, 1]
-    for i in range(n):
-        due[i, 0], due[i, 1] = other[i, 0], other[i, 1]
+        place = np.uintp(ranks[i])
+        while into[place, 1] >= 0:  # at the same time
+            place += np.uintp(1)
+        into[place, 0], into[place, 1] = moments[i], due[i, 1]
 
 
 @bare(void(_BYTES, int64, int64))

@@ -21,8 +21,8 @@ import numpy as np
 #: Modules of this folder that generated modules import, and what these import: their code becomes
 #: part of the compiled kernels.
 HELPERS = (
-    "functions", "arrivals", "bulk_arrivals", "nodes", "tableau", "buffers", "tiles",
-    "row_buffers", "streams", "vectors",
+    "functions", "arrivals", "bulk_adjoint", "bulk_arrivals", "nodes", "tableau", "buffers",
+    "tiles", "row_buffers", "streams", "vectors",
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.

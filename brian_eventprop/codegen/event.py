@@ -80,7 +80,7 @@ LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "whole")
 LOOKING = ("near", "met", "history", "where", "reach", "span", "whole", *LATE[:4])
 
 #: What `arriving` knows of it.
-ARRIVING = ("times", "sent", "met", "where", "latest", *LATE[:3])
+ARRIVING = ("times", "sent", "met", "places", "latest", *LATE[:3])
 
 
 def render_event(
@@ -240,7 +240,7 @@ def _prepare(g, windows):
 def _prepare_bulk(g):
     g.inner = [p for p in g.outgoing if not p.outer] if g.spikes else []
     g.numbers = list(QUIET)
-    g.room = [g.a(r) for r in ("arrivals", "other", "moments", "x", "y", "z", "stack")]
+    g.room = [g.a(r) for r in ("arrivals", "queued", "moments", "ranks", "x", "y", "z", "stack")]
     g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
     own = ["X", "until", "tape", "events", "C", "P", "VR"]
     g.finish_arguments = [g.a(role) for role in own]
