@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
+from brian_eventprop.runtime.event_synapses import fill_gradients, fill_late, fill_products
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.
 PART = 0.2
@@ -176,7 +177,7 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     return arrays
 
 
-def synapse_tables(pathway, post, rows, delays, amounts, group, numbers) -> dict[str, np.ndarray]:
+def synapse_tables(pathway, targets, delays, amounts, group, numbers) -> dict[str, np.ndarray]:
     """Return what the kernels know of each synapse.
 
     Amounts, exp(-K_r delay), the product of both, the targets, and the delay in ticks.
@@ -185,46 +186,45 @@ def synapse_tables(pathway, post, rows, delays, amounts, group, numbers) -> dict
     ----------
     pathway
         The generated code of the pathway.
-    post, rows
-        Target of each synapse, in the kernels' order, and where those of each source begin.
+    targets
+        Target of each synapse, from `target_table`.
     delays, amounts
-        Delay and amount of each synapse.
+        Delay and amount of each synapse, in the kernels' order.
     group
         The arrays of the target from `group_arrays`.
     numbers
         What `plan` returned for the target.
     """
-    layout, rates = pathway.target.bulk, group["rates"]
-    columns = layout.of(pathway)
+    columns = pathway.target.bulk.of(pathway)
+    along = np.array([group["rates"][rate] for _, rate, _ in columns])
     # what arrives after the end is nothing, but must not be infinite
     within = np.minimum(delays, (numbers.windows + 1) * numbers.width)
-    terms = np.empty((len(delays), len(columns)))
-    for _, rate, column in columns:
-        np.exp(-rates[rate] * within, out=terms[:, column])
-    windows = within / numbers.width
-    ticks = (windows * 2 ** group["bits"]).astype(np.int32)
-    if pathway.target.spikes:  # which side of its target, see `places_of_eight`
-        ticks = ticks & ~1 | (amounts < 0)
-    return {
-        "A": amounts,
-        "G": terms,
-        "B": (amounts[:, None] * terms).ravel(),
-        "targets": _padded(_targets(post, rows, group["EACH"].shape[1])),
-        "ticks": _padded(ticks),
-    }
+    exponentials = np.exp(-along[:, None] * within)
+    terms, products = (np.empty((len(delays), len(columns))) for _ in range(2))
+    ticks = np.zeros(len(delays) + 7, np.int32)
+    # which side of its target a synapse is on, see `places_of_eight`
+    sided = bool(pathway.target.spikes)
+    fill_products(
+        exponentials, amounts, within, numbers.width, 2.0 ** group["bits"], sided, terms, products,
+        ticks,
+    )  # fmt: skip
+    return {"A": amounts, "G": terms, "B": products.ravel(), "targets": targets, "ticks": ticks}
 
 
-def _targets(post, rows, size):
-    """The targets as kernels read them: one row for all sources if each reaches all in order."""
+def target_table(post, rows, size) -> np.ndarray:
+    """Return targets as kernels read them: one row for all sources if each reaches all in order.
+
+    Parameters
+    ----------
+    post, rows
+        Target of each synapse, in the kernels' order, and where those of each source begin.
+    size
+        Number of targets.
+    """
     row = np.arange(size)
     if np.all(np.diff(rows) == size) and np.all(post.reshape(-1, size) == row):
         post = row
-    return post.astype(np.int32)
-
-
-def _padded(table):
-    """Seven more entries: kernels read eight at a time."""
-    return np.concatenate([table, np.zeros(7, table.dtype)])
+    return np.append(post.astype(np.int32), np.zeros(7, np.int32))  # they read eight at a time
 
 
 def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str, object]:
@@ -234,18 +234,17 @@ def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str,
     for rounding one window more.  Very long delays are not counted: reading the histories of
     sources would take longer than going through the synapses.
     """
-    late = delays[columns.into]
-    windows = np.minimum(late, duration) / width
-    backs = np.maximum(windows - 1e-6, 0.0).astype(np.int64)
-    span, reach = (7, 62) if np.any(windows + 1e-6 >= backs + 1) else (3, 63)
-    recent = int(np.max(backs, initial=0)) + 3
+    late, backs = np.empty((len(columns.into), 2)), np.zeros(len(columns.into) + 7, np.uint8)
+    most, near = fill_late(columns.into, delays, amounts, width, duration, late, backs)
+    span, reach = (7, 62) if near else (3, 63)
+    recent = most + 3
     if recent > RECENT:
         recent = 0
     return {
         "column": columns.column,
         "pre": columns.pre,
-        "late": np.stack([late, amounts[columns.into]], axis=1),
-        "backs": _padded(np.minimum(backs, 255).astype(np.uint8)),
+        "late": late,
+        "backs": backs,
         "recent": recent,
         "reach": reach,
         "span": span,
@@ -276,9 +275,10 @@ class Columns:
 
 def synapse_gradients(pathway, tables, rates, sums) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/d(amount) and dL/d(delay) of each synapse, from the sums over its arrivals."""
-    sums = sums.reshape(tables["G"].shape) * tables["G"]
     along = np.array([rates[rate] for _, rate, _ in pathway.target.bulk.of(pathway)])
-    return sums.sum(axis=1), -tables["A"] * (sums @ along)
+    found = np.empty((2, len(tables["A"])))
+    fill_gradients(sums.reshape(tables["G"].shape), tables["G"], tables["A"], along, *found)
+    return found[0], found[1]
 
 
 @dataclass(frozen=True)

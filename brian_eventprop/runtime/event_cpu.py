@@ -150,15 +150,17 @@ class EventCPU(EventKernels):
         for p in self.module.pathways:
             packer = self.pathways[p.name]
             v = constants[p.name] = packer.environment(values)
-            order, post, rows = self.layouts[p.name]
+            order, post, rows, targets = self.layouts[p.name]
             arrays[p.name, "C"] = packer.common(v, float)
             arrays[p.name, "W"] = packer.each(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
-            arrays[p.name, "delay"] = packer.delays(values)[order]
+            delays = packer.delays(values)
+            delays = delays if order is None else delays[order]
+            arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
-                tables = synapse_tables(p, post, rows, delay, amounts, bulk[p.target.name], found)
+                tables = synapse_tables(p, targets, delay, amounts, bulk[p.target.name], found)
                 if p.target.spikes:
                     tables |= late_tables(
                         self.columns(p.name), delay, amounts, found.width, self.duration

@@ -20,8 +20,8 @@ from brian_eventprop.codegen.event import bulk_groups, render_event, render_even
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.components import components, window_counts
-from brian_eventprop.runtime.event_bulk import Columns, busy, plan
-from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker
+from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
+from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unless_sorted
 from brian_eventprop.runtime.traces import traces_of
 
 logger = get_logger(__name__)
@@ -87,9 +87,11 @@ class EventKernels:
     def columns(self, pathway: str) -> Columns:
         """The synapses of a pathway by target."""
         if pathway not in self._columns:
-            packer, (order, post, _) = self.pathways[pathway], self.layouts[pathway]
+            packer, (order, post, *_) = self.pathways[pathway], self.layouts[pathway]
             shape = packer.n_source, self.sizes[packer.code.target.name]
-            self._columns[pathway] = Columns(packer.indices["pre"][order], post, shape)
+            pre = packer.indices["pre"]
+            pre = pre if order is None else pre[order]
+            self._columns[pathway] = Columns(pre, post, shape)
         return self._columns[pathway]
 
     @property
@@ -149,11 +151,16 @@ class EventKernels:
         return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
 
     def _layout(self, packer):
-        """Synapses sorted by source: (order, targets, rows)."""
+        """Synapses sorted by source: (order, targets, rows, table of targets in bulk).
+
+        The order is None if they are sorted already.
+        """
         pre, post = packer.indices["pre"], packer.indices["post"]
         order = np.argsort(pre, kind="stable")
         rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
-        return order, post[order].astype(np.uint32), rows
+        post = post[order].astype(np.uint32)
+        targets = target_table(post, rows, self.sizes[packer.code.target.name])
+        return unless_sorted(order), post, rows, targets
 
     def _code(self, name):
         return next(g for g in self.module.groups if g.name == name)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop.runtime.event_synapses import move_into
+
 
 class EventSums:
     """Arrays per chunk, kept between batches.
@@ -23,6 +25,7 @@ class EventSums:
 
     def __init__(self, module, groups: Mapping, pathways: Mapping):
         self.module, self._groups, self._pathways = module, groups, pathways
+        #: Arrays that nobody adds to now, all of them zero.
         self._spare: list[dict[tuple[str, str], np.ndarray]] = []
         self._given: dict[int, dict[tuple[str, str], np.ndarray]] = {}
         self._total: dict[tuple[str, str], np.ndarray] | None = None
@@ -30,17 +33,18 @@ class EventSums:
 
     def begin(self, alone: bool) -> None:
         """Begin a batch; ``alone`` if each chunk is done before the next one asks for arrays."""
-        self._spare += [*self._given.values(), *([self._total] if self._total else [])]
+        left = [*self._given.values(), *([self._total] if self._total else [])]
+        for own in left:
+            for array in own.values():
+                array[...] = 0
+        self._spare += left
         self._given, self._total, self._alone = {}, None, alone
 
     def arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
         """Return the arrays that a chunk of trials adds to, zero."""
         if self._alone and self._given:
             self._add(self._given.popitem()[1])
-        own = self._spare.pop() if self._spare else self._new()
-        for array in own.values():
-            array[...] = 0
-        self._given[chunk] = own
+        own = self._given[chunk] = self._spare.pop() if self._spare else self._new()
         return own
 
     def total(self) -> dict[tuple[str, str], np.ndarray]:
@@ -54,7 +58,7 @@ class EventSums:
             self._total = own
             return
         for pair, array in own.items():
-            self._total[pair] += array
+            move_into(self._total[pair].reshape(-1), array.reshape(-1))
         self._spare.append(own)
 
     def _new(self):

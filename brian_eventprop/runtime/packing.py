@@ -258,7 +258,7 @@ class PathwayPacker(Packer):
             pre, post = self.indices["pre"], self.indices["post"]
             order = np.lexsort((post, pre))
             rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
-            self._by_source = _unless_sorted(order), rows, post[order]
+            self._by_source = unless_sorted(order), rows, post[order]
         return self._by_source
 
     def _sort_in_lanes(self):
@@ -282,7 +282,7 @@ class PathwayPacker(Packer):
         order = np.lexsort((post, pre, post // tile))
         keys = (post // tile * self.n_source + pre)[order]
         tiles = np.searchsorted(keys, np.arange(n_tiles * self.n_source + 1)).astype(np.int32)
-        return _unless_sorted(order), post[order] % tile, tiles
+        return unless_sorted(order), post[order] % tile, tiles
 
     def layout(self, values: Values):
         """Return (order, post, rows, steps, start): see the kernels.
@@ -350,7 +350,7 @@ def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     return result
 
 
-def _unless_sorted(order: np.ndarray) -> np.ndarray | None:
+def unless_sorted(order: np.ndarray) -> np.ndarray | None:
     """Return an order, or None if it changes nothing."""
     return None if np.all(np.diff(order) > 0) else order
 
