@@ -29,10 +29,6 @@ class Arrays:
         self.given = dict(zip(names, arguments, strict=True))
         self._kinds = dict(zip(names, signature.args, strict=True))
 
-    def number(self, name: str):
-        """Return the type of an array's entries."""
-        return self.context.get_data_type(self._kinds[name].dtype)
-
     def data(self, name: str, row: str | None = None):
         """Return the pointer to an array's first entry, or to the first of a row of it."""
         array = self.context.make_array(self._kinds[name])(
