@@ -65,7 +65,7 @@ class HostGradients(dict):
             What else the kernel needs.
         """
         step = _KERNELS.get(kernel)
-        if step is None or value.size < LONG or any(np.size(x) > 1 for x in limits):
+        if step is None or value.size < LONG or any(np.ndim(x) > 0 for x in limits):
             return None
         numbers = [*(float(x) for x in limits), *(float(x) for x in numbers)]
         into = np.empty_like(value)
