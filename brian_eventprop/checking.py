@@ -194,7 +194,8 @@ def _compare(model, gradients, spikes, targets, entries, tolerance, seed, clock)
     for key in model.parameters.keys:
         adjoint = gradients[key]
         chosen = _choose(adjoint, entries, rng)
-        found = [_difference(model, key, int(k), run, base) for k in chosen]
+        size = _size(model.parameters.raw(key), key, adjoint, base[0])
+        found = [_difference(model, key, int(k), run, base, size) for k in chosen]
         arrays.append(_verdict(key, adjoint, chosen, found, tolerance, grazing, model))
     compared = "Adjoint against central differences of the event solver"
     notes = []
@@ -232,11 +233,21 @@ class _Difference:
     edge: bool
 
 
-def _difference(model, key, entry, run, base):
+def _size(array, key, adjoint, loss):
+    """The size of an array's entries, of which a step is a small part.
+
+    Zeros say nothing of it (a reversal potential of 0 V lies among millivolts, a conductance of
+    0 S among nanosiemens), so it is then the change that moves the loss by about itself.
+    """
+    steepest = np.abs(adjoint).max(initial=0.0)
+    moves = max(abs(loss), 1e-3) / steepest if steepest > 0 else np.inf
+    return np.abs(array).max(initial=0.0) or min(1e-3 if key[1] == "delay" else 1.0, moves)
+
+
+def _difference(model, key, entry, run, base, size):
     """The derivative by central differences, extrapolated; of all steps the least doubtful."""
     array = model.parameters.raw(key)
     kept = array[entry]
-    size = np.abs(array).max() or (1e-3 if key[1] == "delay" else 1.0)
     best = None
     try:
         for step in STEPS:

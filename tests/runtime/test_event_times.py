@@ -213,3 +213,15 @@ def test_check_gradient_of_the_clock_solver_compares_with_exact_time():
     report = bep.check_gradient(model, show=False, tolerance=0.2)
     assert report.ok, str(report)
     assert "event solver" in str(report)
+
+
+def test_check_gradient_of_zeros_takes_steps_of_their_own_size():
+    source = SpikeGeneratorGroup(1, [0], [1] * ms)
+    neuron = NeuronGroup(1, "dg/dt = -g/(10*ms) : siemens", method="exact")
+    synapses = Synapses(source, neuron, "w : siemens", on_pre="g_post += w")
+    synapses.connect()
+    model = bep.EventPropModel(
+        [source, neuron, synapses], train=[synapses.w], duration=5 * ms, solver="event",
+        loss=bep.Sum(bep.Final(neuron, "exp(g/nS)")),
+    )  # fmt: skip
+    bep.check_gradient(model, show=False, raises=True)
