@@ -350,18 +350,18 @@ def collect(pairs, bound, base, tiles, stride, off, bars):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def add_up(bars, order, weight_bar, delay_bar):
+def add_up(start, end, bars, order, weight_bar, delay_bar):
     """Add the gradients of all chunks of trials in their order, in double precision; clear them.
 
-    This one is called from Python.
+    This one is called from Python, for a range of the synapses.
 
     Row c of ``bars`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
     there is no order, the k-th.  Where the order is negative there is no synapse.
     """
-    one, two, size = np.uint64(1), np.uint64(2), np.uint64(bars.shape[1] // 2)
+    one, two, size = np.uint64(1), np.uint64(2), np.uint64(end)
     several = np.uint64(512)  # synapses whose sums stay in the first cache
     sums = np.empty(two * several)
-    for begin in range(np.uint64(0), size, several):
+    for begin in range(np.uint64(start), size, several):
         n, first = min(several, size - begin), two * begin
         for k in range(two * n):
             sums[k] = 0.0

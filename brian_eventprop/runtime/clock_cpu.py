@@ -22,6 +22,7 @@ from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
+from brian_eventprop.runtime.passes import Passes, join_spikes
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.sums import ChunkSums
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
@@ -200,22 +201,25 @@ class ClockCPU:
                     arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, packer.size), np.int32)
         for name, given in inputs.items():
             # as the kernels know the spikes of groups
-            steps = np.minimum(given.steps, self.n_steps)
-            arrays[name, "ptr"], arrays[name, "step"] = given.ptr, steps.astype(np.int32)
-            arrays[name, "i"] = given.neurons.astype(np.int32)
-        steps = {
-            p.name: self.pathways[p.name].steps(values) for p in self.module.pathways if p.ring
+            arrays[name, "ptr"], arrays[name, "i"] = given.ptr, given.neurons.astype(np.int32)
+            arrays[name, "step"] = np.minimum(
+                given.steps, self.n_steps, dtype=np.int32, casting="unsafe"
+            )
+        passes = Passes(self.chunks)
+        delays = {
+            p.name: self.pathways[p.name].delays(values) for p in self.module.pathways if p.ring
         }
         for g in self.module.groups:
             if g.rings:
                 names = [p.name for p in self.module.pathways if p.target is g]
                 arriving = [self.pathways[name] for name in names]
-                longest = [int(steps[name].max(initial=0)) for name in names]
+                longest = [self.pathways[name].longest(delays[name]) for name in names]
                 size = self.groups[g.name].size
                 arrays[g.name, "shape"] = ring_shape(g.name, arriving, longest, size, self.n_steps)
         for p in self.module.pathways:
             v = constants[p.name] = self.pathways[p.name].environment(values)
-            orders[p.name] = self._pack_pathway(p, v, values, steps.get(p.name), arrays)
+            orders[p.name] = self._pack_pathway(p, v, values, delays.get(p.name), arrays, passes)
+        passes.run()
         return arrays, constants, orders
 
     def _pack_traces(self, g, values, given, n_trials):
@@ -234,28 +238,28 @@ class ClockCPU:
         arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)
         return arrays
 
-    def _pack_pathway(self, p, v, values, steps, arrays):
+    def _pack_pathway(self, p, v, values, delays, arrays, passes):
         """Pack a pathway; return the order of its synapses' gradients."""
         packer = self.pathways[p.name]
         if p.whole:
-            layout = packer.row_layout(steps, self.n_steps)
+            layout = packer.row_layout(delays, self.n_steps)
             order = back = layout.pop("order")
         elif p.streamed:
             shape = arrays[p.target.name, "shape"]
-            layout = packer.lane_layout(steps, shape, self.n_steps)
+            layout = packer.lane_layout(delays, shape, self.n_steps, passes)
             order = back = layout.pop("order")
         elif p.ring:
             shape = arrays[p.target.name, "shape"]
-            layout = packer.tile_layout(steps, shape, self.n_steps)
+            layout = packer.tile_layout(delays, shape, self.n_steps, passes)
             order = back = layout.pop("order")
             if not p.ahead:
-                layout |= packer.ring_layout(steps, shape, self.n_steps)
+                layout |= packer.ring_layout(delays, shape, self.n_steps, passes)
                 order = layout.pop("order")
         else:
             order, post, rows, steps, start = packer.layout(values)
             back, layout = order, {"post": post, "rows": rows, "steps": steps, "start": start}
         arrays[p.name, "C"] = packer.common(v, self.dtype)
-        arrays[p.name, "W"] = packer.each(v, self.dtype, order)
+        arrays[p.name, "W"] = packer.each(v, self.dtype, order, passes)
         arrays[p.source.name, "n"] = np.array([packer.n_source], np.int64)
         for role, array in layout.items():
             arrays[p.name, role] = array
@@ -263,20 +267,22 @@ class ClockCPU:
 
     def _collect(self, found, n_trials):
         """Join the spikes of the chunks."""
-        spikes, stored = {}, {}
-        dt = self.system.spec.dt
+        silent = np.zeros(n_trials, np.int64)
+        spikes = {g.name: GroupSpikes.room(silent) for g in self.module.groups}
+        stored, passes = {}, Passes(self.chunks)
         for k, g in enumerate(g for g in self.module.groups if g.spikes):
-            parts = [chunk[4 * k : 4 * k + 4] for chunk in found]
-            steps, neurons, states, counts = (np.concatenate(x) for x in zip(*parts, strict=True))
-            stored |= {(g.name, "sn"): steps, (g.name, "sj"): neurons, (g.name, "val"): states}
-            ptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-            trials = np.repeat(np.arange(n_trials), counts)
-            spikes[g.name] = GroupSpikes(trials, neurons.astype(np.int64), steps * dt, ptr)
-        for g in self.module.groups:
-            if not g.spikes:
-                none = np.empty(0, np.int64)
-                ptr = np.zeros(n_trials + 1, np.int64)
-                spikes[g.name] = GroupSpikes(none, none, np.empty(0), ptr)
+            parts = [chunk[4 * k : 4 * k + 3] for chunk in found]
+            counts = np.concatenate([chunk[4 * k + 3] for chunk in found])
+            own = spikes[g.name] = GroupSpikes.room(counts)
+            whole = tuple(np.empty((own.ptr[-1], *x.shape[1:]), x.dtype) for x in parts[0])
+            stored |= {
+                (g.name, role): x for role, x in zip(("sn", "sj", "val"), whole, strict=True)
+            }
+            sizes = [len(steps) for steps, _, _ in parts]
+            for part, size, end in zip(parts, sizes, np.cumsum(sizes), strict=True):
+                more = part, end - size, self.system.spec.dt, whole, own.neurons, own.times
+                passes.add(join_spikes, size, *more)
+        passes.run()
         return spikes, stored
 
     # ---- backward ----

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
 from brian_eventprop.runtime.chunks import Chunks
-
-#: Fewest entries of an array for which compiled loops pay.
-LONG = 2**14
+from brian_eventprop.runtime.passes import LONG, Passes, compiled
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def _adam(into, value, gradient, mean, square, rate, low, high, new1, new2, eps, all1, all2):
-    for k in range(np.uint64(into.shape[0])):
+@compiled
+def _adam(
+    first, last, into, value, gradient, mean, square, rate, low, high, new1, new2, eps, all1, all2
+):
+    for k in range(np.uint64(first), np.uint64(last)):
         mean[k] += new1 * (gradient[k] - mean[k])
         square[k] += new2 * (gradient[k] * gradient[k] - square[k])
         moved = value[k] - rate * ((mean[k] / all1) / (np.sqrt(square[k] / all2) + eps))
@@ -70,10 +69,7 @@ class HostGradients(dict):
         numbers = [*(float(x) for x in limits), *(float(x) for x in numbers)]
         into = np.empty_like(value)
         arrays = into, value, np.asarray(self[key], dtype=float), *memory
-        bounds = np.linspace(0, value.size, self.chunks.threads + 1).astype(np.int64)
-
-        def part(n):
-            step(*(array[bounds[n] : bounds[n + 1]] for array in arrays), *numbers)
-
-        self.chunks.map(part, range(self.chunks.threads))
+        passes = Passes(self.chunks)
+        passes.add(step, value.size, *arrays, *numbers)
+        passes.run()
         return into

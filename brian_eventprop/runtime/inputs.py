@@ -30,7 +30,7 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
         If a neuron spikes twice in one step, which Brian2 refuses, too.
     """
     trial_ptr = np.asarray(trial_ptr, np.int64)
-    steps, neurons = np.empty(len(times), np.int64), np.asarray(channels, np.int64)
+    steps, neurons = np.empty(len(times), np.int32), np.asarray(channels, np.int64)
     if _in_steps(np.asarray(times, float), neurons, trial_ptr, dt, steps):  # as most data come
         return InputSpikes(trial_ptr, steps, neurons, np.arange(len(steps)))
     trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
@@ -53,9 +53,9 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
 @njit(nogil=True, error_model="numpy", cache=True)
 def _in_steps(times, neurons, ptr, dt, steps):
     """Fill in the time step of each spike; return whether all stand in the order of Brian2."""
-    late = 1e-3 * dt
+    late, never = 1e-3 * dt, np.int64(2**31 - 1)
     for k in range(np.uint64(times.shape[0])):
-        steps[k] = np.int64((times[k] + late) / dt)
+        steps[k] = min(np.int64((times[k] + late) / dt), never)
     in_order = True
     for trial in range(ptr.shape[0] - 1):
         for k in range(np.uint64(ptr[trial] + 1), np.uint64(ptr[trial + 1])):

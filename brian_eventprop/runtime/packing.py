@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import numpy as np
-from numba import njit
 
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
@@ -19,6 +18,7 @@ from brian_eventprop.codegen.streams import LANES
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 from brian_eventprop.runtime.constants import check_constants, divisors
 from brian_eventprop.runtime.layouts import STREAMED
+from brian_eventprop.runtime.passes import LONG, Passes, fill_offsets, gather
 
 Values = Mapping[Key, np.ndarray]
 
@@ -76,15 +76,21 @@ class Packer:
         """Pack the values common to all."""
         return np.array([v[n] for n in self.code.scope.common], dtype)
 
-    def each(self, v, dtype, order=None) -> np.ndarray:
-        """Pack the values per neuron or synapse, one row per name."""
+    def each(self, v, dtype, order=None, passes: Passes | None = None) -> np.ndarray:
+        """Pack the values per neuron or synapse, one row per name; long ones in ``passes``."""
         names = self.code.scope.each
         rows = np.empty((len(names), self.size if order is None else len(order)), dtype)
         for row, name in zip(rows, names, strict=True):
             value = v[name]
-            row[:] = value if order is None or np.ndim(value) == 0 else value[order]
-        if rows.shape[1] > self.size:
-            rows[:, order < 0] = 0  # places of no synapse
+            if order is None or np.ndim(value) == 0:
+                row[:] = value
+            elif passes and len(order) >= LONG and value.dtype == float:
+                passes.add(gather, len(order), row, value, order)
+                continue
+            else:
+                row[:] = value[order]
+            if len(row) > self.size:
+                row[order < 0] = 0  # places of no synapse
         return rows
 
     def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
@@ -194,20 +200,29 @@ class PathwayPacker(Packer):
         delays = values[self.delay]
         if self.axonal:
             return delays[self.indices["pre"]]
-        return np.broadcast_to(delays, self.size)
+        # compiled passes are made for whole arrays
+        return delays if len(delays) == self.size else np.full(self.size, delays)
 
     def steps(self, values: Values) -> np.ndarray:
-        """Return the delay of each synapse in time steps, rounded as Brian2 does."""
-        return (self.delays(values) / self.dt + 0.5).astype(np.int64)
+        """Return the delay of each synapse in time steps."""
+        return self._in_steps(self.delays(values))
 
-    def row_layout(self, steps: np.ndarray, n_steps: int) -> dict:
+    def longest(self, delays: np.ndarray) -> int:
+        """Return the longest of some delays in time steps."""
+        return int(self._in_steps(delays.max(initial=0)))
+
+    def _in_steps(self, delays):
+        """Round delays to time steps as Brian2 does."""
+        return (delays / self.dt + 0.5).astype(np.int64)
+
+    def row_layout(self, delays: np.ndarray, n_steps: int) -> dict:
         """Return the arrays of synapses in whole rows; ``lag`` is the delay of a row in steps."""
         order = self._sort_by_source()[0]
-        steps = steps if order is None else steps[order]
-        first = steps[:: self.size // self.n_source]
-        return {"order": order, "lag": np.minimum(first, n_steps)}
+        first = slice(None, None, self.size // self.n_source)
+        steps = self._in_steps(delays[first] if order is None else delays[order[first]])
+        return {"order": order, "lag": np.minimum(steps, n_steps)}
 
-    def ring_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
+    def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
 
         ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its worth
@@ -215,23 +230,26 @@ class PathwayPacker(Packer):
         arrives.
         """
         order, rows, post = self._sort_by_source()
-        offsets = _offsets(steps, order, n_steps, shape[0], post, shape[0] * shape[1])
+        limit = shape[0] * shape[1]
+        offsets = self._offsets(delays, order, n_steps, shape[0], post, limit, passes)
         layout = {"order": order, "rows": rows, "off": offsets}
         if self.code.source.is_input and not self.code.streamed:
-            steps = np.minimum(steps if order is None else steps[order], n_steps)
+            steps = self._in_steps(delays if order is None else delays[order])
+            steps = np.minimum(steps, n_steps)
             tile = 1 << shape[6]
             at = steps * tile + post % tile + (post // tile) * shape[3]
             layout["pairoff"] = at.astype(np.uint32)
         return layout
 
-    def lane_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
+    def lane_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
         """Return the same arrays for loops that take whole lanes of synapses at a time.
 
         Rows that are no whole lanes get places of no synapse at their ends, where the order is -1,
         unless there would be too many of them.
         """
         order, rows, post = self._sort_in_lanes()
-        offsets = _offsets(steps, order, n_steps, shape[0], post, shape[0] * shape[1])
+        limit = shape[0] * shape[1]
+        offsets = self._offsets(delays, order, n_steps, shape[0], post, limit, passes)
         return {"order": order, "rows": rows, "off": offsets}
 
     @property
@@ -239,7 +257,7 @@ class PathwayPacker(Packer):
         """The number of places for synapses in the arrays of the kernels."""
         return len(self._sort_in_lanes()[2]) if self.code.streamed else self.size
 
-    def tile_layout(self, steps: np.ndarray, shape: np.ndarray, n_steps: int) -> dict:
+    def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
 
         ``tileoff`` is where an arrival goes in the tile's drive, and where its worth stands in the
@@ -250,8 +268,20 @@ class PathwayPacker(Packer):
         if self._by_tile is None:
             self._by_tile = self._sort_by_tile(tile, -(-shape[5] // tile))
         order, column, tiles = self._by_tile
-        offsets = _offsets(steps, order, n_steps, tile, column, shape[3] - n_steps * tile)
+        limit = shape[3] - n_steps * tile
+        offsets = self._offsets(delays, order, n_steps, tile, column, limit, passes)
         return {"order": order, "tileoff": offsets, "tiles": tiles}
+
+    def _offsets(self, delays, order, n_steps: int, scale, place, limit, passes) -> np.ndarray:
+        """Return ``delay * scale + place`` of synapses in an order, once ``passes`` are made.
+
+        Offsets below `limit` are in 16 bits if they fit: half the memory to read per event.
+        """
+        offsets = np.empty(len(place), np.uint16 if limit <= 2**16 else np.uint32)
+        order = np.arange(0) if order is None else order
+        numbers = int(n_steps), int(scale)
+        passes.add(fill_offsets, len(place), offsets, delays, self.dt, order, *numbers, place)
+        return offsets
 
     def _sort_by_source(self):
         if self._by_source is None:
@@ -353,25 +383,6 @@ def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
 def unless_sorted(order: np.ndarray) -> np.ndarray | None:
     """Return an order, or None if it changes nothing."""
     return None if np.all(np.diff(order) > 0) else order
-
-
-def _offsets(steps, order, n_steps: int, scale: int, place, limit: int) -> np.ndarray:
-    """Return ``steps * scale + place`` of synapses in their order; no delay is beyond the end.
-
-    Offsets below `limit` are in 16 bits if they fit: half the memory to read per event.
-    """
-    offsets = np.empty(len(place), np.uint16 if limit <= 2**16 else np.uint32)
-    order = np.arange(0) if order is None else order
-    _fill_offsets(offsets, steps, order, int(n_steps), int(scale), place)
-    return offsets
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _fill_offsets(offsets, steps, order, n_steps, scale, place):
-    for k in range(np.uint64(offsets.shape[0])):
-        which = order[k] if order.shape[0] > 0 else np.int64(k)
-        late = steps[np.uint64(which)] if which >= 0 else 0
-        offsets[k] = min(late, n_steps) * scale + place[k]
 
 
 def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):

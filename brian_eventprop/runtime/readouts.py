@@ -24,6 +24,13 @@ class GroupSpikes:
     times: np.ndarray
     ptr: np.ndarray
 
+    @classmethod
+    def room(cls, counts: np.ndarray) -> GroupSpikes:
+        """Return arrays for as many spikes per trial; neurons and times are to be filled in."""
+        ptr = np.append(0, np.cumsum(counts))
+        trials = np.repeat(np.arange(len(counts)), counts)
+        return cls(trials, np.empty(ptr[-1], np.int64), np.empty(ptr[-1]), ptr)
+
     def counts(self, size: int) -> np.ndarray:
         """Return the number of spikes of each of `size` neurons, summed over the trials."""
         return np.bincount(self.neurons, minlength=size)

@@ -8,6 +8,7 @@ import numpy as np
 
 from brian_eventprop.codegen.tiles import add_up
 from brian_eventprop.runtime.chunks import CHUNKS, Chunks
+from brian_eventprop.runtime.passes import Passes
 
 
 class ChunkSums:
@@ -75,20 +76,19 @@ class ChunkSums:
         Those of pathways whose synapses are sorted by tile are in the order of creation then.
         """
         private = [self._private[chunk] for chunk in range(n_chunks)]
-
-        def added_up(pair):
-            name, role = pair
+        passes, sums = Passes(chunks), {}
+        for name, role in private[0]:
             if role != "GB":
-                return _added_up([own[pair] for own in private])
+                sums[name, role] = _added_up([own[name, role] for own in private])
+                continue
             both, order = np.empty((2, self.pathways[name].size)), orders[name]
-            add_up(self._pairs[name][:n_chunks], np.arange(0) if order is None else order, *both)
+            order = np.arange(0) if order is None else order
+            passes.add(
+                add_up, self.pathways[name].stored, self._pairs[name][:n_chunks], order, *both
+            )
             self._cleared |= {(name, chunk) for chunk in range(n_chunks)}
-            return both
-
-        sums = dict(zip(private[0], chunks.map(added_up, private[0]), strict=True))
-        for name in self._pairs:
-            both = sums.pop((name, "GB"))
             sums[name, "WB"], sums[name, "DB"] = both[:1], both[1]
+        passes.run()
         return sums
 
     @property
