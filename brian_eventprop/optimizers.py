@@ -126,15 +126,20 @@ class Optimizer(ABC):
         parameters = self.model.parameters
         kernel = self._own_kernel()
         there = getattr(gradients, "held", ()) if kernel else ()
+        moved = {}
         for key, rate in self.rates.items():
             if key in there:
                 memory = self._memory, [(slot, key) for slot in self.slots]
                 gradients.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
                 continue
-            parameters.set_raw(key, self._moved(key, gradients, kernel, parameters.raw(key), rate))
+            moved[key] = self._moved(key, gradients, kernel, parameters.raw(key), rate)
+        if hasattr(gradients, "passes"):
+            gradients.passes.run()
+        for key, array in moved.items():
+            parameters.take(key, array)
 
     def _moved(self, key: Key, gradients: Mapping, kernel: str | None, value, rate) -> np.ndarray:
-        """Return the values of a variable after the step."""
+        """Return the values of a variable after the step, once the gradients' passes are made."""
         low, high = self._bounds[key]
         if hasattr(gradients, "moved"):
             memory = [self._memory[slot, key] for slot in self.slots]

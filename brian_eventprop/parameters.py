@@ -53,7 +53,11 @@ class Parameters:
 
     def set_raw(self, key: Key, array) -> None:
         """Set the values in SI units."""
-        self._values[key] = np.array(np.broadcast_to(array, self._values[key].shape), dtype=float)
+        self.take(key, np.array(np.broadcast_to(array, self._values[key].shape), dtype=float))
+
+    def take(self, key: Key, array: np.ndarray) -> None:
+        """Take an array of the right shape and type that nobody else changes, without a copy."""
+        self._values[key] = array
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)

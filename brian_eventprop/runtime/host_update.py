@@ -33,7 +33,7 @@ class HostGradients(dict):
 
     def __init__(self, gradients, chunks: Chunks):
         super().__init__(gradients)
-        self.chunks = chunks
+        self.chunks, self.passes = chunks, Passes(chunks)
 
     def ordered(self, keys) -> HostGradients:
         """Return the gradients in another order of their keys."""
@@ -49,6 +49,8 @@ class HostGradients(dict):
         numbers: Sequence[float],
     ) -> np.ndarray | None:
         """Return the values of a variable after a step, or None if that is left to NumPy.
+
+        They are there once the `passes` are made.
 
         Parameters
         ----------
@@ -69,7 +71,5 @@ class HostGradients(dict):
         numbers = [*(float(x) for x in limits), *(float(x) for x in numbers)]
         into = np.empty_like(value)
         arrays = into, value, np.asarray(self[key], dtype=float), *memory
-        passes = Passes(self.chunks)
-        passes.add(step, value.size, *arrays, *numbers)
-        passes.run()
+        self.passes.add(step, value.size, *arrays, *numbers)
         return into

@@ -29,6 +29,8 @@ class FakeParameters:
         assert array.shape == self._arrays[key].shape
         self._arrays[key][...] = array
 
+    take = set_raw
+
     def beside(self, arrays):
         return arrays
 
