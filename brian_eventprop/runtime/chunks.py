@@ -29,18 +29,30 @@ class Chunks:
         self._pool: ThreadPoolExecutor | None = None
         self._pid = None
 
-    def call(self, kernel, n_trials: int, arguments: Callable[[int], tuple]) -> list:
-        """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials."""
+    def call(
+        self,
+        kernel,
+        n_trials: int,
+        arguments: Callable[[int], tuple],
+        spikes: Iterable[np.ndarray] = (),
+    ) -> list:
+        """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials.
+
+        Trial b has the spikes ``ptr[b]:ptr[b + 1]`` of each of ``spikes``; chunks with many come
+        first, so that no thread is left alone with one in the end.
+        """
         n_chunks = min(CHUNKS, n_trials)
         bounds = np.linspace(0, n_trials, n_chunks + 1).astype(np.int64)
+        work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
+        order = np.argsort(-work, kind="stable")
 
         def call(chunk):
             return kernel(bounds[chunk], bounds[chunk + 1], *arguments(chunk))
 
         # the first call compiles; doing so in several threads at once would only wait for a lock
         alone = 0 if kernel.signatures else 1
-        first = [call(chunk) for chunk in range(alone)]
-        return first + self.map(call, range(alone, n_chunks))
+        found = [call(chunk) for chunk in order[:alone]] + self.map(call, order[alone:])
+        return [found[place] for place in np.argsort(order)]
 
     def map(self, function: Callable, items: Iterable) -> list:
         """Call a function that releases the GIL for each item."""

@@ -143,7 +143,8 @@ class ClockCPU:
             here = {**arrays, **self._room(arrays)}
             return [*grid, *(here[pair] for pair in self.module.arguments)]
 
-        found = self.chunks.call(self.kernels.forward, n_trials, arguments)
+        given = [own.ptr for own in inputs.values()]
+        found = self.chunks.call(self.kernels.forward, n_trials, arguments, given)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -301,7 +302,8 @@ class ClockCPU:
             grid = (self.n_steps, self.system.spec.dt, forward.segment)
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
-        found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments)
+        sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
+        found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments, sent)
         total = self._sums.total(len(found), self.chunks, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
         self._pull(replace(forward, orders=orders), total, gradients)

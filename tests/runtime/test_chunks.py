@@ -1,0 +1,53 @@
+"""Trials over threads: which chunks, in which order, and passes over long arrays."""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+
+from brian_eventprop.runtime.chunks import CHUNKS, Chunks
+from brian_eventprop.runtime.passes import LONG, Passes
+
+
+class Recorder:
+    """A kernel that notes the trials that it is called for."""
+
+    signatures = (None,)
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, first, last, chunk):
+        self.calls.append((int(first), int(last)))
+        return int(first), int(chunk)
+
+
+def test_chunks_with_most_spikes_come_first_and_results_stand_in_order():
+    kernel = Recorder()
+    counts = np.ones(2 * CHUNKS, int)
+    counts[[5, -1]] = 30, 50
+    ptr = np.append(0, np.cumsum(counts))
+    found = Chunks(1).call(kernel, len(counts), lambda chunk: (chunk,), [ptr, ptr])
+    assert kernel.calls[:3] == [(2 * CHUNKS - 2, 2 * CHUNKS), (4, 6), (0, 2)]
+    assert found == [(2 * chunk, chunk) for chunk in range(CHUNKS)]
+
+
+def test_fewer_trials_than_chunks():
+    assert Chunks(2).call(Recorder(), 2, lambda chunk: (chunk,)) == [(0, 0), (1, 1)]
+
+
+def test_passes_cover_every_entry_once_with_any_number_of_threads():
+    for threads in (1, 2, 3):
+        seen = SimpleNamespace(long=np.zeros(LONG + 1, int), short=np.zeros(3, int))
+        lock = threading.Lock()
+
+        def count(first, last, array, lock=lock):
+            with lock:
+                array[first:last] += 1
+
+        passes = Passes(Chunks(threads))
+        passes.add(count, len(seen.long), seen.long)
+        passes.add(count, 3, seen.short)
+        passes.run()
+        passes.run()  # nothing is left to do
+        assert np.all(seen.long == 1) and np.all(seen.short == 1)
