@@ -18,7 +18,9 @@ class EventPathwayCode:
     def __init__(self, adjoint: PathwayAdjoint, scope: Scope, target, source, number: int):
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.number = number
-        self.name, self.text = adjoint.pathway.name, adjoint.pathway.text
+        self.name = adjoint.pathway.name
+        # a comment ends with its line
+        self.text = "; ".join(line.strip() for line in adjoint.pathway.text.splitlines())
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
         self.common_bars = [n for n in active if levels[n] == COMMON]
         self.each_bars = [n for n in active if levels[n] == EACH]

@@ -90,6 +90,20 @@ def test_arrival_that_fires_at_once_gives_its_own_time():
     np.testing.assert_array_equal(np.asarray(gradients.inputs), 1)
 
 
+def test_code_of_several_lines():
+    """It is a comment in the kernels, which ends with its line."""
+    parts = chain(
+        on_pre="""
+        I_post += w  # first
+        v_post += 0.01*w
+        """
+    )
+    several = times(build(parts), parts)
+    parts = chain(on_pre="I_post += w; v_post += 0.01*w")
+    np.testing.assert_array_equal(several, times(build(parts), parts))
+    assert len(several) > 1
+
+
 def test_a_soft_reset_fires_again_while_the_neuron_is_above():
     parts = jumping(2.5, 1, -1)
     model = build(parts)
