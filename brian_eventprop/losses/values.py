@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from brian2 import Quantity, second
 
-from brian_eventprop._units import to_seconds
+from brian_eventprop._units import to_seconds, to_si
 from brian_eventprop.losses.base import (
     Loss,
     checked_labels,
@@ -97,11 +98,11 @@ class MeanSquaredError(Loss):
         What is compared, for instance ``SpikeTimes(G, which="first")`` with target times.
     target : array or quantity, optional
         A target for every trial (a number, or one per neuron); without it, the targets (trials,
-        neurons) come with the data.
+        neurons) come with the data, or (trials,) for a single neuron.
     scale : float or quantity, optional
         What counts as an error of 1.
     late : quantity, optional
-        For first spikes: a silent neuron counts as one that spikes at this time.
+        For the times of first spikes: a silent neuron counts as one that spikes at this time.
 
     Notes
     -----
@@ -124,16 +125,20 @@ class MeanSquaredError(Loss):
 
     def __init__(self, readout: Readout, target=None, scale=1.0, late=None):
         self.readouts = (_one_value(readout, "MeanSquaredError"),)
-        if late is not None and readout.which != "first":
-            raise ValueError("late is for first spikes: SpikeTimes(group, which='first')")
-        self.target = None if target is None else np.array(target, dtype=float)
-        self.scale = float(np.asarray(scale))
+        if late is not None and not self._of_first_times:
+            raise ValueError(
+                "late is for the times of first spikes: SpikeTimes(group, which='first')"
+            )
+        self.target = None if target is None else self._plain(target, "target")
+        self.scale = float(self._plain(scale, "scale"))
+        if not 0 < abs(self.scale) < np.inf:
+            raise ValueError(f"scale must be a number other than 0, not {scale}")
         self.late = np.nan if late is None else to_seconds(late, "late")
 
     def __call__(self, values, targets=None):
         (value,) = values
-        target = self.target if self.target is not None else needed(targets)
-        target = np.broadcast_to(np.asarray(target, dtype=float), value.shape)
+        target = self._of_trials(targets, value.shape) if self.target is None else self.target
+        target = np.broadcast_to(target, value.shape)
         compared = ~np.isnan(target)
         silent = np.isposinf(value)
         if self.readouts[0].which == "first":
@@ -146,6 +151,32 @@ class MeanSquaredError(Loss):
         error = np.where(compared, moved - np.where(compared, target, 0.0), 0.0) / self.scale
         derivative = np.where(silent, 0.0, 2.0 * error / (self.scale * value.shape[1]))
         return np.mean(error**2, axis=1), (derivative,)
+
+    @property
+    def _of_first_times(self) -> bool:
+        (readout,) = self.readouts
+        return (readout.which, readout.expression) == ("first", "t")
+
+    def _plain(self, given, what: str) -> np.ndarray:
+        """Return numbers without unit; those with one must be times if times are compared."""
+        if self._of_first_times and isinstance(given, Quantity):
+            return to_si(given, second.dim, what)
+        return np.array(given, dtype=float)
+
+    def _of_trials(self, targets, shape) -> np.ndarray:
+        """Return the targets of the data, one per trial and neuron and nothing else.
+
+        Labels (trials,) would fit as well where there are as many trials as neurons.
+        """
+        given = self._plain(needed(targets), "targets")
+        if given.shape == shape[:1] and shape[1] == 1:
+            given = given[:, None]
+        if given.shape != shape:
+            raise ValueError(
+                f"targets must be one number per trial and neuron, {shape}, not of the shape "
+                f"{given.shape}; what all trials share is given once, MeanSquaredError(..., target)"
+            )
+        return given
 
 
 def _one_value(readout, loss: str) -> Readout:

@@ -255,6 +255,26 @@ def test_units(group):
         TimeToFirstSpike(group, 0 * ms)
 
 
+def test_targets_of_trials_are_not_taken_for_those_of_neurons(group):
+    """As many labels as neurons would fit as one target per neuron."""
+    loss = MeanSquaredError(Final(group, "v"))
+    for wrong in (np.arange(N), 0.0, np.zeros((1, N))):
+        with pytest.raises(ValueError, match="one number per trial and neuron"):
+            loss((np.zeros((N, N)),), wrong)
+    single = MeanSquaredError(Final(group[:1], "v"))
+    np.testing.assert_array_equal(single((np.zeros((B, 1)),), np.arange(B))[0], np.arange(B) ** 2)
+
+
+def test_the_time_of_a_late_spike_is_compared_with_times_only(group):
+    with pytest.raises(ValueError, match="late is for the times of first spikes"):
+        MeanSquaredError(SpikeTimes(group, "t/ms", which="first"), late=50 * ms)
+    for wrong in (dict(target=10 * mV), dict(scale=1 * mV)):
+        with pytest.raises(DimensionMismatchError, match="wrong unit"):
+            MeanSquaredError(SpikeTimes(group, which="first"), **wrong)
+    with pytest.raises(ValueError, match="scale must be"):
+        MeanSquaredError(Final(group, "v"), scale=0)
+
+
 def test_a_group_is_no_readout(group):
     with pytest.raises(TypeError, match="readout"):
         Sum(group)
