@@ -14,6 +14,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import sympy as sp
 from sympy.core.relational import Relational
 
@@ -21,6 +22,8 @@ from brian_eventprop.adjoint.expressions import PiecewiseConstant, names, parse,
 from brian_eventprop.errors import UnsupportedError
 
 _T = symbol("t")
+#: At how many points the two sides of a condition are compared.
+_SAMPLES = 3
 _STEPS = ("int", "sign", "floor", "ceil")
 
 
@@ -70,6 +73,60 @@ def find_switches(
         for h, flag in found.items()
     )  # fmt: skip
     return switches, smooth
+
+
+def jumps(expression: sp.Expr, states: Iterable[str], active: Iterable[str]) -> bool:
+    """Return whether an expression jumps at a time that moves with states or trained constants.
+
+    ``clip`` and ``abs`` have a kink only, and what depends on the time alone moves with nothing.
+
+    >>> v = symbol("v")
+    >>> jumps(sp.Abs(v) + v, ["v"], []), jumps(sp.Piecewise((v, v > 1), (0, True)), ["v"], [])
+    (False, True)
+    """
+    moved = {symbol(n) for n in (*states, *active)}
+    for part in expression.atoms(PiecewiseConstant):
+        if not isinstance(part, sign_) and part.free_symbols & moved:
+            return True
+    found: dict[sp.Expr, sp.Symbol] = {}
+    flagged = _flagged(_spelt_out(expression, moved | {_T}), moved | {_T}, found)
+    return any(h.free_symbols & moved and _parted(flagged, h, found) for h in found)
+
+
+def _parted(flagged, h, found) -> bool:
+    """Whether an expression with flags has two values on the two sides of h = 0."""
+    rng = np.random.default_rng(0)
+    symbols = (flagged.free_symbols - set(found.values())).union(*(g.free_symbols for g in found))
+    for _ in range(_SAMPLES):
+        point = {s: sp.Float(rng.uniform(0.5, 1.5)) for s in sorted(symbols, key=str)}
+        zero = _zero(h, point)
+        if zero is None:
+            continue
+        try:
+            gap = _sides(flagged, h, zero, found)
+            usual = _sides(flagged, h, point, found)
+            if abs(complex(gap[1] - gap[0])) > 1e-6 * max(abs(complex(u)) for u in usual):
+                return True
+        except (TypeError, OverflowError):  # no real number there
+            continue
+    return False
+
+
+def _sides(flagged, h, point, found):
+    """The values with h < 0 and with h > 0 at a point; the other conditions are as they are."""
+    flags = {flag: int(bool(g.xreplace(point) > 0)) for g, flag in found.items() if g != h}
+    return [flagged.xreplace({**point, **flags, found[h]: sp.Integer(k)}) for k in (0, 1)]
+
+
+def _zero(h, point):
+    """The point moved along one axis to where h is 0; None if there is no zero nearby."""
+    for axis in sorted(h.free_symbols, key=str):
+        rest = {s: value for s, value in point.items() if s != axis}
+        try:
+            return {**rest, axis: sp.nsolve(h.xreplace(rest), axis, point[axis])}
+        except (ValueError, ZeroDivisionError):
+            continue
+    return None
 
 
 def check_threshold(condition: str, states: Iterable[str], owner: str) -> None:

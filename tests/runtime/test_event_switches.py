@@ -93,6 +93,32 @@ def test_everything_that_changes_its_form():
 
 
 @pytest.mark.parametrize(
+    "rate, integrand, jumping",
+    [
+        ("jump*int(v > k)", "v", "dv/dt"),
+        ("floor(3*v)", "v", "dv/dt"),
+        ("int(t > t_on)", "v", "dv/dt"),
+        ("-v", "v*int(v**2 > 0.5 and v < 2)", "Integral of 'v"),
+        ("clip(v, 0, k)*int(t > 5*ms)", "abs(v - k) + int(v > k)*(v - k) + sign(i - 1)", None),
+    ],
+)
+def test_the_clock_solver_says_what_its_gradient_lacks(rate, integrand, jumping, caplog):
+    """It compiles nothing until it runs."""
+    neuron = NeuronGroup(
+        2,
+        f"dv/dt = ({rate})/(10*ms) : 1\njump : 1\nk : 1\nt_on : second",
+        threshold="v > 1", reset="v = 0", method="euler", name="neuron",
+    )  # fmt: skip
+    with caplog.at_level("WARNING"):
+        bep.EventPropModel(
+            [neuron], train=[neuron.k, neuron.t_on], loss=bep.Sum(bep.Integral(neuron, integrand)),
+            duration=20 * ms,
+        )  # fmt: skip
+    assert ("jumps where a condition changes" in caplog.text) == (jumping is not None)
+    assert jumping is None or f"'neuron': {jumping}" in caplog.text
+
+
+@pytest.mark.parametrize(
     "equations, threshold, named",
     [
         ("dv/dt = floor(3*v)/(10*ms) : 1\nk : 1", "v > 1", "floor"),
