@@ -30,12 +30,14 @@ class Flow:
 class SpikeRule:
     """What a spike does to the adjoint, backwards through the reset.
 
-    ``lam`` is R_x^T lambda, ``parameters`` R_p^T lambda, ``rate`` the reset's part of D.
+    ``lam`` is R_x^T lambda, ``parameters`` R_p^T lambda, ``rate`` the reset's part of D; ``rises``
+    are the slopes of the maximum readouts just after the reset, by number.
     """
 
     lam: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
     rate: sp.Expr
+    rises: Mapping[int, sp.Expr]
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,7 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     }
     rate = sum((lam(s) * tidy(e) for s, e in rates.items()), sp.Integer(0))
     loss = adjoint.loss_rate
+    maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
     return SpikeRule(
         lam={
             s: sum((lam(r) * sp.diff(after[r], symbol(s)) for r in states), sp.Integer(0))
@@ -266,4 +269,11 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
             sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.hoisted.active
         ),
         rate=rate + tidy(loss - loss.xreplace(to_after)),
+        rises={r.number: tidy(rise(r, after_f).xreplace(to_after)) for r in maxima},
     )
+
+
+def rise(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
+    """Return how fast the expression of a readout grows along the flow f."""
+    along = sum((e * f.get(s, 0) for s, e in readout.states.items()), sp.Integer(0))
+    return along + sp.diff(to_sympy(readout.expression), symbol("t"))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from brian_eventprop.adjoint.expressions import symbol, to_sympy
-from brian_eventprop.adjoint.groups import GroupAdjoint
+from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.groups import GroupAdjoint, rise
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.codegen.scope import Scope, reads
 from brian_eventprop.reading.spec import ReadoutSpec
@@ -208,7 +208,7 @@ class GroupCode:
         rule = self.adjoint.spike[mode]
         read = reads(rule.rate)
         lines = self.load_spike(read, values, 0) + self.load_lam(read)
-        lines += [f"rate = {self.scope.sympy(rule.rate)}"]
+        lines += [f"rate = {self.scope.sympy(rule.rate)}"] + self._tops_made(rule, values)
         read = reads(rule.lam, rule.parameters)
         lines += self.load_spike(read, values, self.n_states) + self.load_lam(read)
         return lines + self.add_bars(rule.parameters) + self.store_lam(rule.lam)
@@ -235,12 +235,25 @@ class GroupCode:
 
         Where a crossing ends it, it rises until then; a state that is left at once moves anyway.
         """
-        f = self.adjoint.derivatives
-        rise = sp.diff(to_sympy(readout.expression), symbol("t"))
-        rise += sum(e * f.get(s, 0) for s, e in readout.states.items())
-        lines = self.load_spike(reads(rise), values, 0) + [f"rise = {self.scope.sympy(rise)}"]
+        before = rise(readout, self.adjoint.derivatives)
+        lines = self.load_spike(reads(before), values, 0) + [f"rise = {self.scope.sympy(before)}"]
         weight = f"{self.a(f'weight{readout.number}')}[trial, j]"
         return [*lines, "if rise > 0 or start > 0:", f"    change += {weight} * rise"]
+
+    def _tops_made(self, rule, values: str) -> list[str]:
+        """Add to `rate` what a maximum that the reset makes gains by coming later.
+
+        It only falls from there: the next sample is the largest.
+        """
+        lines = []
+        for number, after in rule.rises.items():
+            weight = f"{self.a(f'weight{number}')}[trial, j]"
+            inner = self.load_spike(reads(after), values, 0)
+            inner += [f"rise = {self.scope.sympy(after)}"]
+            inner += ["if rise < 0:", f"    rate += {weight} * rise"]
+            lines.append(f"if {self.a(f'at{number}')}[trial, j] == n + 1:")
+            lines += [f"    {line}" for line in inner]
+        return lines
 
     def cross_back(self, values: str) -> list[str]:
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""

@@ -92,7 +92,14 @@ class DenseAdjoint:
             float(np.sum(after * jacobian.t))
             + self.ham(group, k, before, y, t, True)
             - self.ham(group, k, after, group.scope.run(reset, y, t, where), t, free_next)
+            + self._made_maxima(group, k, group.scope.run(reset, y, t, where), t, free_next)
         )
+
+    def _made_maxima(self, group, k, x, t, free):
+        """What maxima that a reset makes gain by its coming later: they only fall from there."""
+        n = round(t / self.dt)
+        rises = self._rises(group, k, n + 1, x, t, free)
+        return sum(weight * rise for weight, rise in rises if rise < 0)
 
     # ------------------------------------------------------------------ [B]
     def _undo_arrival(self, arrival, n):
@@ -171,15 +178,18 @@ class DenseAdjoint:
 
     def _moved_maxima(self, group, k, n, at_once):
         """What maxima that this spike ends gain by its coming later."""
-        total, y, t = 0.0, group.updated[n][:, [k]], n * self.dt
+        rises = self._rises(group, k, n, group.updated[n][:, [k]], n * self.dt, True)
+        return sum(weight * (rise if at_once else max(rise, 0.0)) for weight, rise in rises)
+
+    def _rises(self, group, k, n, x, t, free):
+        """The derivative of the loss in each maximum at step n, and the maximum's slope in time."""
         for gbar, r, scope in self.readouts:
             if r.kind != "maximum" or r.group != group.name or not r.start <= k < r.stop:
                 continue
             if self._maximum_steps(r, scope)[k - r.start] == n:
-                jacobian = scope.jacobian(r.expression, y, t, {"": np.array([k])})
-                rise = float(np.sum(jacobian.x * group.slopes(y, t, [k], [True])) + jacobian.t[0])
-                total += gbar[k - r.start] * (rise if at_once else max(rise, 0.0))
-        return total
+                jacobian = scope.jacobian(r.expression, x, t, {"": np.array([k])})
+                slope = group.slopes(x, t, [k], [free])
+                yield gbar[k - r.start], float(np.sum(jacobian.x * slope) + jacobian.t[0])
 
     def _hand_on(self, group, k, n, d):
         """A spike without a crossing: what moves it is a release or an arrival of step n - 1."""

@@ -127,7 +127,12 @@ def alif(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         [*train, "tau_m"],
-        (Integral(output, "v"), SpikeTimes(hidden, "t/T"), Integral(hidden, "0.1*th**2")),
+        (
+            Integral(output, "v"),
+            SpikeTimes(hidden, "t/T"),
+            Integral(hidden, "0.1*th**2"),
+            Maximum(hidden, "th - 0.1*I"),
+        ),  # fmt: skip
         spikes,
         namespace={"tau_m": 20 * ms},
     )

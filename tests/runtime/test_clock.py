@@ -248,3 +248,20 @@ def test_thresholds_that_swing_and_maxima_that_spikes_end_have_the_gradient_of_e
         found[solver] = [np.asarray(array) for _, array in model.gradient().items()]
     for exact, stepped in zip(found["event"], found["clock"], strict=True):
         np.testing.assert_allclose(stepped, exact, rtol=0, atol=0.05 * np.abs(exact).max())
+
+
+def test_a_maximum_that_a_reset_makes_moves_with_the_spike():
+    """After the reset, a - v is 0.7 whenever the spike comes; before it, it is at most 0.5."""
+    neuron = NeuronGroup(
+        1, "dv/dt = (b - v)/(10*ms) : 1\na : 1\nb : 1", threshold="v > 1", reset="v = 0; a = 0.7",
+        method="exact", name="neuron",
+    )  # fmt: skip
+    neuron.v, neuron.a, neuron.b = 0.2, 0.7, 1.5
+    model = bep.EventPropModel(
+        [neuron], train=[neuron.v, neuron.b], loss=bep.Sum(bep.Maximum(neuron, "a - v")),
+        duration=12 * ms,
+    )  # fmt: skip
+    result = model.run()
+    assert len(result.spikes[neuron]) == 1 and result.loss == 0.7
+    for array in dict(model.gradient().items()).values():
+        np.testing.assert_allclose(np.asarray(array), 0, atol=1e-12)
