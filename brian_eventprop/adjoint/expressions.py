@@ -236,7 +236,7 @@ def _guard(tree, positive):
                 left = right
             return parts[0] if len(parts) == 1 else Extreme(positive, tuple(parts))
     raise UnsupportedError(
-        f"The threshold '{ast.unparse(tree)}' is not a comparison, so the time of its crossing has "
+        f"the threshold '{ast.unparse(tree)}' is not a comparison, so the time of its crossing has "
         "no gradient. Write it as a comparison of quantities, for example 'v > 1'."
     )
 
@@ -248,7 +248,7 @@ def _difference(op, left, right, positive, tree):
     if isinstance(op, ast.Lt | ast.LtE):
         return right - left if positive else left - right
     raise UnsupportedError(
-        f"The threshold '{ast.unparse(tree)}' tests for equality, which no crossing satisfies. "
+        f"the threshold '{ast.unparse(tree)}' tests for equality, which no crossing satisfies. "
         "Compare with '>' or '<'."
     )
 

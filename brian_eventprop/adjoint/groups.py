@@ -15,6 +15,7 @@ import sympy as sp
 from brian_eventprop.adjoint.expressions import guard, names, parse, symbol, to_sympy
 from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import Group, Key, ReadoutSpec, Statement
 
 
@@ -229,6 +230,7 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     if condition is None:
         return adjoint
     group, active = adjoint.group, adjoint.hoisted.active
+    _check_threshold(group)
     g = guard(condition)
     f = flow_of(adjoint.derivatives, group.states)
     slope = sum((sp.diff(g, symbol(s)) * f[s] for s in group.states), sp.diff(g, symbol("t")))
@@ -240,6 +242,14 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
     changes = {"crossing": crossing, "spike": spike, "release": release}
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
+
+
+def _check_threshold(group: Group) -> None:
+    """Refuse what is no crossing, in the user's own words: nothing hoisted."""
+    try:
+        guard(group.threshold)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"NeuronGroup '{group.name}': {error}") from None
 
 
 def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:

@@ -4,6 +4,7 @@ import pytest
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import derive
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import Group, NetworkSpec, Pathway, SpikeInput, Statement, Symbol
 
 STATES = {n: Symbol(n, "state", n, ("G", n)) for n in ("v", "I", "g")}
@@ -72,3 +73,12 @@ def test_an_arrival_that_cannot_lift_is_told_from_one_that_can():
     assert pathway_into("I_post = I_post + (w)", LINEAR).lift is None
     assert pathway_into("v_post = v_post + (w)", LINEAR).lift is not None
     assert pathway_into("v_post = v_post + (w)", LINEAR, threshold=None).lift is None
+
+
+@pytest.mark.parametrize(
+    "threshold, reason", [("v == 2 + tau", "tests for equality"), ("v", "is not a comparison")]
+)
+def test_a_threshold_without_a_crossing_is_refused_by_its_group(threshold, reason):
+    named = f"NeuronGroup 'G': the threshold '{threshold}' {reason}"
+    with pytest.raises(UnsupportedError, match=named.replace("+", r"\+")):
+        pathway_into("I_post = I_post + (w)", LINEAR, threshold=threshold)
