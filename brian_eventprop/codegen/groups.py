@@ -247,13 +247,17 @@ class GroupCode:
         """
         lines = []
         for number, after in rule.rises.items():
-            weight = f"{self.a(f'weight{number}')}[trial, j]"
             inner = self.load_spike(reads(after), values, 0)
             inner += [f"rise = {self.scope.sympy(after)}"]
-            inner += ["if rise < 0:", f"    rate += {weight} * rise"]
-            lines.append(f"if {self.a(f'at{number}')}[trial, j] == n + 1:")
-            lines += [f"    {line}" for line in inner]
+            lines += self._top_made(number, "n + 1", inner)
         return lines
+
+    def _top_made(self, number: int, step: str, inner: list[str]) -> list[str]:
+        """Add to `rate` if the maximum is at that step and falls from there, with `rise`."""
+        weight = f"{self.a(f'weight{number}')}[trial, j]"
+        inner = [*inner, "if rise < 0:", f"    rate += {weight} * rise"]
+        at = f"if {self.a(f'at{number}')}[trial, j] == {step}:"
+        return [at, *(f"    {line}" for line in inner)]
 
     def cross_back(self, values: str) -> list[str]:
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
@@ -294,11 +298,24 @@ class GroupCode:
         return bool(reads(list(self.ring_rates.values())) & set(self.states))
 
     def release(self, array: str) -> list[str]:
-        """lambda . (f_frozen - f_free) of neuron j in `rate`."""
+        """lambda . (f_frozen - f_free) of neuron j in `rate`, and what a maximum there gains.
+
+        It rises until the release and falls from there.
+        """
         e = self.adjoint.release
-        return (
-            self.load(reads(e), array) + self.load_lam(reads(e)) + [f"rate = {self.scope.sympy(e)}"]
-        )
+        lines = self.load(reads(e), array) + self.load_lam(reads(e))
+        lines.append(f"rate = {self.scope.sympy(e)}")
+        for number, after in self._rises_released.items():
+            inner = [*self.load(reads(after), array), f"rise = {self.scope.sympy(after)}"]
+            lines += self._top_made(number, "n", inner)
+        return lines
+
+    @property
+    def _rises_released(self) -> dict:
+        """The slope of each maximum just after a release, if that can make one."""
+        if not (self.has_frozen and self.spikes):
+            return {}
+        return {r.number: rise(r, self.adjoint.derivatives) for r in self.maxima}
 
     # ---- arrivals at the step of a spike ----
     @property
@@ -328,7 +345,7 @@ class GroupCode:
         read = set().union(*(m.adjoint.reads for m in self.modes.values()))
         read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
         if self.has_frozen and self.spikes:
-            read |= reads(self.adjoint.release)
+            read |= reads(self.adjoint.release, self._rises_released)
         return bool(read & states) or self.replay or self.after
 
     @property

@@ -235,6 +235,8 @@ class DenseAdjoint:
             frozen = group.slopes(x[:, [k]], t, [k], [False])
             free = group.slopes(x[:, [k]], t, [k], [True])
             moved = float(np.sum(lam[:, [k]] * (frozen - free)))
+            rises = self._rises(group, k, n, x[:, [k]], t, True)
+            moved += sum(weight * rise for weight, rise in rises if rise < 0)
             self.release[group.name][k] += moved
             self._add_refractory(group, everyone[k], moved)
 

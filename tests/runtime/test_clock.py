@@ -265,3 +265,24 @@ def test_a_maximum_that_a_reset_makes_moves_with_the_spike():
     assert len(result.spikes[neuron]) == 1 and result.loss == 0.7
     for array in dict(model.gradient().items()).values():
         np.testing.assert_allclose(np.asarray(array), 0, atol=1e-12)
+
+
+def test_a_maximum_at_the_end_of_a_refractory_period_moves_with_it():
+    """It is t_ref/tau, whenever the spike comes: a rises with 1/tau, v with more once it may."""
+    neuron = NeuronGroup(
+        1,
+        """dv/dt = b/tau : 1 (unless refractory)
+           da/dt = 1/tau : 1
+           b : 1
+           t_ref : second""",
+        threshold="v > 1", reset="v = 0; a = 0", refractory="t_ref", method="euler", name="neuron",
+        namespace={"tau": 10 * ms},
+    )  # fmt: skip
+    neuron.v, neuron.a, neuron.b, neuron.t_ref = 0.6, -1, 3, 5 * ms
+    model = bep.EventPropModel(
+        [neuron], train=[neuron.v, neuron.b, neuron.t_ref],
+        loss=bep.Sum(bep.Maximum(neuron, "a - v")), duration=9 * ms,
+    )  # fmt: skip
+    assert len(model.run().spikes[neuron]) == 1
+    found = [float(np.asarray(array)[0]) for _, array in model.gradient().items()]
+    np.testing.assert_allclose(found, [0, 0, 100], atol=1e-9)
