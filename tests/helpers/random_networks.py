@@ -132,6 +132,7 @@ def alif(rng, size, trials):
             SpikeTimes(hidden, "t/T"),
             Integral(hidden, "0.1*th**2"),
             Maximum(hidden, "th - 0.1*I"),
+            Maximum(hidden, "I - 2*v"),
         ),  # fmt: skip
         spikes,
         namespace={"tau_m": 20 * ms},
