@@ -133,7 +133,7 @@ def alif(rng, size, trials):
             Integral(hidden, "0.1*th**2"),
             Maximum(hidden, "th - 0.1*I"),
             Maximum(hidden, "I - 2*v"),
-        ),  # fmt: skip
+        ),
         spikes,
         namespace={"tau_m": 20 * ms},
     )
