@@ -5,7 +5,7 @@ from __future__ import annotations
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.clock_cpu import ClockCPU
 from brian_eventprop.runtime.clock_cuda import ClockCUDA
-from brian_eventprop.runtime.clock_jumps import warn_of_jumps
+from brian_eventprop.runtime.clock_warnings import warn_of_gaps
 from brian_eventprop.runtime.event_cpu import TOLERANCE, EventCPU
 
 SOLVERS = {
@@ -50,5 +50,5 @@ def solver_for(
             )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
-    warn_of_jumps(system)
+    warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
