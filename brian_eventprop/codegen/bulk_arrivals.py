@@ -8,6 +8,8 @@ number, and the places of the spike before it of the same neuron, at all and in 
 
 from __future__ import annotations
 
+from math import factorial
+
 import numpy as np
 from llvmlite import ir
 from numba import float64, int32, int64, types, uint8, uint64, void
@@ -250,10 +252,47 @@ def count_earlier(typing_context, moments, n, ranks):
     return types.void(moments, types.int64, ranks), generate
 
 
+@intrinsic
+def exponentials(typing_context, course, falling, rising, n, rate):
+    """Write exp(-rate * h) and exp(rate * h) of the n times in row 0 of a table as two rows of it.
+
+    By their even and odd terms; times are within a window, so that ``rate * h`` is 0.2 at most.
+    """
+    del typing_context
+
+    def generate(context, builder, signature, arguments):
+        names = ("course", "falling", "rising", "n", "rate")
+        arrays = Arrays(context, builder, signature, arguments, names)
+        times, minus, plus = (arrays.data("course", row) for row in (None, "falling", "rising"))
+        each = spread(builder, arrays.given["rate"], 8)
+        with cgutils.for_range_slice(builder, WORD(0), arrays.given["n"], WORD(8)) as (i, _):
+            x = builder.fmul(load(builder, times, i, 8), each)
+            square = builder.fmul(x, x)
+            even = _polynomial(builder, square, [1 / factorial(k) for k in range(0, 12, 2)])
+            odd = _polynomial(builder, square, [1 / factorial(k) for k in range(1, 12, 2)])
+            odd = builder.fmul(odd, x)
+            store(builder, builder.fsub(even, odd), minus, i)
+            store(builder, builder.fadd(even, odd), plus, i)
+        return context.get_dummy_value()
+
+    return types.void(course, types.int64, types.int64, types.int64, types.float64), generate
+
+
+def _polynomial(builder, x, coefficients):
+    """Write Horner's scheme on a vector of eight, fused where the machine can."""
+    total = constants(x.type.element, [coefficients[-1]] * 8)
+    for c in reversed(coefficients[:-1]):
+        total = builder.fmul(total, x, flags=("contract",))
+        total = builder.fadd(total, constants(x.type.element, [c] * 8), flags=("contract",))
+    return total
+
+
 @bare(void(_TABLE, _TABLE, _VECTOR, _ROWS, int64, _TABLE))
 def by_due(due, into, moments, ranks, n, pool):
     """Sort arrivals (time, row of the pool) by time; few ones by counting those before each."""
     if n > FEW:
+        for i in range(n):  # at the same time they stay in the order of their rows
+            pool[i, 2], pool[i, 3] = i, 0.0
         in_order(due, into, n, pool)
         for i in range(n):
             into[i, 0], into[i, 1] = due[i, 0], due[i, 1]

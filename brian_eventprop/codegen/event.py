@@ -70,6 +70,12 @@ TAPE = ("tape", "marks", "spikes")
 #: What `quiet` knows of a group that takes its arrivals in bulk.
 QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
+#: What the search for the first stretch with a crossing knows of it besides.
+SEARCH = ("MODES", "SUM", "EACH", "EFFECT", "rates")
+
+#: Where the neurons that may spike in a window keep their arrivals and states.
+ROOM = ("arrivals", "queued", "moments", "ranks", "course", "x", "y", "z", "stack")
+
 #: What `spread` and `gather` know of the synapses of a pathway.
 TABLES = ("B", "targets", "ticks")
 
@@ -199,7 +205,7 @@ def _prepare(g, windows):
     own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     if g.bulk:
-        own += ["hot", "XN"]
+        own += ["hot", "XN", *SEARCH]
         for p in g.incoming:
             p.looking = [p.a(role) for role in LOOKING]
             p.arriving = [p.a(role) for role in ARRIVING]
@@ -240,7 +246,7 @@ def _prepare(g, windows):
 def _prepare_bulk(g):
     g.inner = [p for p in g.outgoing if not p.outer] if g.spikes else []
     g.numbers = list(QUIET)
-    g.room = [g.a(r) for r in ("arrivals", "queued", "moments", "ranks", "x", "y", "z", "stack")]
+    g.room = [g.a(r) for r in ROOM]
     g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
     own = ["X", "until", "tape", "events", "C", "P", "VR"]
     g.finish_arguments = [g.a(role) for role in own]
@@ -298,7 +304,7 @@ def _arguments(groups, inputs, pathways):
         roles += ["ME", "MS"] * bool(g.maxima)
         roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))]
-        roles += [*QUIET, "ring", "bits"] * bool(g.bulk)
+        roles += [*QUIET, "MODES", "ring", "bits"] * bool(g.bulk)
         pairs += [(g.name, role) for role in roles]
     for i in inputs:
         pairs += [(i.name, role) for role in ("ptr", "spikes")]

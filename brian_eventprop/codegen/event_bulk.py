@@ -76,6 +76,16 @@ class BulkLayout:
         """Columns of the adjoint of arrivals: at least two, for the mark of parted windows."""
         return max(len(self.slots), 2)
 
+    @property
+    def sums(self) -> int:
+        """First row of the sums of arrivals in the table of a window's course; see `lay_out`."""
+        return 1 + 2 * self.n_rates
+
+    @property
+    def top(self) -> int:
+        """Row of the bounds on the guard in it, the last one."""
+        return self.sums + len(self.slots)
+
     def of(self, pathway) -> list[tuple[int, int, int]]:
         """Columns of a pathway: (slot, rate, column in the table of its synapses)."""
         state = self.group.states.index(pathway.adjoint.increment.state)

@@ -162,11 +162,13 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     slopes = np.array([_common(g) for g in guard[:-1]]) if len(guard) else np.zeros(n)
     arrays["GUARD"] = slopes
     curve = (flow.rates * width) ** 2 / 2 * np.maximum(1.0, growth)
-    arrays["MARGIN"] = np.einsum("i,rik,r->rk", slopes, flow.parts[0], curve)
-    each = np.zeros((1 + n + len(flow.rates), flow.size))
+    arrays["MODES"] = np.einsum("i,rik->rk", slopes, flow.parts[0])
+    arrays["MARGIN"] = arrays["MODES"] * curve[:, None]
+    each = np.zeros((1 + n + 2 * len(flow.rates), flow.size))
     each[0] = guard[-1] if len(guard) else 0.0
     each[1 : 1 + n] = np.einsum("rij,r->ij", flow.constant, growth)
-    each[1 + n :] = np.einsum("i,rij,r->rj", slopes, flow.constant, curve)
+    modes = np.einsum("i,rij->rj", slopes, flow.constant)
+    each[1 + n :] = np.concatenate([modes * curve[:, None], modes])
     arrays["EACH"] = each
     arrays["EFFECT"] = slopes @ total[0]
     arrays["ring"] = ring = int(numbers.longest / width) + 4
