@@ -79,13 +79,26 @@ class ExactSpikes:
 
 def in_exact_time(times, channels, trial_ptr) -> ExactSpikes:
     """Keep spikes at their own times; simultaneous ones stand in the order of their neurons."""
-    trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
-    new, later, same = (trials[1:] > trials[:-1], times[1:] > times[:-1], times[1:] == times[:-1])
-    sorted_before = new | later | (same & (channels[1:] >= channels[:-1]))
-    if np.all(sorted_before):  # as most data come, and sorting takes longer than looking
-        order = np.arange(len(trials))
-    else:
-        order = np.lexsort((channels, times, trials))
-    table = np.zeros((len(order), 4))
-    table[:, 0], table[:, 2], table[:, 3] = times[order], trials[order], channels[order]
-    return ExactSpikes(np.asarray(trial_ptr, np.int64), table, order)
+    ptr, times = np.asarray(trial_ptr, np.int64), np.asarray(times, float)
+    neurons, order = np.asarray(channels, np.int64), np.arange(len(times))
+    table = np.empty((len(times), 4))
+    if not _in_table(times, neurons, ptr, order, table):  # most data come in order
+        order = np.lexsort((neurons, times, table[:, 2]))
+        _in_table(times, neurons, ptr, order, table)
+    return ExactSpikes(ptr, table, order)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _in_table(times, neurons, ptr, order, table):
+    """Fill in the table of `ExactSpikes`; return whether it is sorted by trial, time and neuron."""
+    in_order = True
+    for trial in range(ptr.shape[0] - 1):
+        before, last = -np.inf, np.int64(-1)
+        for n in range(np.uint64(ptr[trial]), np.uint64(ptr[trial + 1])):
+            k = np.uint64(order[n])
+            t, neuron = times[k], neurons[k]
+            in_order &= (t > before) | ((t == before) & (neuron >= last))
+            row = table[n]
+            row[0], row[1], row[2], row[3] = t, 0.0, trial, neuron
+            before, last = t, neuron
+    return in_order
