@@ -8,7 +8,8 @@ ends at t1, with t0 the beginning of an epoch of many windows,
 
 a constant of the synapse, one of the spike and one of the window.  So an arrival costs a product
 per rate, and only neurons that a bound cannot prove to stay below their threshold within a window
-go through its arrivals one by one.  Backwards the adjoint within a window has the same form.
+look up its arrivals.  They go to the first of them before which a crossing cannot be ruled out,
+again by sums (`lay_out`).  Backwards the adjoint within a window has the same form.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ import numpy as np
 from brian_eventprop.adjoint.flow import ONE
 from brian_eventprop.runtime.event_synapses import fill_gradients, fill_late, fill_products
 
-#: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.
+#: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.  The
+#: series of `exponentials` and the bound on the guard in `event_bulk_course.py.j2` count on it.
 PART = 0.2
 
 #: Least relative distance of two rates; nearer ones lose digits in a sum of exponentials.
