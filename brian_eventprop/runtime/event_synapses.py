@@ -6,13 +6,14 @@ NumPy goes over them once per operation, a dozen times; see `event_bulk` for wha
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from brian_eventprop.runtime.passes import compiled
 
 #: Delays in whole windows are kept in a byte; longer ones are not looked up there.
 LARGEST = 255
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def fill_products(exponentials, amounts, within, width, scale, sided, terms, products, ticks):
     """Fill exp(-K_r delay) synapse by synapse, its products with the amounts, and the ticks.
 
@@ -27,7 +28,7 @@ def fill_products(exponentials, amounts, within, width, scale, sided, terms, pro
         ticks[k] = tick & ~np.int32(1) | np.int32(amounts[k] < 0) if sided else tick
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def fill_late(into, delays, amounts, width, duration, late, backs):
     """Fill delays and amounts by target, and the delays in whole windows.
 
@@ -46,7 +47,7 @@ def fill_late(into, delays, amounts, width, duration, late, backs):
     return most, near
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def fill_gradients(sums, terms, amounts, rates, by_amount, by_delay):
     """Fill dL/d(amount) and dL/d(delay) from the sums over each synapse's arrivals."""
     for k in range(np.uint64(amounts.shape[0])):
@@ -58,7 +59,7 @@ def fill_gradients(sums, terms, amounts, rates, by_amount, by_delay):
         by_amount[k], by_delay[k] = total, -amounts[k] * moved
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def move_into(total, own):
     """Add an array to another one, and leave it zero."""
     for k in range(np.uint64(own.shape[0])):

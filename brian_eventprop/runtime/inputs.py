@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from brian_eventprop.runtime.passes import compiled
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
     return InputSpikes(trial_ptr, steps, neurons.astype(np.int64), order)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def _in_steps(times, neurons, ptr, dt, steps):
     """Fill in the time step of each spike; return whether all stand in the order of Brian2."""
     late, never = 1e-3 * dt, np.int64(2**31 - 1)
@@ -88,7 +89,7 @@ def in_exact_time(times, channels, trial_ptr) -> ExactSpikes:
     return ExactSpikes(ptr, table, order)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def _in_table(times, neurons, ptr, order, table):
     """Fill in the table of `ExactSpikes`; return whether it is sorted by trial, time and neuron."""
     in_order = True

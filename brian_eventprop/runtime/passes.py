@@ -16,7 +16,7 @@ from brian_eventprop.runtime.chunks import Chunks
 #: Fewest entries for which a compiled pass, and for which another thread pays.
 LONG = 2**14
 
-#: Compile a function of ``(first, last, ...)`` that goes over a range of its arrays.
+#: Compile a function that goes over long arrays; those for `Passes` go over ``first..last``.
 compiled = njit(nogil=True, error_model="numpy", cache=True)
 
 
