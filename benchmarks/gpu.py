@@ -10,13 +10,16 @@ Two shapes, batches of 256 trials, a trained weight and a trained delay on every
 Reported are the wall time of a step (forward, backward, update and the copy of the next batch),
 the device's own time kernel by kernel, the memory on the device, and the shares of its memory
 bandwidth and of the instructions it can issue that the step needs by counting.  DCLS and mlGeNN run
-beside if they are installed (paper shape only; see benchmarks/README.md).
+beside if they are installed (paper shape only; see benchmarks/README.md).  What was measured is
+printed, one line of JSON each, and written as a table named after the device.
 
-    python benchmarks/gpu.py [--shape paper|recurrent] [--repeats 10]
+    python benchmarks/gpu.py [--shape paper|recurrent] [--repeats 10] [--results benchmarks/results]
 """
 
 import argparse
+import gc
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -35,10 +38,9 @@ SHAPES = {
 }  # fmt: skip
 BATCH = 256
 #: Instructions of a thread for one synaptic event, counted in the PTX of the kernels in single
-#: precision.  Of an input: 16 in `drive_dense`, each time that a block looks at a spike, and 16 in
-#: `collect_given_dense` for each of its two sums; of a group: 31 in `forward`, at most 116 in
-#: `backward` (where a warp adds up), 22 in `collect_dense` for each of two sums.
-LOOKING, INPUT, GROUP = 16, 32, 191
+#: precision.  Of an input: 16 in `drive_dense`, each time that a block looks at a spike, and 19 in
+#: `collect_dense` for both of its sums; of a group: 36 in `forward`, 34 in `backward`, those 19 again.
+LOOKING, INPUT, GROUP = 16, 19, 89
 
 
 def median_step(step, synchronize, repeats):
@@ -64,6 +66,7 @@ def ours(name, repeats):
     options = {"backend": "cuda", "precision": "float32"}
     model, optimizer, *rest = build(rng, **shape, **options)
     data = shd_shape.spikes(rng, BATCH, shape["n_inputs"], shape["n_steps"], 8000)
+    gc.collect()  # what another shape left on the device
     free, _ = cuda.current_context().get_memory_info()
     found = {}
 
@@ -234,15 +237,43 @@ def mlgenn(name, repeats):
         return {"seconds": median_step(step, lambda: None, repeats)}
 
 
-def main(shapes, repeats):
-    """Measure and print one line of JSON for every tool and shape."""
+def table(rows, device):
+    """Return what was measured as a page of Markdown."""
+    ours = {row["shape"]: row["seconds"] for row in rows if row.get("device seconds")}
+    lines = [f"# A training step on one {device}", ""]
+    lines += [f"`python benchmarks/gpu.py`, batches of {BATCH}; see the head of that file.", ""]
+    lines += ["| shape | tool | a step, ms | beside ours | MiB on the device |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        shape, tool = row["shape"], row["tool"]
+        if "seconds" in row:
+            took, memory = row["seconds"], row.get("device MiB")
+            ratio = f"{took / ours[shape]:.1f}" if shape in ours else ""
+            memory = "" if memory is None else f"{memory:.0f}"
+            lines.append(f"| {shape} | {tool} | {took * 1e3:.1f} | {ratio} | {memory} |")
+        else:
+            lines.append(f"| {shape} | {tool} | {row.get('failed') or row['not measured']} | | |")
+    for row in rows:
+        if "device seconds" in row:
+            events, kernels = row["million synaptic events"], row["device seconds by kernel"]
+            each = row["seconds"] / events * 1e3
+            head = f"{events:.0f} million synaptic events, {each:.3f} ns each"
+            lines += ["", f"## {row['shape']}: {head}"]
+            lines += ["", "| kernel | ms |", "| --- | --- |"]
+            lines += [f"| {k} | {t * 1e3:.2f} |" for k, t in kernels.items() if t > 1e-4]
+            lines += [""] + [f"{k}: {row[k]:.1%}" for k in row if k.startswith("share") and row[k]]
+    return "\n".join(lines) + "\n"
+
+
+def main(shapes, repeats, results):
+    """Measure, print one line of JSON for every tool and shape, and write the table."""
     from brian_eventprop.runtime.cuda_device import CudaDevice
 
     try:
         CudaDevice()
     except (ImportError, RuntimeError) as error:
         raise SystemExit(f"Nothing was measured: {error}") from None
-    tools = {"brian-eventprop": ours, "DCLS": dcls, "mlGeNN": mlgenn}
+    tools, rows = {"brian-eventprop": ours, "DCLS": dcls, "mlGeNN": mlgenn}, []
     for shape in shapes:
         for tool, measure in tools.items():
             if shape != "paper" and measure is not ours:
@@ -253,12 +284,20 @@ def main(shapes, repeats):
                 found = {"not measured": f"{error.name or error} is not installed"}
             except Exception as error:  # a peer that fails must not hide the others
                 found = {"failed": f"{type(error).__name__}: {error}"}
-            print(json.dumps({"shape": shape, "tool": tool} | found), flush=True)
+            rows.append({"shape": shape, "tool": tool} | found)
+            print(json.dumps(rows[-1]), flush=True)
+    from brian_eventprop.codegen.cuda_package import cuda
+
+    device = cuda.get_current_device().name
+    device = device.decode() if isinstance(device, bytes) else device
+    name = re.sub(r"\W+", "-", device.lower())
+    Path(results, f"gpu_{name}.md").write_text(table(rows, device))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=SHAPES, action="append")
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--results", default=Path(__file__).parent / "results")
     chosen = parser.parse_args()
-    main(chosen.shape or list(SHAPES), chosen.repeats)
+    main(chosen.shape or list(SHAPES), chosen.repeats, chosen.results)

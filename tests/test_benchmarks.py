@@ -146,5 +146,12 @@ def test_a_step_on_a_gpu_is_taken_apart(monkeypatch):
         MULTIPROCESSOR_COUNT=132, CLOCK_RATE=1.98e6,
     )  # fmt: skip
     shares = gpu.limits(device, "paper", (5e8, 2e6), 0.01)
-    print(shares)
     assert all(0.01 < share < 1 for share in shares.values())
+    ours = {"seconds": 0.05, "device MiB": 700.0, "device seconds": 0.04}
+    ours |= {"device seconds by kernel": {"forward": 0.02}, "million synaptic events": 500.0}
+    rows = [{"shape": "paper", "tool": "brian-eventprop"} | ours]
+    rows += [{"shape": "paper", "tool": "DCLS", "seconds": 2.0}]
+    rows += [{"shape": "paper", "tool": "mlGeNN", "not measured": "ml_genn is not installed"}]
+    page = gpu.table(rows, "NVIDIA H200")
+    assert "| paper | DCLS | 2000.0 | 40.0 |" in page and "0.100 ns each" in page
+    assert "| forward | 20.00 |" in page and "ml_genn is not installed" in page

@@ -74,6 +74,7 @@ def build(task):
     sizes = task["n_inputs"], hidden, hidden, task["n_outputs"]
     decay = math.exp(-task["dt_ms"] / 20.0)
     network = Network(sizes, kernel, task.get("axonal", False), decay)
+    network.to(torch.get_default_device())  # DCLS makes its parameters on the CPU
     positions = [layer.delays.P for layer in network.layers]
     moved = {id(p) for p in positions}
     others = [p for p in network.parameters() if p.requires_grad and id(p) not in moved]

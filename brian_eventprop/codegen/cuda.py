@@ -189,6 +189,8 @@ class _Renderer:
             threads=self.all,
             parts=self.parts,
             in_warps=self.target.warps,
+            lanes=32 if self.target.warps else 1,
+            lane="tid & 31" if self.target.warps else "0",
             depth=DEPTH,
             chunk=CHUNK,
             float=self.float,
@@ -321,7 +323,7 @@ class _Renderer:
         ]
 
     def local_backward(self):
-        arrays = [self.array("", "part", (2, CHUNK, self.parts))]
+        arrays = [self.array("", "part", (2, CHUNK))]
         if self.target.emulated and self.target.warps:
             arrays.append(self.array("", "lanes", (self.all,)))
         for g in self.groups:

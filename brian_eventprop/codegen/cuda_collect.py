@@ -12,19 +12,19 @@ def collect_threads(target: Target) -> int:
 
 
 def collect_width(n_steps: int, itemsize: int) -> int:
-    """Return how many target neurons' record of a whole trial fits on the chip, at most 32.
+    """Return how many target neurons' records of a whole trial fit on the chip, at most 32.
 
     Examples
     --------
     >>> collect_width(1000, 4), collect_width(100, 8), collect_width(10**6, 8)
-    (8, 32, 32)
+    (4, 16, 32)
     """
-    fits = (ON_CHIP - 1024) // (n_steps * itemsize)
+    fits = (ON_CHIP - 1024) // (2 * n_steps * itemsize)
     return min(32, 1 << fits.bit_length() - 1) if fits else 32
 
 
 def _tiled(n_steps: int, itemsize: int) -> bool:
-    return n_steps * itemsize * collect_width(n_steps, itemsize) <= ON_CHIP - 1024
+    return 2 * n_steps * itemsize * collect_width(n_steps, itemsize) <= ON_CHIP - 1024
 
 
 def collect_chip(n_steps: int, single: bool) -> tuple[LocalArray, ...]:
@@ -32,11 +32,11 @@ def collect_chip(n_steps: int, single: bool) -> tuple[LocalArray, ...]:
     itemsize = 4 if single else 8
     if not _tiled(n_steps, itemsize):
         return ()
-    return (LocalArray("", "worth", "worth", (n_steps * collect_width(n_steps, itemsize),)),)
+    return (LocalArray("", "worth", "worth", (2 * n_steps * collect_width(n_steps, itemsize),)),)
 
 
 def render_collect(n_steps: int, single: bool, target: Target) -> str:
-    """Render ``collect_dense`` and its variants, ``add_up`` and ``clear``."""
+    """Render ``sort_spikes``, ``collect_dense``, ``collect_sparse``, ``add_up`` and ``clear``."""
     itemsize = 4 if single else 8
     return render(
         "clock_cuda_collect.py.j2",

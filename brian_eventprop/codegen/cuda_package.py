@@ -39,6 +39,14 @@ def most_on_chip() -> int:
     return max(least, package.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
 
 
+def most_in_memory() -> int:
+    """Return how many bytes of the device's memory the arrays of blocks may take."""
+    package = __getattr__("cuda")
+    if simulated() or not _first(package):
+        return 0
+    return package.current_context().get_memory_info()[0] // 16
+
+
 def most_together() -> int:
     """Return how many blocks may wait for each other: one on each multiprocessor at least.
 

@@ -121,6 +121,14 @@ class CudaBackward(ClockCPU):
             for role in ("sums", "WB_all", "DB_all"):
                 if (p.name, role) in arrays:
                     self.workspace.clear(arrays[p.name, role])
+        summed = [
+            p
+            for p in module.pathways
+            if p.ring and p.adjoint.pathway.size and (p.each_bars or p.delay_trained)
+        ]
+        for g in module.groups:
+            if any(p.source is g for p in summed):
+                self.workspace.sort(g, arrays)
         for first in range(0, forward.n_trials, blocks):
             count = min(blocks, forward.n_trials - first)
             if module.rerun:
@@ -129,9 +137,8 @@ class CudaBackward(ClockCPU):
             self._launch("backward", arrays, first, count, with_inputs=with_inputs)
             if with_inputs:
                 self.input_kernels.moved(module.pathways, arrays, first, count)
-            for p in module.pathways:
-                if p.ring and p.adjoint.pathway.size and (p.each_bars or p.delay_trained):
-                    self.workspace.collect(p, arrays, self.sizes, first, count)
+            for p in summed:
+                self.workspace.collect(p, arrays, self.sizes, first, count)
 
     def _rows_in_flight(self, forward, with_inputs) -> dict[str, int]:
         """Return how many spikes of each queued pathway can be under way at a time."""

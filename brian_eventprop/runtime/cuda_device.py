@@ -37,6 +37,7 @@ class CudaDevice:
     def __init__(self):
         from brian_eventprop.codegen.cuda_package import (
             cuda,
+            most_in_memory,
             most_on_chip,
             most_together,
             simulated,
@@ -51,6 +52,8 @@ class CudaDevice:
         self.stream, self.beside = cuda.stream(), cuda.stream()
         #: Bytes of fast memory that a block can have, in part only if the kernel asks for it.
         self.chip = most_on_chip()
+        #: Bytes that the arrays of blocks in memory may take, if these are many.
+        self.room = most_in_memory()
         #: Blocks that may wait for each other: one on each multiprocessor.
         self.cores = most_together()
         self.target = Target(warps=not simulated())

@@ -14,7 +14,8 @@ from brian_eventprop.codegen.cuda_collect import (
 )
 from brian_eventprop.codegen.cuda_target import Kernel, LocalArray
 
-#: Bytes of the arrays that blocks have in memory; they decide how many trials run at a time.
+#: Bytes that arrays of blocks in memory may have, however little the device has.  They decide how
+#: many trials run at a time.
 BLOCKS_MEMORY = 320 * 2**20
 #: Groups of trials over which the gradients of synapses that add are summed side by side.
 PARTS = 8
@@ -93,7 +94,7 @@ class Workspace:
             for name, a in local.items()
         }
         sizes = {k: int(np.prod(shapes[k])) * self.type_of(a).itemsize for k, a in local.items()}
-        room = max(1, BLOCKS_MEMORY // max(sum(sizes.values()), 1))
+        room = max(1, max(self.device.room, BLOCKS_MEMORY) // max(sum(sizes.values()), 1))
         blocks = int(min(n_trials, most or n_trials, room))
         blocks = -(-n_trials // -(-n_trials // blocks))  # waves of about the same size
         total = sum(_aligned(size * blocks) for size in sizes.values())
@@ -126,19 +127,33 @@ class Workspace:
     def collect(self, p, arrays, sizes: Mapping[str, int], first: int, count: int) -> None:
         """Add up what the arrivals of some trials are worth, synapse by synapse of a pathway."""
         source, target = p.source.name, p.target
-        given = "given_" if p.source.is_input else ""
+        given = ("given", "bound") if p.source.is_input else ("sorted", "bound")
         arguments = [first, count, sizes[source], target.size]
-        roles = ("given", "bound") if p.source.is_input else ("spk", "final")
-        arguments += [*(arrays[source, role] for role in roles), arrays[p.name, "steps"]]
+        arguments += [*(arrays[source, role] for role in given), arrays[p.name, "steps"]]
         arguments += [] if p.dense else [arrays[p.name, "base"], arrays[p.name, "bits"]]
         worth = arrays[target.name, f"pair_{p.adjoint.increment.state}_all"]
         self.device.launch(
-            getattr(self._kernels, f"collect_{given}{'dense' if p.dense else 'sparse'}"),
-            (-(-target.size // self._width), 2, min(PARTS, count)),
+            self._kernels.collect_dense if p.dense else self._kernels.collect_sparse,
+            (-(-target.size // self._width), min(PARTS, count)),
             self._threads,
             [*arguments, worth, arrays[p.name, "sums"]],
             self._chip,
         )
+
+    def sort(self, group, arrays) -> None:
+        """Sort the spikes of a group by neuron, as those of an input are."""
+        table, final = arrays[group.name, "spk"], arrays[group.name, "final"]
+        n_trials, room = table.shape[:2]
+        if n_trials * room >= 2**31:
+            raise MemoryError(
+                f"{n_trials} trials with up to {room} spikes of {group.name!r} are more spikes "
+                "than 32 bits can count. Run fewer trials in a batch."
+            )
+        steps = self.array((group.name, "sorted"), (n_trials * room,), np.int32)
+        bound = self.array((group.name, "bound"), (n_trials, group.size + 1), np.int32)
+        arguments = [room, table, final, steps, bound]
+        self.device.launch(self._kernels.sort_spikes, n_trials, self._threads, arguments)
+        arrays[group.name, "sorted"], arrays[group.name, "bound"] = steps, bound
 
 
 def _aligned(size: int) -> int:
