@@ -39,7 +39,7 @@ SHAPES = {
 BATCH = 256
 #: Instructions of a thread for one synaptic event, counted in the PTX of the kernels in single
 #: precision.  Of an input: 16 in `drive_dense`, each time that a block looks at a spike, and 19 in
-#: `collect_dense` for both of its sums; of a group: 36 in `forward`, 34 in `backward`, those 19 again.
+#: `collect_dense` for both of its sums; of a group: 36 in `forward`, 34 in `backward`, 19 again.
 LOOKING, INPUT, GROUP = 16, 19, 89
 
 
