@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-#: Largest number of chunks that a batch is cut into.
+#: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
+#: for each thread where nothing is.
 CHUNKS = 8
 
 
@@ -35,13 +36,15 @@ class Chunks:
         n_trials: int,
         arguments: Callable[[int], tuple],
         spikes: Iterable[np.ndarray] = (),
+        summed: bool = True,
     ) -> list:
         """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials.
 
         Trial b has the spikes ``ptr[b]:ptr[b + 1]`` of each of ``spikes``; chunks with many come
-        first, so that no thread is left alone with one in the end.
+        first, so that no thread is left alone with one in the end.  If nothing is ``summed`` over
+        the chunks, there are more of them for more threads.
         """
-        n_chunks = min(CHUNKS, n_trials)
+        n_chunks = min(CHUNKS if summed else CHUNKS * self.threads, n_trials)
         bounds = np.linspace(0, n_trials, n_chunks + 1).astype(np.int64)
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")

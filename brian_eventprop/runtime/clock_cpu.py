@@ -144,7 +144,7 @@ class ClockCPU:
             return [*grid, *(here[pair] for pair in self.module.arguments)]
 
         given = [own.ptr for own in inputs.values()]
-        found = self.chunks.call(self.kernels.forward, n_trials, arguments, given)
+        found = self.chunks.call(self.kernels.forward, n_trials, arguments, given, summed=False)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):

@@ -27,6 +27,7 @@ class ChunkSums:
         self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
         self._cleared: set[tuple[str, int]] = set()
         self._pairs: dict[str, np.ndarray] = {}
+        self._both: dict[str, np.ndarray] = {}
         self.make_room()
 
     def make_room(self) -> None:
@@ -36,6 +37,8 @@ class ChunkSums:
             shape = CHUNKS, 2 * self.pathways[p.name].stored
             if p.ring and not p.whole and np.shape(self._pairs.get(p.name)) != shape:
                 self._pairs[p.name] = np.zeros(shape, self.dtype)
+                # new memory for the sums would have to be mapped page by page in every batch
+                self._both[p.name] = np.empty((2, self.pathways[p.name].size))
                 self._private.clear()
 
     def arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
@@ -73,7 +76,8 @@ class ChunkSums:
     def total(self, n_chunks: int, chunks: Chunks, orders: Mapping) -> dict:
         """Return the sums over the chunks, in double precision.
 
-        Those of pathways whose synapses are sorted by tile are in the order of creation then.
+        Those of pathways whose synapses are sorted by tile are in the order of creation then, and
+        stay until the next batch.
         """
         private = [self._private[chunk] for chunk in range(n_chunks)]
         passes, sums = Passes(chunks), {}
@@ -81,7 +85,7 @@ class ChunkSums:
             if role != "GB":
                 sums[name, role] = _added_up([own[name, role] for own in private])
                 continue
-            both, order = np.empty((2, self.pathways[name].size)), orders[name]
+            both, order = self._both[name], orders[name]
             order = np.arange(0) if order is None else order
             passes.add(
                 add_up, self.pathways[name].stored, self._pairs[name][:n_chunks], order, *both

@@ -36,6 +36,16 @@ def test_fewer_trials_than_chunks():
     assert Chunks(2).call(Recorder(), 2, lambda chunk: (chunk,)) == [(0, 0), (1, 1)]
 
 
+def test_more_threads_have_more_chunks_unless_something_is_summed():
+    n_trials = 3 * CHUNKS
+    for summed, expected in ((True, CHUNKS), (False, 2 * CHUNKS)):
+        kernel = Recorder()
+        Chunks(2).call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
+        assert len(kernel.calls) == expected
+        covered = [trial for first, last in sorted(kernel.calls) for trial in range(first, last)]
+        assert covered == list(range(n_trials))
+
+
 def test_passes_cover_every_entry_once_with_any_number_of_threads():
     for threads in (1, 2, 3):
         seen = SimpleNamespace(long=np.zeros(LONG + 1, int), short=np.zeros(3, int))
