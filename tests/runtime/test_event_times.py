@@ -227,6 +227,22 @@ def test_check_gradient_of_the_clock_solver_compares_with_exact_time():
     report = bep.check_gradient(model, show=False, tolerance=0.2)
     assert report.ok, str(report)
     assert "event solver" in str(report)
+    strict = bep.check_gradient(model, show=False, tolerance=1e-6)
+    assert "if the error does not fall with dt" in str(strict)
+
+
+def test_check_gradient_of_the_clock_solver_tells_of_other_spikes():
+    """A peak that only just reaches the threshold between two time steps."""
+    peak = 4 ** (-1 / 3) / 3 - 4 ** (-4 / 3) / 3
+    parts = chain()
+    model = bep.EventPropModel(
+        list(parts), train=[parts[2].w], duration=40 * ms,
+        loss=bep.Sum(bep.Integral(parts[1], "v")), solver="clock",
+    )  # fmt: skip
+    model.parameters[parts[2].w] = [(1 + 1e-6) / peak, 0.0]
+    spikes = bep.SpikeData([0.00103], [0], [0], 1, 2)
+    report = bep.check_gradient(model, spikes, show=False, tolerance=1e-6)
+    assert "other neurons spike on the time grid (0 spikes, 1 in exact time)" in str(report)
 
 
 def test_check_gradient_of_zeros_takes_steps_of_their_own_size():
