@@ -74,3 +74,38 @@ def test_maxima_that_arrivals_make_or_end_move_with_them():
             np.testing.assert_allclose(
                 found, exact[key], rtol=0, atol=tolerance * largest, err_msg=str(key)
             )
+
+
+def test_arrivals_at_one_time_share_what_moving_a_maximum_is_worth():
+    """Their shares are those of the jump, or of the turn; those of exact time have their order."""
+    found = {}
+    for solver in ("event", "clock"):
+        start_scope()
+        defaultclock.dt = 100 * us
+        source = SpikeGeneratorGroup(2, [0, 1], [1, 3] * ms, name="source")
+        neurons = NeuronGroup(2, LIF, method="exact", name="neurons")
+        first = Synapses(source, neurons, "w : 1", on_pre="I_post += w", name="first")
+        second = Synapses(source, neurons, "w : 1", on_pre="v_post += w", name="second")
+        third = Synapses(source, neurons, "w : 1", on_pre="I_post += w", name="third")
+        for s, weights in ((first, [2, 3, 1, 1]), (second, [0, 0, 0.8, 0]), (third, [0, 0, 1, -4])):
+            s.connect()
+            s.w, s.delay = weights, 2 * ms
+        # neuron 0 has a jump up at the second spike's three arrivals, neuron 1 a turn
+        loss = bep.Sum(bep.Maximum(neurons[:1], "v + 0.3*I"), bep.Maximum(neurons[1:], "v"))
+        model = bep.EventPropModel(
+            [source, neurons, first, second, third],
+            train=[first.delay, second.delay, third.delay],
+            loss=loss, duration=20 * ms, solver=solver,
+        )  # fmt: skip
+        model.run()
+        gradient = model.gradient()
+        found[solver] = np.array([array for _, array in gradient.items()]), gradient.inputs
+    for exact, stepped in zip(found["event"], found["clock"], strict=True):
+        exact, stepped = np.asarray(exact), np.asarray(stepped)
+        if exact.ndim > 1:
+            exact, stepped = exact.sum(axis=0), stepped.sum(axis=0)
+        # all events are on the grid, where the linear equations are solved exactly
+        np.testing.assert_allclose(stepped, exact, rtol=0, atol=1e-10 * np.abs(exact).max())
+    first, _, third = found["clock"][0]
+    np.testing.assert_allclose(first[2], third[2])  # jumps of the same size
+    np.testing.assert_allclose(third[3], -4 * first[3])  # parts of a turn
