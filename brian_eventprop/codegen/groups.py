@@ -250,6 +250,8 @@ class GroupCode:
         for number, after in rule.rises.items():
             inner = self.load_spike(reads(after), values, 0)
             inner += [f"rise = {self.scope.sympy(after)}"]
+            for top in self.tops:
+                inner = top.unless_leap(inner) if top.top.number == number else inner
             lines += self._top_made(number, "n + 1", inner)
         return lines
 

@@ -98,6 +98,16 @@ class TopCode:
         after = compose(pathway.rule(mode).statements, pathway.states)
         return before.xreplace({symbol(s): e for s, e in after.items()}) - before
 
+    def unless_leap(self, lines: list[str]) -> list[str]:
+        """Lines that find `rise` behind a reset, which is no matter if arrivals made the maximum.
+
+        They are after the reset where the two commute.
+        """
+        if not self.jumps or not self.group.rings or self.group.rings_before:
+            return lines
+        leap = [*self._load(reads(self.top.values), False), f"leap = {self._leap}"]
+        return [*leap, *lines, "if leap > 0:", f"    rise = {self.zero}"]
+
     def _when(self, step: str, silent: bool, inner: list[str]) -> list[str]:
         quiet = f" and {self.group.silent}" if silent and self.group.spikes else ""
         return [f"if {self.at} == {step}{quiet}:", *_indented(inner)]

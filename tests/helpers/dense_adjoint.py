@@ -100,7 +100,7 @@ class DenseAdjoint:
     def _made_maxima(self, group, k, x, t, free):
         """What maxima that a reset makes gain by its coming later: they only fall from there."""
         n = round(t / self.dt)
-        rises = self._rises(group, k, n + 1, x, t, free)
+        rises = self._rises(group, k, n + 1, x, t, free, self.moved_maxima.leaps)
         return sum(weight * rise for weight, rise in rises if rise < 0)
 
     # ------------------------------------------------------------------ [B]
@@ -183,12 +183,14 @@ class DenseAdjoint:
         rises = self._rises(group, k, n, group.updated[n][:, [k]], n * self.dt, True)
         return sum(weight * (rise if at_once else max(rise, 0.0)) for weight, rise in rises)
 
-    def _rises(self, group, k, n, x, t, free):
+    def _rises(self, group, k, n, x, t, free, but=None):
         """The derivative of the loss in each maximum at step n, and the maximum's slope in time."""
         for gbar, r, scope in self.readouts:
             if r.kind != "maximum" or r.group != group.name or not r.start <= k < r.stop:
                 continue
             if self._maximum_steps(r, scope)[k - r.start] == n:
+                if but is not None and but(group, k, r, scope, n - 1, free):
+                    continue
                 jacobian = scope.jacobian(r.expression, x, t, {"": np.array([k])})
                 slope = group.slopes(x, t, [k], [free])
                 yield gbar[k - r.start], float(np.sum(jacobian.x * slope) + jacobian.t[0])

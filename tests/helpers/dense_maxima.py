@@ -31,6 +31,14 @@ class MovedMaxima:
                 total += weight * self._ended(arrival, group, n, *measure)
         return total
 
+    def leaps(self, group, k, readout, scope, n, free):
+        """Whether arrivals at the step of a spike, which are after its reset, make a jump up."""
+        if group.name not in self.rings or not self._shows(group, k, n, free):
+            return False
+        value, _ = self._measures(group, k, readout, scope, n, free)
+        stages = self._stages(group, k, n)
+        return value(stages[-1]) > value(stages[0])
+
     def _readouts(self, group, k):
         for gbar, r, scope in self.adjoint.readouts:
             if r.kind == "maximum" and r.group == group.name and r.start <= k < r.stop:
@@ -70,9 +78,8 @@ class MovedMaxima:
         last = n + 1 == self.o.steps
         return (group.x if last else group.history[n + 1])[:, [k]]
 
-    def _stages(self, arrival, group, n):
+    def _stages(self, group, k, n):
         """States before all arrivals, after those at the first state, at the second, ..."""
-        k = arrival.target
         x, y = self._after(group, k, n), group.updated[n][:, [k]]
         if group.name not in self.rings:
             return [y, x]
@@ -88,7 +95,7 @@ class MovedMaxima:
         if group.name not in self.rings:
             return measure(arrival.after) - measure(arrival.before)
         added = (arrival.after - arrival.before)[:, 0]
-        stages, total = self._stages(arrival, group, n), 0.0
+        stages, total = self._stages(group, arrival.target, n), 0.0
         for number, row in enumerate(self._rows(group)):
             amount = float((stages[-1] - stages[0])[row, 0])
             if amount != 0:
@@ -97,7 +104,7 @@ class MovedMaxima:
         return total
 
     def _made(self, arrival, group, n, value, rise):
-        stages = self._stages(arrival, group, n)
+        stages = self._stages(group, arrival.target, n)
         leap = value(stages[-1]) - value(stages[0])
         before, after = rise(stages[0]), rise(stages[-1])
         if leap > 0:
@@ -106,7 +113,7 @@ class MovedMaxima:
         return turn * self._change(arrival, group, n, rise) / (after - before) if turn < 0 else 0.0
 
     def _ended(self, arrival, group, n, value, rise):
-        stages = self._stages(arrival, group, n)
+        stages = self._stages(group, arrival.target, n)
         leap, before = value(stages[-1]) - value(stages[0]), rise(stages[0])
         if leap >= 0 or before <= 0:
             return 0.0
