@@ -66,6 +66,14 @@ def test_refractory_periods_of_one_step_stop_nothing():
     check_random_network(network)
 
 
+def test_maxima_where_the_reset_changes_the_state_that_arrivals_add_to():
+    # then the arrivals of a step are before its reset, and what they made is not to be seen
+    network = random_networks.build("alif", seed=5, size=0.3, trials=1)
+    network.groups[0].event_codes["spike"] += "; I *= 0.5"
+    (trial,) = check_random_network(network)
+    assert all(len(array) > 0 for array in trial.spikes["hidden"])
+
+
 def test_gradients_from_the_spikes_alone():
     # linear neurons, additive synapses, weights and delays: nothing but the spikes is kept
     network = random_networks.build("lif", seed=11, size=0.3)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from brian_eventprop.adjoint.pathways import may_add_up
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.adjoint.tops import derive_tops
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.pathways import PathwayCode
 from brian_eventprop.codegen.printing import KernelStyle
 from brian_eventprop.codegen.scope import Scope
 from brian_eventprop.codegen.templates import render
+from brian_eventprop.codegen.tops import TopCode
 
 
 class InputCode:
@@ -140,6 +142,16 @@ def choose_layout(
                     g.moving.add(p.adjoint.increment.state)
         else:
             g.replay = any(p.needs_state for p in arriving)
+        if arriving and g.maxima:
+            _move_tops(g)
+
+
+def _move_tops(g) -> None:
+    """Let the maxima of a group move with the arrivals that make or end them."""
+    met = g.rings or g.states
+    stages = [[s] for s in g.rings] or [g.states]
+    g.tops = tuple(TopCode(g, top, met) for top in derive_tops(g.adjoint, stages))
+    g.replay |= bool(g.tops) and not g.rings
 
 
 def _render(groups, inputs, pathways, single):
@@ -243,7 +255,8 @@ def _arguments(groups, inputs, pathways, sources):
     for g in groups:
         roles = ["X0", "C", "P"] + ["R"] * g.refractory
         roles += [f"value{r.number}" for r in g.readouts]
-        roles += [f"at{r.number}" for r in g.maxima] + ["shape", "room"] * bool(g.rings)
+        roles += [f"at{r.number}" for r in g.maxima] + [f"top{r.top.number}" for r in g.tops]
+        roles += ["shape", "room"] * bool(g.rings)
         roles += ["trial", "cell", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))] + ["check"] * g.recorded
         pairs += [(g.name, role) for role in roles]
@@ -282,6 +295,7 @@ def _work(groups, queued):
     pairs = []
     for g in groups:
         roles = ["x"] + ["start", "sn", "sj", "val"] * g.spikes + ["free"] * g.refractory
+        roles += ["was"] * bool(g.tops)
         roles += [f"ring_{state}" for state in g.rings if state in g.ringed]
         roles += [f"{role}_{s}" for s in g.rings if s in g.driven for role in ("drive", "soon")]
         roles += ["rec"] * g.recorded

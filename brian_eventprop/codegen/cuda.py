@@ -260,6 +260,7 @@ class _Renderer:
             if name != "record":
                 roles += ["storedval", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]
+                roles += [f"top{r.top.number}" for r in g.tops]
             if name == "forward":
                 roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.readouts]
             pairs += [(g.name, role) for role in roles]
@@ -305,6 +306,8 @@ class _Renderer:
                     self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.integrals + g.maxima
                 ]
             arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in ("x", "y")]
+            if g.tops and name == "forward":
+                arrays.append(self.array(g.name, "was", (len(g.tops[0].met), g.size)))
         if any(g.ring_states for g in self.groups) and not self.ring_on_chip:
             arrays.append(self.array("", "ring", ("ring",), large=True))
         for g in self.groups:

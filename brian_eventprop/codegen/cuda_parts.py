@@ -107,6 +107,12 @@ class CudaGroup(GroupCode):
         """The recorded states at step n + 1."""
         return f"{self.a('rec')}[n + 1, "
 
+    @property
+    def silent(self) -> str:
+        """Whether neuron j did not spike in step n, on the way back."""
+        last = f"{self.a('last')}[j]"
+        return f"({last} < 0 or {self.a('stored')}[{last} & 0x7FFFFFFF, 0] != n)"
+
     def worth(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
         lines = super().worth(state, mode)

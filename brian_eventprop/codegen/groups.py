@@ -51,6 +51,7 @@ class GroupCode:
         self.readout_symbols = [r.symbols for r in readouts]
         self.pushed = False
         self.recorded = False
+        self.tops: tuple = ()
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -249,6 +250,8 @@ class GroupCode:
         for number, after in rule.rises.items():
             inner = self.load_spike(reads(after), values, 0)
             inner += [f"rise = {self.scope.sympy(after)}"]
+            for top in self.tops:
+                inner = top.unless_leap(inner) if top.top.number == number else inner
             lines += self._top_made(number, "n + 1", inner)
         return lines
 
@@ -277,10 +280,22 @@ class GroupCode:
         value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
         read = reads(rate, value)
         lines = self.load(read, self.then) + self.load_lam(read)
-        return lines + [
-            f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}",
-            f"{self.a(f'rate_{state}')}[j] = {self.scope.sympy(rate)}",
-        ]
+        lines.append(f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}")
+        total = self.scope.sympy(rate)
+        if self.tops:
+            moved = (top.ring(self.rings.index(state), mode) for top in self.tops)
+            lines, total = [*lines, f"rate = {total}", *sum(moved, [])], "rate"
+        return [*lines, f"{self.a(f'rate_{state}')}[j] = {total}"]
+
+    @property
+    def silent(self) -> str:
+        """Whether neuron j did not spike in step n, on the way back."""
+        last = f"{self.a('last')}[j]"
+        return f"({last} < 0 or {self.a('sn')}[{last}] != n)"
+
+    def top(self, readout):
+        """The code of a maximum that arrivals may make or end; None for any other readout."""
+        return next((top for top in self.tops if top.top.number == readout.number), None)
 
     @property
     def now(self) -> str:

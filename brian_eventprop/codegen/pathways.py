@@ -109,13 +109,7 @@ class PathwayCode:
     def deliver_back(self, mode: str, stack: str) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
         rule = self.rule(mode)
-        read = reads(rule.lam, rule.parameters, rule.rate)
-        lines = [
-            f"{self.scope.ref(s)} = {stack}[top, {k}]"
-            for k, s in enumerate(self.states)
-            if s in read
-        ]
-        lines += self.load(read, None)
+        lines = self.load_stacked(reads(rule.lam, rule.parameters, rule.rate), stack)
         wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
         changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
         wanted |= {f"new.{s}": e for s, e in changed.items()}
@@ -128,21 +122,26 @@ class PathwayCode:
             else:
                 lines.append(f"{self.a('WB')}[{self.each_bars.index(name)}, k] += {value}")
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
-        return lines + [
+        lines += [
             f"{self.target.a('lam')}[{self.states.index(s)}, j] = {self.scope.ref(f'new.{s}')}"
             for s in changed
         ]
+        return lines + sum((top.queued(self, mode, stack) for top in self.target.tops), [])
+
+    def load_stacked(self, names, stack: str) -> list[str]:
+        """Load states of the target before this arrival, its constants and the synapse's."""
+        lines = [
+            f"{self.scope.ref(s)} = {stack}[top, {k}]"
+            for k, s in enumerate(self.states)
+            if s in names
+        ]
+        return lines + self.load(names - set(self.states), None)
 
     def lifted(self, spiked: bool, stack: str) -> tuple[list[str], str]:
         """Loads, and the condition that this arrival lifted its target over the threshold."""
         before, after = self.lift.spiked if spiked else self.lift.plain
         read = reads(before, after)
-        lines = [
-            f"{self.scope.ref(s)} = {stack}[top, {k}]"
-            for k, s in enumerate(self.states)
-            if s in read
-        ]
-        lines += self.load(read - set(self.states), None)
+        lines = self.load_stacked(read, stack)
         zero = self.scope.sympy(sp.Integer(0))
         condition = f"{self.scope.sympy(after)} > {zero} and {self.scope.sympy(before)} <= {zero}"
         return lines, condition

@@ -12,12 +12,6 @@ logger = get_logger(__name__)
 
 
 def warn_of_gaps(system: AdjointSystem) -> None:
-    """Warn of every part of the gradient that the clock solver leaves out."""
-    _warn_of_jumps(system)
-    _warn_of_maxima(system)
-
-
-def _warn_of_jumps(system: AdjointSystem) -> None:
     """Warn of conditions that make the equations or the integrand of a readout jump.
 
     On the time grid the change has no time of its own, so what its moving is worth is missing.
@@ -37,24 +31,3 @@ def _warn_of_jumps(system: AdjointSystem) -> None:
                     "solver='event', or a smooth function in the place of the condition.",
                     "jump",
                 )
-
-
-def _warn_of_maxima(system: AdjointSystem) -> None:
-    """Warn of maxima that may be made by arrivals whose times depend on what is trained.
-
-    The arrivals of a step are added up before they act, so it is not known which one made it.
-    """
-    groups = {g.group.name: g for g in system.groups}
-    for p in system.pathways:
-        moves = p.pathway.delay in system.trained or p.pathway.source in groups
-        maxima = [r for r in groups[p.pathway.target].readouts if r.kind == "maximum"]
-        if moves and maxima:
-            expression = system.spec.readouts[maxima[0].number].expression
-            logger.warn(
-                f"NeuronGroup '{p.pathway.target}': where an arrival of '{p.pathway.synapses}' "
-                f"makes the Maximum of '{expression}', by its jump or by turning a rise "
-                "into a fall, the gradient on the time grid lacks what moving this arrival is "
-                "worth: little if many arrivals act at a time, much if few do. Use "
-                "solver='event', or Integral or Final in its place.",
-                "maximum",
-            )

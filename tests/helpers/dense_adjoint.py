@@ -9,6 +9,7 @@ import numpy as np
 
 from brian_eventprop.adjoint import derive
 from brian_eventprop.adjoint.pathways import may_add_up
+from helpers.dense_maxima import MovedMaxima
 from helpers.dense_oracle import DenseOracle, DenseResult
 
 GRAZING = 0.1  # slopes below this fraction of the secant count as grazing
@@ -28,6 +29,7 @@ class DenseAdjoint:
         self.gradients = {key: np.zeros_like(oracle.values[key]) for key in oracle.keys}
         self.inputs = {name: np.zeros(n) for name, n in oracle.input_sizes.items()}
         self.constant = _constant(oracle)
+        self.moved_maxima = MovedMaxima(self, self.constant)
         self.grazing = self.immediate = self.dropped = 0
         self.spiked = set()
 
@@ -98,7 +100,7 @@ class DenseAdjoint:
     def _made_maxima(self, group, k, x, t, free):
         """What maxima that a reset makes gain by its coming later: they only fall from there."""
         n = round(t / self.dt)
-        rises = self._rises(group, k, n + 1, x, t, free)
+        rises = self._rises(group, k, n + 1, x, t, free, self.moved_maxima.leaps)
         return sum(weight * rise for weight, rise in rises if rise < 0)
 
     # ------------------------------------------------------------------ [B]
@@ -122,7 +124,7 @@ class DenseAdjoint:
         moved = self.ham(group, k, costs[0], states[0], t, free) - self.ham(
             group, k, costs[1], states[1], t, free
         )
-        moved += float(np.sum(after * jacobian.t))
+        moved += float(np.sum(after * jacobian.t)) + self.moved_maxima.of(arrival, n, free)
         if k in self.pending[group.name] and self._responsible(arrival, group, t):
             moved += self.pending[group.name].pop(k)
         scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
@@ -181,12 +183,14 @@ class DenseAdjoint:
         rises = self._rises(group, k, n, group.updated[n][:, [k]], n * self.dt, True)
         return sum(weight * (rise if at_once else max(rise, 0.0)) for weight, rise in rises)
 
-    def _rises(self, group, k, n, x, t, free):
+    def _rises(self, group, k, n, x, t, free, but=None):
         """The derivative of the loss in each maximum at step n, and the maximum's slope in time."""
         for gbar, r, scope in self.readouts:
             if r.kind != "maximum" or r.group != group.name or not r.start <= k < r.stop:
                 continue
             if self._maximum_steps(r, scope)[k - r.start] == n:
+                if but is not None and but(group, k, r, scope, n - 1, free):
+                    continue
                 jacobian = scope.jacobian(r.expression, x, t, {"": np.array([k])})
                 slope = group.slopes(x, t, [k], [free])
                 yield gbar[k - r.start], float(np.sum(jacobian.x * slope) + jacobian.t[0])
@@ -281,9 +285,10 @@ class DenseAdjoint:
 
 
 def _constant(oracle):
-    """Names of the groups at which all arrivals add constants, whatever the states are."""
+    """The groups at which all arrivals add constants, whatever the states are: to which states."""
     pathways = derive(oracle.spec, oracle.keys).pathways
-    return {g for g in oracle.groups if may_add_up([p for p in pathways if p.pathway.target == g])}
+    arriving = {g: [p for p in pathways if p.pathway.target == g] for g in oracle.groups}
+    return {g: {p.increment.state for p in ps} for g, ps in arriving.items() if may_add_up(ps)}
 
 
 def dense_gradient(spec, values, keys, duration, spikes=None, loss=None, targets=None):

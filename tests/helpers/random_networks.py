@@ -169,7 +169,11 @@ def coba(rng, size, trials):
         [inputs],
         [s_e, s_i, s_rec],
         [*train, hidden.v, "C"],
-        (Integral(hidden, "v/volt"), Final(hidden, "ge/nS")),
+        (
+            Integral(hidden, "v/volt"),
+            Final(hidden, "ge/nS"),
+            Maximum(hidden, "v/mV/10 + ge/nS - gi/nS/2"),
+        ),
         spikes,
         namespace={"g_l": 10 * nS, "C": 200 * pF, "E_l": -65 * mV, "E_i": -80 * mV},
     )
@@ -229,7 +233,12 @@ def delta(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         train,
-        (Integral(output, "v"), Integral(hidden, "0.2*v**2"), SpikeTimes(hidden, "sin(t/ms)")),
+        (
+            Integral(output, "v"),
+            Integral(hidden, "0.2*v**2"),
+            SpikeTimes(hidden, "sin(t/ms)"),
+            Maximum(hidden, "v - 0.4*v**2"),
+        ),
         spikes,
         namespace={"tau": 15 * ms},
     )
@@ -295,7 +304,12 @@ def saturating(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         train,
-        (Integral(output, "v"), SpikeTimes(hidden, "t/T", which="first")),
+        (
+            Integral(output, "v"),
+            SpikeTimes(hidden, "t/T", which="first"),
+            Maximum(hidden, "g - 0.5*v"),
+            Maximum(hidden, "v - g"),
+        ),
         spikes,
         namespace={"tau": 20 * ms},
     )

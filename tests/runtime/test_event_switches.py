@@ -118,23 +118,6 @@ def test_the_clock_solver_says_what_its_gradient_lacks(rate, integrand, jumping,
     assert jumping is None or f"'neuron': {jumping}" in caplog.text
 
 
-@pytest.mark.parametrize("readout", [bep.Maximum, bep.Final])
-@pytest.mark.parametrize("trained", ["w", "delay"])
-def test_the_clock_solver_says_that_maxima_may_lack_arrivals(readout, trained, caplog):
-    """It compiles nothing until it runs."""
-    source = SpikeGeneratorGroup(1, [0], [1] * ms)
-    neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact", name="neuron")
-    synapses = Synapses(source, neuron, "w : 1", on_pre="v_post += w", name="synapses")
-    synapses.connect()
-    with caplog.at_level("WARNING"):
-        bep.EventPropModel(
-            [source, neuron, synapses], train=[getattr(synapses, trained)],
-            loss=bep.Sum(readout(neuron, "2*v")), duration=20 * ms,
-        )  # fmt: skip
-    missing = (readout, trained) == (bep.Maximum, "delay")
-    assert ("'neuron': where an arrival of 'synapses'" in caplog.text) == missing
-
-
 @pytest.mark.parametrize(
     "equations, threshold, named",
     [
