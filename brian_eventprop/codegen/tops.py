@@ -86,10 +86,12 @@ class TopCode:
         if crossing is not None and mode == "free":
             needed |= reads(crossing.g)
             inner = [f"if {self.scope.sympy(crossing.g)} <= 0:", *_indented(inner)]
+        needed |= self._met_by(values[-1] - values[0]) if self.jumps else set()
+        inner = self._if_met(inner) if self.jumps else inner
         lines = self._when("n + 1", True, [*self._load(needed, False), *inner])
         if self.jumps:
-            ended = [*self._load(needed, True), *own, *self._ended(mode, shares["leap"])]
-            lines += self._when("n", True, ended)
+            ended = self._if_met([*own, *self._ended(mode, shares["leap"])])
+            lines += self._when("n", True, [*self._load(needed, True), *ended])
         return lines
 
     def _change(self, pathway, mode: str, value):
@@ -106,7 +108,22 @@ class TopCode:
         if not self.jumps or not self.group.rings or self.group.rings_before:
             return lines
         leap = [*self._load(reads(self.top.values), False), f"leap = {self._leap}"]
-        return [*leap, *lines, "if leap > 0:", f"    rise = {self.zero}"]
+        made = self._if_met(["leapt = leap > 0"])
+        return [*leap, "leapt = False", *made, *lines, "if leapt:", f"    rise = {self.zero}"]
+
+    def _if_met(self, lines: list[str]) -> list[str]:
+        """Lines for where arrivals changed a state at all.
+
+        Else the jump is 0, but not on a GPU, which fuses one of two equal products with a sum.
+        """
+        met = sorted(self._met_by(self.top.values[-1] - self.top.values[0]) & set(self.met))
+        pairs = [(self.scope.ref(s), self.scope.ref(f"was.{s}")) for s in met]
+        return [f"if {' or '.join(f'{a} != {b}' for a, b in pairs)}:", *_indented(lines)]
+
+    def _met_by(self, leap) -> set[str]:
+        """The states that arrivals change, among those in an expression, and their old values."""
+        found = {s for s in self.met if {s, f"was.{s}"} & reads(leap)}
+        return found | {f"was.{s}" for s in found}
 
     def _when(self, step: str, silent: bool, inner: list[str]) -> list[str]:
         quiet = f" and {self.group.silent}" if silent and self.group.spikes else ""

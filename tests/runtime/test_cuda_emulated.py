@@ -1,5 +1,7 @@
 """The CUDA kernels, in an emulator of a GPU, give what the CPU gives."""
 
+import re
+
 import numpy as np
 import pytest
 from brian2 import ms
@@ -16,6 +18,27 @@ def test_the_same_as_on_the_cpu(kind, emulator):
     emulator()
     check_equal(results(kind, "cuda"), expected)
     assert sum(len(array) for key, array in expected.items() if key[1] == "i") > 8
+
+
+class Fusing(Emulator):
+    """A GPU fuses products with sums, so a jump of 0 is what the other product was rounded by."""
+
+    jumps = 0
+
+    def load(self, source, tag):
+        """Import a generated module after adding such a remainder."""
+        changed, jumps = re.subn(r"( leap = .*)", r"\1 + 1e-17", source)
+        self.jumps += jumps
+        return super().load(changed, tag)
+
+
+@pytest.mark.parametrize("kind", ["alif", "coba"])
+def test_maxima_with_fused_products(kind, monkeypatch):
+    expected = results(kind, "cpu")
+    device = Fusing()
+    monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
+    check_equal(results(kind, "cuda"), expected)
+    assert device.jumps > 2
 
 
 @pytest.fixture(scope="module")
