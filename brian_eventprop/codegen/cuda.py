@@ -190,7 +190,7 @@ class _Renderer:
             parts=self.parts,
             in_warps=self.target.warps,
             lanes=32 if self.target.warps else 1,
-            lane="tid & 31" if self.target.warps else "0",
+            lane="(tid & 31)" if self.target.warps else "0",
             depth=DEPTH,
             chunk=CHUNK,
             float=self.float,

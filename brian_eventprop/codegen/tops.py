@@ -135,9 +135,9 @@ class TopCode:
         lines = [f"rise = {self.scope.sympy(rises[0])}", f"fall = {self.scope.sympy(rises[-1])}"]
         turn = [
             "bend = fall - rise",
-            f"turn = min(fall, {self.zero}) - min(rise, {self.zero})",
-            "if turn < 0:",
-            f"    rate += {self.weight} * turn / bend * ({shares['turn']})",
+            f"drop = min(fall, {self.zero}) - min(rise, {self.zero})",
+            "if drop < 0:",
+            f"    rate += {self.weight} * drop / bend * ({shares['turn']})",
         ]
         if not self.jumps:
             return lines + turn

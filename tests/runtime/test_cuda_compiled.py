@@ -100,8 +100,19 @@ def test_blocks_that_run_a_trial_together(precision, device):
         assert "cudaCGSynchronize" in ptx
 
 
+#: Of several blocks for a trial, the code for maxima that arrivals make takes more than the 255
+#: registers that a thread can have before compute capability 9.0; 32 bytes go to memory.
+CROWDED = pytest.mark.xfail(strict=True, reason="32 bytes of registers are spilled")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", random_networks.KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(k, marks=CROWDED if k in ("alif", "coba") else ())
+        for k in random_networks.KINDS
+    ],
+)
 def test_every_kind_of_network_with_several_blocks(kind, monkeypatch):
     device = CompilingDevice(threads=32)
     device.cores, device.only = 132, OF_THE_NETWORK

@@ -61,7 +61,10 @@ def test_no_bit_depends_on_the_order_of_threads_or_blocks(large, emulator):
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(k, marks=() if k == "adex" else pytest.mark.slow) for k in random_networks.KINDS],
+    [
+        pytest.param(k, marks=() if k in ("adex", "alif") else pytest.mark.slow)
+        for k in random_networks.KINDS
+    ],
 )
 def test_every_kind_of_network(kind, emulator, monkeypatch):
     monkeypatch.setattr(clock_cuda, "MEETING", 0)
