@@ -86,12 +86,10 @@ class TopCode:
         if crossing is not None and mode == "free":
             needed |= reads(crossing.g)
             inner = [f"if {self.scope.sympy(crossing.g)} <= 0:", *_indented(inner)]
-        needed |= self._met_by(values[-1] - values[0]) if self.jumps else set()
-        inner = self._if_met(inner) if self.jumps else inner
         lines = self._when("n + 1", True, [*self._load(needed, False), *inner])
         if self.jumps:
-            ended = self._if_met([*own, *self._ended(mode, shares["leap"])])
-            lines += self._when("n", True, [*self._load(needed, True), *ended])
+            ended = [*self._load(needed, True), *own, *self._ended(mode, shares["leap"])]
+            lines += self._when("n", True, ended)
         return lines
 
     def _change(self, pathway, mode: str, value):
@@ -107,23 +105,8 @@ class TopCode:
         """
         if not self.jumps or not self.group.rings or self.group.rings_before:
             return lines
-        leap = [*self._load(reads(self.top.values), False), f"leap = {self._leap}"]
-        made = self._if_met(["leapt = leap > 0"])
-        return [*leap, "leapt = False", *made, *lines, "if leapt:", f"    rise = {self.zero}"]
-
-    def _if_met(self, lines: list[str]) -> list[str]:
-        """Lines for where arrivals changed a state at all.
-
-        Else the jump is 0, but not on a GPU, which fuses one of two equal products with a sum.
-        """
-        met = sorted(self._met_by(self.top.values[-1] - self.top.values[0]) & set(self.met))
-        pairs = [(self.scope.ref(s), self.scope.ref(f"was.{s}")) for s in met]
-        return [f"if {' or '.join(f'{a} != {b}' for a, b in pairs)}:", *_indented(lines)]
-
-    def _met_by(self, leap) -> set[str]:
-        """The states that arrivals change, among those in an expression, and their old values."""
-        found = {s for s in self.met if {s, f"was.{s}"} & reads(leap)}
-        return found | {f"was.{s}" for s in found}
+        leap = [*self._load(reads(self.top.values), False), *self._leap]
+        return [*leap, *lines, "if leap > 0:", f"    rise = {self.zero}"]
 
     def _when(self, step: str, silent: bool, inner: list[str]) -> list[str]:
         quiet = f" and {self.group.silent}" if silent and self.group.spikes else ""
@@ -143,7 +126,7 @@ class TopCode:
             return lines + turn
         return [
             *lines,
-            f"leap = {self._leap}",
+            *self._leap,
             "if leap > 0:",
             "    if fall < 0:",
             f"        rate += {self.weight} * fall / leap * ({shares['leap']})",
@@ -155,14 +138,27 @@ class TopCode:
         """What a maximum just before a jump down gains."""
         return [
             f"rise = {self.scope.sympy(self.top.rises[mode][0])}",
-            f"leap = {self._leap}",
+            *self._leap,
             "if leap < 0 and rise > 0:",
             f"    rate += {self.weight} * rise / leap * ({share})",
         ]
 
     @property
-    def _leap(self) -> str:
-        return self.scope.sympy(self.top.values[-1] - self.top.values[0])
+    def _leap(self) -> list[str]:
+        """How far m jumps; 0 where its states do not.
+
+        The difference alone would not be 0 on a GPU, which fuses one of two equal products with the
+        sum.
+        """
+        change = self.top.values[-1] - self.top.values[0]
+        read = reads(change)
+        met = [s for s in self.met if {s, f"was.{s}"} & read]
+        pairs = [(self.scope.ref(s), self.scope.ref(f"was.{s}")) for s in met]
+        return [
+            f"leap = {self.zero}",
+            f"if {' or '.join(f'{new} != {old}' for new, old in pairs)}:",
+            f"    leap = {self.scope.sympy(change)}",
+        ]
 
 
 def _indented(lines: list[str]) -> list[str]:
