@@ -200,8 +200,8 @@ def _compare(model, gradients, spikes, targets, entries, tolerance, seed, on_gri
     base = run()
     grazing = model.gradient().grazing
     clock = on_grid is not None
-    time_step = _of_the_time_step(on_grid, base[1]) if clock else ""
-    reasons = functools.partial(_explain, grazing=grazing, model=model, time_step=time_step)
+    others = _other_spikes(on_grid, base[1]) if clock else ""
+    reasons = functools.partial(_explain, grazing=grazing, model=model, others=others, clock=clock)
     arrays = []
     for key in model.parameters.keys:
         adjoint = gradients[key]
@@ -308,15 +308,12 @@ def _equal(a, b):
     )
 
 
-def _of_the_time_step(on_grid, in_exact_time):
-    """What the time grid itself may explain."""
+def _other_spikes(on_grid, in_exact_time):
+    """Tell if the time grid has other spikes than exact time."""
+    if _equal(on_grid, in_exact_time):
+        return ""
     spikes, others = (int(sum(c.sum() for _, c in s)) for s in (on_grid, in_exact_time))
-    if not _equal(on_grid, in_exact_time):
-        return f"other neurons spike on the time grid ({spikes} spikes, {others} in exact time)"
-    return (
-        "nothing but the time step explains it: if the error does not fall with dt, please report "
-        "this network"
-    )
+    return f"other neurons spike on the time grid ({spikes} spikes, {others} in exact time)"
 
 
 def _verdict(key, adjoint, chosen, found, tolerance, reasons):
@@ -335,8 +332,8 @@ def _verdict(key, adjoint, chosen, found, tolerance, reasons):
     return ArrayCheck(name, adjoint.size, chosen, adjoint[chosen], values, error, ok, explanation)
 
 
-def _explain(wrong, grazing, model, time_step):
-    reasons = [time_step] if time_step.startswith("other") else []
+def _explain(wrong, grazing, model, others, clock):
+    reasons = [others] if others else []
     if any(not f.same_spikes for f in wrong):
         reasons.append("a spike appears or vanishes within the step: no derivative there")
     elif any(f.kink for f in wrong):
@@ -351,4 +348,9 @@ def _explain(wrong, grazing, model, time_step):
     jumps = [e for e in expressions if _JUMPS.search(e)]
     if jumps:
         reasons.append(f"'{jumps[0]}' is not smooth")
-    return "; ".join(reasons) or time_step or "no reason found: please report this network"
+    if not reasons and clock:
+        return (
+            "nothing but the time step explains it: if the error does not fall with dt, please "
+            "report this network"
+        )
+    return "; ".join(reasons) or "no reason found: please report this network"
