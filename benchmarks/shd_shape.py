@@ -7,9 +7,11 @@ together.
 
     python benchmarks/shd_shape.py --threads 1
     python benchmarks/shd_shape.py --threads 1 --solver both
+    python benchmarks/shd_shape.py --threads 1 2
 """
 
 import argparse
+import sys
 import time
 
 import numpy as np
@@ -153,15 +155,43 @@ def measure(n_trials=32, repeats=5, seed=0, per_step=7, bare=False, **shape):
     return *found, cpu
 
 
+def in_turn(threads, n_trials=32, repeats=30, seed=0, **shape):
+    """Return wall seconds (repeats, numbers of threads) of batches with each number in turn.
+
+    What else the machine has to do then slows all of them down alike.
+    """
+    models = []
+    for number in threads:
+        rng = np.random.default_rng(seed)
+        model, _, _, parts = network(rng, threads=number, **shape)
+        # the same spikes in every step
+        optimizer = bep.Adam({s.w: 0.0 for s in parts} | {s.delay: 0 * ms for s in parts})
+        optimizer.bind(model)
+        data = spikes(rng, n_trials, 700, shape.get("n_steps", 1000), 7000)
+        fastest(model, optimizer, data, 1)
+        models.append((model, optimizer, data))
+    return np.array([[fastest(*each, 0)[1] for each in models] for _ in range(repeats)])
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--max-delay", type=int, default=62)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--solver", default="clock", choices=("clock", "event", "both"))
     chosen = parser.parse_args()
+    if len(chosen.threads) > 1:
+        walls = in_turn(
+            chosen.threads, chosen.batch, n_hidden=chosen.hidden, precision=chosen.precision
+        )
+        for number, wall in zip(chosen.threads, walls.T, strict=True):
+            print(
+                f"{number} threads: {np.median(wall):.4f} s wall, the median of {len(wall)}; "
+                f"{np.median(walls[:, 0] / wall):.2f} times as fast as {chosen.threads[0]}"
+            )
+        sys.exit()
     costs = {}
     for solver in ("clock", "event") if chosen.solver == "both" else (chosen.solver,):
         cpu, wall, n, n_spikes = measure(
@@ -169,7 +199,7 @@ if __name__ == "__main__":
             n_hidden=chosen.hidden,
             max_delay=chosen.max_delay,
             precision="float64" if solver == "event" else chosen.precision,
-            threads=chosen.threads,
+            threads=chosen.threads[0],
             solver=solver,
         )
         costs[solver] = cpu / n * 1e9

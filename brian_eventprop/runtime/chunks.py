@@ -6,14 +6,20 @@ Sums over the chunks, taken in their order, are then the same bits on any machin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 
 import numpy as np
 
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
 #: for each thread where nothing is.
 CHUNKS = 8
+#: The last chunks, so many for each thread, are taken piece by piece, at most so many of each.
+LAST, PIECES = 2, 4
+
+_END = object()
 
 
 class Chunks:
@@ -37,35 +43,74 @@ class Chunks:
         arguments: Callable[[int], tuple],
         spikes: Iterable[np.ndarray] = (),
         summed: bool = True,
+        divisible: bool = False,
     ) -> list:
         """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials.
 
         Trial b has the spikes ``ptr[b]:ptr[b + 1]`` of each of ``spikes``; chunks with many come
         first, so that no thread is left alone with one in the end.  If nothing is ``summed`` over
-        the chunks, there are more of them for more threads.
+        the chunks, there are more of them for more threads.  Those which are ``divisible`` may be
+        handed from thread to thread: the kernel is then called for a few trials of a chunk at a
+        time, one call after the other.  Returned is what the kernel returned, by trials.
         """
         n_chunks = min(CHUNKS if summed else CHUNKS * self.threads, n_trials)
-        bounds = np.linspace(0, n_trials, n_chunks + 1).astype(np.int64)
+        bounds = [n_trials * chunk // n_chunks for chunk in range(n_chunks + 1)]
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")
+        whole = n_chunks - LAST * self.threads if divisible and self.threads > 1 else n_chunks
+        found: list[list] = [[] for _ in order]
 
-        def call(chunk):
-            return kernel(bounds[chunk], bounds[chunk + 1], *arguments(chunk))
+        def job(chunk, n_pieces):
+            start, size = bounds[chunk], bounds[chunk + 1] - bounds[chunk]
+            n = min(n_pieces, size)
+            for first, last in pairwise(start + size * piece // n for piece in range(n + 1)):
+                found[chunk].append(kernel(first, last, *arguments(chunk)))
+                yield
 
+        jobs = [job(chunk, 1 if k < whole else PIECES) for k, chunk in enumerate(order.tolist())]
         # the first call compiles; doing so in several threads at once would only wait for a lock
-        alone = 0 if kernel.signatures else 1
-        found = [call(chunk) for chunk in order[:alone]] + self.map(call, order[alone:])
-        return [found[place] for place in np.argsort(order)]
+        if not kernel.signatures:
+            next(jobs[0])
+        self._work_off(jobs)
+        return [piece for pieces in found for piece in pieces]
 
     def map(self, function: Callable, items: Iterable) -> list:
         """Call a function that releases the GIL for each item."""
         items = list(items)
-        if self.threads == 1 or len(items) <= 1:
-            return [function(item) for item in items]
-        return list(self._executor().map(function, items))
+        found = [None] * len(items)
+
+        def job(place, item):
+            found[place] = function(item)
+            yield
+
+        self._work_off([job(*numbered) for numbered in enumerate(items)])
+        return found
+
+    def _work_off(self, jobs: list[Iterator]) -> None:
+        """Advance iterators to their ends, each in one thread at a time, whichever is free."""
+        todo = deque(jobs)
+
+        def take_turns():
+            while todo:
+                try:
+                    job = todo.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                if next(job, _END) is not _END:
+                    todo.append(job)
+
+        # the calling thread takes turns, too: it would have to be woken up in the end
+        n_helpers = min(self.threads, len(jobs)) - 1
+        helpers = [self._executor().submit(take_turns) for _ in range(n_helpers)]
+        try:
+            take_turns()
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
 
     def _executor(self):
         """Return the pool of threads, a new one after a fork."""
         if self._pool is None or self._pid != os.getpid():
-            self._pool, self._pid = ThreadPoolExecutor(self.threads), os.getpid()
+            self._pool, self._pid = ThreadPoolExecutor(self.threads - 1), os.getpid()
         return self._pool

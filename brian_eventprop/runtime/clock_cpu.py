@@ -298,16 +298,21 @@ class ClockCPU:
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common = self._common_arrays(forward, weights, gradients)
 
+        private: dict[int, dict] = {}
+
         def arguments(chunk):
-            arrays = {**forward.arrays, **forward.stored, **common, **self._sums.arrays(chunk)}
+            if chunk not in private:
+                private[chunk] = self._sums.arrays(chunk)
+            arrays = {**forward.arrays, **forward.stored, **common, **private[chunk]}
             arrays |= self._room(arrays)
             pairs = (*self.module.arguments, *self.module.gradients)
             grid = (self.n_steps, self.system.spec.dt, forward.segment)
             return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
 
         sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
-        found = self.chunks.call(self.kernels.backward, forward.n_trials, arguments, sent)
-        total = self._sums.total(len(found), self.chunks, forward.orders)
+        kernel = self.kernels.backward
+        found = self.chunks.call(kernel, forward.n_trials, arguments, sent, divisible=True)
+        total = self._sums.total(len(private), self.chunks, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
         self._pull(replace(forward, orders=orders), total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}

@@ -1,9 +1,11 @@
 """Trials over threads: which chunks, in which order, and passes over long arrays."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from brian_eventprop.runtime.chunks import CHUNKS, Chunks
 from brian_eventprop.runtime.passes import LONG, Passes
@@ -44,6 +46,46 @@ def test_more_threads_have_more_chunks_unless_something_is_summed():
         assert len(kernel.calls) == expected
         covered = [trial for first, last in sorted(kernel.calls) for trial in range(first, last)]
         assert covered == list(range(n_trials))
+
+
+def test_the_last_chunks_go_from_thread_to_thread_but_each_in_the_order_of_its_trials():
+    n_trials = 6 * CHUNKS + 1
+    for threads in (1, 2, 3, CHUNKS, 2 * CHUNKS):
+        kernel, at_work = Recorder(), set()
+
+        def arguments(chunk, at_work=at_work):
+            assert chunk not in at_work
+            at_work.add(chunk)
+            return (chunk,)
+
+        def slow(first, last, chunk, kernel=kernel, at_work=at_work):
+            time.sleep(1e-4 * (chunk % 3))  # chunks take turns in other orders
+            found = kernel(first, last, chunk)
+            at_work.remove(chunk)
+            return *found, int(last)
+
+        slow.signatures = (None,)
+        found = Chunks(threads).call(slow, n_trials, arguments, divisible=True)
+        calls = {chunk: [] for _, chunk, _ in found}
+        for first, chunk, last in found:
+            calls[chunk].append((first, last))
+        covered = [trial for first, _, last in found for trial in range(first, last)]
+        assert covered == list(range(n_trials))  # what is returned stands in order
+        assert (len(found) > CHUNKS) == (threads > 1)
+        for own in calls.values():  # and was called in order
+            assert [call for call in kernel.calls if call in own] == own
+
+
+def test_an_error_in_any_thread_is_raised():
+    def fail(item):
+        if item == 5:
+            raise ValueError("the fifth")
+        return item
+
+    for threads in (1, 2, 4):
+        with pytest.raises(ValueError, match="the fifth"):
+            Chunks(threads).map(fail, range(9))
+        assert Chunks(threads).map(fail, range(5)) == list(range(5))
 
 
 def test_passes_cover_every_entry_once_with_any_number_of_threads():
