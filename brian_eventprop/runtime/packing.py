@@ -301,7 +301,9 @@ class PathwayPacker(Packer):
                 self._in_lanes = order, rows, post
             else:
                 places = np.arange(self.size) + np.repeat(whole[:-1] - rows[:-1], counts)
-                wide_order, wide_post = np.full(whole[-1], -1), np.zeros(whole[-1], post.dtype)
+                wide_order = np.full(whole[-1], -1)
+                # neighbours with the same target would wait for each other
+                wide_post = np.arange(whole[-1], dtype=post.dtype) % min(LANES, post.max() + 1)
                 wide_order[places] = np.arange(self.size) if order is None else order
                 wide_post[places] = post
                 self._in_lanes = wide_order, whole, wide_post
