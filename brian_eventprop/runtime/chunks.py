@@ -6,6 +6,7 @@ Sums over the chunks, taken in their order, are then the same bits on any machin
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -18,6 +19,9 @@ import numpy as np
 CHUNKS = 8
 #: The last chunks, so many for each thread, are taken piece by piece, at most so many of each.
 LAST, PIECES = 2, 4
+
+#: Seconds of work from which on other threads pay: they must be woken up, and waited for.
+WORTH = 2e-3
 
 _END = object()
 
@@ -35,6 +39,7 @@ class Chunks:
         self.threads = threads or len(os.sched_getaffinity(0))
         self._pool: ThreadPoolExecutor | None = None
         self._pid = None
+        self._per_trial: dict = {}
 
     def call(
         self,
@@ -71,11 +76,14 @@ class Chunks:
         # the first call compiles; doing so in several threads at once would only wait for a lock
         if not kernel.signatures:
             next(jobs[0])
-        self._work_off(jobs)
+        alone = self._per_trial.get(kernel, np.inf) * n_trials < WORTH
+        began = time.perf_counter()
+        n_threads = self._work_off(jobs, 1 if alone else self.threads)
+        self._per_trial[kernel] = (time.perf_counter() - began) * n_threads / n_trials
         return [piece for pieces in found for piece in pieces]
 
-    def map(self, function: Callable, items: Iterable) -> list:
-        """Call a function that releases the GIL for each item."""
+    def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:
+        """Call a function that releases the GIL for each item, ``alone`` in this thread only."""
         items = list(items)
         found = [None] * len(items)
 
@@ -83,11 +91,15 @@ class Chunks:
             found[place] = function(item)
             yield
 
-        self._work_off([job(*numbered) for numbered in enumerate(items)])
+        jobs = [job(*numbered) for numbered in enumerate(items)]
+        self._work_off(jobs, 1 if alone else self.threads)
         return found
 
-    def _work_off(self, jobs: list[Iterator]) -> None:
-        """Advance iterators to their ends, each in one thread at a time, whichever is free."""
+    def _work_off(self, jobs: list[Iterator], n_threads: int) -> int:
+        """Advance iterators to their ends, each in one thread at a time, whichever is free.
+
+        Returned is how many threads there were.
+        """
         todo = deque(jobs)
 
         def take_turns():
@@ -100,7 +112,7 @@ class Chunks:
                     todo.append(job)
 
         # the calling thread takes turns, too: it would have to be woken up in the end
-        n_helpers = min(self.threads, len(jobs)) - 1
+        n_helpers = min(n_threads, len(jobs)) - 1
         helpers = [self._executor().submit(take_turns) for _ in range(n_helpers)]
         try:
             take_turns()
@@ -108,6 +120,7 @@ class Chunks:
             wait(helpers)
         for helper in helpers:
             helper.result()
+        return n_helpers + 1
 
     def _executor(self):
         """Return the pool of threads, a new one after a fork."""

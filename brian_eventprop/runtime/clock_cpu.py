@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -138,10 +138,10 @@ class ClockCPU:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         segment = self._checkpoints(arrays, n_trials)
         grid = (self.n_steps, self.system.spec.dt, segment)
+        complete = _completed(grid, self.module.arguments, arrays)
 
         def arguments(_):
-            here = {**arrays, **self._room(arrays)}
-            return [*grid, *(here[pair] for pair in self.module.arguments)]
+            return complete(self._room(arrays))
 
         given = [own.ptr for own in inputs.values()]
         found = self.chunks.call(self.kernels.forward, n_trials, arguments, given, summed=False)
@@ -182,7 +182,8 @@ class ClockCPU:
         for g in self.module.groups:
             if g.rings:
                 size = (len(g.driven) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
-                if rooms.get((g.name, "room"), np.empty(0)).size < size:
+                known = rooms.get((g.name, "room"))
+                if known is None or known.size < size:
                     rooms[g.name, "room"] = np.empty(size, self.dtype)
         return rooms
 
@@ -298,16 +299,15 @@ class ClockCPU:
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common = self._common_arrays(forward, weights, gradients)
 
+        arrays = {**forward.arrays, **forward.stored, **common}
+        grid = (self.n_steps, self.system.spec.dt, forward.segment, with_inputs)
+        complete = _completed(grid, (*self.module.arguments, *self.module.gradients), arrays)
         private: dict[int, dict] = {}
 
         def arguments(chunk):
             if chunk not in private:
                 private[chunk] = self._sums.arrays(chunk)
-            arrays = {**forward.arrays, **forward.stored, **common, **private[chunk]}
-            arrays |= self._room(arrays)
-            pairs = (*self.module.arguments, *self.module.gradients)
-            grid = (self.n_steps, self.system.spec.dt, forward.segment)
-            return [*grid, with_inputs, *(arrays[pair] for pair in pairs)]
+            return complete(private[chunk] | self._room(arrays))
 
         sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
         kernel = self.kernels.backward
@@ -370,3 +370,20 @@ class ClockCPU:
                 if p.ring:
                     delays *= v[INCREMENT]
                 packer.add_delays(delays, gradients)
+
+
+def _completed(first, pairs, arrays: Mapping) -> Callable[[Mapping], list]:
+    """Return a function that completes the arguments of a kernel, with arrays of its own.
+
+    What all of its calls are given is looked up once.
+    """
+    given = [*first, *(arrays.get(pair) for pair in pairs)]
+    missing = [(k, pair) for k, pair in enumerate(pairs, len(first)) if pair not in arrays]
+
+    def complete(own):
+        arguments = given.copy()
+        for k, pair in missing:
+            arguments[k] = own[pair]
+        return arguments
+
+    return complete

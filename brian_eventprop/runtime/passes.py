@@ -32,9 +32,11 @@ class Passes:
     def __init__(self, chunks: Chunks):
         self.chunks = chunks
         self._calls: list[tuple[Callable, tuple]] = []
+        self._long = False
 
     def add(self, function: Callable, size: int, *arguments) -> None:
         """Call ``function(first, last, *arguments)`` later, for parts of a range."""
+        self._long |= size >= LONG
         parts = self.chunks.threads if size >= LONG else 1
         bounds = [size * part // parts for part in range(parts + 1)]
         for first, last in zip(bounds[:-1], bounds[1:], strict=True):
@@ -43,7 +45,7 @@ class Passes:
     def run(self) -> None:
         """Make all passes."""
         calls, self._calls = self._calls, []
-        self.chunks.map(lambda call: call[0](*call[1]), calls)
+        self.chunks.map(lambda call: call[0](*call[1]), calls, alone=not self._long)
 
 
 @compiled

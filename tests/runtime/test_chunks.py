@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from brian_eventprop.runtime.chunks import CHUNKS, Chunks
+from brian_eventprop.runtime.chunks import CHUNKS, WORTH, Chunks
 from brian_eventprop.runtime.passes import LONG, Passes
 
 
@@ -74,6 +74,24 @@ def test_the_last_chunks_go_from_thread_to_thread_but_each_in_the_order_of_its_t
         assert (len(found) > CHUNKS) == (threads > 1)
         for own in calls.values():  # and was called in order
             assert [call for call in kernel.calls if call in own] == own
+
+
+def test_little_work_wakes_no_other_thread():
+    seen = set()
+
+    def kernel(first, last, wait):
+        seen.add(threading.get_ident())
+        time.sleep(wait)  # as kernels do, it lets other threads run
+
+    kernel.signatures = (None,)
+    chunks, me = Chunks(2), {threading.get_ident()}
+    # how long a trial takes is known from the call before
+    for wait, per_trial, alone in ((0.01, np.inf, False), (0.0, 0.1 * WORTH / CHUNKS, True)):
+        seen.clear()
+        chunks._per_trial[kernel] = per_trial
+        chunks.call(kernel, CHUNKS, lambda chunk, wait=wait: (wait,))
+        assert (seen == me) == alone
+        assert wait < chunks._per_trial[kernel] < np.inf
 
 
 def test_an_error_in_any_thread_is_raised():
