@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
-#: for each thread where nothing is.
+#: for each of several threads where nothing is.
 CHUNKS = 8
 #: The last chunks, so many for each thread, are taken piece by piece, at most so many of each.
 LAST, PIECES = 2, 4
@@ -54,15 +54,19 @@ class Chunks:
 
         Trial b has the spikes ``ptr[b]:ptr[b + 1]`` of each of ``spikes``; chunks with many come
         first, so that no thread is left alone with one in the end.  If nothing is ``summed`` over
-        the chunks, there are more of them for more threads.  Those which are ``divisible`` may be
-        handed from thread to thread: the kernel is then called for a few trials of a chunk at a
-        time, one call after the other.  Returned is what the kernel returned, by trials.
+        the chunks, there are more of them for more threads, and one for a single thread.  Those
+        which are ``divisible`` may be handed from thread to thread: the kernel is then called for a
+        few trials of a chunk at a time, one call after the other.  Returned is what the kernel
+        returned, by trials.
         """
-        n_chunks = min(CHUNKS if summed else CHUNKS * self.threads, n_trials)
+        little = self._per_trial.get(kernel, np.inf) * n_trials < WORTH
+        n_threads = 1 if little else self.threads
+        most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
+        n_chunks = min(most, n_trials)
         bounds = [n_trials * chunk // n_chunks for chunk in range(n_chunks + 1)]
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")
-        whole = n_chunks - LAST * self.threads if divisible and self.threads > 1 else n_chunks
+        whole = n_chunks - LAST * n_threads if divisible and n_threads > 1 else n_chunks
         found: list[list] = [[] for _ in order]
 
         def job(chunk, n_pieces):
@@ -76,9 +80,8 @@ class Chunks:
         # the first call compiles; doing so in several threads at once would only wait for a lock
         if not kernel.signatures:
             next(jobs[0])
-        alone = self._per_trial.get(kernel, np.inf) * n_trials < WORTH
         began = time.perf_counter()
-        n_threads = self._work_off(jobs, 1 if alone else self.threads)
+        n_threads = self._work_off(jobs, n_threads)
         self._per_trial[kernel] = (time.perf_counter() - began) * n_threads / n_trials
         return [piece for pieces in found for piece in pieces]
 

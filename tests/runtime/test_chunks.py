@@ -40,9 +40,11 @@ def test_fewer_trials_than_chunks():
 
 def test_more_threads_have_more_chunks_unless_something_is_summed():
     n_trials = 3 * CHUNKS
-    for summed, expected in ((True, CHUNKS), (False, 2 * CHUNKS)):
+    for threads, summed, expected in (
+        (2, True, CHUNKS), (2, False, 2 * CHUNKS), (1, True, CHUNKS), (1, False, 1),
+    ):  # fmt: skip
         kernel = Recorder()
-        Chunks(2).call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
+        Chunks(threads).call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
         assert len(kernel.calls) == expected
         covered = [trial for first, last in sorted(kernel.calls) for trial in range(first, last)]
         assert covered == list(range(n_trials))
