@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 
@@ -130,3 +130,22 @@ class Chunks:
         if self._pool is None or self._pid != os.getpid():
             self._pool, self._pid = ThreadPoolExecutor(self.threads - 1), os.getpid()
         return self._pool
+
+
+def completed(first: Iterable, pairs: Sequence, arrays: Mapping) -> Callable[[Mapping], list]:
+    """Return a function that completes the arguments of a kernel with arrays of a single call.
+
+    Arguments are what comes ``first``, then the array of each of the ``pairs`` of owner and role;
+    what all calls are given is looked up once.
+    """
+    first = list(first)
+    given = [*first, *(arrays.get(pair) for pair in pairs)]
+    missing = [(k, pair) for k, pair in enumerate(pairs, len(first)) if pair not in arrays]
+
+    def complete(own):
+        arguments = given.copy()
+        for k, pair in missing:
+            arguments[k] = own[pair]
+        return arguments
+
+    return complete

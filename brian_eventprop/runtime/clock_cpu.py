@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.chunks import Chunks, completed
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
@@ -138,7 +138,7 @@ class ClockCPU:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         segment = self._checkpoints(arrays, n_trials)
         grid = (self.n_steps, self.system.spec.dt, segment)
-        complete = _completed(grid, self.module.arguments, arrays)
+        complete = completed(grid, self.module.arguments, arrays)
 
         def arguments(_):
             return complete(self._room(arrays))
@@ -301,7 +301,7 @@ class ClockCPU:
 
         arrays = {**forward.arrays, **forward.stored, **common}
         grid = (self.n_steps, self.system.spec.dt, forward.segment, with_inputs)
-        complete = _completed(grid, (*self.module.arguments, *self.module.gradients), arrays)
+        complete = completed(grid, (*self.module.arguments, *self.module.gradients), arrays)
         private: dict[int, dict] = {}
 
         def arguments(chunk):
@@ -370,20 +370,3 @@ class ClockCPU:
                 if p.ring:
                     delays *= v[INCREMENT]
                 packer.add_delays(delays, gradients)
-
-
-def _completed(first, pairs, arrays: Mapping) -> Callable[[Mapping], list]:
-    """Return a function that completes the arguments of a kernel, with arrays of its own.
-
-    What all of its calls are given is looked up once.
-    """
-    given = [*first, *(arrays.get(pair) for pair in pairs)]
-    missing = [(k, pair) for k, pair in enumerate(pairs, len(first)) if pair not in arrays]
-
-    def complete(own):
-        arguments = given.copy()
-        for k, pair in missing:
-            arguments[k] = own[pair]
-        return arguments
-
-    return complete

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.chunks import Chunks, completed
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.constants import check_value
 from brian_eventprop.runtime.event_bulk import (
@@ -212,8 +211,7 @@ class EventCPU(EventKernels):
             ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
             # by trial already, and within a window by neuron: those at one time stay in this order
             times = rows[:, 0].copy()
-            parts = [a + np.argsort(times[a:b], kind="stable") for a, b in pairwise(ptr)]
-            order = orders[g.name] = np.concatenate([np.empty(0, np.int64), *parts])
+            order = orders[g.name] = np.lexsort((times, trials))
             spikes[g.name] = GroupSpikes(trials, neurons[order], times[order], ptr)
         return spikes, orders
 
@@ -227,15 +225,16 @@ class EventCPU(EventKernels):
         module = forward.module
         sums = self._sums_of(module)
 
+        arrays = {**forward.arrays, **common}
+        # the kernel ticks off the maxima that it has met
+        met = {(g.name, "ME"): arrays.pop((g.name, "ME")) for g in module.groups if g.maxima}
+        pairs = (*module.arguments, *module.tapes, *module.gradients)
+        complete = completed((self.duration, with_inputs), pairs, arrays)
+
         def arguments(chunk):
-            tape = forward.tapes[chunk]
-            arrays = {**forward.arrays, **common, **sums.arrays(chunk), **tape}
-            for g in module.groups:
-                if g.maxima:  # the kernel ticks off what it has met
-                    arrays[g.name, "ME"] = forward.arrays[g.name, "ME"].copy()
-            arrays |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
-            pairs = (*module.arguments, *module.tapes, *module.gradients)
-            return [self.duration, with_inputs, *(arrays[pair] for pair in pairs)]
+            own = {pair: array.copy() for pair, array in met.items()}
+            own |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
+            return complete(own | sums.arrays(chunk) | forward.tapes[chunk])
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)

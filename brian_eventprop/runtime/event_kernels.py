@@ -41,6 +41,7 @@ class EventKernels:
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
         self._candidates, self._built = bulk_groups(system, self.flows), {}
+        self._loaded: tuple | None = None
         self._build(self._first_order(network.values), self._candidates)
         _warn_of_missing_resets(self.module)
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
@@ -67,7 +68,9 @@ class EventKernels:
     @property
     def kernels(self):
         """The compiled kernels."""
-        return load_module(self.module.source, "event")
+        if self._loaded is None or self._loaded[0] is not self.module:  # looking it up takes time
+            self._loaded = self.module, load_module(self.module.source, "event")
+        return self._loaded[1]
 
     @property
     def source(self) -> str:
