@@ -182,10 +182,17 @@ if __name__ == "__main__":
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--solver", default="clock", choices=("clock", "event", "both"))
     chosen = parser.parse_args()
+
+    def options(solver):
+        """Return what the programs here and the model need to know."""
+        precision = "float64" if solver == "event" else chosen.precision
+        shape = {"n_hidden": chosen.hidden, "max_delay": chosen.max_delay}
+        return {**shape, "precision": precision, "solver": solver}
+
     if len(chosen.threads) > 1:
-        walls = in_turn(
-            chosen.threads, chosen.batch, n_hidden=chosen.hidden, precision=chosen.precision
-        )
+        if chosen.solver == "both":
+            parser.error("with several numbers of threads, choose one solver")
+        walls = in_turn(chosen.threads, chosen.batch, **options(chosen.solver))
         for number, wall in zip(chosen.threads, walls.T, strict=True):
             print(
                 f"{number} threads: {np.median(wall):.4f} s wall, the median of {len(wall)}; "
@@ -194,14 +201,7 @@ if __name__ == "__main__":
         sys.exit()
     costs = {}
     for solver in ("clock", "event") if chosen.solver == "both" else (chosen.solver,):
-        cpu, wall, n, n_spikes = measure(
-            chosen.batch,
-            n_hidden=chosen.hidden,
-            max_delay=chosen.max_delay,
-            precision="float64" if solver == "event" else chosen.precision,
-            threads=chosen.threads[0],
-            solver=solver,
-        )
+        cpu, wall, n, n_spikes = measure(chosen.batch, threads=chosen.threads[0], **options(solver))
         costs[solver] = cpu / n * 1e9
         print(
             f"{solver}: {n / 1e6:.1f} M synaptic events, "

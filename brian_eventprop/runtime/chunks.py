@@ -78,11 +78,14 @@ class Chunks:
 
         jobs = [job(chunk, 1 if k < whole else PIECES) for k, chunk in enumerate(order.tolist())]
         # the first call compiles; doing so in several threads at once would only wait for a lock
-        if not kernel.signatures:
+        known = bool(kernel.signatures)
+        if not known:
             next(jobs[0])
         began = time.perf_counter()
-        n_threads = self._work_off(jobs, n_threads)
-        self._per_trial[kernel] = (time.perf_counter() - began) * n_threads / n_trials
+        self._work_off(jobs, n_threads)
+        if known:  # else a part of the work was not timed
+            seconds = (time.perf_counter() - began) * min(n_threads, n_chunks)
+            self._per_trial[kernel] = seconds / n_trials
         return [piece for pieces in found for piece in pieces]
 
     def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:
@@ -98,11 +101,8 @@ class Chunks:
         self._work_off(jobs, 1 if alone else self.threads)
         return found
 
-    def _work_off(self, jobs: list[Iterator], n_threads: int) -> int:
-        """Advance iterators to their ends, each in one thread at a time, whichever is free.
-
-        Returned is how many threads there were.
-        """
+    def _work_off(self, jobs: list[Iterator], n_threads: int) -> None:
+        """Advance iterators to their ends, each in one thread at a time, whichever is free."""
         todo = deque(jobs)
 
         def take_turns():
@@ -123,7 +123,6 @@ class Chunks:
             wait(helpers)
         for helper in helpers:
             helper.result()
-        return n_helpers + 1
 
     def _executor(self):
         """Return the pool of threads, a new one after a fork."""
