@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from brian_eventprop.codegen.cache import njit
 from brian_eventprop.runtime.inputs import InputSpikes
 
 

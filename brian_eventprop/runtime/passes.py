@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 
+from brian_eventprop.codegen.cache import njit
 from brian_eventprop.runtime.chunks import Chunks
 
 #: Fewest entries for which a compiled pass, and for which another thread pays.
