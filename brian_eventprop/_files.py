@@ -62,9 +62,7 @@ def reading(path, kind: str, only_own: bool = False) -> Iterator[h5py.File]:
     Without `only_own`, any HDF5 file will do.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    _check(path, kind, only_own)
+    checked(path, kind, only_own)
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -76,7 +74,16 @@ def reading(path, kind: str, only_own: bool = False) -> Iterator[h5py.File]:
         yield file
 
 
-def _check(path: Path, kind: str, only_own: bool) -> None:
+def checked(path: Path, kind: str, only_own: bool = False) -> bool:
+    """Return whether a file was written here and is whole; an HDF5 file of others may be damaged.
+
+    Raises
+    ------
+    ValueError
+        If the file is of another kind, was cut off or changed, or is no HDF5 file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
     with open(path, "rb") as file:
         start = file.read(_BLOCK)
         seal = _SEALED.match(start)
@@ -88,6 +95,7 @@ def _check(path: Path, kind: str, only_own: bool) -> None:
             raise ValueError(f"{path} is not a {kind}: it begins with {start[:16]!r}")
         elif not h5py.is_hdf5(path):
             raise ValueError(f"{path} is not an HDF5 file: it begins with {start[:16]!r}")
+    return seal is not None
 
 
 def _check_seal(file, seal, path: Path, kind: str) -> None:

@@ -7,6 +7,7 @@ module writes also say, as attributes, how many channels there are and how long 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -14,16 +15,20 @@ import numpy as np
 from brian2 import Quantity, get_dimensions, second
 from brian2.units.fundamentalunits import get_or_create_dimension
 
-from brian_eventprop._files import READ_ERRORS, reading, writing
+from brian_eventprop._files import checked, writing
+from brian_eventprop._hdf5_contents import (
+    DIMENSIONS,
+    EXTRA,
+    LABELS,
+    TIMES,
+    TRACES,
+    UNITS,
+    pieces,
+    pieces_from_another_process,
+)
 from brian_eventprop.spikes import SpikeData
 
 __all__ = ["read_spikes", "write_spikes"]
-
-TIMES, UNITS, LABELS, EXTRA = "spikes/times", "spikes/units", "labels", "extra"
-TRACES = "traces"
-
-#: Trials that are read or written at a time.
-_BLOCK = 256
 
 
 def write_spikes(data: SpikeData, path) -> None:
@@ -45,7 +50,7 @@ def _write(file, data: SpikeData) -> None:
         file[EXTRA][name] = column
     for name, values in data.traces.items():
         file[f"{TRACES}/{name}"] = np.asarray(values)
-        file[f"{TRACES}/{name}"].attrs["dimensions"] = get_dimensions(values)._dims
+        file[f"{TRACES}/{name}"].attrs[DIMENSIONS] = get_dimensions(values)._dims
     file.attrs["n_channels"] = data.n_channels
     if data.duration is not None:
         file.attrs["duration"] = float(data.duration)
@@ -61,98 +66,105 @@ def _write_ragged(file, name: str, values, pointers, dtype) -> None:
 def read_spikes(path, n_channels: int | None = None) -> SpikeData:
     """Return the content of a file; see `SpikeData.load`."""
     path = Path(path)
-    with reading(path, "spikes") as file:
-        return _read(file, n_channels, path)
+    if checked(path, "spikes"):
+        content = _Content.of(pieces(path), path)
+    else:
+        content = _Content.of(pieces_from_another_process(path), path)
+    return _spike_data(content, "", n_channels, path)
 
 
-def _read(file, n_channels: int | None, path) -> SpikeData:
+@dataclass
+class _Content:
+    """The pieces of a file by their names."""
+
+    attributes: dict[str, float] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    dimensions: dict[str, np.ndarray] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, found, path) -> _Content:
+        """Gather the pieces; a problem is an error that names the file."""
+        content = cls(rows={})
+        for kind, name, piece in found:
+            if kind == "problem":
+                raise ValueError(f"{path}{piece}")
+            if kind == "attribute":
+                content.attributes[name] = piece
+            elif kind == "array":
+                content.arrays[name] = piece
+            elif kind == "dimensions":
+                content.dimensions[name] = piece
+            elif kind == "group":
+                content.groups.add(name)
+            else:
+                lengths, joined = piece
+                rows = np.split(joined, np.cumsum(lengths)[:-1])
+                content.rows.setdefault(name, []).extend(rows)
+        return content
+
+    def below(self, group: str) -> dict[str, np.ndarray]:
+        """Return the arrays of a group by their names there."""
+        prefix = group + "/"
+        return {k.removeprefix(prefix): v for k, v in self.arrays.items() if k.startswith(prefix)}
+
+
+def _spike_data(content: _Content, prefix: str, n_channels: int | None, path) -> SpikeData:
+    """Return the spikes of a file, or of a group of it."""
     if n_channels is None:
-        n_channels = _stored_channels(file, path)
-    times, units = _ragged(file, TIMES, path), _ragged(file, UNITS, path)
+        n_channels = _stored_channels(content, prefix, path)
+    times, units = (content.rows.get(prefix + name, []) for name in (TIMES, UNITS))
     if len(times) != len(units):
         raise ValueError(f"{path}: {TIMES} has {len(times)} trials, but {UNITS} has {len(units)}")
-    extra, duration = _columns(file, len(times), path), file.attrs.get("duration")
+    n_trials = len(times)
     return SpikeData._from_sorted(
         *_joined(times, units, n_channels, path),
         n_channels,
-        _labels(file, len(times), path),
-        None if duration is None else float(duration) * second,
-        extra,
-        _traces(file, path),
+        _labels(content, prefix, n_trials, path),
+        _duration(content, prefix, path),
+        content.below(prefix + EXTRA),
+        _traces(content, prefix, path),
     )
 
 
-def _traces(file, path) -> dict[str, Quantity]:
-    """Return continuous input with its unit, which stands beside it as exponents of SI's seven."""
-    group = file.get(TRACES)
-    if not isinstance(group, h5py.Group):
-        return {}
-    found = {}
-    for name, dataset in group.items():
-        exponents = np.asarray(dataset.attrs.get("dimensions", np.zeros(7)), float)
-        dimension = get_or_create_dimension(list(exponents))
-        found[name] = Quantity(_array(group, name, path), dim=dimension)
-    return found
+def _traces(content: _Content, prefix: str, path) -> dict[str, Quantity]:
+    """Return continuous input with its unit."""
+    traces = {}
+    for name, values in content.below(prefix + TRACES).items():
+        exponents = content.dimensions[f"{prefix}{TRACES}/{name}"]
+        if exponents.shape != (7,) or not np.all(np.isfinite(exponents)):
+            raise ValueError(f"{path}: the unit of '{TRACES}/{name}' is not seven exponents")
+        traces[name] = Quantity(values, dim=get_or_create_dimension(list(exponents)))
+    return traces
 
 
-def _labels(file, n_trials: int, path):
-    if LABELS not in file:
-        return None
-    if isinstance(file[LABELS], h5py.Group):  # target spike trains
-        labels = _read(file[LABELS], None, path)
+def _labels(content: _Content, prefix: str, n_trials: int, path):
+    if prefix + LABELS in content.groups:
+        labels = _spike_data(content, f"{prefix}{LABELS}/", None, path)
     else:
-        labels = np.atleast_1d(_array(file, LABELS, path))
-    if len(labels) != n_trials:
+        labels = content.arrays.get(prefix + LABELS)
+    if labels is not None and len(labels) != n_trials:
         raise ValueError(f"{path}: {LABELS} has {len(labels)} entries for {n_trials} trials")
     return labels
 
 
-def _stored_channels(file, path) -> int:
-    if "n_channels" not in file.attrs:
+def _stored_channels(content: _Content, prefix: str, path) -> int:
+    found = content.attributes.get(prefix + "n_channels")
+    if found is None:
         raise ValueError(f"{path} does not say how many channels there are: give n_channels=...")
-    return int(file.attrs["n_channels"])
+    if isinstance(found, str | bytes) or not (found >= 0 and found == int(found)):
+        raise ValueError(f"{path}: {found!r} is no number of channels: give n_channels=...")
+    return int(found)
 
 
-def _ragged(file, name: str, path) -> list[np.ndarray]:
-    dataset = file.get(name)
-    if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{path} has no {name!r}: it is not in the layout of SHD; {_found(file)}")
-    if dataset.ndim != 1 or h5py.check_vlen_dtype(dataset.dtype) is None:
-        raise ValueError(
-            f"{path}: {name!r} must hold one array per trial, not {dataset.dtype} numbers of "
-            f"the shape {dataset.shape}"
-        )
-    rows: list[np.ndarray] = []
-    for start in range(0, len(dataset), _BLOCK):
-        try:
-            rows.extend(dataset[start : start + _BLOCK])
-        except READ_ERRORS as error:
-            raise ValueError(
-                f"{path}: {name!r} cannot be read between the trials {start} and "
-                f"{min(start + _BLOCK, len(dataset)) - 1}, the file is damaged: {error}"
-            ) from error
-    return rows
-
-
-def _array(file, name: str, path) -> np.ndarray:
-    try:
-        return file[name][()]
-    except READ_ERRORS as error:
-        raise ValueError(f"{path}: {name!r} cannot be read: {error}") from error
-
-
-def _columns(file, n_trials: int, path) -> dict[str, np.ndarray]:
-    """Return what is known of every trial; names of classes and the like are left out."""
-    group = file.get(EXTRA)
-    if not isinstance(group, h5py.Group):
-        return {}
-    return {
-        name: _array(group, name, path)
-        for name, dataset in group.items()
-        if isinstance(dataset, h5py.Dataset)
-        and dataset.shape[:1] == (n_trials,)
-        and dataset.dtype.kind in "iufb"
-    }
+def _duration(content: _Content, prefix: str, path):
+    found = content.attributes.get(prefix + "duration")
+    if found is None:
+        return None
+    if isinstance(found, str | bytes) or not (np.isfinite(found) and found > 0):
+        raise ValueError(f"{path}: {found!r} s is no duration of a trial")
+    return float(found) * second
 
 
 def _joined(times: list, units: list, n_channels: int, path):
@@ -179,9 +191,3 @@ def _joined(times: list, units: list, n_channels: int, path):
         order = np.lexsort((unit, row))
         all_times[start:stop], channels[start:stop] = row[order], unit[order]
     return all_times, channels, pointers
-
-
-def _found(file) -> str:
-    names: list[str] = []
-    file.visit(names.append)
-    return f"it holds {', '.join(names[:6])}" if names else "it holds nothing"

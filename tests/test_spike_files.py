@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from brian2 import ms, second
 
+from brian_eventprop import _hdf5_contents
 from brian_eventprop._files import writing
 from brian_eventprop.spikes import SpikeData
 
@@ -206,3 +207,58 @@ def test_an_interrupted_save_leaves_the_old_file(data, tmp_path):
         file["half"] = 1
         raise KeyboardInterrupt
     assert_same(SpikeData.load(path), data)
+
+
+def overwrite(path, place, content):
+    whole = bytearray(path.read_bytes())
+    whole[place : place + len(content)] = content
+    path.write_bytes(whole)
+
+
+def test_a_file_in_which_hdf5_never_ends_is_given_up(data, tmp_path, monkeypatch):
+    path = tmp_path / "spikes.h5"
+    like_published(data, path)
+    heap = path.read_bytes().index(b"GCOL")  # the trials' values: objects with their sizes
+    overwrite(path, heap + 16, bytes(64))
+    monkeypatch.setattr(_hdf5_contents, "PATIENCE", 2.0)
+    with pytest.raises(ValueError, match=r"spikes\.h5 cannot be read, it is damaged: .* after 2 s"):
+        SpikeData.load(path)
+
+
+def test_a_file_that_kills_its_reader_is_an_error(data, tmp_path, monkeypatch):
+    path = tmp_path / "spikes.h5"
+    like_published(data, path)
+    monkeypatch.setattr(_hdf5_contents.sys, "executable", "false")
+    with pytest.raises(ValueError, match=r"spikes\.h5 cannot be read, it is damaged: HDF5 crashes"):
+        SpikeData.load(path)
+
+
+@pytest.mark.slow
+def test_whatever_is_damaged_the_file_is_named(data, tmp_path, monkeypatch):
+    path = tmp_path / "spikes.h5"
+    like_published(data, path)
+    content = path.read_bytes()
+    filled = np.flatnonzero(np.frombuffer(content, np.uint8))
+    monkeypatch.setattr(_hdf5_contents, "PATIENCE", 5.0)
+    refused = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        path.write_bytes(content)
+        for place in random.choice(filled[filled < 6000], 1 + seed % 8):
+            overwrite(path, place, random.bytes(1))
+        try:
+            SpikeData.load(path, 11)
+        except ValueError as error:
+            assert "spikes.h5" in str(error)
+            refused += 1
+    assert refused > 20
+
+
+@pytest.mark.parametrize("duration", [-1.0, 0.0, np.nan, np.inf, "long"])
+def test_a_duration_that_is_none(data, tmp_path, duration):
+    path = tmp_path / "spikes.h5"
+    like_published(data, path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["duration"] = duration
+    with pytest.raises(ValueError, match=r"spikes\.h5: .* is no duration of a trial"):
+        SpikeData.load(path)
