@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from brian2 import collect, get_device, second
 from brian2.core.namespace import get_local_namespace
 
+from brian_eventprop._spike_checks import check_spikes
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
 from brian_eventprop.equations import Equations
@@ -121,11 +122,15 @@ class EventPropModel:
         _check_device()
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
-        self.objects = network_objects(collect(level=level + 1) if network is None else network)
+        if network is None:
+            network = collect(level=level + 1)
+        elif isinstance(network, Iterator):
+            network = list(network)
+        self.objects = network_objects(network)
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
-            self.objects, self.readouts, namespace, float(self.duration)
+            network, self.readouts, namespace, float(self.duration)
         )
         for item in train:
             if isinstance(item, Axonal):
@@ -336,6 +341,7 @@ class EventPropModel:
                     f"'{name}' has {sizes[name]} neurons, but its spikes have "
                     f"{data.n_channels} channels"
                 )
+            check_spikes(name, data)
         return given
 
     def _own_spikes(self, name: str, size: int) -> SpikeData:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.refusals import check_run_regularly, check_schedule, refusal
+from brian_eventprop.reading.refusals import check_parts, check_schedule, refusal
 from brian_eventprop.reading.spec import SpikeInput
 
 INPUTS = (brian.SpikeGeneratorGroup, brian.PoissonGroup)
@@ -13,7 +13,7 @@ INPUTS = (brian.SpikeGeneratorGroup, brian.PoissonGroup)
 
 def read_input(group) -> SpikeInput:
     """Return the specification of an input group."""
-    check_run_regularly(group)
+    check_parts(group)
     if isinstance(group, brian.SpikeGeneratorGroup):
         check_schedule(group, group, "thresholds")
         period = float(group.variables["period"].get_value().item())

@@ -10,8 +10,17 @@ from brian_eventprop.reading import brian
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
-from brian_eventprop.reading.refusals import check_clocks, check_network, check_object
+from brian_eventprop.reading.refusals import (
+    WHOLE,
+    check_clocks,
+    check_inactive,
+    check_network,
+    check_object,
+    check_parts,
+    objects_below,
+)
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.symbols import Collection
 from brian_eventprop.reading.synapses import (
     PathwayCode,
@@ -27,7 +36,8 @@ def network_objects(network) -> list[Any]:
     """Return the Brian2 objects of a `Network`, or of nested containers, once each.
 
     Lists keep their order; sets, of which a `Network` is one, are sorted by name.  Objects that
-    belong to another one, such as a group's thresholder, are left out.
+    belong to another one, such as a group's thresholder, are left out, but not groups and Synapses
+    that another object contains: Brian2 runs them with it.
 
     Examples
     --------
@@ -39,7 +49,7 @@ def network_objects(network) -> list[Any]:
     if isinstance(network, brian.Network):
         return network_objects(set(network.objects))
     if isinstance(network, brian.BrianObject):
-        return [network]
+        return [network, *(part for part in objects_below(network) if isinstance(part, WHOLE))]
     if isinstance(network, Mapping):
         network = network.values()
     elif isinstance(network, set | frozenset):
@@ -121,6 +131,7 @@ def read_network(
         dt=dt,
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
+    check_start(objects, active, spec)
     ends = {code.pathway.name: connections(code.synapses) for code in pathways}
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
@@ -133,7 +144,11 @@ def _active(objects: Iterable) -> list[Any]:
     """Drop monitors, Subgroups and what the user switched off; refuse unknown objects."""
     active = []
     for obj in objects:
-        if isinstance(obj, brian.MONITORS + (brian.Subgroup,)) or not obj.active:
+        if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
+            check_parts(obj)
+            continue
+        if not obj.active:
+            check_inactive(obj)
             continue
         check_object(obj)
         active.append(obj)
