@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import collect, get_device, second
 from brian2.core.namespace import get_local_namespace
 
+from brian_eventprop._brian_messages import note_as_read
 from brian_eventprop._spike_checks import check_spikes
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
@@ -127,6 +128,7 @@ class EventPropModel:
         elif isinstance(network, Iterator):
             network = list(network)
         self.objects = network_objects(network)
+        note_as_read(self.objects)
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
