@@ -18,8 +18,9 @@ from brian_eventprop.reading.refusals import (
     check_object,
     check_parts,
     objects_below,
+    refusal,
 )
-from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.symbols import Collection
 from brian_eventprop.reading.synapses import (
@@ -58,6 +59,11 @@ def network_objects(network) -> list[Any]:
         raise TypeError(f"A Network or a list of Brian2 objects is needed, not {network!r}.")
     objects = {id(obj): obj for item in network for obj in network_objects(item)}
     return list(objects.values())
+
+
+def is_monitor(obj) -> bool:
+    """Whether an object only records."""
+    return isinstance(obj, brian.MONITORS)
 
 
 def read_network(
@@ -100,7 +106,7 @@ def read_network(
     """
     check_network(objects)
     active = _active(network_objects(objects))
-    dt = check_clocks(active)
+    dt = check_clocks(o for o in active if not isinstance(o, INPUTS))
     neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
     inputs = [o for o in active if isinstance(o, INPUTS)]
     synapses = [o for o in active if isinstance(o, brian.Synapses)]
@@ -118,9 +124,10 @@ def read_network(
         )
         for code in groups
     }
+    _check_sources(pathways, built)
     spec = NetworkSpec(
         groups=tuple(built.values()),
-        inputs=tuple(read_input(group) for group in inputs),
+        inputs=tuple(read_input(group, dt) for group in inputs),
         pathways=tuple(build_pathway(code, collection) for code in pathways),
         readouts=tuple(
             read_readout(
@@ -136,7 +143,7 @@ def read_network(
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
-        spikes={group.name: read_spikes(group) for group in inputs},
+        spikes={group.name: read_spikes(group, duration) for group in inputs},
     )
 
 
@@ -167,6 +174,15 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
                     f"Synapses '{s.name}' connect '{parent(end).name}', which is not part of the "
                     "network. Add it to the Network or to the list of objects."
                 )
+
+
+def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group]) -> None:
+    for code in pathways:
+        source = groups.get(parent(code.synapses.source).name)
+        if source is not None and source.threshold is None:
+            reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
+            way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
+            raise refusal(code.synapses, code.code, reason, way_out)
 
 
 def _check_names(objects: Iterable) -> None:

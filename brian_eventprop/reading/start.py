@@ -12,7 +12,7 @@ from brian2 import get_logger
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.inputs import read_spikes
+from brian_eventprop.reading.inputs import holds_spikes
 from brian_eventprop.reading.refusals import networks_in
 from brian_eventprop.reading.spec import NetworkSpec
 
@@ -39,8 +39,7 @@ def check_start(network, active: Iterable, spec: NetworkSpec) -> None:
     if not time > 0:
         return
     for obj in active:
-        spikes = read_spikes(obj)
-        if spikes is not None and len(spikes[0]):
+        if holds_spikes(obj):
             raise _refusal(time, f"the spike times of '{obj.name}' count from time 0")
     if name := _depends_on_time(spec):
         raise _refusal(time, f"the code of '{name}' depends on the time")
