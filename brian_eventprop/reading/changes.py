@@ -47,6 +47,7 @@ class ReadValues:
                 self._owners[key] = owner
             elif name in owner.namespace:
                 self._constants[key] = owner
+        self._clocks = {obj.clock.name: obj.clock for obj in owners.values()}
         self._synapses = [owners[name] for name in dict.fromkeys(p.synapses for p in spec.pathways)]
         self.refresh()
 
@@ -54,12 +55,16 @@ class ReadValues:
         """Take what the objects hold now as read."""
         self._held = {key: np.array(now) for key, now in self._now()}
         self._runs = {key: _last_run(owner) for key, owner in self._owners.items()}
+        self._steps = {name: clock.dt_ for name, clock in self._clocks.items()}
         self._sizes = {s.name: len(s) for s in self._synapses}
 
     def changes(self) -> list[str]:
         """Return the names of what was changed since the last call or refresh."""
         found = [
             f"the synapses of '{s.name}'" for s in self._synapses if len(s) != self._sizes[s.name]
+        ]
+        found += [
+            f"dt of '{n}'" for n, clock in self._clocks.items() if clock.dt_ != self._steps[n]
         ]
         ran = {key for key in self._states & set(self._runs) if self._ran(key)}
         for key, now in self._now():

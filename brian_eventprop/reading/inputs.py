@@ -23,6 +23,8 @@ def read_input(group, dt: float) -> SpikeInput:
     check_parts(group)
     if isinstance(group, brian.SpikeGeneratorGroup):
         check_schedule(group, group, "thresholds")
+    else:
+        check_schedule(group, group.thresholder["spike"], "thresholds")
     return SpikeInput(group.name, len(group), _own_step(group, dt))
 
 

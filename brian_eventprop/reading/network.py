@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from brian2 import get_logger
+
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
@@ -31,6 +34,8 @@ from brian_eventprop.reading.synapses import (
     read_synapses_code,
     written_states,
 )
+
+logger = get_logger(__name__)
 
 
 def network_objects(network) -> list[Any]:
@@ -139,6 +144,7 @@ def read_network(
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     check_start(objects, active, spec)
+    _mention_precision(neurons + synapses)
     ends = {code.pathway.name: connections(code.synapses) for code in pathways}
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
@@ -162,6 +168,26 @@ def _active(objects: Iterable) -> list[Any]:
     if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
         raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
     return active
+
+
+def _mention_precision(objects: Iterable) -> None:
+    """Say which variables Brian2 rounds to single precision."""
+    found = []
+    for obj in objects:
+        for owner in (obj, *getattr(obj, "_pathways", ())):
+            names = ["delay"] if owner is not obj else obj.equations.names
+            for name in sorted(set(names) & set(owner.variables)):
+                if getattr(owner.variables[name], "dtype", None) == np.float32:
+                    found.append(f"'{name}' of '{owner.name}'")
+    if found:
+        logger.warn(
+            f"Brian2 holds {', '.join(found)} in single precision and rounds them in its runs, but "
+            "a model begins with these values in double precision and computes as precision=... "
+            "says, so spikes may differ from those of Brian2. Leave dtype and "
+            "prefs.core.default_float_dtype as they are for the same spikes.",
+            "precision",
+            once=True,
+        )
 
 
 def _check_ends(synapses: Iterable, present: Iterable) -> None:
@@ -189,9 +215,10 @@ def _check_names(objects: Iterable) -> None:
     """Every key starts with the name of an object, so names must tell objects apart."""
     seen = set()
     for obj in objects:
-        if obj.name in seen:
-            raise ValueError(f"Two objects of the network have the name '{obj.name}'.")
-        seen.add(obj.name)
+        for part in (obj, *getattr(obj, "_pathways", ())):
+            if part.name in seen:
+                raise ValueError(f"Two objects of the network have the name '{part.name}'.")
+            seen.add(part.name)
 
 
 def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, tuple[str, ...]]:

@@ -173,8 +173,12 @@ def check_parts(obj) -> None:
     their own; they do nothing themselves, or are read as objects of the network.
     """
     own = _own_parts(obj)
+    _check_methods(obj, obj)
     for part in objects_below(obj):
-        if id(part) in own or not part.active or isinstance(part, brian.MONITORS):
+        if id(part) in own:
+            _check_methods(obj, part)
+            continue
+        if not part.active or isinstance(part, brian.MONITORS):
             continue
         _check_part(obj, part)
     for name, part in own.values():
@@ -184,6 +188,15 @@ def check_parts(obj) -> None:
     if obj.code_objects and not isinstance(obj, brian.CodeRunner):
         reason = "Brian2 runs code objects that were added to it"
         raise refusal(obj, "code_objects", reason, "Write them as equations.")
+
+
+def _check_methods(obj, part) -> None:
+    """Refuse classes of the user's own that do something else than Brian2's when they are run."""
+    for name in ("before_run", "run"):
+        method = getattr(type(part), name)
+        if method.__module__.partition(".")[0] != "brian2":
+            reason = f"the class '{type(part).__name__}' has its own {name}() for '{part.name}'"
+            raise refusal(obj, f"def {name}", reason, "Use the class of Brian2.")
 
 
 def _check_part(obj, part) -> None:
@@ -300,6 +313,10 @@ def check_synapses(synapses) -> None:
         if isinstance(end, brian.Synapses):
             way_out = "Connect neurons only."
             raise refusal(synapses, end.name, "Synapses that target Synapses", way_out)
+    target = getattr(synapses.target, "source", synapses.target)
+    if synapses._pathways and not isinstance(target, brian.NeuronGroup):
+        reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
+        raise refusal(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
     for eq in synapses.equations.values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             reason = "it is a clock-driven equation, one more state for every synapse"

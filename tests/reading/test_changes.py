@@ -10,6 +10,7 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     Synapses,
+    defaultclock,
     ms,
 )
 from brian2.utils.logger import catch_logs
@@ -45,6 +46,7 @@ CHANGES = {
     "shared parameters": (lambda G, S: setattr(G, "tau", 5 * ms), "'tau' of 'G'"),
     "parameters": (lambda G, S: setattr(G, "b", 2), "'b' of 'G'"),
     "constants": (lambda G, S: G.namespace.__setitem__("gain", 3.0), "'gain' of 'G'"),
+    "time step": (lambda G, S: setattr(defaultclock, "dt", 0.2 * ms), "dt of 'defaultclock'"),
     "synapses": (lambda G, S: S.connect(i=0, j=2), "the synapses of 'S'"),
 }
 

@@ -15,6 +15,7 @@ from brian2 import (
     ms,
     run,
 )
+from brian2.utils.logger import catch_logs
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -169,3 +170,57 @@ def test_the_schedule_of_every_network_is_checked():
             bep.EventPropModel(**options)
     finally:
         magic_network.schedule = None
+
+
+def with_class(obj, **methods):
+    obj.__class__ = type("Mine", (type(obj),), methods)
+
+
+@pytest.mark.parametrize("method", ["run", "before_run"])
+def test_classes_that_do_something_else(method):
+    own = {method: lambda self, *namespace: None}
+    for part in (lambda G, S: G, lambda G, S: G.resetter["spike"], lambda G, S: S.pre):
+        G, S = network()
+        with_class(part(G, S), **own)
+        with pytest.raises(UnsupportedError, match=f"'Mine' has its own {method}"):
+            read_network([G, S], [], {})
+    G, S = network()
+    with_class(G, more=lambda self: None)
+    assert read_network([G, S], [], {})[0].groups
+
+
+def test_names_of_pathways_tell_them_apart():
+    G, S = network()
+    H = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact", name="S_pre")
+    with pytest.raises(ValueError, match="Two objects.*'S_pre'"):
+        read_network([G, S, H], [], {})
+
+
+def test_groups_without_states_are_no_targets():
+    G, S = network()
+    P = PoissonGroup(3, 10 * Hz, name="P")
+    onto = Synapses(G, P, on_pre="rates_post += 1*Hz", name="onto")
+    onto.connect()
+    with pytest.raises(UnsupportedError, match="Synapses 'onto'.*'P' is no NeuronGroup"):
+        read_network([G, S, P, onto], [], {})
+    P.thresholder["spike"].when = "end"
+    with pytest.raises(UnsupportedError, match="'P'.*slot 'end'"):
+        read_network([G, S, P], [], {})
+
+
+def test_single_precision_is_mentioned():
+    G = NeuronGroup(
+        1,
+        "dv/dt = -v/(10*ms) : 1\nb : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        method="exact",
+        name="single",
+        dtype={"v": np.float32},
+    )
+    S = Synapses(G, G, "w : 1", on_pre="v_post += w", name="S", dtype=np.float32)
+    S.connect()
+    with catch_logs(only_from=("brian_eventprop", "brian2.brian_eventprop")) as logs:
+        read_network([G, S], [], {})
+    (said,) = (text for _, name, text in logs if name.endswith("precision"))
+    assert "Brian2 holds 'v' of 'single', 'w' of 'S' in single precision" in said
