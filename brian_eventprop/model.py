@@ -60,7 +60,9 @@ class EventPropModel:
     ----------
     network : `Network`, list of Brian2 objects, optional
         The network; by default the objects that are visible where the model is made (Brian2's
-        `collect`).  The objects are read, not changed, until `write_back`.
+        `collect`).  The objects are read, not changed, until `write_back`.  Trials begin at time 0
+        with the states that they hold; a network that was run before is refused if Brian2 would go
+        on otherwise.
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
         parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
@@ -248,7 +250,7 @@ class EventPropModel:
         ----------
         spikes : `SpikeData` or dict of them, optional
             Input spikes, a dict by input group (or its name) if there are several.  By default the
-            spikes of the `SpikeGeneratorGroup` itself, one trial.
+            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.
         targets : array, optional
             What the loss compares with, one per trial; by default the targets of `spikes`.
         traces : dict, optional
