@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from brian2 import collect, get_device, get_logger, second
+from brian2 import Network, collect, get_device, get_logger, second
 from brian2.core.namespace import get_local_namespace
 
 from brian_eventprop._brian_messages import note_as_read
@@ -23,6 +23,7 @@ from brian_eventprop.reading import (
     check_input_steps,
     is_monitor,
     key_of,
+    left_out,
     network_objects,
     on_own_grid,
     per_synapse,
@@ -133,12 +134,15 @@ class EventPropModel:
         _check_device()
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
+        visible = collect(level=level + 1)
         if network is None:
-            network = collect(level=level + 1)
+            network = visible
         elif isinstance(network, Iterator):
             network = list(network)
         self.objects = network_objects(network)
         note_as_read(self.objects)
+        if not isinstance(network, Network):
+            _mention_left_out(self.objects, visible)
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
@@ -419,6 +423,17 @@ class EventPropModel:
     def __repr__(self) -> str:
         trained = ", ".join(self.parameters)
         return f"EventPropModel({len(self.spec.groups)} groups, trains {trained})"
+
+
+def _mention_left_out(objects, visible) -> None:
+    if missing := left_out(objects, visible):
+        logger.warn(
+            f"Brian2's run() would also run {', '.join(missing)}, which the list of objects lacks "
+            "though all that they act on is in it. Add what the model should have, and set the "
+            "attribute 'active' of what it should not have to False.",
+            "left_out",
+            once=True,
+        )
 
 
 def _mention_monitors(objects) -> None:

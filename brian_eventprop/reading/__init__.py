@@ -8,7 +8,7 @@ from brian_eventprop.reading.inputs import (
     period_of,
     read_spikes,
 )
-from brian_eventprop.reading.network import is_monitor, network_objects, read_network
+from brian_eventprop.reading.network import is_monitor, left_out, network_objects, read_network
 from brian_eventprop.reading.views import key_of
 from brian_eventprop.reading.writing import write_connections, write_values
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_input_steps",
     "is_monitor",
     "key_of",
+    "left_out",
     "network_objects",
     "on_own_grid",
     "per_synapse",

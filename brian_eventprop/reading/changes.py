@@ -49,11 +49,14 @@ class ReadValues:
                 self._constants[key] = owner
         self._clocks = {obj.clock.name: obj.clock for obj in owners.values()}
         self._synapses = [owners[name] for name in dict.fromkeys(p.synapses for p in spec.pathways)]
+        self._held = {key: values.values[key] for key, _ in self._now()}
         self.refresh()
 
     def refresh(self) -> None:
         """Take what the objects hold now as read."""
-        self._held = {key: np.array(now) for key, now in self._now()}
+        for key, now in self._now():
+            if not _equal(self._held[key], now):
+                self._held[key] = np.array(now)
         self._runs = {key: _last_run(owner) for key, owner in self._owners.items()}
         self._steps = {name: clock.dt_ for name, clock in self._clocks.items()}
         self._sizes = {s.name: len(s) for s in self._synapses}

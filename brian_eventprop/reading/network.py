@@ -71,6 +71,33 @@ def is_monitor(obj) -> bool:
     return isinstance(obj, brian.MONITORS)
 
 
+def left_out(objects: Iterable, visible: Iterable) -> list[str]:
+    """Return the visible objects that act on groups among some objects and are not among them.
+
+    Brian2's own ``run()`` takes all that are visible; a list of objects may lack some by mistake.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup, PoissonInput, Hz
+    >>> G = NeuronGroup(2, "v : 1", name="G")
+    >>> noise = PoissonInput(G[:1], "v", 10, 5*Hz, weight=0.1)
+    >>> left_out([G], [G, noise])
+    ["PoissonInput 'poissoninput'"]
+    """
+    names = {obj.name for obj in objects}
+    found = []
+    for obj in visible:
+        ends = []
+        if isinstance(obj, brian.PoissonInput):
+            ends = [obj.group]
+        elif isinstance(obj, brian.Synapses) and (obj._pathways or obj.summed_updaters):
+            ends = [obj.source, obj.target]
+        inside = ends and all(parent(end).name in names for end in ends)
+        if inside and obj.active and obj.name not in names:
+            found.append(f"{type(obj).__name__} '{obj.name}'")
+    return sorted(found)
+
+
 def read_network(
     objects,
     readouts: Sequence,

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from brian2 import (
+    Hz,
     Network,
     NeuronGroup,
+    PoissonInput,
     PopulationRateMonitor,
     SpikeGeneratorGroup,
     SpikeMonitor,
@@ -122,3 +124,26 @@ def test_monitors_are_mentioned_once():
         assert monitor.name in said
     assert messages_of(lambda: model_of([*objects, *monitors]), "monitors") == []
     assert messages_of(lambda: model_of(objects), "monitors") == []
+
+
+def test_objects_that_are_left_out_of_the_list():
+    """Brian2's run() takes what is visible; a Network knows its own objects."""
+    inp, G, S = network()
+    other = NeuronGroup(1, "v : 1", name="other")
+    more = Synapses(inp, G, on_pre="v_post += 1", name="more")
+    noise = PoissonInput(G[:2], "v", 10, 5 * Hz, weight=0.1)
+    elsewhere = Synapses(inp, other, on_pre="v_post += 1", name="elsewhere")
+    options = {"train": [S.w], "loss": bep.Sum(bep.Final(G, "v")), "duration": 5 * ms}
+
+    def made_of(objects):
+        return messages_of(lambda: bep.EventPropModel(objects, level=3, **options), "left_out")
+
+    (said,) = made_of([inp, G, S])
+    assert f"PoissonInput '{noise.name}', Synapses 'more', which" in said
+    assert made_of([inp, G, S]) == []
+    noise.active = False
+    assert made_of(Network(inp, G, S)) == []
+    (said,) = made_of({"all": [inp, G, S]})
+    assert "run Synapses 'more', which" in said
+    more.active = False
+    assert made_of([inp, G, S]) == [] and elsewhere.active
