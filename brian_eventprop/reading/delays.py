@@ -27,7 +27,7 @@ def check_delays(synapses: str, pathway: str, delays: np.ndarray, dt: float, per
     >>> check_delays("S", "S_pre", np.array([0.001, -0.002]), 1e-4, "synapse")
     Traceback (most recent call last):
         ...
-    ValueError: Synapses 'S': the delay of synapse 1 in pathway 'S_pre' is -0.002 s, but a delay \
+    ValueError: Synapses 'S': the delay of synapse 1 in pathway 'S_pre' is -2 ms, but a delay \
 must be a finite time of at least 0 s. Set delays within these limits, as in \
 S.pre.delay = 'clip(5*ms + 5*ms*randn(), 0*ms, 20*ms)'.
     """
@@ -44,7 +44,7 @@ S.pre.delay = 'clip(5*ms + 5*ms*randn(), 0*ms, 20*ms)'.
         reason = f"a delay can have at most {MOST_STEPS} time steps"
     name = f"{synapses}.{pathway.removeprefix(synapses + '_')}.delay"
     raise ValueError(
-        f"Synapses '{synapses}': {which} in pathway '{pathway}' is {delays.flat[at]:g} s, but "
-        f"{reason}. Set delays within these limits, as in "
+        f"Synapses '{synapses}': {which} in pathway '{pathway}' is {1e3 * delays.flat[at]:g} ms, "
+        f"but {reason}. Set delays within these limits, as in "
         f"{name} = 'clip(5*ms + 5*ms*randn(), 0*ms, 20*ms)'."
     )

@@ -46,8 +46,8 @@ def check_start(network, active: Iterable, spec: NetworkSpec) -> None:
     states = ", ".join(f"{s} of '{g.name}'" for g in spec.groups for s in g.states)
     if states:
         logger.warn(
-            f"The network was run before, until {time:g} s: the trials of this model begin with "
-            f"the states at the end of that run ({states}). To begin elsewhere, set them or call "
+            f"The network was run before, until {1e3 * time:g} ms: the trials of this model begin "
+            f"with the states at the end of that run ({states}). To begin elsewhere, set them or call "
             "restore() before the model is made.",
             "run_before",
         )
@@ -80,6 +80,6 @@ def _depends_on_time(spec: NetworkSpec) -> str | None:
 
 def _refusal(time: float, reason: str) -> UnsupportedError:
     return UnsupportedError(
-        f"The network was run before, until {time:g} s, and {reason}, but the trials of a model "
-        f"begin at time 0 with nothing on its way. {_WAY_OUT}"
+        f"The network was run before, until {1e3 * time:g} ms, and {reason}, but the trials of a "
+        f"model begin at time 0 with nothing on its way. {_WAY_OUT}"
     )
