@@ -47,8 +47,8 @@ def check_start(network, active: Iterable, spec: NetworkSpec) -> None:
     if states:
         logger.warn(
             f"The network was run before, until {1e3 * time:g} ms: the trials of this model begin "
-            f"with the states at the end of that run ({states}). To begin elsewhere, set them or call "
-            "restore() before the model is made.",
+            f"with the states at the end of that run ({states}). To begin elsewhere, set them or "
+            "call restore() before the model is made.",
             "run_before",
         )
 
