@@ -88,7 +88,7 @@ class Trace:
     offset: float = 0.0
     column: str = ""
     part: tuple[int, int] | None = None
-    names: tuple[Symbol, ...] = ()
+    names: tuple[Symbol, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
