@@ -1,6 +1,7 @@
 """Exact gradients for spiking networks written in Brian2."""
 
 from brian_eventprop import datasets, plotting
+from brian_eventprop._brian_messages import report_own_errors
 from brian_eventprop.augmentation import Blend, ChannelShift
 from brian_eventprop.checking import check_gradient
 from brian_eventprop.errors import UnsupportedError
@@ -34,3 +35,5 @@ __all__ = [
     *_losses,
     *_training,
 ]
+
+report_own_errors()

@@ -29,6 +29,21 @@ def given_indices(indices, size: int, what: str) -> np.ndarray:
     return result
 
 
+def check_spikes(name: str, data) -> None:
+    """Refuse spikes of a batch whose arrays no longer fit: kernels take them as places in arrays.
+
+    `SpikeData` checks what it is given; this is for arrays that were changed since.
+    """
+    times, channels, ptr = data.times, data.channels, data.trial_ptr
+    fits = len(times) == len(channels) == ptr[-1] and ptr[0] == 0 and np.all(ptr[1:] >= ptr[:-1])
+    if not fits:
+        raise ValueError(f"the trials of the spikes of '{name}' do not fit their times")
+    if len(times) and not (times.min() >= 0 and times.max() < np.inf):  # NaN is neither
+        raise ValueError(f"spike times of '{name}' must be finite and not negative")
+    if len(channels) and not (channels.min() >= 0 and channels.max() < data.n_channels):
+        raise ValueError(f"channels of the spikes of '{name}' must lie in 0..{data.n_channels - 1}")
+
+
 def given_extra(extra, n_trials: int) -> dict[str, np.ndarray]:
     columns = {name: np.array(column) for name, column in (extra or {}).items()}
     for name, column in columns.items():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from brian2 import collect, get_device, second
+from brian2 import Network, collect, get_device, get_logger, second
 from brian2.core.namespace import get_local_namespace
 
+from brian_eventprop._brian_messages import note_as_read
+from brian_eventprop._spike_checks import check_spikes
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
 from brian_eventprop.equations import Equations
@@ -17,10 +19,17 @@ from brian_eventprop.losses.base import Loss, evaluate
 from brian_eventprop.parameters import Parameters
 from brian_eventprop.reading import (
     Axonal,
+    ReadValues,
+    check_input_steps,
+    is_monitor,
     key_of,
+    left_out,
     network_objects,
+    on_own_grid,
     per_synapse,
+    period_of,
     read_network,
+    read_spikes,
     with_axonal_delays,
     write_connections,
     write_values,
@@ -29,6 +38,8 @@ from brian_eventprop.results import Gradients, Result, Spikes
 from brian_eventprop.runtime import solver_for
 from brian_eventprop.spikes import SpikeData
 from brian_eventprop.traces import given_traces
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,9 @@ class EventPropModel:
     ----------
     network : `Network`, list of Brian2 objects, optional
         The network; by default the objects that are visible where the model is made (Brian2's
-        `collect`).  The objects are read, not changed, until `write_back`.
+        `collect`).  The objects are read, not changed, until `write_back`.  Trials begin at time 0
+        with the states that they hold; a network that was run before is refused if Brian2 would go
+        on otherwise.
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
         parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
@@ -121,11 +134,19 @@ class EventPropModel:
         _check_device()
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
-        self.objects = network_objects(collect(level=level + 1) if network is None else network)
+        visible = collect(level=level + 1)
+        if network is None:
+            network = visible
+        elif isinstance(network, Iterator):
+            network = list(network)
+        self.objects = network_objects(network)
+        note_as_read(self.objects)
+        if not isinstance(network, Network):
+            _mention_left_out(self.objects, visible)
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
-            self.objects, self.readouts, namespace, float(self.duration)
+            network, self.readouts, namespace, float(self.duration)
         )
         for item in train:
             if isinstance(item, Axonal):
@@ -135,6 +156,8 @@ class EventPropModel:
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
         if not trained:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
+        if solver == "clock":
+            check_input_steps(self.spec, self._network.values, trained)
         self.system = derive(self.spec, trained)
         self._solver = solver_for(
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
@@ -150,6 +173,9 @@ class EventPropModel:
         self._last, self._as_read = None, self._network
         self._coming: dict[str, _Batch] = {}
         self._rewired: dict[str, None] = {}
+        self._in_brian2 = ReadValues(self.spec, self._network, self.objects)
+        self._own: dict[str, tuple] = {}
+        _mention_monitors(self.objects)
 
     def key_of(self, item) -> tuple[str, str]:
         """Return the key (owner, name) of a view, of the name of a constant or of a key."""
@@ -192,10 +218,11 @@ class EventPropModel:
             stay with their synapse.  `write_back` writes them into the Brian2 object.
         """
         obj, pathways = self._projection(synapses)
-        if {(obj.name, "i"), (obj.name, "j")} & set(self._values):
+        used = {(obj.name, name) for name in ("i", "j", "N_incoming", "N_outgoing")}
+        if used & set(self._values):
             raise UnsupportedError(
-                f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron. "
-                "Use a synaptic variable in its place."
+                f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron, "
+                "or its number of synapses. Use a synaptic variable in its place."
             )
         ends = []
         for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
@@ -227,7 +254,7 @@ class EventPropModel:
         ----------
         spikes : `SpikeData` or dict of them, optional
             Input spikes, a dict by input group (or its name) if there are several.  By default the
-            spikes of the `SpikeGeneratorGroup` itself, one trial.
+            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.
         targets : array, optional
             What the loss compares with, one per trial; by default the targets of `spikes`.
         traces : dict, optional
@@ -242,6 +269,7 @@ class EventPropModel:
         batch = self._coming.pop("batch", None)
         if batch is None or batch.given is not spikes or batch.traces is not traces:
             batch = self._batch(spikes, traces)
+            self._mention_changes()
         if targets is None:
             targets = batch.targets
         self._last = None
@@ -281,7 +309,12 @@ class EventPropModel:
         n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
-        prepared = {name: self._solver.prepare(name, d) for name, d in data.items()}
+        sources = {i.name: i for i in self.spec.inputs} if self.solver == "clock" else {}
+        prepared = {}
+        for name, given in data.items():
+            if name in sources:
+                given = on_own_grid(sources[name], given, self.spec.dt)
+            prepared[name] = self._solver.prepare(name, given)
         return _Batch(spikes, traces, targets, prepared, timed, n_trials)
 
     def gradient(self) -> Gradients:
@@ -336,26 +369,45 @@ class EventPropModel:
                     f"'{name}' has {sizes[name]} neurons, but its spikes have "
                     f"{data.n_channels} channels"
                 )
+            check_spikes(name, data)
         return given
 
     def _own_spikes(self, name: str, size: int) -> SpikeData:
-        own = self._network.spikes[name]
-        if own is None:
+        """Return the spikes that an input group holds now: `set_spikes` may have changed them."""
+        if self._network.spikes[name] is None:
             raise ValueError(
                 f"the spikes of '{name}' are random: give the ones to replay, "
                 "model.run(SpikeData(...))"
             )
-        indices, times = own
-        return SpikeData(times, indices, np.zeros(len(times), int), 1, size)
+        group = next(obj for obj in self.objects if obj.name == name)
+        held = group._neuron_index, group._spike_time, period_of(group)
+        known, data = self._own.get(name, ((None,) * 3, None))
+        if any(a is not b for a, b in zip(held[:2], known[:2], strict=True)) or held[2] != known[2]:
+            indices, times = read_spikes(group, float(self.duration))
+            data = SpikeData(times, indices, np.zeros(len(times), int), 1, size)
+            self._own[name] = held, data
+        return data
+
+    def _mention_changes(self) -> None:
+        """Say what was changed in Brian2's objects since the model has read or written them."""
+        if changed := self._in_brian2.changes():
+            logger.warn(
+                f"After this model was made, values were changed in Brian2: {', '.join(changed)}. "
+                "The model goes on with the values that it has: change trained ones in "
+                "model.parameters, and make a new model for all others.",
+                "changed",
+            )
 
     # ---- back to Brian2 ----
     def write_back(self) -> None:
         """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
+        self._mention_changes()
         trained = {key: self._values[key] for key in self.parameters.keys}
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
         for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
+        self._in_brian2.refresh()
 
     # ---- to look at ----
     @property
@@ -371,6 +423,30 @@ class EventPropModel:
     def __repr__(self) -> str:
         trained = ", ".join(self.parameters)
         return f"EventPropModel({len(self.spec.groups)} groups, trains {trained})"
+
+
+def _mention_left_out(objects, visible) -> None:
+    if missing := left_out(objects, visible):
+        logger.warn(
+            f"Brian2's run() would also run {', '.join(missing)}, which the list of objects lacks "
+            "though all that they act on is in it. Add what the model should have, and set the "
+            "attribute 'active' of what it should not have to False.",
+            "left_out",
+            once=True,
+        )
+
+
+def _mention_monitors(objects) -> None:
+    monitors = [f"{type(obj).__name__} '{obj.name}'" for obj in objects if is_monitor(obj)]
+    if monitors:
+        logger.warn(
+            f"A model does not fill monitors: {', '.join(monitors)} will hold what Brian2's own "
+            "runs record. Find the spikes of model.run() in result.spikes and what the loss sees "
+            "of the states in result.readout; or call model.write_back() and run the network in "
+            "Brian2.",
+            "monitors",
+            once=True,
+        )
 
 
 def _readouts_of(loss, readouts) -> tuple:

@@ -21,6 +21,7 @@ from brian_eventprop.codegen.cuda_target import Target, spelling
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.printing import print_sympy, print_tree
 from brian_eventprop.codegen.templates import render
+from brian_eventprop.reading.delays import MOST_STEPS
 from brian_eventprop.reading.spec import Key
 
 #: Threads of a block of these kernels.
@@ -189,6 +190,7 @@ def render_update(
         rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", text)],
         functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", text)],
         threads=update_threads(target),
+        most_steps=MOST_STEPS,
         ids=ids,
         ids_text="".join(f"{name}, " for name in ids),
         **spelling(target, update_threads(target)),

@@ -1,16 +1,30 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
 from brian_eventprop.reading.axons import Axonal, per_synapse, with_axonal_delays
-from brian_eventprop.reading.network import network_objects, read_network
+from brian_eventprop.reading.changes import ReadValues
+from brian_eventprop.reading.inputs import (
+    check_input_steps,
+    on_own_grid,
+    period_of,
+    read_spikes,
+)
+from brian_eventprop.reading.network import is_monitor, left_out, network_objects, read_network
 from brian_eventprop.reading.views import key_of
 from brian_eventprop.reading.writing import write_connections, write_values
 
 __all__ = [
     "Axonal",
+    "ReadValues",
+    "check_input_steps",
+    "is_monitor",
     "key_of",
+    "left_out",
     "network_objects",
+    "on_own_grid",
     "per_synapse",
+    "period_of",
     "read_network",
+    "read_spikes",
     "with_axonal_delays",
     "write_connections",
     "write_values",

@@ -8,6 +8,7 @@ from brian2.codegen.permutation_analysis import OrderDependenceError, check_for_
 from brian2.codegen.translation import analyse_identifiers, make_statements
 from brian2.core.base import BrianObject
 from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS, Function
+from brian2.core.magic import magic_network
 from brian2.core.namespace import DEFAULT_UNITS
 from brian2.core.network import Network
 from brian2.core.operations import NetworkOperation
@@ -87,6 +88,7 @@ __all__ = [
     "get_device",
     "get_dimensions",
     "is_boolean_expression",
+    "magic_network",
     "make_statements",
     "parse_expression_dimensions",
     "prefs",

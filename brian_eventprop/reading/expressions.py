@@ -85,6 +85,8 @@ class _Fold(ast.NodeTransformer):
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         self.generic_visit(node)
+        if isinstance(node.op, ast.Not) and _is(node.operand, True, False):
+            return ast.Constant(not node.operand.value)
         zero = _is(node.operand, 0) and isinstance(node.op, ast.USub)
         return node.operand if zero else node
 

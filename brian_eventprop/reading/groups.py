@@ -51,12 +51,14 @@ def read_group_code(group, namespace: Mapping) -> GroupCode:
     group.equations.check_units(group, run_namespace=namespace)
     brian.check_subexpressions(group, group.equations, namespace)
     method, update = _read_update(group, equations, namespace)
+    threshold = _read_threshold(group, namespace)
+    never = threshold is not None and _condition(threshold) == "False"
     return GroupCode(
         group=group,
         method=method,
         update=update,
-        threshold=_read_threshold(group, namespace),
-        reset=_read_reset(group, namespace),
+        threshold=None if never else threshold,
+        reset=None if never else _read_reset(group, namespace),
         refractory=_read_refractory(group, namespace),
         equations=equations,
     )
@@ -83,10 +85,7 @@ def build_group(
     reader = TraceReader(group, {**code.equations, **_functions(code.update)}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
-    threshold = None
-    if code.threshold:
-        statements = spell_out_all(code.threshold.statements)
-        threshold = fold(as_expression(statements, "_cond"), free=True)
+    threshold = _condition(code.threshold) if code.threshold else None
     reset = _event_statements(code.reset, states)
     refractory = None if code.refractory is None else inline(code.refractory, definitions)
 
@@ -230,6 +229,11 @@ def _read_threshold(group, namespace: Mapping) -> Block | None:
             f"The threshold '{condition}' of '{group.name}' is not a condition, such as 'v > 1'."
         )
     return read_block(group, code, variables)
+
+
+def _condition(threshold: Block) -> str:
+    """Return the condition of a threshold for a free neuron, 'False' if it is never met."""
+    return fold(as_expression(spell_out_all(threshold.statements), "_cond"), free=True)
 
 
 def _read_reset(group, namespace: Mapping) -> Block | None:

@@ -6,12 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from brian2 import get_logger
+
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
-from brian_eventprop.reading.refusals import check_clocks, check_network, check_object
-from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+from brian_eventprop.reading.refusals import (
+    WHOLE,
+    check_clocks,
+    check_inactive,
+    check_network,
+    check_object,
+    check_parts,
+    objects_below,
+    refusal,
+)
+from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
+from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.symbols import Collection
 from brian_eventprop.reading.synapses import (
     PathwayCode,
@@ -22,12 +35,15 @@ from brian_eventprop.reading.synapses import (
     written_states,
 )
 
+logger = get_logger(__name__)
+
 
 def network_objects(network) -> list[Any]:
     """Return the Brian2 objects of a `Network`, or of nested containers, once each.
 
     Lists keep their order; sets, of which a `Network` is one, are sorted by name.  Objects that
-    belong to another one, such as a group's thresholder, are left out.
+    belong to another one, such as a group's thresholder, are left out, but not groups and Synapses
+    that another object contains: Brian2 runs them with it.
 
     Examples
     --------
@@ -39,7 +55,7 @@ def network_objects(network) -> list[Any]:
     if isinstance(network, brian.Network):
         return network_objects(set(network.objects))
     if isinstance(network, brian.BrianObject):
-        return [network]
+        return [network, *(part for part in objects_below(network) if isinstance(part, WHOLE))]
     if isinstance(network, Mapping):
         network = network.values()
     elif isinstance(network, set | frozenset):
@@ -48,6 +64,38 @@ def network_objects(network) -> list[Any]:
         raise TypeError(f"A Network or a list of Brian2 objects is needed, not {network!r}.")
     objects = {id(obj): obj for item in network for obj in network_objects(item)}
     return list(objects.values())
+
+
+def is_monitor(obj) -> bool:
+    """Whether an object only records."""
+    return isinstance(obj, brian.MONITORS)
+
+
+def left_out(objects: Iterable, visible: Iterable) -> list[str]:
+    """Return the visible objects that act on groups among some objects and are not among them.
+
+    Brian2's own ``run()`` takes all that are visible; a list of objects may lack some by mistake.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup, PoissonInput, Hz
+    >>> G = NeuronGroup(2, "v : 1", name="G")
+    >>> noise = PoissonInput(G[:1], "v", 10, 5*Hz, weight=0.1)
+    >>> left_out([G], [G, noise])
+    ["PoissonInput 'poissoninput'"]
+    """
+    names = {obj.name for obj in objects}
+    found = []
+    for obj in visible:
+        ends = []
+        if isinstance(obj, brian.PoissonInput):
+            ends = [obj.group]
+        elif isinstance(obj, brian.Synapses) and (obj._pathways or obj.summed_updaters):
+            ends = [obj.source, obj.target]
+        inside = ends and all(parent(end).name in names for end in ends)
+        if inside and obj.active and obj.name not in names:
+            found.append(f"{type(obj).__name__} '{obj.name}'")
+    return sorted(found)
 
 
 def read_network(
@@ -90,7 +138,7 @@ def read_network(
     """
     check_network(objects)
     active = _active(network_objects(objects))
-    dt = check_clocks(active)
+    dt = check_clocks(o for o in active if not isinstance(o, INPUTS))
     neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
     inputs = [o for o in active if isinstance(o, INPUTS)]
     synapses = [o for o in active if isinstance(o, brian.Synapses)]
@@ -108,9 +156,10 @@ def read_network(
         )
         for code in groups
     }
+    _check_sources(pathways, built)
     spec = NetworkSpec(
         groups=tuple(built.values()),
-        inputs=tuple(read_input(group) for group in inputs),
+        inputs=tuple(read_input(group, dt) for group in inputs),
         pathways=tuple(build_pathway(code, collection) for code in pathways),
         readouts=tuple(
             read_readout(
@@ -121,11 +170,13 @@ def read_network(
         dt=dt,
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
+    check_start(objects, active, spec)
+    _mention_precision(neurons + synapses)
     ends = {code.pathway.name: connections(code.synapses) for code in pathways}
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
-        spikes={group.name: read_spikes(group) for group in inputs},
+        spikes={group.name: read_spikes(group, duration) for group in inputs},
     )
 
 
@@ -133,13 +184,37 @@ def _active(objects: Iterable) -> list[Any]:
     """Drop monitors, Subgroups and what the user switched off; refuse unknown objects."""
     active = []
     for obj in objects:
-        if isinstance(obj, brian.MONITORS + (brian.Subgroup,)) or not obj.active:
+        if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
+            check_parts(obj)
+            continue
+        if not obj.active:
+            check_inactive(obj)
             continue
         check_object(obj)
         active.append(obj)
     if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
         raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
     return active
+
+
+def _mention_precision(objects: Iterable) -> None:
+    """Say which variables Brian2 rounds to single precision."""
+    found = []
+    for obj in objects:
+        for owner in (obj, *getattr(obj, "_pathways", ())):
+            names = ["delay"] if owner is not obj else obj.equations.names
+            for name in sorted(set(names) & set(owner.variables)):
+                if getattr(owner.variables[name], "dtype", None) == np.float32:
+                    found.append(f"'{name}' of '{owner.name}'")
+    if found:
+        logger.warn(
+            f"Brian2 holds {', '.join(found)} in single precision and rounds them in its runs, but "
+            "a model begins with these values in double precision and computes as precision=... "
+            "says, so spikes may differ from those of Brian2. Leave dtype and "
+            "prefs.core.default_float_dtype as they are for the same spikes.",
+            "precision",
+            once=True,
+        )
 
 
 def _check_ends(synapses: Iterable, present: Iterable) -> None:
@@ -154,13 +229,23 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
                 )
 
 
+def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group]) -> None:
+    for code in pathways:
+        source = groups.get(parent(code.synapses.source).name)
+        if source is not None and source.threshold is None:
+            reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
+            way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
+            raise refusal(code.synapses, code.code, reason, way_out)
+
+
 def _check_names(objects: Iterable) -> None:
     """Every key starts with the name of an object, so names must tell objects apart."""
     seen = set()
     for obj in objects:
-        if obj.name in seen:
-            raise ValueError(f"Two objects of the network have the name '{obj.name}'.")
-        seen.add(obj.name)
+        for part in (obj, *getattr(obj, "_pathways", ())):
+            if part.name in seen:
+                raise ValueError(f"Two objects of the network have the name '{part.name}'.")
+            seen.add(part.name)
 
 
 def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, tuple[str, ...]]:

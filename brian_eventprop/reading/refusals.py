@@ -20,6 +20,9 @@ _RANDOM_WAY_OUT = (
 )
 _PLASTICITY = "synaptic variables are constant during a trial (gradients train them between trials)"
 
+#: Objects that are read for themselves, also where another one contains them.
+WHOLE = (brian.NeuronGroup, brian.Synapses, brian.SpikeGeneratorGroup, brian.PoissonGroup)
+
 
 def refusal(obj, statement: str, reason: str, way_out: str) -> UnsupportedError:
     """Return the error for one statement of one Brian2 object."""
@@ -93,7 +96,17 @@ def check_clocks(objects: Iterable) -> float:
     return next(iter(steps))
 
 
-def check_network(net) -> None:
+def networks_in(network) -> list:
+    """Return the `Network` objects among nested containers of Brian2 objects."""
+    if isinstance(network, brian.Network):
+        return [network]
+    if isinstance(network, brian.BrianObject | str) or not isinstance(network, Iterable):
+        return []
+    parts = network.values() if isinstance(network, Mapping) else network
+    return [net for part in parts for net in networks_in(part)]
+
+
+def check_network(network) -> None:
     """Refuse a device other than Brian2's runtime, and a schedule of one's own."""
     if brian.get_device() is not brian.runtime_device:
         raise UnsupportedError(
@@ -101,14 +114,13 @@ def check_network(net) -> None:
             "the network cannot be read before it runs. Call reset_device() or "
             "set_device('runtime') before the objects are made."
         )
-    default = list(brian.prefs.core.network.default_schedule)
     standard = ["start", "groups", "thresholds", "synapses", "resets", "end"]
-    schedule = list(net.schedule) if isinstance(net, brian.Network) else default
-    if schedule != standard:
-        raise UnsupportedError(
-            f"The schedule {schedule} is not supported: the order of operations within a time "
-            f"step is part of the derivation. Use Brian2's default, {standard}."
-        )
+    for net in networks_in(network) or [brian.magic_network]:
+        if list(net.schedule) != standard:
+            raise UnsupportedError(
+                f"The schedule {list(net.schedule)} is not supported: the order of operations "
+                f"within a time step is part of the derivation. Use Brian2's default, {standard}."
+            )
     if brian.prefs.legacy.refractory_timing:
         raise UnsupportedError(
             "The preference 'legacy.refractory_timing' is not supported: the refractory period "
@@ -128,24 +140,105 @@ def check_object(obj) -> None:
     if isinstance(obj, brian.SpatialNeuron):
         reason = "the cable equation couples the compartments at every step"
         raise refusal(obj, "SpatialNeuron", reason, "Use a NeuronGroup of point neurons.")
-    known = (
-        brian.NeuronGroup,
-        brian.Synapses,
-        brian.SpikeGeneratorGroup,
-        brian.PoissonGroup,
-        brian.Subgroup,
-    )
-    if not isinstance(obj, known + brian.MONITORS):
+    if not isinstance(obj, (*WHOLE, brian.Subgroup, *brian.MONITORS)):
         reason = f"objects of the class '{type(obj).__name__}' are unknown here"
         raise refusal(obj, type(obj).__name__, reason, "Remove it from the network.")
 
 
-def check_run_regularly(obj) -> None:
-    """Refuse operations added with ``run_regularly``."""
-    for runner in obj.contained_objects:
-        if type(runner) is brian.CodeRunner and runner.active:
-            reason = "run_regularly changes variables outside of the equations"
-            raise refusal(obj, runner.abstract_code, reason, "Write it as a differential equation.")
+def objects_below(obj) -> list:
+    """Return all that an object contains, at any depth, once each.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> G = NeuronGroup(4, "v : 1", name="G")
+    >>> operation = G[:2].run_regularly("v += 1", name="step")
+    >>> [part.name for part in objects_below(G) if part is operation]
+    ['step']
+    """
+    found: dict[int, object] = {}
+    waiting = list(obj.contained_objects)
+    while waiting:
+        part = waiting.pop(0)
+        if id(part) not in found and part is not obj:
+            found[id(part)] = part
+            waiting += part.contained_objects
+    return list(found.values())
+
+
+def check_parts(obj) -> None:
+    """Refuse what Brian2 runs with an object, at any depth below it, and the reader does not know.
+
+    Subgroups and Synapses stand below a group whose Subgroup or Synapses have an operation of
+    their own; they do nothing themselves, or are read as objects of the network.
+    """
+    own = _own_parts(obj)
+    _check_methods(obj, obj)
+    for part in objects_below(obj):
+        if id(part) in own:
+            _check_methods(obj, part)
+            continue
+        if not part.active or isinstance(part, brian.MONITORS):
+            continue
+        _check_part(obj, part)
+    for name, part in own.values():
+        if part not in obj.contained_objects:
+            reason = "it was removed from contained_objects, so Brian2 does not run it"
+            raise refusal(obj, name, reason, "Leave what a group contains as Brian2 makes it.")
+    if obj.code_objects and not isinstance(obj, brian.CodeRunner):
+        reason = "Brian2 runs code objects that were added to it"
+        raise refusal(obj, "code_objects", reason, "Write them as equations.")
+
+
+def _check_methods(obj, part) -> None:
+    """Refuse classes of the user's own that do something else than Brian2's when they are run."""
+    for name in ("before_run", "run"):
+        method = getattr(type(part), name)
+        if method.__module__.partition(".")[0] != "brian2":
+            reason = f"the class '{type(part).__name__}' has its own {name}() for '{part.name}'"
+            raise refusal(obj, f"def {name}", reason, "Use the class of Brian2.")
+
+
+def _check_part(obj, part) -> None:
+    """Refuse an active part that an object contains and Brian2 did not make itself."""
+    if isinstance(part, brian.NetworkOperation | brian.PoissonInput):
+        check_object(part)
+    if type(part) is brian.CodeRunner:
+        whose = "" if part.group is obj else f" of '{part.group.name}'"
+        reason = f"run_regularly{whose} changes variables outside of the equations"
+        raise refusal(obj, part.abstract_code, reason, "Write it as a differential equation.")
+    if not isinstance(part, brian.Subgroup) and not _is_read(part):
+        reason = f"Brian2 runs '{part.name}' with it, whose class is unknown here"
+        raise refusal(obj, type(part).__name__, reason, f"Remove it from {obj.name}.")
+
+
+def check_inactive(obj) -> None:
+    """Refuse active parts of an object that is not active itself: Brian2 runs them all the same."""
+    for part in objects_below(obj):
+        if part.active and not isinstance(part, brian.MONITORS):
+            reason = f"it is active, although '{obj.name}' is not, so Brian2 runs it alone"
+            raise refusal(obj, part.name, reason, "Set its own active attribute to False, too.")
+
+
+def _own_parts(obj) -> dict[int, tuple]:
+    """Return the parts that Brian2 makes itself, by identity, with their names."""
+    parts = [
+        *getattr(obj, "thresholder", {}).values(),
+        *getattr(obj, "resetter", {}).values(),
+        *getattr(obj, "_pathways", ()),
+        *getattr(obj, "summed_updaters", {}).values(),
+        getattr(obj, "state_updater", None),
+        getattr(obj, "subexpression_updater", None),
+    ]
+    return {id(part): (part.name, part) for part in parts if part is not None}
+
+
+def _is_read(part) -> bool:
+    """Whether a part is an object of the network, or the part of one, that is checked there."""
+    if isinstance(part, WHOLE):
+        return True
+    group = getattr(part, "group", None)
+    return isinstance(group, WHOLE) and id(part) in _own_parts(group)
 
 
 def check_schedule(obj, part, when: str) -> None:
@@ -177,7 +270,7 @@ def check_constant_over_dt(obj) -> None:
 
 def check_neuron_group(group) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
-    check_run_regularly(group)
+    check_parts(group)
     check_linked(group)
     check_constant_over_dt(group)
     for event, condition in group.events.items():
@@ -214,12 +307,16 @@ def check_neuron_group(group) -> None:
 
 def check_synapses(synapses) -> None:
     """Refuse plasticity and everything else that makes a synapse more than a jump."""
-    check_run_regularly(synapses)
+    check_parts(synapses)
     check_linked(synapses)
     for end in (synapses.source, synapses.target):
         if isinstance(end, brian.Synapses):
             way_out = "Connect neurons only."
             raise refusal(synapses, end.name, "Synapses that target Synapses", way_out)
+    target = getattr(synapses.target, "source", synapses.target)
+    if synapses._pathways and not isinstance(target, brian.NeuronGroup):
+        reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
+        raise refusal(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
     for eq in synapses.equations.values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             reason = "it is a clock-driven equation, one more state for every synapse"

@@ -78,9 +78,9 @@ class TimedInput:
 class Trace:
     """A name in the code of a group for the value of a `TimedArray`, ``offset`` time steps later.
 
-    ``column`` is which column a neuron reads, an expression of its constants; empty if there is
-    one column only.  ``part`` is the first and the last neuron (excluded) of the part of the group
-    that is meant, whose ``i`` begins with 0; None for the whole group.
+    ``column`` is which column a neuron reads, an expression of its constants, which are ``names``;
+    empty if there is one column only.  ``part`` is the first and the last neuron (excluded) of the
+    part of the group that is meant, whose ``i`` begins with 0; None for the whole group.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Trace:
     offset: float = 0.0
     column: str = ""
     part: tuple[int, int] | None = None
+    names: tuple[Symbol, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,14 @@ class Group:
 
 @dataclass(frozen=True)
 class SpikeInput:
-    """A source of given spikes: `SpikeGeneratorGroup` or a replayed `PoissonGroup`."""
+    """A source of given spikes: `SpikeGeneratorGroup` or a replayed `PoissonGroup`.
+
+    ``dt`` is its own time step in seconds, None if it is the network's.
+    """
 
     name: str
     size: int
+    dt: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from brian_eventprop.reading.spec import Key, NetworkValues, Symbol, TimedInput
 
 _PRE, _POST = "_presynaptic_idx", "_postsynaptic_idx"
 _SIDES = {_PRE: "pre", _POST: "post"}
+
+#: Numbers of synapses of a neuron in synaptic code, and whose they are.
+COUNTS = {"N_outgoing": "pre", "N_incoming": "post"}
 _DECLARE = "Declare a parameter with the values instead."
 
 
@@ -29,6 +32,7 @@ class Collection:
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
+    traces: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def add(self, key: Key, values, dimension) -> Key:
         """Keep a value; the first one under a key stays."""
@@ -97,6 +101,8 @@ def pathway_symbol(
         return _synaptic_index(synapses, name, collection)
     if name == "N":
         return Symbol(name, "number", name, value=float(len(synapses)))
+    if name in COUNTS:
+        return _synaptic_count(synapses, name, variable, collection)
     common = _common_symbol(synapses, name, variable, collection)
     if common:
         return common
@@ -165,6 +171,14 @@ def _synaptic_symbol(synapses, name: str, variable, collection: Collection) -> S
         raise refusal(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((synapses.name, name), variable.get_value(), variable.dim)
     return Symbol(name, "shared" if variable.scalar else "synapse", name, key)
+
+
+def _synaptic_count(synapses, name: str, variable, collection: Collection) -> Symbol:
+    """How many synapses the source or target neuron has, one value per synapse."""
+    side = COUNTS[name]
+    neurons = synapses.variables[f"_synaptic_{side}"].get_value()
+    key = collection.add((synapses.name, name), variable.get_value()[neurons], brian.DIMENSIONLESS)
+    return Symbol(name, "index", name, key, side)
 
 
 def _synaptic_index(synapses, name: str, collection: Collection) -> Symbol:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.expressions import names
 from brian_eventprop.reading.refusals import (
     check_reserved,
@@ -84,6 +85,8 @@ def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
     symbols: dict[str, Symbol] = {}
     add_symbols(symbols, used, code.block.variables, find, collection)
     delays = pathway._delays
+    step = float(synapses.clock.dt_)
+    check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
     return Pathway(
@@ -110,6 +113,13 @@ def connections(synapses) -> tuple[np.ndarray, np.ndarray]:
     """Return the absolute source and target index of each synapse in creation order."""
     ends = (synapses.variables[f"_synaptic_{side}"].get_value() for side in ("pre", "post"))
     pre, post = (np.array(end, dtype=np.int64) for end in ends)
+    for found, end in ((pre, synapses.source), (post, synapses.target)):
+        size = len(parent(end))
+        if len(found) and not (found.min() >= 0 and found.max() < size):
+            raise ValueError(
+                f"Synapses '{synapses.name}' hold an index outside of the {size} neurons of "
+                f"'{parent(end).name}': make the connections with connect()."
+            )
     return pre, post
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.expressions import inline, names
+from brian_eventprop.reading.expressions import functions, inline, names
 from brian_eventprop.reading.refusals import refusal
 from brian_eventprop.reading.spec import Statement, Symbol, TimedInput, Trace
-from brian_eventprop.reading.symbols import Collection
+from brian_eventprop.reading.symbols import Collection, group_symbol
 
 _TIMES = "Call it with t, as in 'I_ext(t)' or 'I_ext(t, i)'."
 
@@ -38,6 +39,7 @@ class TraceReader:
 
     def __init__(self, group, variables: Mapping, collection: Collection, part=None):
         self.group, self.collection, self.part = group, collection, part
+        self.variables = variables
         self.arrays = {n: v for n, v in variables.items() if isinstance(v, brian.TimedArray)}
         self.traces: dict[str, Trace] = {}
 
@@ -49,16 +51,33 @@ class TraceReader:
         return ast.unparse(tree)
 
     def block(self, statements: list[Statement]) -> list[Statement]:
-        """Return statements with names in place of the calls; temporaries may hold the time."""
+        """Return statements with names in place of the calls.
+
+        Temporaries may hold the time, or which column a neuron reads.
+        """
         if not self.arrays:
             return statements
+        constants = {"t", "dt"} | self._constants()
         definitions: dict[str, str] = {}
         result = []
         for s in statements:
             result.append(Statement(s.target, self.expression(s.expression, definitions)))
-            if names(s.expression) <= {"t", "dt"}:
-                definitions[s.target] = s.expression
+            definitions.pop(s.target, None)
+            text = inline(s.expression, definitions)
+            if names(text) <= constants and not functions(text) & self.arrays.keys():
+                definitions[s.target] = text
         return result
+
+    def _constants(self) -> set[str]:
+        """Return the names whose value a neuron keeps during a trial."""
+        group = self.group
+        known = {"i", "N", *group.user_equations.parameter_names}
+        outside = {
+            name
+            for name, variable in self.variables.items()
+            if isinstance(variable, brian.Constant) and name not in group.variables
+        }
+        return (known | outside) - set(self.collection.states.get(group.name, ()))
 
     @property
     def symbols(self) -> dict[str, Symbol]:
@@ -73,25 +92,36 @@ class TraceReader:
         if offset is None:
             reason = f"'{array}' is a TimedArray, called at another time than t"
             raise refusal(self.group, ast.unparse(call), reason, _TIMES)
-        column = ast.unparse(where[0]) if where else ""
-        self._check_column(call, column)
-        name = array if column in ("", "i") else f"{array}_{re.sub(r'[^0-9A-Za-z]+', '_', column)}"
-        if self.part and column:
-            name += "_of_{}_{}".format(*self.part)
-        if offset:
-            name += f"_after_{offset:g}_dt".replace(".", "_")
+        column = inline(ast.unparse(where[0]), definitions) if where else ""
+        trace = Trace("", array, offset, column, self.part, self._names(call, column))
         self._remember(array)
-        self.traces[name] = Trace(name, array, offset, column, self.part)
+        name = self._free_name(trace)
+        self.traces[name] = replace(trace, name=name)
         return name
 
-    def _check_column(self, call: ast.Call, column: str) -> None:
-        """A neuron's column of the array must not change within a trial."""
-        known = {"i", "N", *self.group.user_equations.parameter_names}
-        known -= set(self.collection.states.get(self.group.name, ()))
-        for name in names(column) - known if column else ():
+    def _free_name(self, trace: Trace) -> str:
+        """Return a name that stands for this trace, and nothing else, in the code of the group."""
+        array, column = trace.array, trace.column
+        name = array if column in ("", "i") else f"{array}_{re.sub(r'[^0-9A-Za-z]+', '_', column)}"
+        if trace.part and column:
+            name += "_of_{}_{}".format(*trace.part)
+        if trace.offset:
+            name += f"_after_{trace.offset:g}_dt".replace(".", "_")
+        known, owner = self.collection.traces, self.group.name
+        while known.setdefault((owner, name), trace) != trace or name in self.group.variables:
+            name += "_"
+        return name
+
+    def _names(self, call: ast.Call, column: str) -> tuple[Symbol, ...]:
+        """Return the constants that say which column of the array a neuron reads."""
+        used = sorted(names(column)) if column else []
+        for name in set(used) - self._constants():
             reason = f"which column of '{call.func.id}' a neuron reads must depend on constants"
             way_out = f"Use 'i', or a parameter instead of '{name}', as 'channel : integer'."
             raise refusal(self.group, ast.unparse(call), reason, way_out)
+        variables = {**self.group.variables, **self.variables}
+        find = (group_symbol(self.group, n, variables[n], self.collection) for n in used)
+        return tuple(symbol for symbol in find if symbol is not None)
 
     def _remember(self, array: str) -> None:
         timed = self.arrays[array]

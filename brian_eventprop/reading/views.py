@@ -106,7 +106,8 @@ def _check_key(key: Key, item, spec: NetworkSpec, values: NetworkValues) -> None
         hint = f" '{name}' exists in: {', '.join(known)}." if known else ""
         raise ValueError(f"'{label}' is no variable of the network.{hint} {_FOR_EXAMPLE}")
     if any(symbol.kind == "index" and symbol.key == key for symbol in _symbols(spec)):
-        raise ValueError(f"'{label}' is an index and cannot be trained.")
+        what = "an index" if name in ("i", "j") else "a number of synapses"
+        raise ValueError(f"'{label}' is {what} and cannot be trained.")
     if isinstance(item, brian.VariableView) and item.variable.is_integer:
         raise ValueError(f"'{label}' holds integers and cannot be trained.")
 

@@ -37,7 +37,7 @@ def write_values(values: Mapping[Key, np.ndarray], spec: NetworkSpec, objects) -
     >>> G.v[:], G.namespace["tau"]
     (array([0.1, 0.2]), 20. * msecond)
     """
-    owners = _owners(objects)
+    owners = owners_of(objects)
     targets = {key: _target(key, spec, owners) for key in values}
     for key, array in values.items():
         targets[key](np.asarray(array, dtype=np.float64).ravel())
@@ -64,7 +64,7 @@ def write_connections(synapses, pre: np.ndarray, post: np.ndarray) -> None:
         synapses.variables[synapses.multisynaptic_index].set_value(number)
 
 
-def _owners(objects) -> dict[str, Any]:
+def owners_of(objects) -> dict[str, Any]:
     """Return every object that owns variables: groups, synapses and pathways."""
     owners = {}
     for obj in network_objects(objects):

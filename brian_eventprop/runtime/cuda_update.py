@@ -92,6 +92,10 @@ class Held:
         if not self.delays:
             return arrays, {}
         ends = self.device.get(noted)
+        for name, number in self.numbers_of.items():
+            if ends[number, 0] < 0:  # the kernel met a delay that is no time
+                packer = self.packers[name]
+                packer.check_delays(values[packer.delay])
         return arrays, {name: ends[self.numbers_of[name]] for name in self.delays.values()}
 
     def _of(self, name, values, constants, orders):

@@ -54,9 +54,9 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
 @compiled
 def _in_steps(times, neurons, ptr, dt, steps):
     """Fill in the time step of each spike; return whether all stand in the order of Brian2."""
-    late, never = 1e-3 * dt, np.int64(2**31 - 1)
+    late, never = 1e-3 * dt, float(2**31 - 1)  # a very late step has no integer
     for k in range(np.uint64(times.shape[0])):
-        steps[k] = min(np.int64((times[k] + late) / dt), never)
+        steps[k] = np.int64(min((times[k] + late) / dt, never))
     in_order = True
     for trial in range(ptr.shape[0] - 1):
         for k in range(np.uint64(ptr[trial] + 1), np.uint64(ptr[trial + 1])):

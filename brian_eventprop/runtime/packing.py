@@ -15,6 +15,7 @@ import numpy as np
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.codegen.streams import LANES
+from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 from brian_eventprop.runtime.constants import check_constants, divisors
 from brian_eventprop.runtime.layouts import STREAMED
@@ -198,10 +199,16 @@ class PathwayPacker(Packer):
     def delays(self, values: Values) -> np.ndarray:
         """Return the delay of each synapse in seconds."""
         delays = values[self.delay]
+        self.check_delays(delays)
         if self.axonal:
             return delays[self.indices["pre"]]
         # compiled passes are made for whole arrays
         return delays if len(delays) == self.size else np.full(self.size, delays)
+
+    def check_delays(self, delays: np.ndarray) -> None:
+        """Refuse delays that are no times: they would be places outside of the buffers."""
+        per = "source neuron" if self.axonal else "synapse"
+        check_delays(self.owner, self.code.name, delays, self.dt, per)
 
     def steps(self, values: Values) -> np.ndarray:
         """Return the delay of each synapse in time steps."""

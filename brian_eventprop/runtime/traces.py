@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from brian2.core.functions import DEFAULT_FUNCTIONS
 
-from brian_eventprop.reading.spec import Group, NetworkSpec, ReadoutSpec, TimedInput, Trace
+from brian_eventprop.reading.expressions import functions
+from brian_eventprop.reading.spec import (
+    Group,
+    NetworkSpec,
+    ReadoutSpec,
+    Symbol,
+    TimedInput,
+    Trace,
+)
 
 
 def traces_of(group: Group, readouts: Sequence[ReadoutSpec]) -> list[Trace]:
@@ -27,19 +35,34 @@ def columns(group: Group, trace: Trace, values: Mapping, n_columns: int) -> np.n
     if not trace.column:
         return result
     start, stop = trace.part or (0, group.size)
-    scope = {"i": np.arange(stop - start), "N": stop - start}
-    tree = ast.parse(trace.column, mode="eval")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id not in scope:
-            parameter = np.broadcast_to(values[group.name, node.id], group.size)
-            scope[node.id] = parameter[start:stop].astype(np.int64)
-    result[start:stop] = eval(compile(tree, trace.array, "eval"), {"__builtins__": {}}, scope)
-    if result.min(initial=0) < 0 or result.max(initial=0) >= n_columns:
+    scope = {s.name: _constant(group, s, values, start, stop) for s in trace.names}
+    scope |= {name: DEFAULT_FUNCTIONS[name].pyfunc for name in functions(trace.column)}
+    with np.errstate(all="ignore"):
+        found = np.asarray(eval(trace.column, {"__builtins__": {}}, scope))
+    call = f"'{trace.array}(t, {trace.column})' of '{group.name}'"
+    whole = found.dtype != bool and np.all(np.isfinite(found)) and np.all(found == np.rint(found))
+    if not whole:
+        raise ValueError(f"{call} asks for columns that are no whole numbers")
+    if found.min(initial=0) < 0 or found.max(initial=0) >= n_columns:
         raise ValueError(
-            f"'{trace.array}(t, {trace.column})' of '{group.name}' asks for the columns "
-            f"{result.min()} to {result.max()}, but the array has {n_columns}"
+            f"{call} asks for the columns {found.min():g} to {found.max():g}, but the array has "
+            f"{n_columns}"
         )
+    result[start:stop] = found
     return result
+
+
+def _constant(group: Group, symbol: Symbol, values: Mapping, start: int, stop: int):
+    """Return the value of a name in the expression of a column, whole numbers as such."""
+    if symbol.kind == "index":
+        return np.arange(stop - start)
+    if symbol.kind == "number":
+        return stop - start if symbol.name == "N" else symbol.value
+    array = values[symbol.key]
+    array = array[start:stop] if symbol.kind == "neuron" else array[0]
+    return (
+        array.astype(np.int64) if np.all(np.isfinite(array) & (array == np.rint(array))) else array
+    )
 
 
 def cells_on_grid(timed: TimedInput, trace: Trace, n_steps: int, n_cells: int, dt: float):

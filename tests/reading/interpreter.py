@@ -53,6 +53,7 @@ class Interpreter:
         self.inputs = {
             i.name: (inputs or {}).get(i.name) or values.spikes[i.name] for i in spec.inputs
         }
+        self.input_steps = {i.name: i.dt or spec.dt for i in spec.inputs}
         self.queue = {p.name: {} for p in spec.pathways}
         self.spikes = {g.name: [] for g in spec.groups}
         self.trace = {g.name: {s: [] for s in g.states} for g in spec.groups}
@@ -72,7 +73,8 @@ class Interpreter:
             self.update(group, n)
             now[group.name] = self.fire(group, n)
         for name, (index, times) in self.inputs.items():
-            now[name] = index[steps_of(times, self.dt) == n]
+            dt = self.input_steps[name]
+            now[name] = index[steps_of(steps_of(times, dt) * dt, self.dt) == n]
         for pathway in self.spec.pathways:
             self.deliver(pathway, now[pathway.source], n)
         for group in self.spec.groups:

@@ -260,8 +260,76 @@ def conditions(seed=9):
     return [inp, G, feed], dict(tau=10 * ms)
 
 
+def counts(seed=10):
+    """Numbers of neurons and of synapses in synaptic code, between parts of groups, too."""
+    rng = np.random.default_rng(seed)
+    inp = spikes_in(seed=seed)
+    model = "dv/dt = (I - v)/tau : 1\ndI/dt = -I/(5*ms) : 1"
+    G = NeuronGroup(12, model, threshold="v > 0.6", reset="v = 0", method="euler", name="G")
+    feed = Synapses(inp, G, "w : 1", on_pre="I_post += w*(N_incoming + 1)/N_pre", name="feed")
+    connect(feed, rng, weight=9)
+    part = Synapses(
+        G[2:9],
+        G[4:],
+        """w : 1
+           scaled = w/N_incoming : 1""",
+        on_pre="I_post += scaled - 0.1*w/N_outgoing + 0.01*N_post/N",
+        name="part",
+    )
+    connect(part, rng, p=0.3, weight=2)
+    return [inp, G, feed, part], dict(tau=10 * ms)
+
+
+def never_spiking(seed=11):
+    """Conditions that are never met, as for neurons whose potential is fitted."""
+    rng = np.random.default_rng(seed)
+    inp = spikes_in(seed=seed)
+    model = """dv/dt = (I - v)/tau : 1 (unless refractory)
+               dI/dt = -I/(5*ms) : 1
+               low : 1"""
+    groups, parts = [], []
+    for k, threshold in enumerate(("False", "not True or v > 1 and False")):
+        G = NeuronGroup(
+            4, model, threshold=threshold, reset="v = 0; low += 1", method="euler", name=f"G{k}",
+            refractory=2 * ms,
+        )  # fmt: skip
+        s = Synapses(inp, G, "w : 1", on_pre="I_post += w", name=f"s{k}")
+        connect(s, rng)
+        groups.append(G)
+        parts.append(s)
+    return [inp, *groups, *parts], dict(tau=10 * ms)
+
+
+def periodic(seed=12):
+    """Spikes that are repeated, and inputs with time steps of their own."""
+    rng = np.random.default_rng(seed)
+    periodic = SpikeGeneratorGroup(4, [2, 0, 1, 1], [0, 0.41, 0.5, 6.2] * ms, period=6.3 * ms)
+    coarse = SpikeGeneratorGroup(
+        4, [0, 3, 2], [0.3, 1.9, 6.99] * ms, period=8 * ms, dt=0.5 * ms, name="coarse"
+    )
+    fine = SpikeGeneratorGroup(
+        4, [0, 1, 2, 3], [1.1, 1.1, 13.02, 27.3] * ms, dt=0.05 * ms, name="fine"
+    )
+    model = """dv/dt = (I - v)/tau : 1 (unless refractory)
+               dI/dt = -I/(5*ms) : 1"""
+    G = NeuronGroup(
+        8, model, threshold="v > 0.5", reset="v = 0", refractory=1 * ms, method="exact", name="G"
+    )
+    parts = []
+    for source in (periodic, coarse, fine):
+        s = Synapses(source, G, "w : 1", on_pre="I_post += w; v_post += 0.1*w")
+        connect(s, rng, p=0.6, weight=2)
+        s.delay = rng.integers(0, 4, len(s)) * (0.3 if source is periodic else 0.5) * ms
+        parts.append(s)
+    parts[2].delay = rng.integers(0, 20, len(parts[2])) * 0.1 * ms
+    return [periodic, coarse, fine, G, *parts], dict(tau=10 * ms)
+
+
 NETWORKS = {
     "conditions": conditions,
+    "counts": counts,
+    "never spiking": never_spiking,
+    "periodic": periodic,
     "lif": lif,
     "lif without refractory": lif_without_refractory,
     "adaptive threshold": adaptive_threshold,

@@ -6,7 +6,9 @@ from brian2 import Network, NeuronGroup, SpikeMonitor, StateMonitor, defaultcloc
 from reading.interpreter import Interpreter
 from reading.networks import NETWORKS
 
-from brian_eventprop.reading import brian, read_network
+import brian_eventprop as bep
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.reading import brian, key_of, read_network
 
 STEPS = 300
 
@@ -25,7 +27,7 @@ def numpy_target():
 def test_execution(name):
     seed(0)
     objects, namespace = NETWORKS[name]()
-    spec, values = read_network(objects, [], namespace)
+    spec, values = read_network(objects, [], namespace, float(STEPS * defaultclock.dt))
     groups = [o for o in objects if isinstance(o, NeuronGroup)]
     states = {g: StateMonitor(g, spec.group(g.name).states, record=True) for g in groups}
     spikes = {g: SpikeMonitor(g) for g in groups if spec.group(g.name).threshold}
@@ -46,3 +48,21 @@ def test_execution(name):
         for state in spec.group(g.name).states:
             expected = getattr(monitor, f"{state}_").T
             np.testing.assert_allclose(copy.trace[g.name][state], expected, rtol=1e-12, atol=1e-13)
+
+
+def test_numbers_of_synapses_are_constants_of_the_connections():
+    objects, namespace = NETWORKS["counts"]()
+    *_, feed, part = objects
+    spec, values = read_network(objects, [], namespace)
+    for synapses, name, ends in ((feed, "N_incoming", feed.j), (part, "N_outgoing", part.i)):
+        expected = getattr(synapses, name)[:]
+        np.testing.assert_array_equal(expected, np.bincount(ends)[ends])
+        np.testing.assert_array_equal(values.values[synapses.name, name], expected)
+    with pytest.raises(ValueError, match="number of synapses and cannot be trained"):
+        key_of(("part", "N_incoming"), spec, values)
+    loss = bep.Sum(bep.Final(objects[1], "v"))
+    model = bep.EventPropModel(
+        objects, train=[part.w], loss=loss, duration=5 * ms, namespace=namespace
+    )
+    with pytest.raises(UnsupportedError, match="'feed' cannot be rewired.*number of synapses"):
+        model.reconnect(feed, feed.i[:], feed.j[:])

@@ -11,7 +11,6 @@ from brian2 import (
     NeuronGroup,
     PoissonInput,
     SpatialNeuron,
-    SpikeGeneratorGroup,
     Synapses,
     TimedArray,
     linked_var,
@@ -83,11 +82,6 @@ def onto_synapses():
 def spatial():
     morphology = brian2.Soma(diameter=30 * um)
     return [SpatialNeuron(morphology, "Im = 0*amp/meter**2 : amp/meter**2", name="G")]
-
-
-def periodic():
-    source = SpikeGeneratorGroup(2, [0], [1] * ms, period=5 * ms, name="P")
-    return synapses(groups=[source, *neurons()])
 
 
 def two_clocks():
@@ -235,6 +229,12 @@ CASES = {
     "plasticity": (lambda: synapses("v_post += w; w *= 0.9"), "S", "w *= 0.9", "'w'"),
     "writes pre": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "pre-synaptic"),
     "reads a pre state": (lambda: synapses("g_post += v_pre"), "S", "g_post += v_pre", "'v_pre'"),
+    "a source that never spikes": (
+        lambda: synapses(groups=[*neurons(threshold="v > 1 and False"), *neurons(name="H")]),
+        "S",
+        "v_post += w",
+        "S.active = False",
+    ),
     "internal variable": (
         lambda: synapses("g_post += t_in_timesteps"),
         "S",
@@ -274,7 +274,6 @@ CASES = {
         "Declare",
     ),
     # everything else
-    "periodic spikes": (periodic, "P", "period=0.005 s", "Give all spikes"),
     "network operation": (
         lambda: [*neurons(), NetworkOperation(lambda: None, name="op")],
         "op",
