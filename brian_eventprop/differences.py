@@ -103,7 +103,7 @@ def differentiate(
     Examples
     --------
     >>> found = differentiate(lambda x: ((1 + x)**3, True), 1.0, 1.0, lambda d: d.error < 1e-8)
-    >>> abs(found.value - 3) <= found.error < 1e-8
+    >>> bool(abs(found.value - 3) <= found.error < 1e-8)
     True
     """
     one_sided = is_one_sided(room, size)

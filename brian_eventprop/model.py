@@ -17,6 +17,7 @@ from brian_eventprop.losses.base import Loss, evaluate
 from brian_eventprop.parameters import Parameters
 from brian_eventprop.reading import (
     Axonal,
+    check_influence,
     key_of,
     network_objects,
     per_synapse,
@@ -135,6 +136,7 @@ class EventPropModel:
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
         if not trained:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
+        check_influence(trained, self.spec)
         self.system = derive(self.spec, trained)
         self._solver = solver_for(
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
