@@ -10,7 +10,12 @@ from brian_eventprop.reading import brian
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
-from brian_eventprop.reading.refusals import check_clocks, check_network, check_object
+from brian_eventprop.reading.refusals import (
+    check_clocks,
+    check_network,
+    check_object,
+    refusal,
+)
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 from brian_eventprop.reading.symbols import Collection
 from brian_eventprop.reading.synapses import (
@@ -95,6 +100,8 @@ def read_network(
     inputs = [o for o in active if isinstance(o, INPUTS)]
     synapses = [o for o in active if isinstance(o, brian.Synapses)]
     _check_ends(synapses, neurons + inputs)
+    for readout in readouts:
+        _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
     _check_names(active)
 
     groups = [read_group_code(group, level_namespace) for group in neurons]
@@ -146,12 +153,22 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
     names = {obj.name for obj in present}
     for s in synapses:
         for end in (s.source, s.target):
+            if not isinstance(end, brian.Synapses):
+                _check_active(parent(end), f"Synapses '{s.name}' connect it")
             known = parent(end).name in names or isinstance(end, brian.Synapses)
             if not known:
                 raise ValueError(
                     f"Synapses '{s.name}' connect '{parent(end).name}', which is not part of the "
                     "network. Add it to the Network or to the list of objects."
                 )
+
+
+def _check_active(group, use: str) -> None:
+    """Refuse a group that Brian2 does not run: its neurons stand still."""
+    if not group.active:
+        reason = f"Brian2 does not run the group, but {use}"
+        way_out = f"Set {group.name}.active = True, or leave both out of the network."
+        raise refusal(group, "active = False", reason, way_out)
 
 
 def _check_names(objects: Iterable) -> None:
