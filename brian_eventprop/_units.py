@@ -35,16 +35,14 @@ def to_si(value, dimensions: Dimension, what: str) -> np.ndarray:
     0.005
     """
     if isinstance(value, str | bytes) or value is None:
-        raise TypeError(f"{what} must be given in {unit_name(dimensions)}, not as {value!r}")
+        raise TypeError(f"{what} must be given {_as(dimensions)}, not {value!r}")
     try:
         fail_for_dimension_mismatch(value, dimensions)
     except DimensionMismatchError as error:
-        message = f"{what} has the wrong unit: give it in {unit_name(dimensions)}"
+        message = f"{what} has the wrong unit: give it {_as(dimensions)}"
         raise DimensionMismatchError(message, *error.dims) from None
     except TypeError:
-        raise TypeError(
-            f"{what} must be given in {unit_name(dimensions)}, not as {repr(value)[:60]}"
-        ) from None
+        raise TypeError(f"{what} must be given {_as(dimensions)}, not {repr(value)[:60]}") from None
     return plain_numbers(value, what)
 
 
@@ -81,3 +79,9 @@ def to_steps(duration: float, dt: float) -> int:
 def unit_name(dimensions: Dimension) -> str:
     """Return how a unit of these dimensions is called in a message."""
     return "a plain number" if dimensions.is_dimensionless else repr(get_unit(dimensions))
+
+
+def _as(dimensions: Dimension) -> str:
+    """Return 'in volt', or 'as a plain number'."""
+    plain = dimensions.is_dimensionless
+    return f"{'as' if plain else 'in'} {unit_name(dimensions)}"

@@ -102,7 +102,7 @@ class SpikeData:
         # For arrays that were checked and sorted already: they are kept, not copied.
         data = object.__new__(cls)
         data.times, data.channels, data.trial_ptr = times, channels, trial_ptr
-        data.n_channels, data.duration = int(n_channels), duration
+        data.n_channels, data.duration = int(n_channels), given_duration(duration)
         data.targets = _targets(targets, len(trial_ptr) - 1)
         data.extra = given_extra(extra, len(trial_ptr) - 1)
         data.traces = given_traces(traces, len(trial_ptr) - 1)
