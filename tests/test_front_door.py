@@ -80,7 +80,7 @@ X = np.zeros((2, 3))
         ({"duration": [1, 2] * ms}, ValueError, "duration must be one time, not 2 of them"),
         ({"train": None}, TypeError, "train must be a list such as [s.w], not None"),
         ({"train": []}, ValueError, "train=[...] is empty"),
-        ({"train": ["s_in.W"]}, ValueError, "'s_in.W' names no variable. A string is the name"),
+        ({"train": ["s_in.W"]}, ValueError, "'s_in.W' names no variable of the network"),
         ({"train": ["s_in.W"]}, ValueError, "Did you mean 's_in.w'"),
         ({"loss": None}, TypeError, "the loss must be a Loss such as Sum(Final(group, 'v'))"),
         ({"loss": bep.Sum}, TypeError, "not the class Sum"),

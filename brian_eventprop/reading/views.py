@@ -76,9 +76,14 @@ def _named_key(name: str, spec: NetworkSpec, values: NetworkValues) -> Key:
     labels = [f"{o}.{n}" for o, n in values.values if o]
     close = difflib.get_close_matches(name, [*labels, *known.split(", ")], n=3, cutoff=0.5)
     hint = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
+    if owner:
+        raise ValueError(
+            f"'{name}' names no variable of the network: there is none of that owner and name, such "
+            f"as 'synapses.w' or 'synapses.delay'.{hint}"
+        )
     raise ValueError(
-        f"'{name}' names no variable. A string is the name of an external constant of the network "
-        f"({known or 'it has none'}), or 'owner.variable' as in 'synapses.w'.{hint}"
+        f"No external constant '{name}' is used in the network ({known or 'it has none'}), and no "
+        f"variable has that name, which would be written 'owner.variable' as in 'synapses.w'.{hint}"
     )
 
 
