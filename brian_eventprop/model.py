@@ -142,12 +142,12 @@ class EventPropModel:
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
         if not trained:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
-        check_influence(trained, self.spec)
         self.system = derive(self.spec, trained)
         self._solver = solver_for(
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
             float(self.duration), tolerance,
         )  # fmt: skip
+        check_influence(trained, self.spec)
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
         self._values = hold(values)

@@ -78,7 +78,7 @@ def _named_key(name: str, spec: NetworkSpec, values: NetworkValues) -> Key:
     hint = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
     if owner:
         raise ValueError(
-            f"'{name}' names no variable of the network: there is none of that owner and name, such "
+            f"'{name}' names no variable of the network: there is none of that name, such "
             f"as 'synapses.w' or 'synapses.delay'.{hint}"
         )
     raise ValueError(
