@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from brian2 import Quantity, second
 
-from brian_eventprop._units import to_si
+from brian_eventprop._checks import mapping, plain_numbers
+from brian_eventprop._units import to_seconds, to_si
 
 
 def given_times(times) -> np.ndarray:
+    if not isinstance(times, Quantity):
+        times = Quantity(plain_numbers(times, "times"))
     times = Quantity(times, dtype=float)
     # Bare numbers are seconds: data comes from files, not from formulas.
     if not times.is_dimensionless:
@@ -19,11 +22,26 @@ def given_times(times) -> np.ndarray:
     return times
 
 
+def given_duration(duration):
+    """Return the length of a trial with its unit; None if it is not known."""
+    if duration is None:
+        return None
+    seconds = to_seconds(duration, "duration")
+    if not 0 <= seconds < np.inf:
+        raise ValueError(f"duration must be a finite time, 0 or longer, not {duration}")
+    return seconds * second
+
+
 def given_indices(indices, size: int, what: str) -> np.ndarray:
-    given = np.asarray(indices).reshape(-1)
-    result = given.astype(np.int64)
-    if np.any(result != given):
-        raise TypeError(f"{what} must be whole numbers")
+    given = np.asarray(indices)
+    if given.size and given.dtype.kind not in "iub":
+        given = plain_numbers(given, what)
+        if not np.all(given == given // 1):
+            raise TypeError(
+                f"{what} must be whole numbers: SpikeData(times, channels, trials, n_trials, "
+                "n_channels)"
+            )
+    result = given.reshape(-1).astype(np.int64)
     if len(result) and (result.min() < 0 or result.max() >= size):
         raise ValueError(f"{what} must lie in 0..{size - 1}")
     return result
@@ -45,7 +63,8 @@ def check_spikes(name: str, data) -> None:
 
 
 def given_extra(extra, n_trials: int) -> dict[str, np.ndarray]:
-    columns = {name: np.array(column) for name, column in (extra or {}).items()}
+    extra = mapping(extra, "extra", "{'speaker': array}")
+    columns = {name: np.array(column) for name, column in extra.items()}
     for name, column in columns.items():
         if column.shape[:1] != (n_trials,):
             raise ValueError(
@@ -56,7 +75,8 @@ def given_extra(extra, n_trials: int) -> dict[str, np.ndarray]:
 
 def given_traces(traces, n_trials: int) -> dict:
     """The values as they are, with their unit: a model knows which one they should have."""
-    traces = {name: Quantity(values) for name, values in (traces or {}).items()}
+    traces = mapping(traces, "traces", "{'I_ext': array}")
+    traces = {name: Quantity(values) for name, values in traces.items()}
     for name, values in traces.items():
         if values.ndim not in (2, 3) or len(values) != n_trials:
             raise ValueError(

@@ -13,6 +13,8 @@ from brian2.units.fundamentalunits import (
     get_unit,
 )
 
+from brian_eventprop._checks import plain_numbers
+
 
 def to_si(value, dimensions: Dimension, what: str) -> np.ndarray:
     """Return ``value`` as a float64 array in SI units after checking its dimensions.
@@ -32,12 +34,16 @@ def to_si(value, dimensions: Dimension, what: str) -> np.ndarray:
     >>> float(to_si(5*ms, ms.dim, "tau"))
     0.005
     """
+    if isinstance(value, str | bytes) or value is None:
+        raise TypeError(f"{what} must be given {_as(dimensions)}, not {value!r}")
     try:
         fail_for_dimension_mismatch(value, dimensions)
     except DimensionMismatchError as error:
-        message = f"{what} has the wrong unit: give it in {_unit_name(dimensions)}"
+        message = f"{what} has the wrong unit: give it {_as(dimensions)}"
         raise DimensionMismatchError(message, *error.dims) from None
-    return np.array(value, dtype=float)
+    except TypeError:
+        raise TypeError(f"{what} must be given {_as(dimensions)}, not {repr(value)[:60]}") from None
+    return plain_numbers(value, what)
 
 
 def to_seconds(value, what: str) -> float:
@@ -49,7 +55,10 @@ def to_seconds(value, what: str) -> float:
     >>> to_seconds(2*ms, "delta")
     0.002
     """
-    return float(to_si(value, second.dim, what))
+    seconds = to_si(value, second.dim, what)
+    if seconds.size != 1:
+        raise ValueError(f"{what} must be one time, not {seconds.size} of them")
+    return float(seconds.item())
 
 
 def to_steps(duration: float, dt: float) -> int:
@@ -67,5 +76,12 @@ def to_steps(duration: float, dt: float) -> int:
     return steps if whole else math.ceil(duration / dt)
 
 
-def _unit_name(dimensions: Dimension) -> str:
+def unit_name(dimensions: Dimension) -> str:
+    """Return how a unit of these dimensions is called in a message."""
     return "a plain number" if dimensions.is_dimensionless else repr(get_unit(dimensions))
+
+
+def _as(dimensions: Dimension) -> str:
+    """Return 'in volt', or 'as a plain number'."""
+    plain = dimensions.is_dimensionless
+    return f"{'as' if plain else 'in'} {unit_name(dimensions)}"

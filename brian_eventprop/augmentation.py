@@ -8,8 +8,11 @@ the batch only, so that a resumed training sees what an uninterrupted one would 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from brian_eventprop._checks import number, whole_number
 from brian_eventprop.spikes import SpikeData
 
 __all__ = ["Blend", "ChannelShift"]
@@ -34,9 +37,7 @@ class ChannelShift:
     """
 
     def __init__(self, most: int):
-        if most != int(most) or most < 0:
-            raise ValueError(f"most must be a whole number of channels, not {most!r}")
-        self.most = int(most)
+        self.most = whole_number(most, "most")
 
     def __call__(self, batch: SpikeData, random: np.random.Generator, data=None) -> SpikeData:
         del data
@@ -75,9 +76,9 @@ class Blend:
     """
 
     def __init__(self, probability: float = 0.5, keep: float = 0.5):
-        if not (0 <= probability <= 1 and 0 < keep <= 1):
+        self.probability, self.keep = number(probability, "probability"), number(keep, "keep")
+        if not (0 <= self.probability <= 1 and 0 < self.keep <= 1):
             raise ValueError("probability must lie in [0, 1] and keep in (0, 1]")
-        self.probability, self.keep = float(probability), float(keep)
 
     def __call__(self, batch: SpikeData, random: np.random.Generator, data: SpikeData) -> SpikeData:
         if batch.traces:
@@ -147,9 +148,9 @@ def _last_time(one: SpikeData, other: SpikeData) -> np.ndarray:
 
 def augmented(batches, augment, data, seed: int, epoch: int):
     """Yield the batches of an epoch, each passed through the augmentations."""
-    for number, (part, targets) in enumerate(batches):
+    for batch, (part, targets) in enumerate(batches):
         # numbers of one purpose: the order of the trials is drawn from [seed, epoch]
-        key = np.random.SeedSequence(seed, spawn_key=(epoch, number))
+        key = np.random.SeedSequence(seed, spawn_key=(epoch, batch))
         random = np.random.default_rng(key)
         for change in augment:
             part = change(part, random, data)
@@ -160,7 +161,8 @@ def checked(augment, data) -> tuple:
     """Return augmentations as a tuple after checking that they fit the data."""
     if augment is None:
         return ()
-    augment = (augment,) if callable(augment) else tuple(augment)
+    several = isinstance(augment, Iterable) and not isinstance(augment, str)
+    augment = tuple(augment) if several and not callable(augment) else (augment,)
     for change in augment:
         if not callable(change):
             raise TypeError(

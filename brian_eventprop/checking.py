@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import copy
-import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from brian_eventprop._checks import positive_number, whole_number
+from brian_eventprop.differences import Difference, differentiate
 from brian_eventprop.runtime import solver_for
 
 __all__ = ["ArrayCheck", "GradientReport", "check_gradient"]
 
-#: Steps of the differences, relative to the size of an array's entries; the most exact one counts.
-STEPS = (1e-4, 1e-5, 1e-6)
+#: A difference is trusted if its own error is at most this part of the largest derivative: a factor
+#: of 1.001 on the adjoint is still seen then.
+TRUSTED = 5e-4
+#: What an extremum of the loss is flat compared with: this part of the slopes beside it.
+FLAT = 1e-3
+#: Part of the tolerance at which no better difference is looked for.
+EXACT_ENOUGH = 0.03
+
+AGREES, DIFFERS, UNDECIDED = "agrees", "DIFFERS", "UNDECIDED"
 
 _JUMPS = re.compile(r"\b(floor|ceil|int|sign|clip|abs)\s*\(|[<>]=?|==")
 
@@ -33,10 +41,14 @@ class ArrayCheck:
     adjoint, differences : array
         Both derivatives of these entries, in SI units.
     error : float
-        Worst difference, relative to the largest derivative of the array.
-    ok : bool
+        Worst difference, relative to the largest derivative of the array; NaN if anything is not
+        finite.
+    verdict : {'agrees', 'DIFFERS', 'UNDECIDED'}
+        Undecided are derivatives of which no difference is exact enough to tell.
     explanation : str
-        Why the derivatives may differ; empty if they agree.
+        Why the derivatives may differ, or what could not be told.
+    exact_to : float
+        What the differences themselves may be wrong by, relative to the largest derivative.
     """
 
     name: str
@@ -45,8 +57,14 @@ class ArrayCheck:
     adjoint: np.ndarray
     differences: np.ndarray
     error: float
-    ok: bool
+    verdict: str
     explanation: str = ""
+    exact_to: float = np.nan
+
+    @property
+    def ok(self) -> bool:
+        """Whether adjoint and differences agree."""
+        return self.verdict == AGREES
 
 
 @dataclass(frozen=True)
@@ -78,11 +96,12 @@ class GradientReport:
 
     def __str__(self) -> str:
         width = max(len(array.name) for array in self.arrays)
-        lines = [self.compared, f"{'array':{width}}  entries     worst error  verdict"]
+        title = f"{'array':{width}}  entries     worst error  exact to  verdict"
+        lines = [self.compared, title]
         for a in self.arrays:
             counted = f"{len(a.entries)} of {a.size}"
-            verdict = "agrees" if a.ok else "DIFFERS"
-            lines.append(f"{a.name:{width}}  {counted:<10}  {a.error:11.1e}  {verdict}")
+            numbers = f"{a.error:11.1e}  {a.exact_to:8.1e}"
+            lines.append(f"{a.name:{width}}  {counted:<10}  {numbers}  {a.verdict}")
             if a.explanation:
                 lines.append(f"{'':{width}}  {a.explanation}")
         return "\n".join([*lines, *self.notes])
@@ -110,14 +129,14 @@ def check_gradient(
         As in `EventPropModel.run`.
     entries : int
         How many entries of each trained array are compared: the one with the largest derivative,
-        and others at random.
+        and others at random.  The rest is compared all together, along a random direction.
     tolerance : float, optional
         Largest error, relative to the largest derivative of the array; by default 1e-5, with the
         clock solver 0.05.
     seed : int
         Of the choice of entries.
     raises : bool
-        Whether to raise an error if a gradient differs.
+        Whether to raise an error if a gradient differs or nothing can be told.
     show : bool
         Whether to print the table.
 
@@ -128,7 +147,14 @@ def check_gradient(
     Raises
     ------
     AssertionError
-        With `raises`, if a gradient differs; the message is the table.
+        With `raises`, if a gradient does not agree; the message is the table.
+
+    Notes
+    -----
+    The step of a difference is chosen by what the loss shows of its noise and of its bends, and so
+    is the error that the difference itself may have ("exact to").  An array agrees only if its
+    differences can be trusted; where none can, the verdict is ``UNDECIDED``.  Anything that is not
+    finite fails.
 
     Examples
     --------
@@ -145,19 +171,28 @@ def check_gradient(
     >>> bep.check_gradient(model, show=False).ok
     True
     """
-    clock = model.solver == "clock"
+    entries = whole_number(entries, "entries", least=1)
+    clock = _solver_of(model) == "clock"
     tolerance = (0.05 if clock else 1e-5) if tolerance is None else tolerance
+    tolerance = positive_number(tolerance, "tolerance")
     result = model.run(spikes, targets)
     on_grid = _neurons(result) if clock else None
     _leave_out_surrogates(model)
     gradients = model._gradient_arrays()
     twin = _in_exact_time(model) if clock else copy.copy(model)
-    report = _compare(twin, gradients, spikes, targets, entries, tolerance, seed, on_grid)
+    comparison = _Comparison(twin, gradients, spikes, targets, entries, tolerance, on_grid)
+    report = comparison.report(result.loss, seed)
     if show:
         print(report)
     if raises and not report.ok:
         raise AssertionError(str(report))
     return report
+
+
+def _solver_of(model) -> str:
+    if not hasattr(model, "_gradient_arrays"):
+        raise TypeError(f"check_gradient needs an EventPropModel, not {type(model).__name__}")
+    return model.solver
 
 
 def _leave_out_surrogates(model) -> None:
@@ -166,7 +201,7 @@ def _leave_out_surrogates(model) -> None:
     model._last = (
         forward,
         tuple(
-            derivative if spec.scale is None else 0 * derivative
+            derivative if spec.scale is None else np.zeros_like(derivative)
             for spec, derivative in zip(model.spec.readouts, derivatives, strict=True)
         ),
     )
@@ -189,43 +224,78 @@ def _neurons(result):
     return [np.unique(c, axis=1, return_counts=True) for c in counts]
 
 
-def _compare(model, gradients, spikes, targets, entries, tolerance, seed, on_grid):
-    """The report; ``on_grid`` are the spikes of the clock solver if it made the gradients."""
+class _Comparison:
+    """Adjoint and differences of all trained arrays of a model in exact time.
 
-    def run():
-        result = model.run(spikes, targets)
-        return result.loss, _neurons(result)
+    ``on_grid`` are the spikes of the clock solver if it made the gradients.
+    """
 
-    rng = np.random.default_rng(seed)
-    base = run()
-    grazing = model.gradient().grazing
-    clock = on_grid is not None
-    others = _other_spikes(on_grid, base[1]) if clock else ""
-    reasons = functools.partial(_explain, grazing=grazing, model=model, others=others, clock=clock)
-    arrays = []
-    for key in model.parameters.keys:
-        adjoint = gradients[key]
-        chosen = _choose(adjoint, entries, rng)
-        size = _size(model.parameters.raw(key), key, adjoint, base[0])
-        found = [_difference(model, key, int(k), run, base, size) for k in chosen]
-        arrays.append(_verdict(key, adjoint, chosen, found, tolerance, reasons))
-    compared = "Adjoint against central differences of the event solver"
-    notes = []
-    if clock:
-        compared = "Adjoint of the clock solver against central differences of the event solver"
-        notes.append(
-            "On the time grid the loss has no derivative in a delay or a spike time, so the clock "
-            "solver follows the exact one to first order in dt only: try a smaller dt, or "
-            "solver='event'."
-        )
-    if model.system.pushed:
-        notes.append(
-            "Left out: the surrogate gradients of spike counts "
-            f"({', '.join(sorted(model.system.pushed))}), which no difference can see."
-        )
-    if grazing:
-        notes.append(f"{grazing} spikes graze the threshold: close to them the gradient is huge.")
-    return GradientReport(tuple(arrays), tolerance, compared, tuple(notes))
+    def __init__(self, model, gradients, spikes, targets, entries, tolerance, on_grid):
+        self.model, self.gradients, self.entries = model, gradients, entries
+        self.given, self.tolerance, self.on_grid = (spikes, targets), tolerance, on_grid
+        result = model.run(*self.given)
+        self.loss, self.neurons = result.loss, _neurons(result)
+        self.grazing = model.gradient().grazing
+
+    def report(self, loss: float, seed: int) -> GradientReport:
+        """Return the table; ``loss`` is that of the solver that made the gradients."""
+        rng = np.random.default_rng(seed)
+        arrays = tuple(self._array(key, loss, rng) for key in self.model.parameters.keys)
+        compared = "Adjoint against central differences of the event solver"
+        notes = []
+        if self.on_grid is not None:
+            compared = "Adjoint of the clock solver against central differences of the event solver"
+            notes.append(
+                "On the time grid the loss has no derivative in a delay or a spike time, so the "
+                "clock solver follows the exact one to first order in dt only: try a smaller dt, "
+                "or solver='event'."
+            )
+        if pushed := self.model.system.pushed:
+            notes.append(
+                f"Left out: the surrogate gradients of spike counts ({', '.join(sorted(pushed))}), "
+                "which no difference can see."
+            )
+        if self.grazing:
+            notes.append(
+                f"{self.grazing} spikes graze the threshold: close to them the gradient is huge."
+            )
+        return GradientReport(arrays, self.tolerance, compared, tuple(notes))
+
+    def _array(self, key, loss: float, rng) -> ArrayCheck:
+        name, adjoint = ".".join(filter(None, key)), np.asarray(self.gradients[key], dtype=float)
+        chosen = _choose(adjoint, self.entries, rng)
+        signs = rng.choice((-1.0, 1.0), adjoint.size)
+        if failure := _not_finite(adjoint, loss, self.loss):
+            nothing = np.full(len(chosen), np.nan)
+            return ArrayCheck(
+                name, adjoint.size, chosen, adjoint[chosen], nothing, np.nan, DIFFERS, failure
+            )
+        moved = _Moved(self.model, key, adjoint, self)
+        found = [moved.along(_unit(int(k), adjoint.size)) for k in chosen]
+        check = _verdict(name, adjoint, chosen, found, self.tolerance, self._reasons)
+        if check.ok and len(chosen) < adjoint.size:
+            return self._with_all(check, adjoint, moved, signs)
+        return check
+
+    def _with_all(self, check, adjoint, moved, signs) -> ArrayCheck:
+        """Compare all entries at once, along a random direction."""
+        direction = moved.allowed(signs)
+        expected, found = float(direction @ adjoint), moved.along(direction)
+        scale = max(float(np.linalg.norm(adjoint)), abs(found.value), FLAT * found.slope)
+        gap = abs(found.value - expected)
+        if gap > max(self.tolerance * scale, found.error):
+            what = "the entries differ together, along a random direction"
+            reasons = f"{what}: {self._reasons([found])}"
+            return replace(check, error=gap / scale, verdict=DIFFERS, explanation=reasons)
+        if found.error > max(TRUSTED, self.tolerance) * scale and np.any(adjoint):
+            left = adjoint.size - len(check.entries)
+            note = f"the other {left} entries were not compared: no difference is exact enough"
+            return replace(check, explanation="; ".join(filter(None, [check.explanation, note])))
+        return check
+
+    def _reasons(self, wrong) -> str:
+        others = "" if self.on_grid is None else _other_spikes(self.on_grid, self.neurons)
+        return _explain(wrong, self.grazing, self.model, others, self.on_grid is not None)
 
 
 def _choose(adjoint, entries, rng):
@@ -236,13 +306,61 @@ def _choose(adjoint, entries, rng):
     return np.sort(np.append(others, first))
 
 
-@dataclass(frozen=True)
-class _Difference:
-    value: float
-    doubt: float
-    same_spikes: bool
-    kink: bool
-    edge: bool
+def _unit(entry: int, size: int) -> np.ndarray:
+    direction = np.zeros(size)
+    direction[entry] = 1.0
+    return direction
+
+
+def _not_finite(adjoint, loss: float, exact_loss: float) -> str:
+    """Say what is not finite, of all entries and not of those only that are compared."""
+    if not np.isfinite(loss):
+        return f"the loss is not finite: {loss}"
+    if not np.isfinite(exact_loss):
+        return f"the loss in exact time is not finite: {exact_loss}"
+    bad = np.flatnonzero(~np.isfinite(adjoint))
+    if not len(bad):
+        return ""
+    return (
+        f"the adjoint is not finite in {len(bad)} of {adjoint.size} entries, first in entry "
+        f"{bad[0]}: {adjoint[bad[0]]}"
+    )
+
+
+class _Moved:
+    """The loss of a model while one of its trained arrays is moved."""
+
+    def __init__(self, model, key, adjoint, base: _Comparison):
+        self.model, self.key, self.base = model, key, base
+        self.array = model.parameters.raw(key)
+        self.size = _size(self.array, key, adjoint, base.loss)
+        self.steepest = np.abs(adjoint).max(initial=0.0)
+        self.bounded = key[1] == "delay"
+
+    def allowed(self, direction) -> np.ndarray:
+        """Return a direction without the entries that would get below their lowest value."""
+        if not self.bounded:
+            return direction
+        return np.where(self.array > 1e-3 * self.size, direction, 0.0)
+
+    def along(self, direction) -> Difference:
+        """Return the derivative along a direction."""
+        kept = self.array.copy()
+        room = np.min(kept[direction != 0], initial=np.inf) if self.bounded else np.inf
+
+        def sample(change):
+            self.array[...] = kept + change * direction
+            result = self.model.run(*self.base.given)
+            return result.loss, _equal(_neurons(result), self.base.neurons)
+
+        def good_enough(found):
+            scale = max(self.steepest, abs(found.value), FLAT * found.slope)
+            return found.error <= EXACT_ENOUGH * self.base.tolerance * scale
+
+        try:
+            return differentiate(sample, self.base.loss, self.size, good_enough, room)
+        finally:
+            self.array[...] = kept
 
 
 def _size(array, key, adjoint, loss):
@@ -254,51 +372,6 @@ def _size(array, key, adjoint, loss):
     steepest = np.abs(adjoint).max(initial=0.0)
     moves = max(abs(loss), 1e-3) / steepest if steepest > 0 else np.inf
     return np.abs(array).max(initial=0.0) or min(1e-3 if key[1] == "delay" else 1.0, moves)
-
-
-def _difference(model, key, entry, run, base, size):
-    """The derivative by central differences, extrapolated; of all steps the least doubtful."""
-    array = model.parameters.raw(key)
-    kept = array[entry]
-    best = None
-    try:
-        for step in STEPS:
-            found = _at_step(array, entry, kept, step * size, run, base, key[1] == "delay")
-            if best is None or _rank(found) < _rank(best):
-                best = found
-            if best.same_spikes and best.doubt < 1e-7 * abs(best.value):
-                break
-    finally:
-        array[entry] = kept
-    return best
-
-
-def _rank(found):
-    return not found.same_spikes, found.doubt
-
-
-def _at_step(array, entry, kept, step, run, base, bounded):
-    """Extrapolated differences at one step; from one side for a delay that cannot go lower."""
-    one_sided = bounded and kept < step
-    changes = (step, step / 2, step / 4) if one_sided else (step, -step, step / 2, -step / 2)
-    losses, same = [], True
-    for change in changes:
-        array[entry] = kept + change
-        loss, counts = run()
-        losses.append(loss - base[0])
-        same = same and _equal(counts, base[1])
-    array[entry] = kept
-    rounding = 4e-16 * abs(base[0]) / step
-    if one_sided:
-        slopes = [loss / change for loss, change in zip(losses, changes, strict=True)]
-        wide, narrow = 2 * slopes[1] - slopes[0], 2 * slopes[2] - slopes[1]
-        kink = False
-    else:
-        wide, narrow = (losses[0] - losses[1]) / (2 * step), (losses[2] - losses[3]) / step
-        right, left = 2 * losses[2] / step, -2 * losses[3] / step
-        kink = abs(right - left) > 0.01 * (abs(right) + abs(left)) + 100 * rounding
-    value = (4 * narrow - wide) / 3
-    return _Difference(value, abs(narrow - wide) / 3 + rounding, same, kink, one_sided)
 
 
 def _equal(a, b):
@@ -316,29 +389,57 @@ def _other_spikes(on_grid, in_exact_time):
     return f"other neurons spike on the time grid ({spikes} spikes, {others} in exact time)"
 
 
-def _verdict(key, adjoint, chosen, found, tolerance, reasons):
-    name = ".".join(filter(None, key))
-    values = np.array([f.value for f in found])
-    # a difference across a spike that appears is in doubt for another reason than rounding
-    doubts = np.array([f.doubt if f.same_spikes else 0.0 for f in found])
-    largest = max(np.abs(adjoint).max(initial=0.0), np.abs(values).max(initial=0.0))
-    gap = np.abs(values - adjoint[chosen])
-    if largest <= 10 * doubts.max(initial=0.0):  # nothing but rounding
-        gap = np.maximum(gap - 10 * doubts, 0.0)
-    error = float(gap.max(initial=0.0) / largest) if largest > 0 else 0.0
-    ok = error <= tolerance
-    wrong = [f for f, g in zip(found, gap, strict=True) if g > tolerance * largest]
-    explanation = "" if ok else reasons(wrong)
-    return ArrayCheck(name, adjoint.size, chosen, adjoint[chosen], values, error, ok, explanation)
+def _verdict(name, adjoint, chosen, found, tolerance, reasons) -> ArrayCheck:
+    expected, values = adjoint[chosen], np.array([f.value for f in found])
+    doubts = np.array([f.error for f in found])
+    # what leaves the loss as it is, to the last bit, has the derivative 0
+    doubts[[f.flat and a == 0 for f, a in zip(found, expected, strict=True)]] = 0.0
+    known = np.abs(values[doubts < 0.1 * np.abs(values)])
+    slopes = max(f.slope for f in found)
+    scale = max(np.abs(adjoint).max(initial=0.0), known.max(initial=0.0), FLAT * slopes)
+    gaps = np.abs(values - expected)
+
+    def check(verdict, explanation=""):
+        relative = [float(a.max()) / scale if scale > 0 else float(a.max()) for a in (gaps, doubts)]
+        return ArrayCheck(
+            name, adjoint.size, chosen, expected, values, relative[0], verdict, explanation,
+            relative[1],
+        )  # fmt: skip
+
+    wrong = [
+        f
+        for f, gap, doubt in zip(found, gaps, doubts, strict=True)
+        if not gap <= (max(tolerance * scale, doubt) if f.same_spikes else tolerance * scale)
+    ]
+    if wrong:
+        return check(DIFFERS, reasons(wrong))
+    worst, trusted = doubts.max(), max(tolerance, TRUSTED) * scale
+    if worst > trusted:
+        return check(UNDECIDED, _undecided(found, doubts, trusted, reasons))
+    coarse = bool(worst > tolerance * scale)
+    return check(AGREES, "the differences themselves are no more exact than this" if coarse else "")
+
+
+def _undecided(found, doubts, trusted, reasons) -> str:
+    worst = found[int(np.argmax(doubts))]
+    if not worst.same_spikes or worst.kink:
+        return reasons([worst])
+    return (
+        f"no difference can be trusted: the derivative is {worst.value:.1e}, give or take "
+        f"{worst.error:.1e}, and would be needed to {trusted:.1e}; it is too small for the noise "
+        "of the loss, or the loss is not smooth"
+    )
 
 
 def _explain(wrong, grazing, model, others, clock):
+    if any(not f.finite for f in wrong):
+        return "the loss is not finite beside these values, so there is no difference"
     reasons = [others] if others else []
     if any(not f.same_spikes for f in wrong):
         reasons.append("a spike appears or vanishes within the step: no derivative there")
     elif any(f.kink for f in wrong):
         reasons.append("the loss has a kink there: two events at the same time, or a jump")
-    elif any(f.edge for f in wrong):
+    elif any(f.one_sided for f in wrong):
         reasons.append("a delay of 0 can only grow, past other arrivals at the same time")
     if grazing:
         reasons.append(f"{grazing} spikes only graze the threshold")

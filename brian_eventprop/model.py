@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from brian2 import Network, collect, get_device, get_logger, second
 from brian2.core.namespace import get_local_namespace
+from brian2.core.variables import VariableView
 
 from brian_eventprop._brian_messages import note_as_read
+from brian_eventprop._checks import mapping, plain_numbers
+from brian_eventprop._late_spikes import check_end
 from brian_eventprop._spike_checks import check_spikes
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
@@ -20,6 +23,7 @@ from brian_eventprop.parameters import Parameters
 from brian_eventprop.reading import (
     Axonal,
     ReadValues,
+    check_influence,
     check_input_steps,
     is_monitor,
     key_of,
@@ -34,8 +38,9 @@ from brian_eventprop.reading import (
     write_connections,
     write_values,
 )
+from brian_eventprop.readouts import Readout
 from brian_eventprop.results import Gradients, Result, Spikes
-from brian_eventprop.runtime import solver_for
+from brian_eventprop.runtime import checked_options, solver_for
 from brian_eventprop.spikes import SpikeData
 from brian_eventprop.traces import given_traces
 
@@ -132,6 +137,7 @@ class EventPropModel:
         level: int = 0,
     ):
         _check_device()
+        threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
         visible = collect(level=level + 1)
@@ -148,6 +154,7 @@ class EventPropModel:
         self.spec, self._network = read_network(
             network, self.readouts, namespace, float(self.duration)
         )
+        train = _items(train, "train", "s.w")
         for item in train:
             if isinstance(item, Axonal):
                 key = self.key_of(item)
@@ -163,6 +170,7 @@ class EventPropModel:
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
             float(self.duration), tolerance,
         )  # fmt: skip
+        check_influence(trained, self.spec)
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
         self._values = hold(values)
@@ -226,7 +234,7 @@ class EventPropModel:
             )
         ends = []
         for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
-            given = np.asarray(given)
+            given = plain_numbers(given, what)
             inside = given.shape == (len(obj),) and np.all((given >= 0) & (given < len(end)))
             if not inside or np.any(given != given.astype(np.int64)):
                 raise ValueError(f"{what} must be {len(obj)} indices in 0..{len(end) - 1}")
@@ -239,7 +247,7 @@ class EventPropModel:
         self._rewired[obj.name] = self._last = None
 
     def _projection(self, synapses):
-        name = synapses if isinstance(synapses, str) else synapses.name
+        name = getattr(synapses, "name", synapses)
         pathways = [p.name for p in self.spec.pathways if p.synapses == name]
         if not pathways:
             known = ", ".join(dict.fromkeys(p.synapses for p in self.spec.pathways)) or "none"
@@ -272,6 +280,7 @@ class EventPropModel:
             self._mention_changes()
         if targets is None:
             targets = batch.targets
+        self._check_targets(targets, batch.n_trials)
         self._last = None
         more = (batch.timed,) if batch.timed else ()
         forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
@@ -294,14 +303,34 @@ class EventPropModel:
             batch = self._coming["batch"] = self._batch(spikes, traces)
             self._solver.look_ahead(self._values, batch.prepared, batch.n_trials, batch.timed)
 
+    def check_inputs(self, spikes) -> None:
+        """Refuse spikes and targets that `run` would refuse: all of a data set before a training.
+
+        Parameters
+        ----------
+        spikes
+            As in `run`, with their targets.
+        """
+        data = self._inputs(spikes)
+        check_end(data, self._end, own=spikes is None)
+        parts = list(data.values()) or [spikes]
+        targets = next((d.targets for d in parts if d.targets is not None), None)
+        self._check_targets(targets, len(parts[0]))
+
+    def _check_targets(self, targets, n_trials: int) -> None:
+        if isinstance(self.loss, Loss):
+            self.loss.check_targets(targets, n_trials)
+
     def _batch(self, spikes, traces) -> _Batch:
         """Check a batch and bring it onto the solver's time grid."""
         data = self._inputs(spikes)
+        check_end(data, self._end, own=spikes is None)
         sources = data.values() or ([spikes] if isinstance(spikes, SpikeData) else [])
         targets = next((d.targets for d in sources if d.targets is not None), None)
         counts = {len(d) for d in data.values()}
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
+        mapping(traces, "traces", "{'I_ext': array}")
         timed = given_traces(self.spec, self._network, spikes, traces)
         counts |= {len(array) for array in timed.values() if len(array) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
@@ -344,6 +373,12 @@ class EventPropModel:
             ordered[name][grids[name].original] = bars
         return ordered
 
+    @property
+    def _end(self) -> float:
+        """End of a trial in seconds: on the time grid a part of a step is a whole one."""
+        duration = float(self.duration)
+        return max(duration, self.n_steps * self.spec.dt) if self.solver == "clock" else duration
+
     def _inputs(self, spikes) -> dict[str, SpikeData]:
         sizes = {i.name: i.size for i in self.spec.inputs}
         if spikes is None:
@@ -358,11 +393,19 @@ class EventPropModel:
                 )
             given = {next(iter(sizes)): spikes}
         elif isinstance(spikes, Mapping):
-            given = {k if isinstance(k, str) else k.name: d for k, d in spikes.items()}
+            given = {getattr(k, "name", k): d for k, d in spikes.items()}
         else:
-            raise TypeError(f"spikes must be SpikeData or a dict of them, not {type(spikes)}")
+            given = {"": spikes}
+        for data in given.values():
+            if not isinstance(data, SpikeData):
+                raise TypeError(
+                    "spikes must be SpikeData, or a dict with one for each input group, not "
+                    f"{type(data).__name__}: SpikeData(times, channels, trials, n_trials, "
+                    "n_channels)"
+                )
         if set(given) != set(sizes):
-            raise ValueError(f"spikes are needed for {sorted(sizes)}, not for {sorted(given)}")
+            needed, found = (", ".join(map(str, names)) or "none" for names in (sizes, given))
+            raise ValueError(f"spikes are needed for {needed}, not for {found}")
         for name, data in given.items():
             if data.n_channels != sizes[name]:
                 raise ValueError(
@@ -454,11 +497,29 @@ def _readouts_of(loss, readouts) -> tuple:
         if readouts is not None:
             raise ValueError("readouts=[...] goes with a callable loss; this loss has its own")
         return tuple(loss.readouts)
-    if not isinstance(loss, Callable):
-        raise TypeError(f"the loss must be a Loss or a callable, not {loss!r}")
+    if isinstance(loss, type) or not isinstance(loss, Callable):
+        given = f"the class {loss.__name__}" if isinstance(loss, type) else repr(loss)
+        raise TypeError(
+            f"the loss must be a Loss such as Sum(Final(group, 'v')), or a callable, not {given}"
+        )
     if not readouts:
         raise ValueError("a callable loss needs readouts=[...]: what it sees of the network")
-    return tuple(readouts)
+    readouts = (readouts,) if isinstance(readouts, Readout) else tuple(readouts)
+    for readout in readouts:
+        if not isinstance(readout, Readout):
+            raise TypeError(f"readouts must be such as Final(group, 'v'), not {readout!r}")
+    return readouts
+
+
+def _items(given, what: str, example: str) -> list:
+    """Return what may be one item or several as a list."""
+    if isinstance(given, str | tuple | VariableView | Axonal) and (
+        not isinstance(given, tuple) or all(isinstance(part, str) for part in given)
+    ):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{what} must be a list such as [{example}], not {given!r}")
+    return list(given)
 
 
 def _check_device() -> None:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from numbers import Number
 
 import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DimensionMismatchError
 
-from brian_eventprop._units import to_si
+from brian_eventprop._checks import number
+from brian_eventprop._units import to_si, unit_name
 
 __all__ = ["SGD", "Adam", "Optimizer"]
 
@@ -24,10 +28,11 @@ class Optimizer(ABC):
 
     Parameters
     ----------
-    rates : dict
+    rates : dict, or one rate
         Learning rate of each trained variable, ``{s.w: 1e-3, s.delay: 0.1*ms}``: in the unit of the
         variable, or a function of the epoch (0, 1, ...) that returns that; see
-        `brian_eventprop.schedules`.
+        `brian_eventprop.schedules`.  One rate alone is that of all variables, which must then have
+        its unit.
     bounds : dict, optional
         Lowest and highest value of a variable, ``{s.w: (0, None)}``.  Delays never get negative,
         whatever is given here.
@@ -39,12 +44,10 @@ class Optimizer(ABC):
     #: class that has `_change`.  Without one, gradients and values go by the host.
     kernel: str | None = None
 
-    def __init__(self, rates: Mapping, bounds: Mapping | None = None):
+    def __init__(self, rates, bounds: Mapping | None = None):
         # Brian2's views compare element by element: keep pairs, never look a view up.
-        self._given_rates = list(rates.items())
-        self._given_bounds = list((bounds or {}).items())
-        if not self._given_rates:
-            raise ValueError("give a learning rate for every trained variable: {s.w: 1e-3, ...}")
+        self._one_rate, self._given_rates = _given_rates(rates, type(self).__name__)
+        self._given_bounds = _given_bounds(bounds)
         self.model = None
         self.epoch = 0
         self.steps = 0
@@ -56,8 +59,11 @@ class Optimizer(ABC):
     def bind(self, model) -> None:
         """Take the variables of ``model``: check all units, start from zero memory."""
         parameters = model.parameters
-        self._rates = {model.key_of(view): rate for view, rate in self._given_rates}
         trained = list(parameters.keys)
+        pairs = self._given_rates
+        if self._one_rate is not None:
+            pairs = [(key, self._one_rate) for key in trained]
+        self._rates = {model.key_of(view): rate for view, rate in pairs}
         for key in self._rates:
             if key not in trained:
                 raise ValueError(f"{name_of(key)} has a learning rate but is not in train=[...]")
@@ -68,6 +74,8 @@ class Optimizer(ABC):
                 "or take it out of train=[...]"
             )
         self._dimensions = {key: parameters.dimension(key) for key in trained}
+        if self._one_rate is not None:
+            self._check_one_rate(trained)
         self._bounds = {key: _default_bounds(key) for key in trained}
         for view, (low, high) in self._given_bounds:
             key = model.key_of(view)
@@ -84,6 +92,21 @@ class Optimizer(ABC):
         )
         self.start_epoch(self.epoch)
 
+    def _check_one_rate(self, trained) -> None:
+        """Say for which variables the one rate has the wrong unit."""
+        rate = self._one_rate
+        value = rate(0, 0) if getattr(rate, "every_step", False) else rate
+        value = value(0) if isinstance(value, Callable) else value
+        for key in trained:
+            try:
+                self._rate_in_si(key, value, "")
+            except DimensionMismatchError:
+                raise DimensionMismatchError(
+                    f"{type(self).__name__}({value!r}) gives all variables the same learning rate, "
+                    f"but {name_of(key)} needs one in {unit_name(self._dimensions[key])}: give "
+                    f"each its own, {type(self).__name__}({{s.w: 1e-3, s.delay: 0.1*ms}})"
+                ) from None
+
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch."""
         self.epoch = int(epoch)
@@ -99,6 +122,12 @@ class Optimizer(ABC):
             raise ValueError(
                 f"the learning rate of {name_of(key)} is {value} in epoch {self.epoch}: "
                 "it must be finite and not negative"
+            )
+        shape = self.model.parameters.raw(key).shape if self.model else value.shape
+        if value.size != 1 and value.shape != shape:
+            raise ValueError(
+                f"the learning rate of {name_of(key)} is one number, or one for each of its values "
+                f"{shape}, not an array of the shape {value.shape}"
             )
         return value
 
@@ -220,6 +249,10 @@ class Adam(Optimizer):
 
     def __init__(self, rates, beta1=0.9, beta2=0.999, eps=1e-8, *, bounds=None):
         super().__init__(rates, bounds)
+        beta1, beta2, eps = (
+            number(value, what)
+            for value, what in ((beta1, "beta1"), (beta2, "beta2"), (eps, "eps"))
+        )
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
             raise ValueError("beta1 and beta2 must lie in [0, 1) and eps above 0")
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
@@ -260,6 +293,7 @@ class SGD(Optimizer):
 
     def __init__(self, rates, momentum=0.0, *, bounds=None):
         super().__init__(rates, bounds)
+        momentum = number(momentum, "momentum")
         if not 0 <= momentum < 1:
             raise ValueError("momentum must lie in [0, 1)")
         self.momentum = momentum
@@ -277,6 +311,35 @@ class SGD(Optimizer):
         velocity *= self.momentum
         velocity += gradient
         return velocity
+
+
+def _given_rates(rates, kind: str) -> tuple[object | None, list]:
+    """Return the one rate of all variables, or the pairs of variable and rate."""
+    if isinstance(rates, Mapping):
+        if not rates:
+            raise ValueError("give a learning rate for every trained variable: {s.w: 1e-3, ...}")
+        return None, list(rates.items())
+    if isinstance(rates, Callable) and not isinstance(rates, type):
+        return rates, []
+    if isinstance(rates, Number) and not isinstance(rates, bool):
+        return rates, []
+    if isinstance(rates, Quantity | np.ndarray) and np.ndim(rates) == 0:
+        return rates, []
+    raise TypeError(
+        f"{kind} takes a dict with a learning rate for every trained variable, {kind}({{s.w: 1e-3, "
+        f"s.delay: 0.1*ms}}), or one number for all, not {repr(rates)[:60]}"
+    )
+
+
+def _given_bounds(bounds) -> list:
+    if bounds is None:
+        return []
+    if not isinstance(bounds, Mapping):
+        raise TypeError(f"bounds must be a dict such as {{s.w: (0, None)}}, not {bounds!r}")
+    for limits in bounds.values():
+        if not isinstance(limits, tuple | list | Quantity) or len(limits) != 2:
+            raise ValueError(f"bounds are a lowest and a highest value, (0, None), not {limits!r}")
+    return list(bounds.items())
 
 
 def name_of(key: Key) -> str:

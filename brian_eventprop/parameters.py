@@ -7,8 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from brian2 import Quantity
 
+from brian_eventprop._checks import plain_numbers
 from brian_eventprop._units import to_si
 from brian_eventprop.reading.spec import Key
+
+
+class Keys(list):
+    """The keys of the trained variables; called, as of any mapping, it returns their names.
+
+    Examples
+    --------
+    >>> keys = Keys([("s", "w"), ("", "tau")])
+    >>> keys[0], keys()
+    (('s', 'w'), ['s.w', 'tau'])
+    """
+
+    def __call__(self) -> list[str]:
+        return [".".join(filter(None, key)) for key in self]
 
 
 class Parameters:
@@ -26,7 +41,7 @@ class Parameters:
         key_of: Callable[[object], Key],
         hold: Callable[[Mapping], Mapping] = dict,
     ):
-        self.keys = list(trained)
+        self.keys = Keys(trained)
         self._values, self._dimensions, self._key_of = values, dimensions, key_of
         self._hold = hold
 
@@ -47,13 +62,24 @@ class Parameters:
         """Return the Brian2 dimensions of a key."""
         return self._dimensions[key]
 
-    def raw(self, key: Key) -> np.ndarray:
-        """Return the values in SI units."""
-        return self._values[key]
+    def raw(self, key) -> np.ndarray:
+        """Return the values in SI units, of a key, a view or a name."""
+        return self._values[key if isinstance(key, tuple) else self._trained(key)]
 
-    def set_raw(self, key: Key, array) -> None:
-        """Set the values in SI units."""
-        self.take(key, np.array(np.broadcast_to(array, self._values[key].shape), dtype=float))
+    def set_raw(self, key, array) -> None:
+        """Set the values in SI units, of a key, a view or a name."""
+        key = key if isinstance(key, tuple) else self._trained(key)
+        name = ".".join(filter(None, key))
+        array = plain_numbers(array, f"the value of '{name}'")
+        shape = self._values[key].shape
+        try:
+            array = np.broadcast_to(array, shape)
+        except ValueError:
+            raise ValueError(
+                f"'{name}' has {shape[0]} values: give one number for all, or an array of the "
+                f"shape {shape}, not {array.shape}"
+            ) from None
+        self.take(key, np.array(array, dtype=float))
 
     def take(self, key: Key, array: np.ndarray) -> None:
         """Take an array of the right shape and type that nobody else changes, without a copy."""
@@ -66,6 +92,12 @@ class Parameters:
     def __setitem__(self, item, value) -> None:
         key = self._trained(item)
         name = ".".join(filter(None, key))
+        if isinstance(value, str):
+            raise TypeError(
+                f"'{name}' takes numbers, not the string {value!r}, which only Brian2's own "
+                f"objects evaluate: assign it there before the model is made, or give an "
+                f"array such as np.random.rand({len(self._values[key])})"
+            )
         array = to_si(value, self._dimensions[key], name)
         if not np.all(np.isfinite(array)):
             raise ValueError(f"'{name}' would get values that are not finite")
@@ -78,8 +110,18 @@ class Parameters:
         for key in self.keys:
             yield ".".join(filter(None, key)), self[key]
 
+    def values(self) -> list[Quantity]:
+        """Return the values of all trained variables."""
+        return [self[key] for key in self.keys]
+
+    def __contains__(self, item) -> bool:
+        try:
+            return self._key_of(item) in self.keys
+        except (TypeError, ValueError):
+            return False
+
     def __iter__(self):
-        return (name for name, _ in self.items())
+        return iter(self.keys())
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -8,10 +8,11 @@ the expression and its derivatives.
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import ClassVar
 
 import numpy as np
-from brian2 import NeuronGroup, Subgroup
+from brian2 import NeuronGroup, Quantity, Subgroup
 
 __all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes"]
 
@@ -94,6 +95,13 @@ class Final(_Expression):
 class Maximum(_Expression):
     """Largest value of an expression during the trial; the gradient goes to the first maximum.
 
+    Notes
+    -----
+    Of a group that spikes, the clock solver sees what a `StateMonitor` of Brian2 records, once per
+    time step and after the resets of the last one: for a threshold at 1, ``Maximum(group, "v")``
+    is a bit less (0.9931, say).  The event solver sees the state up to the very spike, just before
+    the reset: exactly 1.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup
@@ -174,6 +182,7 @@ class SpikeCount(Readout):
 
     def __init__(self, group, scale=None):
         super().__init__(group)
-        if scale is not None and not (np.ndim(scale) == 0 and np.asarray(scale) > 0):
+        one = isinstance(scale, Number | Quantity | np.ndarray) and np.ndim(scale) == 0
+        if scale is not None and not (one and 0 < np.asarray(scale) < np.inf):
             raise ValueError(f"scale must be one positive number, not {scale!r}")
         self.scale = scale

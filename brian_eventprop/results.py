@@ -38,7 +38,7 @@ class Spikes(Mapping):
         self._by_name, self._trains = by_name, {}
 
     def __getitem__(self, group) -> SpikeTrains:
-        name = group if isinstance(group, str) else group.name
+        name = getattr(group, "name", group)
         if name not in self._trains:
             s = self._of(name)
             self._trains[name] = SpikeTrains(s.trials, s.neurons, s.times * second)
@@ -49,9 +49,9 @@ class Spikes(Mapping):
         return self._of(group if isinstance(group, str) else group.name).counts(size)
 
     def _of(self, name: str):
-        if name not in self._by_name:
+        if not isinstance(name, str) or name not in self._by_name:
             known = ", ".join(self._by_name)
-            raise KeyError(f"'{name}' is no neuron group of the model; it has: {known}")
+            raise KeyError(f"{name!r} is no neuron group of the model; it has: {known}")
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -109,14 +109,18 @@ class Gradients(Mapping):
         self.inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
         self.grazing = grazing
 
-    def raw(self, key: Key) -> np.ndarray:
-        """Return a gradient as plain numbers in SI units."""
-        return self._arrays[key]
+    def raw(self, item) -> np.ndarray:
+        """Return a gradient as plain numbers in SI units, of a key, a view or a name."""
+        return self._arrays[self._trained(item)]
 
-    def __getitem__(self, item) -> Quantity:
+    def _trained(self, item) -> Key:
         key = self._key_of(item)
         if key not in self._arrays:
             raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
+        return key
+
+    def __getitem__(self, item) -> Quantity:
+        key = self._trained(item)
         return Quantity(self._arrays[key], dim=self._dimensions[key] ** -1)
 
     def __iter__(self):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from brian_eventprop._checks import number, plain_numbers
+
 __all__ = ["cosine", "ease_in", "exponential", "warm_up"]
 
 
@@ -21,7 +23,8 @@ def exponential(rate, factor: float) -> Callable:
     >>> [exponential(8.0, 0.5)(epoch) for epoch in range(3)]
     [8.0, 4.0, 2.0]
     """
-    if not factor > 0:
+    _check_rate(rate)
+    if not number(factor, "factor") > 0:
         raise ValueError(f"factor must be positive, not {factor!r}")
     return lambda epoch: rate * factor**epoch
 
@@ -36,7 +39,8 @@ def cosine(rate, epochs: int, last: float = 0.0) -> Callable:
     >>> [round(cosine(1.0, 4)(epoch), 3) for epoch in range(6)]
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
-    if epochs < 1 or not 0 <= last <= 1:
+    _check_rate(rate)
+    if number(epochs, "epochs") < 1 or not 0 <= number(last, "last") <= 1:
         raise ValueError("a cosine needs at least 1 epoch, and last between 0 and 1")
 
     def at(epoch: int):
@@ -58,7 +62,8 @@ def warm_up(rate, epochs: int) -> Callable:
     >>> warm_up(exponential(1.0, 0.5), 1)(1)
     0.5
     """
-    if epochs < 0:
+    _check_rate(rate)
+    if number(epochs, "epochs") < 0:
         raise ValueError(f"epochs must not be negative: {epochs}")
 
     def at(epoch: int):
@@ -79,7 +84,8 @@ def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
     >>> [ease_in(8.0, start=0.25, growth=2)(0, step) for step in range(4)]
     [2.0, 4.0, 8.0, 8.0]
     """
-    if not 0 < start <= 1 or not growth > 1:
+    _check_rate(rate)
+    if not 0 < number(start, "start") <= 1 or not number(growth, "growth") > 1:
         raise ValueError("an ease-in needs 0 < start <= 1 and growth > 1")
     needed = math.log(1 / start) / math.log(growth)
 
@@ -89,3 +95,8 @@ def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
 
     at.every_step = True
     return at
+
+
+def _check_rate(rate) -> None:
+    if not isinstance(rate, Callable):
+        plain_numbers(rate, "the rate")

@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from brian2 import second
 
-from brian_eventprop._spike_checks import given_extra, given_indices, given_times, given_traces
+from brian_eventprop._checks import mapping, whole_number
+from brian_eventprop._spike_checks import (
+    given_duration,
+    given_extra,
+    given_indices,
+    given_times,
+    given_traces,
+)
 from brian_eventprop._units import to_seconds
 
 __all__ = ["SpikeData"]
@@ -67,6 +74,8 @@ class SpikeData:
         extra: Mapping | None = None,
         traces: Mapping | None = None,
     ):
+        n_trials = whole_number(n_trials, "n_trials")
+        n_channels = whole_number(n_channels, "n_channels")
         self.times = given_times(times)
         self.channels = given_indices(channels, n_channels, "channels")
         trials = given_indices(trials, n_trials, "trials")
@@ -81,7 +90,7 @@ class SpikeData:
         self.trial_ptr = _pointers(counts)
         self.n_channels = int(n_channels)
         self.targets = _targets(targets, n_trials)
-        self.duration = None if duration is None else to_seconds(duration, "duration") * second
+        self.duration = given_duration(duration)
         self.extra = given_extra(extra, n_trials)
         self.traces = given_traces(traces, n_trials)
 
@@ -93,7 +102,7 @@ class SpikeData:
         # For arrays that were checked and sorted already: they are kept, not copied.
         data = object.__new__(cls)
         data.times, data.channels, data.trial_ptr = times, channels, trial_ptr
-        data.n_channels, data.duration = int(n_channels), duration
+        data.n_channels, data.duration = int(n_channels), given_duration(duration)
         data.targets = _targets(targets, len(trial_ptr) - 1)
         data.extra = given_extra(extra, len(trial_ptr) - 1)
         data.traces = given_traces(traces, len(trial_ptr) - 1)
@@ -109,9 +118,12 @@ class SpikeData:
         >>> SpikeData.from_traces({"I_ext": np.zeros((5, 20, 3))}, targets=[0, 1, 0, 1, 1])
         SpikeData(5 trials, 0 channels, 0 spikes, traces I_ext)
         """
+        traces = mapping(traces, "traces", "{'I_ext': array}")
         sizes = {len(values) for values in traces.values()}
         if len(sizes) != 1:
-            raise ValueError(f"the traces have different numbers of trials: {sorted(sizes)}")
+            raise ValueError(
+                f"the traces have different numbers of trials: {sorted(sizes) or 'there are none'}"
+            )
         return cls([], [], [], sizes.pop(), 0, targets, None, extra, traces)
 
     @classmethod
@@ -123,7 +135,13 @@ class SpikeData:
         >>> SpikeData.from_lists([[[0.001, 0.004], []], [[], [0.002]]])
         SpikeData(2 trials, 2 channels, 3 spikes)
         """
-        sizes = {len(channels) for channels in trials}
+        try:
+            sizes = {len(channels) for channels in trials}
+        except TypeError:
+            raise TypeError(
+                "from_lists takes the spike times of each channel of each trial, trials[b][c] = "
+                f"[0.001, 0.004], not {repr(trials)[:60]}"
+            ) from None
         if len(sizes) > 1:
             raise ValueError(f"every trial needs the same number of channels, got {sorted(sizes)}")
         n_channels = sizes.pop() if sizes else 0
@@ -275,9 +293,8 @@ class SpikeData:
         >>> SpikeData([0.001, 0.002], [3, 6], [0, 0], 1, 7).pooled(2).channels
         array([1, 3])
         """
-        if factor != int(factor) or factor < 1:
-            raise ValueError(f"factor must be a whole number of channels, not {factor!r}")
-        channels, n_channels = self.channels // int(factor), -(-self.n_channels // int(factor))
+        factor = whole_number(factor, "factor", least=1)
+        channels, n_channels = self.channels // factor, -(-self.n_channels // factor)
         return self._with_sorted(self.times, channels, self.trials, n_channels)
 
     def until(self, duration) -> SpikeData:
@@ -289,11 +306,10 @@ class SpikeData:
         >>> SpikeData([0.001, 0.002], [0, 0], [0, 0], 1, 1).until(2*ms).times
         array([0.001])
         """
-        early = self.times < to_seconds(duration, "duration")
+        duration = given_duration(duration)
+        early = self.times < float(duration)
         times, channels = self.times[early], self.channels[early]
-        return self._with_sorted(
-            times, channels, self.trials[early], duration=to_seconds(duration, "duration") * second
-        )
+        return self._with_sorted(times, channels, self.trials[early], duration=duration)
 
     # ---- files -----------------------------------------------------------------------------
 

@@ -120,7 +120,7 @@ def test_columns_by_parameter_and_in_a_part_of_the_group():
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     with pytest.raises(ValueError, match=r"columns 0 to 4, but the array has 3"):
         bep.EventPropModel(
-            [group], train=[group.v], loss=bep.Sum(bep.Integral(group, "I_ext(t, i)")),
+            [group], train=[group.v], loss=bep.Sum(bep.Integral(group, "v + I_ext(t, i)")),
             duration=4 * ms, namespace={"I_ext": traces},
         ).run()  # fmt: skip
 

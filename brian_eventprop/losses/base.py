@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from brian_eventprop._checks import number
 from brian_eventprop.readouts import Readout
 
 
@@ -24,6 +25,18 @@ class Loss(ABC):
     def __call__(self, values, targets=None):
         """Return the losses (trials,) and a tuple of their derivatives in each readout."""
 
+    def check_targets(self, targets, n_trials: int) -> None:
+        """Refuse targets that the loss cannot use, before a network is run for them.
+
+        Parameters
+        ----------
+        targets
+            What `run` was given, or what comes with the data; None if there are none.
+        n_trials
+            Number of trials.
+        """
+        del targets, n_trials
+
     def predict(self, values) -> np.ndarray | None:
         """Return the label that each trial's readout stands for; None if the loss has no labels."""
         del values
@@ -39,7 +52,7 @@ class Loss(ABC):
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
     def __mul__(self, weight: float) -> WeightedSum:
-        if not np.isscalar(weight):
+        if not np.isscalar(weight) or isinstance(weight, str | bytes):
             return NotImplemented
         return WeightedSum([(weight, self)])
 
@@ -64,9 +77,14 @@ class WeightedSum(Loss):
 
     def __init__(self, terms):
         self.terms: list[tuple[float, Loss]] = []
-        for weight, loss in terms:
+        for term in terms:
+            if not isinstance(term, tuple | list) or len(term) != 2:
+                raise TypeError(f"WeightedSum takes pairs (weight, loss), not {term!r}")
+            weight, loss = term
+            if not isinstance(loss, Loss):
+                raise TypeError(f"WeightedSum takes pairs (weight, loss), not a loss {loss!r}")
             inner = loss.terms if isinstance(loss, WeightedSum) else [(1.0, loss)]
-            self.terms += [(float(weight) * factor, part) for factor, part in inner]
+            self.terms += [(number(weight, "a weight") * factor, part) for factor, part in inner]
         self.readouts = tuple(readout for _, loss in self.terms for readout in loss.readouts)
 
     def __call__(self, values, targets=None):
@@ -76,6 +94,10 @@ class WeightedSum(Loss):
             total = total + weight * losses
             derivatives += [weight * gradient for gradient in gradients]
         return total, tuple(derivatives)
+
+    def check_targets(self, targets, n_trials):
+        for _, loss in self.terms:
+            loss.check_targets(targets, n_trials)
 
     def predict(self, values):
         labels = (loss.predict(part) for _, loss, part in self._parts(values))
@@ -137,16 +159,26 @@ def checked_readout(readout) -> Readout:
 
 def needed(targets):
     if targets is None:
-        raise ValueError("this loss needs targets: give them to run() or with the SpikeData")
+        raise ValueError(
+            "this loss needs targets: give them to run(spikes, targets), or with the data, "
+            "SpikeData(..., targets=...)"
+        )
     return targets
 
 
 def checked_labels(targets, shape) -> np.ndarray:
     """Return the targets as labels (trials,) after checking that they are."""
     given = np.asarray(needed(targets))
+    whole = given.dtype.kind in "iub" or given.dtype.kind == "f" and np.all(given == given // 1)
+    if given.shape != shape[:1] or not whole:
+        found = f"{given.dtype} numbers" if given.dtype.kind in "iubf" else type(targets).__name__
+        if given.dtype.kind in "US":
+            found = f"names such as {str(given.flat[0])!r}, which must be numbered first,"
+        raise ValueError(
+            f"targets must be one whole-numbered label per trial ({shape[0]}), not {found} of the "
+            f"shape {given.shape}"
+        )
     labels = given.astype(np.int64)
-    if given.shape != shape[:1] or np.any(labels != given):
-        raise ValueError(f"targets must be one whole-numbered label per trial ({shape[0]})")
     if len(labels) and (labels.min() < 0 or labels.max() >= shape[1]):
         raise ValueError(f"labels must lie in 0..{shape[1] - 1}, one per neuron of the readout")
     return labels

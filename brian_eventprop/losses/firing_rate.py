@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from brian_eventprop._checks import number, plain_numbers
 from brian_eventprop.losses.base import Loss
 from brian_eventprop.readouts import SpikeCount
 
@@ -50,17 +51,19 @@ class FiringRate(Loss):
     def __init__(self, group, *, lower=None, upper=None, strength: float = 1.0, scale=1.0):
         if lower is None and upper is None:
             raise ValueError("FiringRate needs lower=, upper= or both: spikes per neuron and trial")
-        self.lower = np.asarray(-np.inf if lower is None else lower, dtype=float)
-        self.upper = np.asarray(np.inf if upper is None else upper, dtype=float)
+        self.readouts = (SpikeCount(group, scale=scale),)
+        self.lower = plain_numbers(-np.inf if lower is None else lower, "lower")
+        self.upper = plain_numbers(np.inf if upper is None else upper, "upper")
+        if np.any(np.isnan(self.lower)) or np.any(np.isnan(self.upper)):
+            raise ValueError("lower and upper must be numbers of spikes, not NaN")
         if np.any(self.upper < 0) or np.any(self.lower > self.upper):
             raise ValueError(f"there is no range from lower={lower} to upper={upper} spikes")
-        if not strength >= 0:
+        self.strength = number(strength, "strength")
+        if self.strength < 0:
             raise ValueError(f"strength must not be negative: {strength}")
         for bound in (self.lower, self.upper):
             if bound.shape not in ((), (len(group),)):
                 raise ValueError(f"the bounds must be one number or {len(group)}, one per neuron")
-        self.strength = float(strength)
-        self.readouts = (SpikeCount(group, scale=scale),)
 
     def __call__(self, values, targets=None):
         del targets

@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from brian_eventprop._checks import number
 from brian_eventprop._units import to_seconds
 from brian_eventprop.losses.base import Loss, checked_labels, cross_entropy
 from brian_eventprop.readouts import Final, Maximum, SpikeTimes
@@ -57,6 +58,9 @@ class _FirstSpike(Loss):
             derivatives[-1] = np.where(lifted, -late * slope, 0.0)
         return losses, tuple(derivatives)
 
+    def check_targets(self, targets, n_trials):
+        checked_labels(targets, (n_trials, len(self.readouts[0].group)))
+
     @abstractmethod
     def _of_times(self, times, labels, silent, late):
         """Return the losses and their derivatives in the spike times, all of them finite."""
@@ -106,7 +110,7 @@ class TimeToFirstSpike(_FirstSpike):
 
     def __init__(self, group, tau, *, alpha=0.0, tau_alpha=None, late=None, closeness=None):
         self.tau = positive(tau, "tau")
-        self.alpha = float(alpha)
+        self.alpha = number(alpha, "alpha")
         self.tau_alpha = self.tau if tau_alpha is None else positive(tau_alpha, "tau_alpha")
         super().__init__(group, late, closeness)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from brian2 import Quantity, second
 
+from brian_eventprop._checks import number
 from brian_eventprop._units import to_si
 from brian_eventprop.losses.base import Loss, needed
 from brian_eventprop.losses.first_spike import positive
@@ -37,14 +38,21 @@ class _SpikeTrains(Loss):
     def _pair(self, values, targets):
         """Return spikes and target spikes, both (samples, neurons, any), infinite where none is."""
         times = np.asarray(values[0], dtype=float)
+        wanted = self._wanted(targets, len(times), times.shape[1])
+        return times, np.broadcast_to(wanted, (len(times), *wanted.shape[1:]))
+
+    def check_targets(self, targets, n_trials):
+        self._wanted(targets, n_trials, len(self.readouts[0].group))
+
+    def _wanted(self, targets, n_trials: int, n_neurons: int) -> np.ndarray:
         wanted = _trains(needed(targets)) if self.target is None else self.target
-        expected = (len(times) if self.target is None else 1, times.shape[1])
+        expected = (n_trials if self.target is None else 1, n_neurons)
         if wanted.shape[:2] != expected:
             raise ValueError(
                 f"target spike trains are needed for {expected[0]} trials of {expected[1]} neurons "
                 f"(those of the loss's group), not for {wanted.shape[0]} of {wanted.shape[1]}"
             )
-        return times, np.broadcast_to(wanted, (len(times), *wanted.shape[1:]))
+        return wanted
 
 
 class VanRossum(_SpikeTrains):
@@ -162,7 +170,7 @@ class SpikeTrainError(_SpikeTrains):
     def __init__(self, group, scale, *, target=None, penalty=1.0):
         super().__init__(group, target)
         self.scale = positive(scale, "scale")
-        self.penalty = float(penalty)
+        self.penalty = number(penalty, "penalty")
         if not 0 <= self.penalty < np.inf:
             raise ValueError(f"penalty must be a number from 0 on, not {penalty}")
 
@@ -192,7 +200,13 @@ def _trains(given) -> np.ndarray:
     try:
         times = np.array(given, dtype=float)
     except (TypeError, ValueError):  # trains of different lengths
-        return SpikeData.from_lists(given).padded()
+        try:
+            return SpikeData.from_lists(given).padded()
+        except TypeError:
+            raise TypeError(
+                "target spike trains are a SpikeData, nested lists targets[sample][neuron], or an "
+                f"array (samples, neurons, K), not {repr(given)[:60]}"
+            ) from None
     times = times[:, :, None] if times.ndim == 2 else times
     if times.ndim != 3:
         raise ValueError(

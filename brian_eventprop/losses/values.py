@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from brian2 import Quantity, second
 
+from brian_eventprop._checks import other_than_zero, plain_numbers
 from brian_eventprop._units import to_seconds, to_si
 from brian_eventprop.losses.base import (
     Loss,
@@ -77,7 +78,10 @@ class CrossEntropy(Loss):
                 "use TimeToFirstSpike(group, tau) instead"
             )
         self.readouts = (readout,)
-        self.scale = float(scale)
+        self.scale = other_than_zero(scale, "scale")
+
+    def check_targets(self, targets, n_trials):
+        checked_labels(targets, (n_trials, len(self.readouts[0].group)))
 
     def __call__(self, values, targets=None):
         (value,) = values
@@ -129,10 +133,8 @@ class MeanSquaredError(Loss):
             raise ValueError(
                 "late is for the times of first spikes: SpikeTimes(group, which='first')"
             )
-        self.target = None if target is None else self._plain(target, "target")
-        self.scale = float(self._plain(scale, "scale"))
-        if not 0 < abs(self.scale) < np.inf:
-            raise ValueError(f"scale must be a number other than 0, not {scale}")
+        self.target = None if target is None else _some_number(self._plain(target, "target"))
+        self.scale = other_than_zero(self._plain(scale, "scale"), "scale")
         self.late = np.nan if late is None else to_seconds(late, "late")
 
     def __call__(self, values, targets=None):
@@ -152,6 +154,19 @@ class MeanSquaredError(Loss):
         derivative = np.where(silent, 0.0, 2.0 * error / (self.scale * value.shape[1]))
         return np.mean(error**2, axis=1), (derivative,)
 
+    def check_targets(self, targets, n_trials):
+        shape = n_trials, len(self.readouts[0].group)
+        if self.target is None:
+            _some_number(self._of_trials(targets, shape))
+            return
+        try:
+            np.broadcast_to(self.target, shape)
+        except ValueError:
+            raise ValueError(
+                f"target has the shape {self.target.shape}: it must be one number, or one for each "
+                f"of the {shape[1]} neurons"
+            ) from None
+
     @property
     def _of_first_times(self) -> bool:
         (readout,) = self.readouts
@@ -161,7 +176,7 @@ class MeanSquaredError(Loss):
         """Return numbers without unit; those with one must be times if times are compared."""
         if self._of_first_times and isinstance(given, Quantity):
             return to_si(given, second.dim, what)
-        return np.array(given, dtype=float)
+        return plain_numbers(given, what)
 
     def _of_trials(self, targets, shape) -> np.ndarray:
         """Return the targets of the data, one per trial and neuron and nothing else.
@@ -177,6 +192,12 @@ class MeanSquaredError(Loss):
                 f"{given.shape}; what all trials share is given once, MeanSquaredError(..., target)"
             )
         return given
+
+
+def _some_number(target: np.ndarray) -> np.ndarray:
+    if target.size and np.all(np.isnan(target)):
+        raise ValueError("all targets are NaN, so there is nothing to compare: give numbers")
+    return target
 
 
 def _one_value(readout, loss: str) -> Readout:

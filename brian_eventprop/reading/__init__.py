@@ -2,6 +2,7 @@
 
 from brian_eventprop.reading.axons import Axonal, per_synapse, with_axonal_delays
 from brian_eventprop.reading.changes import ReadValues
+from brian_eventprop.reading.influence import check_influence
 from brian_eventprop.reading.inputs import (
     check_input_steps,
     on_own_grid,
@@ -17,6 +18,7 @@ __all__ = [
     "ReadValues",
     "check_input_steps",
     "is_monitor",
+    "check_influence",
     "key_of",
     "left_out",
     "network_objects",

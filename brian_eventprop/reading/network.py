@@ -143,6 +143,8 @@ def read_network(
     inputs = [o for o in active if isinstance(o, INPUTS)]
     synapses = [o for o in active if isinstance(o, brian.Synapses)]
     _check_ends(synapses, neurons + inputs)
+    for readout in readouts:
+        _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
     _check_names(active)
 
     groups = [read_group_code(group, level_namespace) for group in neurons]
@@ -221,6 +223,8 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
     names = {obj.name for obj in present}
     for s in synapses:
         for end in (s.source, s.target):
+            if not isinstance(end, brian.Synapses):
+                _check_active(parent(end), f"Synapses '{s.name}' connect it")
             known = parent(end).name in names or isinstance(end, brian.Synapses)
             if not known:
                 raise ValueError(
@@ -236,6 +240,14 @@ def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group])
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
             raise refusal(code.synapses, code.code, reason, way_out)
+
+
+def _check_active(group, use: str) -> None:
+    """Refuse a group that Brian2 does not run: its neurons stand still."""
+    if not group.active:
+        reason = f"Brian2 does not run the group, but {use}"
+        way_out = f"Set {group.name}.active = True, or leave both out of the network."
+        raise refusal(group, "active = False", reason, way_out)
 
 
 def _check_names(objects: Iterable) -> None:

@@ -6,10 +6,11 @@ import ast
 from collections.abc import Mapping
 
 import numpy as np
+from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian_eventprop._units import to_si
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.expressions import inline, names
+from brian_eventprop.reading.expressions import inline, names, parse
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.refusals import check_functions, check_reserved, refusal
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
@@ -20,6 +21,11 @@ from brian_eventprop.reading.traces import TraceReader
 
 _SPIKES = ("spike_times", "spike_count")
 _WITH_TRACES = ("integral", "maximum")
+#: What an expression in Brian2's syntax is made of.
+_SYNTAX = (
+    ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call,
+    ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
+)  # fmt: skip
 
 
 def read_readout(
@@ -45,6 +51,7 @@ def read_readout(
     symbols: dict[str, Symbol] = {}
     traces: tuple = ()
     if expression:
+        _check_syntax(readout, expression)
         check_reserved(group, expression)
         expression = inline(expression, subexpressions(group))
         spec = groups[name]
@@ -64,6 +71,31 @@ def read_readout(
         symbols=symbols,
         traces=traces,
         scale=_scale(readout, groups[name], group, namespace),
+    )
+
+
+def _check_syntax(readout, expression: str) -> None:
+    try:
+        nodes = list(ast.walk(parse(expression)))
+    except SyntaxError as error:
+        raise _no_expression(readout, error.msg) from None
+    for node in nodes:
+        text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if text or not isinstance(node, _SYNTAX):
+            raise _no_expression(readout, f"'{ast.unparse(node)}' is not part of it")
+
+
+def _is_condition(readout, expression: str, variables: Mapping) -> bool:
+    try:
+        return brian.is_boolean_expression(expression, variables)
+    except SyntaxError as error:  # the wrong number of arguments, for instance
+        raise _no_expression(readout, error.msg.rstrip(".")) from None
+
+
+def _no_expression(readout, reason: str) -> ValueError:
+    return ValueError(
+        f"{readout!r}: '{readout.expression}' is no expression in Brian2's syntax ({reason}). Give "
+        "one such as 'v', 'v**2' or 'v*exp(-t/T)'."
     )
 
 
@@ -108,7 +140,19 @@ def _symbols(readout, group, expression, spec, namespace, duration, collection):
         scope["T"] = symbols["T"].value * brian.second
     variables = resolve(group, f"_readout = {expression}", scope)
     check_functions(group, expression, variables, readout.kind in _WITH_TRACES)
-    brian.parse_expression_dimensions(expression, variables)
+    if _is_condition(readout, expression, variables):
+        raise ValueError(
+            f"{readout!r}: '{readout.expression}' is a condition, true or false, and no number. "
+            f"Write int({readout.expression}) for 1 where it holds and 0 elsewhere."
+        )
+    try:
+        brian.parse_expression_dimensions(expression, variables)
+    except SyntaxError as error:
+        raise _no_expression(readout, error.msg.rstrip(".")) from None
+    except DimensionMismatchError as error:
+        raise DimensionMismatchError(
+            f"{readout!r}: the units do not fit together. {error.desc}", *error.dims
+        ) from None
     used = names(expression)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
     if readout.kind == "spike_times":

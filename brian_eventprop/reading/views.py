@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 from brian_eventprop.reading import brian
@@ -33,7 +34,7 @@ def key_of(item, spec: NetworkSpec, values: NetworkValues) -> Key:
     if isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) for part in item):
         key = item
     elif isinstance(item, str):
-        key = _external_key(item, values)
+        key = _named_key(item, spec, values)
     elif isinstance(item, brian.VariableView):
         key = _view_key(item)
     else:
@@ -50,12 +51,21 @@ def _short(item) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _external_key(name: str, values: NetworkValues) -> Key:
+def _named_key(name: str, spec: NetworkSpec, values: NetworkValues) -> Key:
+    """Return the key of an external constant, or of 'owner.variable'."""
     if ("", name) in values.values:
         return "", name
     owner, _, variable = name.rpartition(".")
+    owner = owner.replace(".", "_")  # s.pre.delay
     if owner and (owner, variable) in values.values:
         return owner, variable
+    if variable == "delay":
+        delays = [p.delay for p in spec.pathways if p.synapses == owner]
+        if len(delays) == 1:
+            return delays[0]
+        if delays:
+            labels = ", ".join(f"'{pathway}.delay'" for pathway, _ in delays)
+            raise ValueError(f"'{name}' stands for several delays: say which ones, of {labels}.")
     found = [key for key in values.values if key[1] == name]
     if len(found) == 1:
         return found[0]
@@ -63,8 +73,17 @@ def _external_key(name: str, values: NetworkValues) -> Key:
         owners = ", ".join(f"'{owner}.{name}'" for owner, _ in found)
         raise ValueError(f"'{name}' stands for several variables: say which one, of {owners}.")
     known = ", ".join(sorted(name for owner, name in values.values if not owner))
+    labels = [f"{o}.{n}" for o, n in values.values if o]
+    close = difflib.get_close_matches(name, [*labels, *known.split(", ")], n=3, cutoff=0.5)
+    hint = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
+    if owner:
+        raise ValueError(
+            f"'{name}' names no variable of the network: there is none of that name, such "
+            f"as 'synapses.w' or 'synapses.delay'.{hint}"
+        )
     raise ValueError(
-        f"No external constant '{name}' is used in the network, only: {known or 'none'}."
+        f"No external constant '{name}' is used in the network ({known or 'it has none'}), and no "
+        f"variable has that name, which would be written 'owner.variable' as in 'synapses.w'.{hint}"
     )
 
 

@@ -136,8 +136,8 @@ class EventCPU(EventKernels):
             if g.closed:
                 arrays[g.name, "K"] = self._flow_constants(g, packer, v)
             if g.refractory:
-                period = getattr(self.host, f"refractory_{g.name}")(v)
-                arrays[g.name, "period"] = np.array(np.broadcast_to(period, packer.size), float)
+                period = np.broadcast_to(packer.period(v), packer.size)
+                arrays[g.name, "period"] = np.array(period, float)
             arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, packer.size))
             if g.maxima:
                 shape = (len(g.maxima), n_trials, packer.size)

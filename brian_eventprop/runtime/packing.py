@@ -144,10 +144,22 @@ class GroupPacker(Packer):
                 )
         return rows
 
+    def period(self, v) -> np.ndarray:
+        """Return the refractory period of each neuron, or one for all, in seconds."""
+        period = np.asarray(getattr(self.host, f"refractory_{self.code.name}")(v), dtype=float)
+        if not np.all(np.isfinite(period)):
+            at = int(np.argmin(np.isfinite(period)))
+            raise FloatingPointError(
+                f"NeuronGroup '{self.owner}': the refractory period"
+                + f" of neuron {at}" * bool(period.ndim)
+                + f" is {period.flat[at]} s, but it must be finite; give one that is longer than "
+                "the trial to a neuron that shall spike only once"
+            )
+        return period
+
     def refractory_steps(self, v) -> np.ndarray:
         """Return the steps from a spike to the first free one, as Brian2's `timestep` counts."""
-        period = getattr(self.host, f"refractory_{self.code.name}")(v)
-        steps = np.asarray((period + 1e-3 * self.dt) / self.dt).astype(np.int64)
+        steps = np.minimum((self.period(v) + 1e-3 * self.dt) / self.dt, 2.0**31).astype(np.int64)
         return np.maximum(np.broadcast_to(steps, self.size), 1)
 
     def refractory_gradient(self, v, bars, into) -> None:

@@ -6,6 +6,7 @@ import csv
 
 import numpy as np
 
+from brian_eventprop._checks import number, whole_number
 from brian_eventprop.optimizers import name_of
 
 __all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar", "ReduceOnPlateau"]
@@ -90,10 +91,8 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience=15, monitor=None, min_delta=0.0, restore_best=True):
-        if patience < 1:
-            raise ValueError("patience must be at least 1 epoch")
-        self.patience, self.monitor = int(patience), monitor
-        self.min_delta, self.restore_best = min_delta, restore_best
+        self.patience, self.monitor = whole_number(patience, "patience", least=1), monitor
+        self.min_delta, self.restore_best = number(min_delta, "min_delta"), restore_best
 
     def on_train_begin(self, trainer, epochs, batches):
         del trainer, epochs, batches
@@ -161,10 +160,11 @@ class ReduceOnPlateau(Callback):
     """
 
     def __init__(self, factor=0.5, patience=5, monitor=None, min_delta=0.0, least=0.0):
-        if not 0 < factor < 1 or patience < 1 or not 0 <= least <= 1:
-            raise ValueError("factor must lie in (0, 1), patience be at least 1, least in [0, 1]")
-        self.factor, self.patience, self.monitor = float(factor), int(patience), monitor
-        self.min_delta, self.least = min_delta, float(least)
+        self.factor, self.monitor = number(factor, "factor"), monitor
+        self.patience = whole_number(patience, "patience", least=1)
+        self.min_delta, self.least = number(min_delta, "min_delta"), number(least, "least")
+        if not 0 < self.factor < 1 or not 0 <= self.least <= 1:
+            raise ValueError("factor must lie in (0, 1) and least in [0, 1]")
 
     def on_train_begin(self, trainer, epochs, batches):
         del epochs, batches

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from brian_eventprop._checks import number
 from brian_eventprop._units import to_seconds, to_si
 from brian_eventprop.optimizers import name_of
 from brian_eventprop.training.callbacks import Callback
@@ -55,13 +56,15 @@ class DeepR(Callback):
             raise ValueError("new delays need both: DeepR(s.w, s.delay, range=(0*ms, 20*ms))")
         self.views, self.range = (weights, delays), None
         if range is not None:
+            if np.size(range) != 2:
+                raise ValueError(f"range must be two times, (0*ms, 20*ms), not {range!r}")
             low, high = (to_seconds(limit, "range") for limit in range)
             if not 0 <= low <= high:
                 raise ValueError(f"the range of new delays is not one: {range}")
             self.range = low, high
-        if not l1 >= 0:
+        self.given, self.l1 = initial, number(l1, "l1")
+        if self.l1 < 0:
             raise ValueError(f"l1 must not be negative: {l1}")
-        self.given, self.l1 = initial, float(l1)
         self.allowed = None if allowed is None else np.asarray(allowed, bool)
         self.seed = int(seed)
 

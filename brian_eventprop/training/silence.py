@@ -12,6 +12,7 @@ import numpy as np
 from brian2 import hertz
 from brian2.utils.logger import get_logger
 
+from brian_eventprop._checks import mapping
 from brian_eventprop._units import to_si
 from brian_eventprop.training.callbacks import Callback
 
@@ -132,7 +133,7 @@ class LiftSilent(_SpikeCounter):
     """
 
     def __init__(self, amounts: Mapping):
-        self.given = list(amounts.items())
+        self.given = list(mapping(amounts, "amounts", "{s_in.w: 0.05}").items())
 
     def on_train_begin(self, trainer, epochs, batches):
         del epochs, batches

@@ -8,10 +8,17 @@ from collections.abc import Iterable
 import numpy as np
 from brian2.utils.logger import get_logger
 
+from brian_eventprop._checks import whole_number
 from brian_eventprop.augmentation import augmented, checked
-from brian_eventprop.optimizers import name_of
+from brian_eventprop.optimizers import Optimizer, name_of
 from brian_eventprop.training import checkpoint
-from brian_eventprop.training.batches import batches, shuffled, size_of, with_next
+from brian_eventprop.training.batches import (
+    batches,
+    checked_data,
+    shuffled,
+    size_of,
+    with_next,
+)
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
@@ -49,8 +56,9 @@ class Trainer:
     """
 
     def __init__(self, model, optimizer, callbacks: Iterable[Callback] = ()):
+        _check_parts(model, optimizer)
         self.model, self.optimizer = model, optimizer
-        self.callbacks = list(callbacks)
+        self.callbacks = _callbacks(callbacks)
         self.history = History()
         self.epoch = 0
         self.stop = False
@@ -100,11 +108,15 @@ class Trainer:
             If a loss or a gradient is not finite; the message names the variable.  The parameters
             are those before the faulty step.
         """
-        if batch_size < 1 or epochs < 0:
-            raise ValueError("batch_size must be at least 1 and epochs not negative")
-        size = size_of(data)
+        epochs = whole_number(epochs, "epochs")
+        batch_size = whole_number(batch_size, "batch_size", least=1)
+        seed = whole_number(seed, "seed")
+        size = size_of(checked_data(data, "data"))
         if size == 0:
             raise ValueError("there are no trials to train on")
+        self._check_inputs(data)
+        if validation is not None:
+            self._check_inputs(checked_data(validation, "validation"))
         hooks = self.hooks = self._hooks(early_stopping, progress)
         self.settings = {
             "trials": size, "batch_size": int(batch_size), "shuffle": bool(shuffle),
@@ -147,8 +159,16 @@ class Trainer:
         self._resumed = checkpoint.restore(self, path)
         return self.epoch
 
+    def _check_inputs(self, data) -> None:
+        """Find what the model will refuse before anything is compiled or learned."""
+        check = getattr(self.model, "check_inputs", None)
+        if check is not None:
+            check(data)
+
     def evaluate(self, data, batch_size: int = 256) -> dict[str, float]:
         """Return the mean loss and, for data with labels, the accuracy.  Nothing is learned."""
+        batch_size = whole_number(batch_size, "batch_size", least=1)
+        checked_data(data, "data")
         totals = _Totals(self.model.loss)
         for spikes, targets in batches(data, batch_size):
             totals.add(self.model.run(spikes, targets), targets)
@@ -156,6 +176,8 @@ class Trainer:
 
     def predict(self, data, batch_size: int = 256) -> np.ndarray:
         """Return the label of every trial, by the loss's own rule."""
+        batch_size = whole_number(batch_size, "batch_size", least=1)
+        checked_data(data, "data")
         labels = []
         for spikes, targets in batches(data, batch_size):
             # The loss wants some targets, but its labels do not depend on them.
@@ -234,6 +256,35 @@ class Trainer:
         self.gradients = gradients
         self.optimizer.step(gradients)
         return result
+
+
+def _check_parts(model, optimizer) -> None:
+    if not (hasattr(model, "parameters") and hasattr(model, "run")):
+        raise TypeError(
+            f"a Trainer needs an EventPropModel, then an optimiser: Trainer(model, Adam({{...}})); "
+            f"the model is {_short(model)}"
+        )
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            "the optimiser must be an object such as Adam({s.w: 1e-3}) or SGD({s.w: 0.1}), not "
+            f"{_short(optimizer)}"
+        )
+
+
+def _callbacks(callbacks) -> list[Callback]:
+    several = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
+    callbacks = list(callbacks) if several else [] if callbacks is None else [callbacks]
+    for callback in callbacks:
+        if isinstance(callback, type) or not hasattr(callback, "on_train_begin"):
+            raise TypeError(
+                "callbacks must be objects such as EarlyStopping(patience=5), not "
+                f"{_short(callback)}"
+            )
+    return callbacks
+
+
+def _short(item) -> str:
+    return f"the class {item.__name__}" if isinstance(item, type) else repr(item)[:60]
 
 
 class _Totals:

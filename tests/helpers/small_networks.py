@@ -12,9 +12,10 @@ LIF = """dv/dt = (I - v)/tau_m : 1
 
 
 def spikes(rng, n_trials, n_inputs, n_steps, rate=0.04):
-    """Random spikes, at most one of an input in a step of 1 ms; some come after the trial."""
+    """Random spikes, at most one of an input in a step of 1 ms; those after the trial are cut."""
     trial, channel, step = np.nonzero(rng.random((n_trials, n_inputs, n_steps + 5)) < rate)
-    return bep.SpikeData((step + 0.3) * 1e-3, channel, trial, n_trials, n_inputs)
+    data = bep.SpikeData((step + 0.3) * 1e-3, channel, trial, n_trials, n_inputs)
+    return data.until(n_steps * ms)
 
 
 def all_to_all(
