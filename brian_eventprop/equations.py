@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
@@ -82,7 +83,7 @@ def _group(g: GroupAdjoint) -> Iterator[Equation]:
     total = sum((lam(s) * f[s] for s in states), loss)
     heading = f"{name}: adjoint, backwards in time"
     for s in g.derivatives:
-        yield Equation(heading, _rate(f"lam.{s}"), back(-sp.diff(total, symbol(s))))
+        yield Equation(heading, _rate(f"lam.{s}"), back(-diff(total, symbol(s))))
     if g.crossing is None:
         return
     heading = f"{name}: at a spike, {g.group.threshold}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import guard, names, parse, symbol, to_sympy
 from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
@@ -222,7 +223,7 @@ def _readout(number, kind, expression, states, active):
 
 def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
     """Return the derivatives of a value that are not 0."""
-    result = {n: sp.diff(value, symbol(n)) for n in wanted}
+    result = {n: diff(value, symbol(n)) for n in wanted}
     return {n: d for n, d in result.items() if d != 0}
 
 
@@ -233,7 +234,7 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     _check_threshold(group)
     g = guard(condition)
     f = flow_of(adjoint.derivatives, group.states)
-    slope = sum((sp.diff(g, symbol(s)) * f[s] for s in group.states), sp.diff(g, symbol("t")))
+    slope = sum((diff(g, symbol(s)) * f[s] for s in group.states), diff(g, symbol("t")))
     crossing = Crossing(condition, g, partials(g, group.states), partials(g, active), tidy(slope))
     spike = {
         "free": _spike(adjoint, ()),
@@ -261,8 +262,8 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     to_after = {symbol(s): e for s, e in after.items()}
     rates = {
         s: sum(
-            (sp.diff(after[s], symbol(r)) * before_f[r] for r in states),
-            sp.diff(after[s], symbol("t")),
+            (diff(after[s], symbol(r)) * before_f[r] for r in states),
+            diff(after[s], symbol("t")),
         )
         - after_f[s].xreplace(to_after)
         for s in states
@@ -272,7 +273,7 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
     return SpikeRule(
         lam={
-            s: sum((lam(r) * sp.diff(after[r], symbol(s)) for r in states), sp.Integer(0))
+            s: sum((lam(r) * diff(after[r], symbol(s)) for r in states), sp.Integer(0))
             for s in states
         },
         parameters=partials(
@@ -286,4 +287,4 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
 def rise(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
     """Return how fast the expression of a readout grows along the flow f."""
     along = sum((e * f.get(s, 0) for s, e in readout.states.items()), sp.Integer(0))
-    return along + sp.diff(to_sympy(readout.expression), symbol("t"))
+    return along + diff(to_sympy(readout.expression), symbol("t"))

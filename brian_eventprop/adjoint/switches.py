@@ -18,6 +18,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.relational import Relational
 
+from brian_eventprop.adjoint.derivatives import cut_powers, diff
 from brian_eventprop.adjoint.expressions import PiecewiseConstant, names, parse, sign_, symbol
 from brian_eventprop.errors import UnsupportedError
 
@@ -68,7 +69,7 @@ def find_switches(
         smooth[name] = _flagged(_spelt_out(expression, moving), moving, found)
     switches = tuple(
         Switch(
-            flag.name, h, _partials(h, states), _partials(h, active), sp.diff(h, _T)
+            flag.name, h, _partials(h, states), _partials(h, active), diff(h, _T)
         )
         for h, flag in found.items()
     )  # fmt: skip
@@ -145,7 +146,7 @@ def check_threshold(condition: str, states: Iterable[str], owner: str) -> None:
 
 
 def _partials(value, wanted):
-    result = {n: sp.diff(value, symbol(n)) for n in wanted}
+    result = {n: diff(value, symbol(n)) for n in wanted}
     return {n: d for n, d in result.items() if d != 0}
 
 
@@ -171,7 +172,7 @@ def _spelt_out(expression, moving):
             return sign_(a)
         return sp.Piecewise((sp.Integer(1), a > 0), (sp.Integer(-1), True))
 
-    return expression.replace(sp.Abs, absolute).replace(sign_, sign)
+    return cut_powers(expression.replace(sp.Abs, absolute).replace(sign_, sign))
 
 
 def _flagged(expression, moving, found):

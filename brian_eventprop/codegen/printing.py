@@ -12,6 +12,8 @@ from collections.abc import Callable
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
+from brian_eventprop.adjoint.derivatives import guarded
+
 _BINARY = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
     ast.Pow: "**", ast.FloorDiv: "//", ast.Mod: "%",
@@ -42,6 +44,9 @@ _SYMPY_NAMES = {
     "dexprel_": "dexprel", "ln": "log",
 }  # fmt: skip
 
+#: Functions of `functions` that have a value at the edge of a domain; see `adjoint.derivatives`.
+EDGE_FUNCTIONS = ("safe_product", "inverse_root", "positive_power", "power_log")
+
 
 class Style:
     """How a target spells literals, functions and case distinctions."""
@@ -68,6 +73,22 @@ class Style:
         """Return a small whole power: multiplications, as in NumPy's square."""
         return f"({base}**{exponent})"
 
+    def inverse_root(self, base: str) -> str:
+        """Return 1/sqrt(base), infinite at 0."""
+        return f"inverse_root({base})"
+
+    def safe_product(self, first: str, second: str) -> str:
+        """Return a product that is 0 where the first factor is, even if the second is infinite."""
+        return f"safe_product({first}, {second})"
+
+    def positive_power(self, base: str, exponent: str) -> str:
+        """Return a power of a base that counts as 0 below 0; 0 there for any exponent but 0."""
+        return f"positive_power({base}, {exponent})"
+
+    def power_log(self, base: str, exponent: str) -> str:
+        """Return base**exponent*log(base), 0 at 0 for positive exponents."""
+        return f"power_log({base}, {exponent})"
+
 
 class KernelStyle(Style):
     """Scalars in Numba; literals get the kernel's precision."""
@@ -93,6 +114,21 @@ class HostStyle(Style):
     """Arrays in NumPy, double precision."""
 
     functions = HOST_FUNCTIONS
+
+    def inverse_root(self, base):
+        return f"(1.0/np.sqrt({base}))"
+
+    def safe_product(self, first, second):
+        return f"np.where(({first}) == 0, 0.0, ({first})*({second}))"
+
+    def positive_power(self, base, exponent):
+        below = f"np.where(({exponent}) == 0, 1.0, 0.0)"
+        return f"np.where(({base}) <= 0, {below}, np.float64({base})**({exponent}))"
+
+    def power_log(self, base, exponent):
+        limit = f"np.where(({exponent}) > 0, 0.0, -np.inf)"
+        value = f"np.float64({base})**({exponent})*np.log({base})"
+        return f"np.where(({base}) == 0, {limit}, {value})"
 
     def number(self, value):
         return (
@@ -174,7 +210,7 @@ def _small_integer(node):
 
 def print_sympy(expression: sp.Expr, rename: Callable[[str], str], style: Style) -> str:
     """Print a SymPy expression."""
-    return _SympyPrinter(rename, style).doprint(sp.sympify(expression))
+    return _SympyPrinter(rename, style).doprint(guarded(sp.sympify(expression)))
 
 
 class _SympyPrinter(PythonCodePrinter):
@@ -252,7 +288,9 @@ class _SympyPrinter(PythonCodePrinter):
             return f"{self.style.functions['sqrt']}({self._print(base)})"
         if power.is_Integer and 1 < int(power) <= 4:
             return "(" + "*".join([text] * int(power)) + ")"
-        if power.is_number and power < 0:
+        if power.is_number and float(power) == -0.5:
+            return self.style.inverse_root(self._print(base))
+        if power.is_Integer and power < 0:
             return f"({self.style.number(1)}/{self._factor(base ** (-power))})"
         return f"({text}**{self._factor(power)})"
 
@@ -281,6 +319,19 @@ class _SympyPrinter(PythonCodePrinter):
     def _print_BooleanFalse(self, expr):
         return "False"
 
+    def _print_safe_product_(self, expr):
+        return self.style.safe_product(*(self._print(a) for a in expr.args))
+
+    def _print_positive_power_(self, expr):
+        return self.style.positive_power(*(self._print(a) for a in expr.args))
+
+    def _print_power_log_(self, expr):
+        base, exponent, order = expr.args
+        text = self.style.power_log(self._print(base), self._print(exponent))
+        if order == 1:
+            return text
+        return self.style.safe_product(text, self._print(sp.log(base) ** (order - 1)))
+
     def _print_Function(self, expr):
         name = type(expr).__name__
         name = _SYMPY_NAMES.get(name, name)
@@ -293,4 +344,4 @@ class _SympyPrinter(PythonCodePrinter):
 
 
 def _is_reciprocal(expr):
-    return expr.is_Pow and expr.exp.is_number and expr.exp.is_negative and expr.base != sp.E
+    return expr.is_Pow and expr.exp.is_Integer and expr.exp.is_negative and expr.base != sp.E

@@ -27,6 +27,12 @@ Values = Mapping[Key, np.ndarray]
 FILLED, FILLED_UNLIKE = 1.5, 6.0
 
 
+def quietly(function, v):
+    """Call a host function; what is not finite is looked for afterwards."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return function(v)
+
+
 class Packer:
     """Constants of one group or pathway.
 
@@ -62,8 +68,7 @@ class Packer:
                 v[name] = values[symbol.key][0]
             elif symbol.kind in ("neuron", "synapse", "index"):
                 v[name] = self._gather(symbol, values[symbol.key])
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.prepare(v)
+        quietly(self.prepare, v)
         check_constants(self, v)
         return v
 
@@ -101,7 +106,7 @@ class Packer:
             v[f"lam.{name}"] = bar
         for name, bar in zip(self.code.each_bars, each_bars, strict=True):
             v[f"lam.{name}"] = bar
-        self.scatter(self.pull(v), into)
+        self.scatter(quietly(self.pull, v), into)
 
     def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
         """Add gradients of names to the gradients of their keys."""
@@ -156,7 +161,8 @@ class GroupPacker(Packer):
         for name in hoisted.active:
             v[f"lam.{name}"] = bars if name == PERIOD else 0.0
         if PERIOD in hoisted.active:
-            self.scatter(getattr(self.host, f"refractory_pull_{self.code.name}")(v), into)
+            pull = getattr(self.host, f"refractory_pull_{self.code.name}")
+            self.scatter(quietly(pull, v), into)
 
 
 class PathwayPacker(Packer):
