@@ -9,6 +9,8 @@ What stays infinite has an infinite derivative.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import sympy as sp
 
 #: Functions that overflow where what contains them may be finite.
@@ -239,17 +241,18 @@ def _has_pole(factor) -> bool:
     return any(f.is_Pow and f.exp.is_negative for f in sp.Mul.make_args(factor.base))
 
 
-def guarded(expression: sp.Expr) -> sp.Expr:
+def guarded(expression: sp.Expr, moving: Container[sp.Symbol] = ()) -> sp.Expr:
     """Let factors of 0 win over infinite ones in the products of an expression.
+
+    ``moving`` are the variables that may pass 0, where exp(-1/x) is 0 and 1/x infinite.
 
     >>> x, w = sp.symbols("x w", real=True)
     >>> guarded(w/sp.sqrt(x)), guarded(w*x)
     (safe_product_(w, 1/sqrt(x)), w*x)
     """
-    parts = list(_parts(expression))
-    if not any(_infinite(p) or _grows(p) for p in parts):
+    if not any(_infinite(p) or _grows(p) for p in _parts(expression)):
         return expression
-    return _rebuilt(expression, _guarded_product)
+    return _rebuilt(expression, lambda part: _guarded_product(part, moving))
 
 
 def may_be_infinite(expression: sp.Expr) -> bool:
@@ -263,22 +266,27 @@ def _infinite(part) -> bool:
     return _free_power(part) and not (part.exp.is_number and part.exp.is_positive)
 
 
-def _guarded_product(part):
+def _guarded_product(part, moving):
     if not part.is_Mul:
         return part
     number, factors = part.as_coeff_mul()
     infinite = [f for f in factors if may_be_infinite(f)]
-    growing = [f for f in factors if f not in infinite and _grows(f)]
-    # exp(-exp(x)) is 0 where exp(x) overflows
-    growing = [f for f in growing if not any(_grows(p) for a in f.args for p in _parts(a))]
+    falling = [f for f in factors if isinstance(f, sp.exp) and _falls(f, moving)]
+    growing = [f for f in factors if f not in infinite + falling and _grows(f)]
+    growing += [f for f in factors if falling and _pole(f, moving)]
     others = [f for f in factors if f not in infinite and f not in growing]
-    if any(_outweighs(f, growing) for f in infinite):
+    if any(_outweighs(f, growing, moving) for f in infinite):
         infinite, growing = [safe_product_(sp.Mul(*infinite), sp.Mul(*growing))], []
     if infinite and others:
         return number * safe_product_(sp.Mul(*others), sp.Mul(*infinite, *growing))
-    if any(_outweighs(f, growing) for f in others):
+    if any(_outweighs(f, growing, moving) for f in others):
         return number * safe_product_(sp.Mul(*others), sp.Mul(*growing))
     return part
+
+
+def _pole(part, moving) -> bool:
+    negative = part.is_Pow and part.exp.is_Integer and part.exp.is_negative
+    return negative and any(s in moving for s in part.base.free_symbols)
 
 
 def _grows(part) -> bool:
@@ -286,14 +294,20 @@ def _grows(part) -> bool:
     return isinstance(base, _GROWING) or getattr(base, "grows", False)
 
 
-def _outweighs(factor, growing) -> bool:
-    """Whether a factor tends to 0 faster than others grow when an exponential overflows."""
-    if not growing or not any(_grows(p) for p in _parts(factor)):
+def _falls(factor, moving) -> bool:
+    """Whether a function tends to a limit where its argument overflows: exp(-exp(x)), tanh."""
+    parts = (p for a in factor.args for p in _parts(a))
+    return any(_grows(p) or _pole(p, moving) for p in parts)
+
+
+def _outweighs(factor, growing, moving) -> bool:
+    """Whether a factor tends to 0 faster than others grow where one of its parts overflows."""
+    if not growing:
         return False
     if factor.is_Pow:
         # exp(x)/(1 + exp(x)) does not tend to 0
         terms = [term.as_coeff_Mul()[1] for term in sp.Add.make_args(factor.base)]
         falls = factor.exp.is_negative or not factor.exp.is_number
-        return falls and not (factor.exp == -1 and any(g in terms for g in growing))
-    # tanh(exp(x)), exp(-exp(x))
-    return any(_grows(p) for f in factor.atoms(sp.Function) for a in f.args for p in _parts(a))
+        ratio = factor.exp == -1 and any(g in terms for g in growing)
+        return falls and not ratio and any(_grows(p) for p in _parts(factor.base))
+    return any(_falls(f, moving) for f in factor.atoms(sp.Function))

@@ -62,6 +62,17 @@ class dexprel_(RealFunction):
     grows = True
 
 
+class shifted_exp_(RealFunction):
+    """``exp(shift + x)``; SymPy would make a number of exp(shift), which may be infinite or 0."""
+
+    nargs = 2
+    grows = True
+
+    def fdiff(self, argindex=1):
+        del argindex
+        return self
+
+
 def _clip(x, low, high):
     return sp.Piecewise((low, x < low), (high, x > high), (x, True))
 
@@ -77,7 +88,8 @@ def _exp(x):
     factors = sp.Mul.make_args(x)
     logarithms = [f for f in factors if isinstance(f, sp.log) and f.free_symbols]
     if len(logarithms) != 1:
-        return sp.exp(x)
+        shift, rest = x.as_coeff_Add()
+        return shifted_exp_(shift, rest) if rest != 0 and abs(shift) > 200 else sp.exp(x)
     return logarithms[0].args[0] ** sp.Mul(*(f for f in factors if f is not logarithms[0]))
 
 

@@ -325,6 +325,10 @@ class _SympyPrinter(PythonCodePrinter):
     def _print_positive_power_(self, expr):
         return self.style.positive_power(*(self._print(a) for a in expr.args))
 
+    def _print_shifted_exp_(self, expr):
+        shift, rest = (self._print(a) for a in expr.args)
+        return f"{self.style.functions['exp']}({shift} + {rest})"
+
     def _print_power_log_(self, expr):
         base, exponent, order = expr.args
         text = self.style.power_log(self._print(base), self._print(exponent))

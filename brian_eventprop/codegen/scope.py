@@ -81,7 +81,7 @@ class Scope:
 
     def sympy(self, expression: sp.Expr) -> str:
         """Render a SymPy expression."""
-        expression = guarded(sp.sympify(expression))
+        expression = self._guarded(expression)
         calls = [f for f in expression.atoms(sp.Function) if self.once_per_step(reads(f))]
         for call in sorted(calls, key=lambda f: (-f.count_ops(), str(f))):
             if expression.has(call):
@@ -90,6 +90,17 @@ class Scope:
         if self.inverts:
             expression = expression.xreplace(self._reciprocals(expression))
         return print_sympy(expression, self.ref, self.style)
+
+    def _guarded(self, expression):
+        expression = sp.sympify(expression)
+        return guarded(expression, {s for s in expression.free_symbols if not self._fixed(s.name)})
+
+    def _fixed(self, name):
+        """Whether a name is one of the constants, of the target group if need be."""
+        level = self.levels.get(name)
+        if level is None and self.post is not None:
+            level = self.post.levels.get(name.removeprefix("post__"))
+        return level in (COMMON, EACH)
 
     def scaled(self, scale: str, expression: sp.Expr, form: str = "{0} * ({1})") -> str:
         """Render a SymPy expression times what stands in a variable or array of the kernel."""
@@ -153,7 +164,7 @@ class Scope:
         """
         keys = list(expressions)
         symbols = (sp.Symbol(f"common{k}", real=True) for k in range(10**6))
-        parts, values = sp.cse([guarded(sp.sympify(expressions[k])) for k in keys], symbols=symbols)
+        parts, values = sp.cse([self._guarded(expressions[k]) for k in keys], symbols=symbols)
         lines = [f"{self.ref(s.name)} = {self.sympy(e)}" for s, e in parts]
         return lines, {k: self.sympy(v) for k, v in zip(keys, values, strict=True)}
 

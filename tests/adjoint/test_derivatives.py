@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
+from brian_eventprop.adjoint.derivatives import diff, guarded
 from brian_eventprop.adjoint.expressions import parse, symbol, to_sympy
 from brian_eventprop.codegen import functions
 from brian_eventprop.codegen.printing import (
@@ -43,7 +43,8 @@ STYLES = {"kernel": (KernelStyle(single=False), KERNEL), "host": (HostStyle(), H
 def run(expression, style, values):
     """The value of an expression as a kernel or the host computes it."""
     style, space = STYLES[style]
-    text = print_sympy(sp.sympify(expression), lambda name: name, style)
+    expression = guarded(sp.sympify(expression), moving={symbol("x")})
+    text = print_sympy(expression, lambda name: name, style)
     known = {name: np.float64(value) for name, value in values.items()}
     with np.errstate(all="ignore"):
         return float(eval(text, {**space, **known}))
@@ -127,6 +128,11 @@ AT_AN_EDGE = [
     ("exp(-cosh(x))", {"x": 800}, {"x": 0}),
     ("1/exprel(x)", {"x": 800}, {"x": 0}),
     ("exprel(x)", {"x": -800}, {"x": 1 / 800**2}),
+    ("exp(-k/x)", {"x": 0, "k": 2}, {"x": 0, "k": 0}),
+    ("y*exp(-k/x**2)", {"x": 0, "y": 2, "k": 2}, {"x": 0, "y": 0, "k": 0}),
+    ("1/(1 + exp(-(x - 0.4)/0.0005))", {"x": 0}, {"x": 0}),
+    ("exp((x - 1)/0.001)", {"x": 0.999}, {"x": 1000 / math.e}),
+    ("exp(-(x - 1)/0.001)", {"x": 1.001}, {"x": -1000 / math.e}),
 ]  # fmt: skip
 
 
