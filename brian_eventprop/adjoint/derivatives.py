@@ -136,6 +136,16 @@ def _free_power(part) -> bool:
     return part.is_Pow and not part.exp.is_Integer and not part.base.is_number
 
 
+def free_power(expression: sp.Expr) -> bool:
+    """Return whether an expression has a power of a variable whose exponent is no integer.
+
+    >>> x = sp.Symbol("x", real=True)
+    >>> free_power(1 + sp.sqrt(x)), free_power(1/x + x**2)
+    (True, False)
+    """
+    return any(_free_power(part) for part in _parts(expression))
+
+
 def _hide(part):
     if part.is_Pow and part.base.is_zero:
         return step_(part.exp, sp.Integer(0))
@@ -241,23 +251,28 @@ def _has_pole(factor) -> bool:
     return any(f.is_Pow and f.exp.is_negative for f in sp.Mul.make_args(factor.base))
 
 
-def guarded(expression: sp.Expr, moving: Container[sp.Symbol] = ()) -> sp.Expr:
+def guarded(
+    expression: sp.Expr,
+    moving: Container[sp.Symbol] = (),
+    infinite: Container[sp.Symbol] = (),
+) -> sp.Expr:
     """Let factors of 0 win over infinite ones in the products of an expression.
 
-    ``moving`` are the variables that may pass 0, where exp(-1/x) is 0 and 1/x infinite.
+    ``moving`` are the variables that may pass 0, where exp(-1/x) is 0 and 1/x infinite;
+    ``infinite`` those that may be infinite themselves.
 
     >>> x, w = sp.symbols("x w", real=True)
     >>> guarded(w/sp.sqrt(x)), guarded(w*x)
     (safe_product_(w, 1/sqrt(x)), w*x)
     """
-    if not any(_infinite(p) or _grows(p) for p in _parts(expression)):
+    if not any(_infinite(p) or _grows(p) or p in infinite for p in _parts(expression)):
         return expression
-    return _rebuilt(expression, lambda part: _guarded_product(part, moving))
+    return _rebuilt(expression, lambda part: _guarded_product(part, moving, infinite))
 
 
-def may_be_infinite(expression: sp.Expr) -> bool:
+def may_be_infinite(expression: sp.Expr, infinite: Container[sp.Symbol] = ()) -> bool:
     """Return whether the derivative of something may be infinite at the edge of its domain."""
-    return any(_infinite(part) for part in _parts(expression))
+    return any(_infinite(part) or part in infinite for part in _parts(expression))
 
 
 def _infinite(part) -> bool:
@@ -266,11 +281,11 @@ def _infinite(part) -> bool:
     return _free_power(part) and not (part.exp.is_number and part.exp.is_positive)
 
 
-def _guarded_product(part, moving):
+def _guarded_product(part, moving, known):
     if not part.is_Mul:
         return part
     number, factors = part.as_coeff_mul()
-    infinite = [f for f in factors if may_be_infinite(f)]
+    infinite = [f for f in factors if may_be_infinite(f, known)]
     falling = [f for f in factors if isinstance(f, sp.exp) and _falls(f, moving)]
     growing = [f for f in factors if f not in infinite + falling and _grows(f)]
     growing += [f for f in factors if falling and _pole(f, moving)]

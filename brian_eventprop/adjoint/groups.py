@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
+from brian_eventprop.adjoint.derivatives import diff, free_power, may_be_infinite
 from brian_eventprop.adjoint.expressions import guard, names, parse, symbol, to_sympy
 from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
@@ -95,6 +95,15 @@ class GroupAdjoint:
     derivatives: Mapping[str, sp.Expr]
     refractory: str | None
     refractory_hoisted: Hoisted | None
+
+    @property
+    def steep(self) -> bool:
+        """Whether adjoint variables may be infinite, as that of sqrt(x) is at 0."""
+        states = [symbol(s) for s in self.group.states]
+        found = [diff(e, s) for e in self.derivatives.values() if free_power(e) for s in states]
+        found += [e for rule in self.spike.values() for e in rule.lam.values()]
+        found += [e for readout in self.readouts for e in readout.states.values()]
+        return any(map(may_be_infinite, found))
 
     @property
     def loss_rate(self) -> sp.Expr:

@@ -101,6 +101,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
+        scope.steep = g.steep
         readouts = [r for r in system.spec.readouts if r.group == g.group.name]
         groups[g.group.name] = group(g, scope, readouts)
         groups[g.group.name].pushed = g.group.name in system.pushed
@@ -109,6 +110,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     for p in system.pathways:
         target = groups[p.pathway.target]
         scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
+        scope.steep = target.scope.steep
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
         code = pathway(p, scope, target, sender)
         code.delay_trained = p.pathway.delay in system.trained

@@ -128,7 +128,7 @@ def _connect(system, flows):
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
-        scope.in_loop = False
+        scope.in_loop, scope.steep = False, g.steep
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.one_step = repr(system.spec.dt)
         code.panels_per_second = code.bounds.panels_per_second(system.spec.dt)
@@ -142,7 +142,7 @@ def _connect(system, flows):
         target = groups[p.pathway.target]
         source = groups.get(p.pathway.source) or inputs[p.pathway.source]
         scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
-        scope.in_loop = False
+        scope.in_loop, scope.steep = False, target.scope.steep
         code = EventPathwayCode(p, scope, target, source, number)
         code.delay_trained = p.pathway.delay in system.trained
         pathways.append(code)

@@ -52,6 +52,8 @@ class Scope:
         self.each: list[str] = []
         self.per_step: dict[str, str] = {}
         self.in_loop = True
+        #: Whether adjoint variables may be infinite.
+        self.steep = False
         #: Whether derivatives multiply by reciprocals of common constants instead of dividing.
         self.inverts = False
         self.inverted: list[str] = []
@@ -93,7 +95,9 @@ class Scope:
 
     def _guarded(self, expression):
         expression = sp.sympify(expression)
-        return guarded(expression, {s for s in expression.free_symbols if not self._fixed(s.name)})
+        moving = {s for s in expression.free_symbols if not self._fixed(s.name)}
+        adjoints = {s for s in moving if s.name.startswith(("lam.", "bar."))}
+        return guarded(expression, moving, adjoints if self.steep else ())
 
     def _fixed(self, name):
         """Whether a name is one of the constants, of the target group if need be."""
