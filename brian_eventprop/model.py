@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import collect, get_device, second
 from brian2.core.namespace import get_local_namespace
 
+from brian_eventprop._finite import not_finite
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
 from brian_eventprop.equations import Equations
@@ -147,7 +148,7 @@ class EventPropModel:
             trained, self._values, self._network.dimensions, self.key_of, hold
         )
         self.solver, self.backend = solver, backend
-        self._last, self._as_read = None, self._network
+        self._last, self._losses, self._as_read = None, None, self._network
         self._coming: dict[str, _Batch] = {}
         self._rewired: dict[str, None] = {}
 
@@ -249,6 +250,7 @@ class EventPropModel:
         forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
         losses, derivatives = evaluate(self.loss, forward.readouts, targets)
         self._last = forward, tuple(d / batch.n_trials for d in derivatives)
+        self._losses = losses
         return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
@@ -287,13 +289,12 @@ class EventPropModel:
     def gradient(self) -> Gradients:
         """Return the gradient of the last run's mean loss."""
         found = self._backward()
-        return Gradients(
-            {key: found.gradients[key] for key in self.parameters.keys},
-            self._network.dimensions,
-            self.key_of,
-            self._in_given_order(found.inputs),
-            found.grazing,
-        )
+        arrays = {key: found.gradients[key] for key in self.parameters.keys}
+        inputs = self._in_given_order(found.inputs)
+        times = {(name, "spike times"): array for name, array in inputs.items()}
+        wrong = not_finite({**arrays, **times}, self.spec, self._losses)
+        dimensions = self._network.dimensions
+        return Gradients(arrays, dimensions, self.key_of, inputs, found.grazing, wrong)
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         return self._backward(with_inputs=False).gradients.ordered(self.parameters.keys)
