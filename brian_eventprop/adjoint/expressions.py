@@ -13,9 +13,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
+from sympy.printing.str import StrPrinter
 
 from brian_eventprop.adjoint.derivatives import RealFunction, cut_powers, quotient
 from brian_eventprop.errors import UnsupportedError
+
+
+class ExactPrinter(StrPrinter):
+    """Prints numbers with all their digits."""
+
+    def _print_Float(self, expr):
+        return repr(float(expr))
 
 
 class PiecewiseConstant(RealFunction):
@@ -141,6 +149,24 @@ def names(tree: ast.AST) -> frozenset[str]:
     return frozenset(
         n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions
     )
+
+
+def sums_divided_by(tree: ast.AST) -> list[ast.expr]:
+    """Return the divisors in a tree that hold a sum or a difference: they may lose digits.
+
+    >>> [ast.unparse(d) for d in sums_divided_by(parse("v/tau + exp(1/tau)/(tau - b)"))]
+    ['tau - b']
+    """
+    divisors = [
+        node.right
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    ]
+    return [
+        divisor
+        for divisor in divisors
+        if any(isinstance(node, ast.Add | ast.Sub) for node in ast.walk(divisor))
+    ]
 
 
 def symbol(name: str) -> sp.Symbol:

@@ -14,8 +14,7 @@ import numpy as np
 import sympy as sp
 
 from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import symbol, to_sympy
-from brian_eventprop.adjoint.pathways import ExactPrinter
+from brian_eventprop.adjoint.expressions import ExactPrinter, symbol, to_sympy
 from brian_eventprop.reading.spec import Key, NetworkSpec, ReadoutSpec, Symbol
 
 #: Largest exponent of a factor exp(k t) within a trial.

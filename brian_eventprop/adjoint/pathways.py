@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
-from sympy.printing.str import StrPrinter
 
 from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.expressions import ExactPrinter, symbol
 from brian_eventprop.adjoint.groups import (
     GroupAdjoint,
     Hoisted,
@@ -133,13 +132,6 @@ def _constant(after: sp.Expr, state: str) -> sp.Expr:
     """Return what was added to a state, as it was written if possible."""
     added = after - symbol(state)
     return sp.expand(added) if added.has(symbol(state)) else added
-
-
-class ExactPrinter(StrPrinter):
-    """Prints numbers with all their digits."""
-
-    def _print_Float(self, expr):
-        return repr(float(expr))
 
 
 def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:

@@ -57,6 +57,10 @@ class Style:
         """Return a literal."""
         raise NotImplementedError
 
+    def fraction(self, p: int, q: int) -> str:
+        """Return the literal p/q."""
+        return self.number(p / q)
+
     def choose(self, condition: str, yes: str, no: str) -> str:
         """Return an expression that is `yes` where the condition holds."""
         raise NotImplementedError
@@ -149,6 +153,30 @@ class HostStyle(Style):
         return result
 
 
+#: The functions of `DigitsStyle` and their names in mpmath.
+DIGITS_FUNCTIONS = {
+    "exp": "exp", "log": "log", "log10": "log10", "log1p": "log1p", "expm1": "expm1",
+    "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos",
+    "arctan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "abs": "fabs",
+    "sign": "sign", "floor": "floor", "ceil": "ceil",
+}  # fmt: skip
+
+
+class DigitsStyle(HostStyle):
+    """Arrays of numbers with more digits: functions by their bare names, literals by ``number``."""
+
+    functions = {name: name for name in DIGITS_FUNCTIONS}
+
+    def number(self, value):
+        return f"number({float(value)!r})"
+
+    def fraction(self, p, q):
+        return f"(number({p})/number({q}))"
+
+    def inverse_root(self, base):
+        return f"(number(1)/sqrt({base}))"
+
+
 def print_tree(tree: ast.expr, rename: Callable[[str], str], style: Style) -> str:
     """Print a syntax tree of a Brian2 expression."""
     return _TreePrinter(rename, style).visit(tree)
@@ -239,7 +267,7 @@ class _SympyPrinter(PythonCodePrinter):
         return self.style.number(float(expr))
 
     def _print_Rational(self, expr):
-        return self.style.number(float(expr))
+        return self.style.fraction(expr.p, expr.q)
 
     _print_Half = _print_Rational
 

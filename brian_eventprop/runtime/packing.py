@@ -16,8 +16,9 @@ from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.codegen.streams import LANES
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
-from brian_eventprop.runtime.constants import check_constants, divisors
+from brian_eventprop.runtime.constants import check_constants, check_digits, divisors
 from brian_eventprop.runtime.layouts import STREAMED
+from brian_eventprop.runtime.near_rates import near_rates
 from brian_eventprop.runtime.passes import LONG, Passes, fill_offsets, gather
 
 Values = Mapping[Key, np.ndarray]
@@ -57,6 +58,7 @@ class Packer:
         self.indices: dict[str, np.ndarray] = {}
         self.divisors = divisors(code.adjoint)
         self.owner = None
+        self.near = None
 
     def environment(self, values: Values) -> dict[str, np.ndarray]:
         """Return the value of every constant by its name."""
@@ -70,6 +72,8 @@ class Packer:
                 v[name] = self._gather(symbol, values[symbol.key])
         quietly(self.prepare, v)
         check_constants(self, v)
+        if self.near is not None:
+            check_digits(self, self.near, v)
         return v
 
     def _gather(self, symbol, array):
@@ -106,7 +110,8 @@ class Packer:
             v[f"lam.{name}"] = bar
         for name, bar in zip(self.code.each_bars, each_bars, strict=True):
             v[f"lam.{name}"] = bar
-        self.scatter(quietly(self.pull, v), into)
+        results = quietly(self.pull, dict(v))
+        self.scatter(self.near.pull(results, v) if self.near else results, into)
 
     def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
         """Add gradients of names to the gradients of their keys."""
@@ -131,6 +136,7 @@ class GroupPacker(Packer):
         for readout in code.readout_symbols:
             symbols |= readout
         super().__init__(code, host, symbols, group.size, dt)
+        self.near = near_rates(code.adjoint.hoisted) if group.method == "exact" else None
         self.host = host
         self.owner = group.name
 
