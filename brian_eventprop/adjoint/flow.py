@@ -139,7 +139,7 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     }
     switches, smooth = find_switches({**free, **integrands}, group.states, active, group.name)
     if adjoint.crossing is not None:
-        check_threshold(adjoint.crossing.condition, group.states, group.name)
+        check_threshold(group.threshold, group.states, group.name)
     hump = _hump(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),

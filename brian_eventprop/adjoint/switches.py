@@ -19,6 +19,7 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from brian_eventprop.adjoint.derivatives import cut_powers, diff
+from brian_eventprop.adjoint.display import as_text
 from brian_eventprop.adjoint.expressions import PiecewiseConstant, names, parse, sign_, symbol
 from brian_eventprop.errors import UnsupportedError
 
@@ -154,10 +155,10 @@ def _check_steps(expression, moving, owner):
     for part in expression.atoms(PiecewiseConstant):
         if not isinstance(part, sign_) and part.free_symbols & moving:
             raise UnsupportedError(
-                f"NeuronGroup '{owner}': '{part}' in its equations or in an integrated readout is "
-                "not supported in exact time: it jumps again and again with a variable or a "
-                "trained parameter. Write the jump as a condition, for example 'int(v > 1)', or "
-                "use solver='clock'."
+                f"NeuronGroup '{owner}': '{as_text(part)}' in its equations or in an integrated "
+                "readout is not supported in exact time: it jumps again and again with a variable "
+                "or a trained parameter. Write the jump as a condition, for example 'int(v > 1)', "
+                "or use solver='clock'."
             )
 
 
