@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
+from brian_eventprop.adjoint.display import as_latex, as_text
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
@@ -82,7 +84,7 @@ def _group(g: GroupAdjoint) -> Iterator[Equation]:
     total = sum((lam(s) * f[s] for s in states), loss)
     heading = f"{name}: adjoint, backwards in time"
     for s in g.derivatives:
-        yield Equation(heading, _rate(f"lam.{s}"), back(-sp.diff(total, symbol(s))))
+        yield Equation(heading, _rate(f"lam.{s}"), back(-diff(total, symbol(s))))
     if g.crossing is None:
         return
     heading = f"{name}: at a spike, {g.group.threshold}"
@@ -166,8 +168,8 @@ def _names(expression, which: int) -> dict[sp.Symbol, str]:
 
 def _plain(expression) -> str:
     names = _names(expression, 1)
-    return str(expression.xreplace({s: sp.Symbol(n) for s, n in names.items()}))
+    return as_text(expression.xreplace({s: sp.Symbol(n) for s, n in names.items()}))
 
 
 def _latex(expression) -> str:
-    return sp.latex(expression, symbol_names=_names(expression, 0))
+    return as_latex(expression, symbol_names=_names(expression, 0))

@@ -12,6 +12,7 @@ from brian2.core.variables import VariableView
 
 from brian_eventprop._brian_messages import note_as_read
 from brian_eventprop._checks import mapping, plain_numbers
+from brian_eventprop._finite import not_finite
 from brian_eventprop._late_spikes import check_end
 from brian_eventprop._spike_checks import check_spikes
 from brian_eventprop._units import to_seconds, to_steps
@@ -178,7 +179,7 @@ class EventPropModel:
             trained, self._values, self._network.dimensions, self.key_of, hold
         )
         self.solver, self.backend = solver, backend
-        self._last, self._as_read = None, self._network
+        self._last, self._losses, self._as_read = None, None, self._network
         self._coming: dict[str, _Batch] = {}
         self._rewired: dict[str, None] = {}
         self._in_brian2 = ReadValues(self.spec, self._network, self.objects)
@@ -286,6 +287,7 @@ class EventPropModel:
         forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
         losses, derivatives = evaluate(self.loss, forward.readouts, targets)
         self._last = forward, tuple(d / batch.n_trials for d in derivatives)
+        self._losses = losses
         return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
@@ -349,13 +351,12 @@ class EventPropModel:
     def gradient(self) -> Gradients:
         """Return the gradient of the last run's mean loss."""
         found = self._backward()
-        return Gradients(
-            {key: found.gradients[key] for key in self.parameters.keys},
-            self._network.dimensions,
-            self.key_of,
-            self._in_given_order(found.inputs),
-            found.grazing,
-        )
+        arrays = {key: found.gradients[key] for key in self.parameters.keys}
+        inputs = self._in_given_order(found.inputs)
+        times = {(name, "spike times"): array for name, array in inputs.items()}
+        wrong = not_finite({**arrays, **times}, self.spec, self._losses)
+        dimensions = self._network.dimensions
+        return Gradients(arrays, dimensions, self.key_of, inputs, found.grazing, wrong)
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         return self._backward(with_inputs=False).gradients.ordered(self.parameters.keys)

@@ -86,6 +86,9 @@ class Result:
 class Gradients(Mapping):
     """Gradients of the mean loss, looked up by Brian2's own views.
 
+    One that is not finite raises a `FloatingPointError` when it is looked up; the message names the
+    variable and what may have no finite derivative.
+
     Attributes
     ----------
     inputs : Quantity or dict
@@ -103,15 +106,28 @@ class Gradients(Mapping):
         key_of: Callable[[object], Key],
         inputs: dict[str, np.ndarray],
         grazing: int,
+        not_finite: Mapping[Key, str],
     ):
         self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
+        self._not_finite = not_finite
         per_second = {name: array / second for name, array in inputs.items()}
-        self.inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
+        self._inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
         self.grazing = grazing
+
+    @property
+    def inputs(self):
+        """Derivative with respect to the time of each input spike."""
+        for key, message in self._not_finite.items():
+            if key not in self._arrays:
+                raise FloatingPointError(message)
+        return self._inputs
 
     def raw(self, item) -> np.ndarray:
         """Return a gradient as plain numbers in SI units, of a key, a view or a name."""
-        return self._arrays[self._trained(item)]
+        key = self._trained(item)
+        if key in self._not_finite:
+            raise FloatingPointError(self._not_finite[key])
+        return self._arrays[key]
 
     def _trained(self, item) -> Key:
         key = self._key_of(item)
@@ -121,7 +137,7 @@ class Gradients(Mapping):
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
-        return Quantity(self._arrays[key], dim=self._dimensions[key] ** -1)
+        return Quantity(self.raw(key), dim=self._dimensions[key] ** -1)
 
     def __iter__(self):
         return (".".join(filter(None, key)) for key in self._arrays)

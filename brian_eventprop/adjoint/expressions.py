@@ -13,11 +13,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
+from sympy.printing.str import StrPrinter
 
+from brian_eventprop.adjoint.derivatives import RealFunction, cut_powers, quotient
 from brian_eventprop.errors import UnsupportedError
 
 
-class PiecewiseConstant(sp.Function):
+class ExactPrinter(StrPrinter):
+    """Prints numbers with all their digits."""
+
+    def _print_Float(self, expr):
+        return repr(float(expr))
+
+
+class PiecewiseConstant(RealFunction):
     """A function whose derivative is 0 wherever it exists."""
 
     nargs = 1
@@ -43,20 +52,33 @@ class sign_(PiecewiseConstant):
     """Sign of the argument."""
 
 
-class exprel_(sp.Function):
+class exprel_(RealFunction):
     """``(exp(x) - 1)/x``, finite at 0."""
 
     nargs = 1
+    grows = True
 
     def fdiff(self, argindex=1):
         del argindex
         return dexprel_(self.args[0])
 
 
-class dexprel_(sp.Function):
+class dexprel_(RealFunction):
     """Derivative of `exprel_`, finite at 0."""
 
     nargs = 1
+    grows = True
+
+
+class shifted_exp_(RealFunction):
+    """``exp(shift + x)``; SymPy would make a number of exp(shift), which may be infinite or 0."""
+
+    nargs = 2
+    grows = True
+
+    def fdiff(self, argindex=1):
+        del argindex
+        return self
 
 
 def _clip(x, low, high):
@@ -69,9 +91,19 @@ def _int(x):
     return trunc_(x)
 
 
+def _exp(x):
+    """``exp``; that of a multiple of a logarithm is a power, whose derivative exists at 0."""
+    factors = sp.Mul.make_args(x)
+    logarithms = [f for f in factors if isinstance(f, sp.log) and f.free_symbols]
+    if len(logarithms) != 1:
+        shift, rest = x.as_coeff_Add()
+        return shifted_exp_(shift, rest) if rest != 0 and abs(shift) > 200 else sp.exp(x)
+    return logarithms[0].args[0] ** sp.Mul(*(f for f in factors if f is not logarithms[0]))
+
+
 #: Brian2's functions and their SymPy form.
 FUNCTIONS = {
-    "exp": sp.exp,
+    "exp": _exp,
     "log": sp.log,
     "log10": lambda x: sp.log(x) / sp.log(10),
     "log1p": lambda x: sp.log(1 + x),
@@ -119,6 +151,24 @@ def names(tree: ast.AST) -> frozenset[str]:
     )
 
 
+def sums_divided_by(tree: ast.AST) -> list[ast.expr]:
+    """Return the divisors in a tree that hold a sum or a difference: they may lose digits.
+
+    >>> [ast.unparse(d) for d in sums_divided_by(parse("v/tau + exp(1/tau)/(tau - b)"))]
+    ['tau - b']
+    """
+    divisors = [
+        node.right
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    ]
+    return [
+        divisor
+        for divisor in divisors
+        if any(isinstance(node, ast.Add | ast.Sub) for node in ast.walk(divisor))
+    ]
+
+
 def symbol(name: str) -> sp.Symbol:
     """Return the SymPy symbol of a name; all quantities are real."""
     return sp.Symbol(name, real=True)
@@ -133,7 +183,7 @@ def to_sympy(source: str | ast.expr):
         If the expression calls a function without a known derivative.
     """
     tree = parse(source) if isinstance(source, str) else source
-    return _Translator().visit(tree)
+    return cut_powers(_Translator().visit(tree))
 
 
 class _Translator(ast.NodeVisitor):
@@ -167,7 +217,9 @@ class _Translator(ast.NodeVisitor):
             case ast.Mult():
                 return left * right
             case ast.Div():
-                return left / right
+                return quotient(left, right)
+            case ast.Pow() if right.is_Integer and right.is_negative:
+                return quotient(sp.Integer(1), left) ** -right
             case ast.Pow():
                 return left**right
             case ast.FloorDiv():

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials
 from brian_eventprop.adjoint.reverse import lam
@@ -138,7 +139,7 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     }
     switches, smooth = find_switches({**free, **integrands}, group.states, active, group.name)
     if adjoint.crossing is not None:
-        check_threshold(adjoint.crossing.condition, group.states, group.name)
+        check_threshold(group.threshold, group.states, group.name)
     hump = _hump(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
@@ -178,7 +179,7 @@ def _matrix(f):
     for target, expression in f.items():
         rest = sp.expand(expression) if not expression.has(sp.Piecewise) else expression
         for source, variable in zip(f, moving, strict=True):
-            coupling = sp.diff(expression, variable)
+            coupling = diff(expression, variable)
             if coupling.free_symbols & forbidden or coupling.has(sp.Piecewise):
                 coupling = sp.simplify(coupling)
                 if coupling.free_symbols & forbidden:
@@ -249,13 +250,13 @@ def _speeds(adjoint):
     for readout in adjoint.readouts:
         if readout.kind == "integral":
             for part in to_sympy(readout.expression).atoms(sp.exp):
-                found.append(sp.diff(part.args[0], t))
+                found.append(diff(part.args[0], t))
     return tuple(sorted({e for e in found if e != 0}, key=str))
 
 
 def _bend(adjoint, f):
     slope = adjoint.crossing.slope
-    return sum((sp.diff(slope, symbol(s)) * e for s, e in f.items()), sp.Integer(0))
+    return sum((diff(slope, symbol(s)) * e for s, e in f.items()), sp.Integer(0))
 
 
 def _hump(adjoint, closed):
@@ -265,7 +266,7 @@ def _hump(adjoint, closed):
     g = adjoint.crossing.g
     if symbol("t") in g.free_symbols or g.has(sp.Piecewise):
         return None
-    slopes = {s: sp.diff(g, symbol(s)) for s in adjoint.group.states}
+    slopes = {s: diff(g, symbol(s)) for s in adjoint.group.states}
     moving = {symbol(s) for s in adjoint.group.states}
     if any(e.free_symbols & moving for e in slopes.values()):
         return None

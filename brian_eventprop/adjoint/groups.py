@@ -7,15 +7,26 @@ respect to the time of a spike.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.expressions import guard, names, parse, symbol, to_sympy
+from brian_eventprop.adjoint.derivatives import diff, free_power, may_be_infinite
+from brian_eventprop.adjoint.expressions import (
+    ExactPrinter,
+    guard,
+    names,
+    parse,
+    sums_divided_by,
+    symbol,
+    to_sympy,
+)
 from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
 from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.reading.expressions import inline
 from brian_eventprop.reading.spec import Group, Key, ReadoutSpec, Statement
 
 
@@ -96,6 +107,15 @@ class GroupAdjoint:
     refractory_hoisted: Hoisted | None
 
     @property
+    def steep(self) -> bool:
+        """Whether adjoint variables may be infinite, as that of sqrt(x) is at 0."""
+        states = [symbol(s) for s in self.group.states]
+        found = [diff(e, s) for e in self.derivatives.values() if free_power(e) for s in states]
+        found += [e for rule in self.spike.values() for e in rule.lam.values()]
+        found += [e for readout in self.readouts for e in readout.states.values()]
+        return any(map(may_be_infinite, found))
+
+    @property
     def loss_rate(self) -> sp.Expr:
         """The integrands of the loss, each weighted with dL/d(readout)."""
         return sum(
@@ -106,6 +126,9 @@ class GroupAdjoint:
             ),
             sp.Integer(0),
         )
+
+
+_PRINTER = ExactPrinter()
 
 
 def weight(number: int) -> sp.Symbol:
@@ -165,6 +188,9 @@ def derive_group(
     hoister = Hoister(levels_of(symbols))
     free = hoister.block(group.update)
     frozen = hoister.block(group.update_refractory) if group.refractory else None
+    wanted = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
+    reversed_free = collected(group, group.update, free, hoister, wanted)
+    reversed_frozen = collected(group, group.update_refractory, frozen, hoister, wanted)
     reset = hoister.block(group.reset)
     condition = hoister.expression(group.threshold) if group.threshold else None
     derivatives = {s: to_sympy(hoister.expression(e)) for s, e in group.derivatives.items()}
@@ -172,19 +198,70 @@ def derive_group(
     hoisted = derive_hoisted(hoister, symbols, trained)
     active = (*group.states, *hoisted.active)
 
-    def flow(statements):
-        return Flow(statements, reverse(statements, group.states, active))
+    def flow(statements, to_reverse):
+        return Flow(statements, reverse(to_reverse, group.states, active))
 
     state_readouts = tuple(
         _readout(k, readouts[k].kind, e, group.states, hoisted.active)
         for k, e in expressions.items()
     )
     partial = GroupAdjoint(
-        group, hoisted, flow(free), flow(frozen) if frozen is not None else None,
+        group, hoisted, flow(free, reversed_free),
+        flow(frozen, reversed_frozen) if frozen is not None else None,
         None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
         _refractory(group, symbols, trained),
     )  # fmt: skip
     return _with_jumps(partial, condition)
+
+
+def collected(group: Group, update, hoisted, hoister: Hoister, trained):
+    """Return the exact update of linear equations, each coefficient a constant of its own.
+
+    Where Brian2 does not compute the coefficients before the loop, a state is multiplied with parts
+    of one that divides by a difference of rates; the derivatives in these parts cancel, and summed
+    one by one they lose their digits where rates nearly coincide.  Everything else is returned as
+    it is.
+
+    Parameters
+    ----------
+    group
+        The group.
+    update, hoisted
+        The statements of the update and what is left of them in the time loop.
+    hoister
+        Takes the coefficients.
+    trained
+        Names whose derivative is wanted.
+    """
+    if group.method != "exact" or hoisted is None:
+        return hoisted
+    moved = {s.target: s.expression for level in (COMMON, EACH) for s in hoister.moved[level]}
+    parts = [d for s in hoisted for d in _divisors(parse(s.expression), moved)]
+    if not any(sums_divided_by(parse(f"1/({d})")) and names(parse(d)) & trained for d in parts):
+        return hoisted
+    after, states = compose(update, group.states), [symbol(s) for s in group.states]
+    nothing, statements = dict.fromkeys(states, sp.Integer(0)), []
+    for target in group.states:
+        terms = {s.name: diff(after[target], s) for s in states}
+        parts = [*terms.values(), after[target].xreplace(nothing)]
+        if any(p.free_symbols & {*states, symbol("t")} or not _printable(p) for p in parts):
+            return hoisted
+        texts = [f"({_PRINTER.doprint(e)})*{n}" for n, e in terms.items() if e != 0]
+        texts += [f"({_PRINTER.doprint(parts[-1])})"] * (parts[-1] != 0)
+        statements.append(Statement(f"_next_{target}", " + ".join(texts) or "0"))
+    statements += [Statement(s, f"_next_{s}") for s in group.states]
+    return hoister.block(statements)
+
+
+def _divisors(tree, moved) -> list[str]:
+    """The divisors in a tree, spelt out."""
+    nodes = (n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div))
+    return [inline(ast.unparse(n.right), moved) for n in nodes]
+
+
+def _printable(expression) -> bool:
+    known = expression.atoms(sp.Function) == expression.atoms(sp.exp, sp.log, sp.sin, sp.cos)
+    return known and not expression.has(sp.Piecewise)
 
 
 def derive_hoisted(hoister: Hoister, symbols, trained: frozenset[Key]) -> Hoisted:
@@ -222,7 +299,7 @@ def _readout(number, kind, expression, states, active):
 
 def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
     """Return the derivatives of a value that are not 0."""
-    result = {n: sp.diff(value, symbol(n)) for n in wanted}
+    result = {n: diff(value, symbol(n)) for n in wanted}
     return {n: d for n, d in result.items() if d != 0}
 
 
@@ -233,7 +310,7 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     _check_threshold(group)
     g = guard(condition)
     f = flow_of(adjoint.derivatives, group.states)
-    slope = sum((sp.diff(g, symbol(s)) * f[s] for s in group.states), sp.diff(g, symbol("t")))
+    slope = sum((diff(g, symbol(s)) * f[s] for s in group.states), diff(g, symbol("t")))
     crossing = Crossing(condition, g, partials(g, group.states), partials(g, active), tidy(slope))
     spike = {
         "free": _spike(adjoint, ()),
@@ -261,8 +338,8 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     to_after = {symbol(s): e for s, e in after.items()}
     rates = {
         s: sum(
-            (sp.diff(after[s], symbol(r)) * before_f[r] for r in states),
-            sp.diff(after[s], symbol("t")),
+            (diff(after[s], symbol(r)) * before_f[r] for r in states),
+            diff(after[s], symbol("t")),
         )
         - after_f[s].xreplace(to_after)
         for s in states
@@ -272,7 +349,7 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
     return SpikeRule(
         lam={
-            s: sum((lam(r) * sp.diff(after[r], symbol(s)) for r in states), sp.Integer(0))
+            s: sum((lam(r) * diff(after[r], symbol(s)) for r in states), sp.Integer(0))
             for s in states
         },
         parameters=partials(
@@ -286,4 +363,4 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
 def rise(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
     """Return how fast the expression of a readout grows along the flow f."""
     along = sum((e * f.get(s, 0) for s, e in readout.states.items()), sp.Integer(0))
-    return along + sp.diff(to_sympy(readout.expression), symbol("t"))
+    return along + diff(to_sympy(readout.expression), symbol("t"))

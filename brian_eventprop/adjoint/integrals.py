@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import sympy as sp
 
-from brian_eventprop.adjoint.expressions import symbol, to_sympy
-from brian_eventprop.adjoint.pathways import ExactPrinter
+from brian_eventprop.adjoint.derivatives import diff
+from brian_eventprop.adjoint.expressions import ExactPrinter, symbol, to_sympy
 from brian_eventprop.reading.spec import Key, NetworkSpec, ReadoutSpec, Symbol
 
 #: Largest exponent of a factor exp(k t) within a trial.
@@ -126,7 +126,7 @@ def _by_growth(value, states):
     parts: dict[sp.Expr, sp.Expr] = {}
     for term in sp.Add.make_args(sp.expand(value)):
         inside = term.free_symbols & moving
-        growth = sp.simplify(sp.diff(term, t) / term)
+        growth = sp.simplify(diff(term, t) / term)
         linear = not inside or len(inside) == 1 and sp.diff(term, inside.pop(), 2) == 0
         if not linear or growth.free_symbols & {t, *moving}:
             return None

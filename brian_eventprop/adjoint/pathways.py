@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
-from sympy.printing.str import StrPrinter
 
-from brian_eventprop.adjoint.expressions import symbol
+from brian_eventprop.adjoint.derivatives import diff
+from brian_eventprop.adjoint.expressions import ExactPrinter, symbol
 from brian_eventprop.adjoint.groups import (
     GroupAdjoint,
     Hoisted,
@@ -134,13 +134,6 @@ def _constant(after: sp.Expr, state: str) -> sp.Expr:
     return sp.expand(added) if added.has(symbol(state)) else added
 
 
-class ExactPrinter(StrPrinter):
-    """Prints numbers with all their digits."""
-
-    def _print_Float(self, expr):
-        return repr(float(expr))
-
-
 def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:
     """Give the constant a name and return the statement that adds it."""
     constant = _constant(compose(statements, [state])[state], state)
@@ -153,7 +146,7 @@ def _increment(state, free: ArrivalRule, frozen: ArrivalRule, target) -> Increme
     amount, rates, read = symbol(INCREMENT), {}, set()
     states = {f"post__{s}" for s in target.group.states}
     for mode, rule in (("free", free), ("frozen", frozen)):
-        rate = sp.diff(rule.rate, amount)
+        rate = diff(rule.rate, amount)
         if rate.has(amount, symbol(state)) or sp.expand(rule.rate - amount * rate) != 0:
             return None
         if any(s.name in states for e in (*rule.lam.values(), *rule.parameters.values())
@@ -211,14 +204,12 @@ def _arrival(statements, target, active, frozen):
     to_after = {symbol(s): e for s, e in after.items()}
     rate = sp.Integer(0)
     for s in states:
-        moved = sum(
-            (sp.diff(after[s], symbol(r)) * f[r] for r in states), sp.diff(after[s], symbol("t"))
-        )
+        moved = sum((diff(after[s], symbol(r)) * f[r] for r in states), diff(after[s], symbol("t")))
         rate += lam(s) * tidy(moved - f[s].xreplace(to_after))
     loss = to_post(target.loss_rate, target)
     total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))
     rate += tidy(loss - loss.xreplace(to_after))
-    back = {s: sp.diff(total, symbol(s)) for s in states}
+    back = {s: diff(total, symbol(s)) for s in states}
     parameters = partials(total, active)
     read = set().union(*(e.free_symbols for e in (*back.values(), *parameters.values(), rate)))
     return ArrivalRule(statements, back, parameters, rate, any(s.name in states for s in read))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import names, parse, symbol, to_sympy
 from brian_eventprop.reading.spec import Statement
 
@@ -95,7 +96,7 @@ def reverse(
             continue
         value = to_sympy(step.tree)
         for read in sorted(names(step.tree) & active):
-            partial = sp.diff(value, symbol(read))
+            partial = diff(value, symbol(read))
             if partial == 0:
                 continue
             total = level is not None and level[_plain(read)] < level[_plain(step.target)]

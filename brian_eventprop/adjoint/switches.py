@@ -18,6 +18,8 @@ import numpy as np
 import sympy as sp
 from sympy.core.relational import Relational
 
+from brian_eventprop.adjoint.derivatives import cut_powers, diff
+from brian_eventprop.adjoint.display import as_text
 from brian_eventprop.adjoint.expressions import PiecewiseConstant, names, parse, sign_, symbol
 from brian_eventprop.errors import UnsupportedError
 
@@ -68,7 +70,7 @@ def find_switches(
         smooth[name] = _flagged(_spelt_out(expression, moving), moving, found)
     switches = tuple(
         Switch(
-            flag.name, h, _partials(h, states), _partials(h, active), sp.diff(h, _T)
+            flag.name, h, _partials(h, states), _partials(h, active), diff(h, _T)
         )
         for h, flag in found.items()
     )  # fmt: skip
@@ -145,7 +147,7 @@ def check_threshold(condition: str, states: Iterable[str], owner: str) -> None:
 
 
 def _partials(value, wanted):
-    result = {n: sp.diff(value, symbol(n)) for n in wanted}
+    result = {n: diff(value, symbol(n)) for n in wanted}
     return {n: d for n, d in result.items() if d != 0}
 
 
@@ -153,10 +155,10 @@ def _check_steps(expression, moving, owner):
     for part in expression.atoms(PiecewiseConstant):
         if not isinstance(part, sign_) and part.free_symbols & moving:
             raise UnsupportedError(
-                f"NeuronGroup '{owner}': '{part}' in its equations or in an integrated readout is "
-                "not supported in exact time: it jumps again and again with a variable or a "
-                "trained parameter. Write the jump as a condition, for example 'int(v > 1)', or "
-                "use solver='clock'."
+                f"NeuronGroup '{owner}': '{as_text(part)}' in its equations or in an integrated "
+                "readout is not supported in exact time: it jumps again and again with a variable "
+                "or a trained parameter. Write the jump as a condition, for example 'int(v > 1)', "
+                "or use solver='clock'."
             )
 
 
@@ -171,7 +173,7 @@ def _spelt_out(expression, moving):
             return sign_(a)
         return sp.Piecewise((sp.Integer(1), a > 0), (sp.Integer(-1), True))
 
-    return expression.replace(sp.Abs, absolute).replace(sign_, sign)
+    return cut_powers(expression.replace(sp.Abs, absolute).replace(sign_, sign))
 
 
 def _flagged(expression, moving, found):

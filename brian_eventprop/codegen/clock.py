@@ -11,7 +11,7 @@ from brian_eventprop.adjoint.tops import derive_tops
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.pathways import PathwayCode
-from brian_eventprop.codegen.printing import KernelStyle
+from brian_eventprop.codegen.printing import EDGE_FUNCTIONS, KernelStyle
 from brian_eventprop.codegen.scope import Scope
 from brian_eventprop.codegen.templates import render
 from brian_eventprop.codegen.tops import TopCode
@@ -101,6 +101,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
+        scope.steep = g.steep
         readouts = [r for r in system.spec.readouts if r.group == g.group.name]
         groups[g.group.name] = group(g, scope, readouts)
         groups[g.group.name].pushed = g.group.name in system.pushed
@@ -109,6 +110,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     for p in system.pathways:
         target = groups[p.pathway.target]
         scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
+        scope.steep = target.scope.steep
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
         code = pathway(p, scope, target, sender)
         code.delay_trained = p.pathway.delay in system.trained
@@ -188,13 +190,15 @@ def _render(groups, inputs, pathways, single):
             summary=_summary(groups, pathways),
             constants=_MARK,
             per_step=_STEP_MARK,
+            edge_functions=[f for f in EDGE_FUNCTIONS if f in read],
             **{k: [parts[owner].a(role) for owner, role in pairs] for k, pairs in lists.items()},
         )
         per_step = [line for part in (*groups, *pathways) for line in part.scope.step_lines()]
         constants = [line for part in (*groups, *pathways) for line in _constants(part)]
-        return _insert(_insert_read(source, _STEP_MARK, per_step), _MARK, constants)
+        return insert(_insert_read(source, _STEP_MARK, per_step), _MARK, constants)
 
     # what the kernels do not read is not passed, as each array is a tenth of a second to compile
+    read: set[str] = set()
     read = set(re.findall(r"\w+", rendered(arguments=(), gradients=(), work=())))
     lists = {
         "arguments": _arguments(groups, inputs, pathways, sources),
@@ -213,7 +217,7 @@ _MARK = "# constants"
 _STEP_MARK = "# once per step"
 
 
-def _insert(source: str, mark: str, lines: list[str]) -> str:
+def insert(source: str, mark: str, lines: list[str]) -> str:
     """Put lines in the place of each mark, at its indentation."""
     return re.sub(
         f"^( *){mark}$", lambda m: "\n".join(m[1] + line for line in lines), source, flags=re.M
@@ -225,7 +229,7 @@ def _insert_read(source: str, mark: str, lines: list[str]) -> str:
 
     def filled(function):
         read = set(re.findall(r"\w+", function))
-        return _insert(function, mark, [line for line in lines if line.split()[0] in read])
+        return insert(function, mark, [line for line in lines if line.split()[0] in read])
 
     return "".join(filled(f) for f in re.split(r"(?m)^(?=def )", source))
 

@@ -29,6 +29,7 @@ from brian_eventprop.codegen.cuda_target import (
     spelling,
 )
 from brian_eventprop.codegen.names import NameTable
+from brian_eventprop.codegen.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
 
 #: Arrivals at one neuron in one step whose states are kept at a time.
@@ -36,7 +37,7 @@ DEPTH = 16
 #: Spikes whose sums over all threads are taken between two barriers.
 CHUNK = 32
 _KERNELS = ("forward", "record", "backward")
-_FUNCTIONS = ("sign", "clip", "exprel", "dexprel")
+_FUNCTIONS = ("sign", "clip", "exprel", "dexprel", *EDGE_FUNCTIONS)
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,9 @@ class CudaGroup(GroupCode):
         """The step of a spike."""
         return f"{self.a('spk')}[trial, {spike}, 0]"
 
-    def add_bars(self, terms, index: str = "j") -> list[str]:
+    def add_bars(self, terms, *how, **named) -> list[str]:
         """Add to the gradients of the constants."""
-        return _in_thread(self, super().add_bars(terms, index))
+        return _in_thread(self, super().add_bars(terms, *how, **named))
 
     @property
     def then(self) -> str:

@@ -19,14 +19,14 @@ from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.codegen.cuda_parts import ROUNDING, CudaPathway, CudaStyle
 from brian_eventprop.codegen.cuda_target import Target, spelling
 from brian_eventprop.codegen.names import NameTable
-from brian_eventprop.codegen.printing import print_sympy, print_tree
+from brian_eventprop.codegen.printing import EDGE_FUNCTIONS, print_sympy, print_tree
 from brian_eventprop.codegen.templates import render
 from brian_eventprop.reading.delays import MOST_STEPS
 from brian_eventprop.reading.spec import Key
 
 #: Threads of a block of these kernels.
 UPDATE_THREADS = 256
-_FUNCTIONS = ("sign", "clip", "exprel", "dexprel")
+_FUNCTIONS = ("sign", "clip", "exprel", "dexprel", *EDGE_FUNCTIONS)
 
 
 def held_pathways(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.clock import insert
 from brian_eventprop.codegen.event_bulk import BulkLayout, linear_guard, takes_bulk
 from brian_eventprop.codegen.event_groups import EventGroupCode
 from brian_eventprop.codegen.event_pathways import EventPathwayCode
 from brian_eventprop.codegen.host import render_host
 from brian_eventprop.codegen.names import NameTable
-from brian_eventprop.codegen.printing import HostStyle, KernelStyle, print_sympy
+from brian_eventprop.codegen.printing import EDGE_FUNCTIONS, HostStyle, KernelStyle, print_sympy
 from brian_eventprop.codegen.scope import Scope
 from brian_eventprop.codegen.templates import render
 
@@ -126,7 +128,7 @@ def _connect(system, flows):
     groups = {}
     for g in system.groups:
         scope = Scope(g.group.name, g.hoisted.levels, table, style)
-        scope.in_loop = False
+        scope.in_loop, scope.steep = False, g.steep
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.one_step = repr(system.spec.dt)
         code.panels_per_second = code.bounds.panels_per_second(system.spec.dt)
@@ -140,7 +142,7 @@ def _connect(system, flows):
         target = groups[p.pathway.target]
         source = groups.get(p.pathway.source) or inputs[p.pathway.source]
         scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
-        scope.in_loop = False
+        scope.in_loop, scope.steep = False, target.scope.steep
         code = EventPathwayCode(p, scope, target, source, number)
         code.delay_trained = p.pathway.delay in system.trained
         pathways.append(code)
@@ -153,6 +155,9 @@ def bulk_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> f
     """Return the groups whose equations allow them to take their arrivals in bulk."""
     groups, _, _ = _connect(system, flows)
     return frozenset(name for name, g in groups.items() if takes_bulk(g))
+
+
+_MARK = "# edge functions"
 
 
 def _render(groups, inputs, pathways, components, tolerance):
@@ -184,7 +189,11 @@ def _render(groups, inputs, pathways, components, tolerance):
         spread=_spread,
         gather=_gather,
         summary=_summary(parts, pathways),
+        edge_functions=_MARK,
     )
+    used = [f for f in EDGE_FUNCTIONS if re.search(rf"\b{f}\(", source)]
+    imports = [f"from brian_eventprop.codegen.functions import {', '.join(used)}\n"] * bool(used)
+    source = insert(source, _MARK, imports)
     return EventModule(source, parts, inputs, pathways, arguments, tapes, gradients)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.flow import ONE
 from brian_eventprop.adjoint.pathways import INCREMENT
@@ -116,7 +117,7 @@ def linear_guard(adjoint) -> list[sp.Expr] | None:
     g = adjoint.crossing.g
     states = [symbol(s) for s in adjoint.group.states]
     moving = {*states, symbol("t")}
-    slopes = [sp.diff(g, s) for s in states]
+    slopes = [diff(g, s) for s in states]
     if g.has(sp.Piecewise) or any(e.free_symbols & moving for e in slopes):
         return None
     rest = g.xreplace({s: sp.Integer(0) for s in states})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
 from brian_eventprop.adjoint.groups import GroupAdjoint
@@ -237,8 +238,7 @@ class EventGroupCode:
         """Add to the gradients of the constants."""
         lines = []
         for name, term in terms.items():
-            value = self.scope.sympy(term)
-            value = f"{scale} * ({value})" if scale else value
+            value = self.scope.scaled(scale, term) if scale else self.scope.sympy(term)
             if name in self.common_bars:
                 lines.append(f"CB[{self.common_bars.index(name)}] += {value}")
             else:
@@ -288,9 +288,9 @@ class EventGroupCode:
         total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
         for r in self.integrals:
             total += scale * symbol(f"weight.{r.number}") * smooth[r.number]
-        wanted = {s: sp.diff(total, symbol(s)) for s in self.states}
+        wanted = {s: diff(total, symbol(s)) for s in self.states}
         for name in self.adjoint.hoisted.active:
-            derivative = sp.diff(total, symbol(name))
+            derivative = diff(total, symbol(name))
             if derivative != 0:
                 wanted[f"bar.{name}"] = derivative
         lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="bar")
@@ -343,7 +343,7 @@ class EventGroupCode:
         c = self.adjoint.crossing
         lines = self.load(reads(c.states, c.parameters))
         lines += [
-            f"lam[{self.states.index(s)}] -= ({self.scope.sympy(e)}) * ratio"
+            f"lam[{self.states.index(s)}] -= {self.scope.scaled('ratio', e, '({1}) * {0}')}"
             for s, e in c.states.items()
         ]
         return lines + self.add_bars(c.parameters, "-ratio")
@@ -357,14 +357,14 @@ class EventGroupCode:
         """Add ``scale`` times the derivatives of a readout."""
         lines = self.load(reads(readout.states, readout.parameters))
         lines += [
-            f"lam[{self.states.index(s)}] += scale * ({self.scope.sympy(e)})"
+            f"lam[{self.states.index(s)}] += {self.scope.scaled('scale', e)}"
             for s, e in readout.states.items()
         ]
         return lines + self.add_bars(readout.parameters, "scale") or ["pass"]
 
     def inject_rate(self, readout) -> list[str]:
         """The derivative of a readout's expression along ``dx``."""
-        value = sp.diff(to_sympy(readout.expression), symbol("t"))
+        value = diff(to_sympy(readout.expression), symbol("t"))
         lines = self.load(reads(readout.states, value))
         terms = [
             f"dx[{self.states.index(s)}] * ({self.scope.sympy(e)})"

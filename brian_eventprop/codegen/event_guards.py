@@ -7,8 +7,7 @@ the smaller of several stays below the lowest of their bounds, the larger below 
 
 from __future__ import annotations
 
-import sympy as sp
-
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import Extreme, guard_parts, symbol, to_sympy
 from brian_eventprop.codegen.scope import reads
 
@@ -42,7 +41,7 @@ class GuardCode:
         f, states = self.group.flow.rate, self.group.states
         wanted = {}
         for k, part in enumerate(self.parts):
-            slope = sum((sp.diff(part, symbol(s)) * f[s] for s in states), sp.diff(part, _T))
+            slope = sum((diff(part, symbol(s)) * f[s] for s in states), diff(part, _T))
             wanted |= {f"part.{k}": part, f"slope.{k}": slope}
         lines = self.group.load(reads(wanted))
         common, text = self.group.scope.shared_terms(wanted)

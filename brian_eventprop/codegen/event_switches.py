@@ -48,7 +48,7 @@ class SwitchCode:
         for q, s in enumerate(self.switches):
             body = g.load(reads(s.states, s.parameters))
             body += [
-                f"lam[{g.states.index(n)}] -= ratio * ({g.scope.sympy(e)})"
+                f"lam[{g.states.index(n)}] -= {g.scope.scaled('ratio', e)}"
                 for n, e in s.states.items()
             ]
             body += g.add_bars(s.parameters, "-ratio") or []

@@ -52,8 +52,50 @@ def dexprel(x):
     return (math.exp(x) * (x - 1) + 1) / (x * x)
 
 
-exprel_array = np.vectorize(exprel.py_func, otypes=[float])
-dexprel_array = np.vectorize(dexprel.py_func, otypes=[float])
+@njit(**OPTIONS)
+def safe_product(a, b):
+    """Return a product that is 0 where the first factor is, even if the second is infinite."""
+    return a * b if a != 0 else a
+
+
+@njit(**OPTIONS)
+def inverse_root(x):
+    """Return 1/sqrt(x), infinite at 0."""
+    return 1.0 / math.sqrt(x) if x != 0 else math.inf
+
+
+@njit(**OPTIONS)
+def positive_power(x, p):
+    """Return x**p of a base that counts as 0 below 0; there 0 for any p but 0."""
+    if x <= 0:
+        return 1.0 if p == 0 else 0.0
+    if p == 0.5:
+        return math.sqrt(x)
+    return 1.0 / math.sqrt(x) if p == -0.5 else x**p
+
+
+@njit(**OPTIONS)
+def power_log(x, p):
+    """Return x**p*log(x); at 0 its limit for positive p, 0."""
+    if x == 0:
+        return 0.0 if p > 0 else -math.inf
+    return math.nan if x < 0 else x**p * math.log(x)
+
+
+def exprel_array(x):
+    """Return `exprel` of an array."""
+    x = np.asarray(x, dtype=float)
+    small = np.abs(x) <= 1e-16
+    return np.where(small, 1.0, np.expm1(x) / np.where(small, 1.0, x))
+
+
+def dexprel_array(x):
+    """Return `dexprel` of an array."""
+    x = np.asarray(x, dtype=float)
+    small = np.abs(x) < 1e-2
+    series = 0.5 + x / 3 + x * x / 8 + x**3 / 30 + x**4 / 144
+    safe = np.where(small, 1.0, x)
+    return np.where(small, series, (np.exp(safe) * (safe - 1) + 1) / (safe * safe))
 
 
 @njit(**OPTIONS)

@@ -170,15 +170,17 @@ class GroupCode:
             for s in changed
         ]
 
-    def add_bars(self, terms, index: str = "j") -> list[str]:
-        """Add to the gradients of the constants."""
+    def add_bars(
+        self, terms, add: str = "+=", scale: str = "", form: str = "{0} * ({1})"
+    ) -> list[str]:
+        """Add to the gradients of the constants, or subtract; times what `scale` stands for."""
         lines = []
         for name, term in terms.items():
-            value = self.scope.sympy(term)
+            value = self.scope.scaled(scale, term, form) if scale else self.scope.sympy(term)
             if name in self.common_bars:
-                lines.append(f"{self.a('CB')}[{self.common_bars.index(name)}] += {value}")
+                lines.append(f"{self.a('CB')}[{self.common_bars.index(name)}] {add} {value}")
             else:
-                lines.append(f"{self.a('PB')}[{self.each_bars.index(name)}, {index}] += {value}")
+                lines.append(f"{self.a('PB')}[{self.each_bars.index(name)}, j] {add} {value}")
         return lines
 
     def inject(self, kinds, array: str, factor: str) -> list[str]:
@@ -194,11 +196,10 @@ class GroupCode:
         lines = self.load(reads(readout.states, readout.parameters), array)
         scale = f"{self.a(f'weight{readout.number}')}[trial, j]{factor}"
         lines += [
-            f"{self.a('lam')}[{self.states.index(s)}, j] += {scale} * ({self.scope.sympy(e)})"
+            f"{self.a('lam')}[{self.states.index(s)}, j] += {self.scope.scaled(scale, e)}"
             for s, e in readout.states.items()
         ]
-        scaled = self.add_bars(readout.parameters)
-        return lines + [line.replace("+= ", f"+= {scale} * (", 1) + ")" for line in scaled]
+        return lines + self.add_bars(readout.parameters, scale=scale)
 
     def spike_back(self, mode: str, values: str) -> list[str]:
         """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`.
@@ -267,11 +268,11 @@ class GroupCode:
         c = self.adjoint.crossing
         lines = self.load_spike(reads(c.states, c.parameters), values, 0)
         lines += [
-            f"{self.a('lam')}[{self.states.index(s)}, j] -= ({self.scope.sympy(e)})*ratio"
+            f"{self.a('lam')}[{self.states.index(s)}, j] -= "
+            + self.scope.scaled("ratio", e, "({1})*{0}")
             for s, e in c.states.items()
         ]
-        scaled = self.add_bars(c.parameters)
-        return lines + [line.replace("+= ", "-= ratio*(", 1) + ")" for line in scaled]
+        return lines + self.add_bars(c.parameters, "-=", "ratio", "{0}*({1})")
 
     def worth(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""

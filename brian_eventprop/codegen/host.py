@@ -12,7 +12,7 @@ import ast
 from brian_eventprop.adjoint.expressions import parse, to_sympy
 from brian_eventprop.adjoint.groups import Hoisted, partials
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.printing import HostStyle, print_sympy, print_tree
+from brian_eventprop.codegen.printing import HostStyle, Style, print_sympy, print_tree
 
 _HEAD = '''"""Constants before the trials, and their gradients afterwards; generated."""
 
@@ -41,28 +41,40 @@ def _name(name: str) -> str:
 
 
 def _functions(owner: str, hoisted: Hoisted, prefix: str = "") -> str:
-    style = HostStyle()
-    prepare = [
+    prepare, (pull, results) = prepare_lines(hoisted), pull_lines(hoisted)
+    pull = [*pull, f"return {results}"]
+    return (
+        f"\ndef {prefix}prepare_{owner}(v):\n    " + "\n    ".join(prepare or ["pass"]) + "\n\n"
+        f"\ndef {prefix}pull_{owner}(v):\n    " + "\n    ".join(pull) + "\n"
+    )
+
+
+def prepare_lines(hoisted: Hoisted, style: Style | None = None) -> list[str]:
+    """Return the assignments of the constants."""
+    style = style or HostStyle()
+    return [
         f"{_name(s.target)} = {print_tree(parse(s.expression), _name, style)}"
         for s in hoisted.common + hoisted.each
     ]
-    pull = []
+
+
+def pull_lines(
+    hoisted: Hoisted, style: Style | None = None, total: str = "np.sum"
+) -> tuple[list[str], str]:
+    """Return the lines that take gradients of constants back, and the dictionary of the results."""
+    style, pull = style or HostStyle(), []
     for line in hoisted.adjoint.forward + hoisted.adjoint.reverse:
         if isinstance(line.value, ast.AST):
             value = print_tree(line.value, _name, style)
         else:
             value = print_sympy(line.value, _name, style)
-        value = f"np.sum({value})" if line.total else value
+        value = f"{total}({value})" if line.total else value
         target = _name(line.target)
         pull.append(f"{target} = {target} + {value}" if line.add else f"{target} = {value}")
     results = ", ".join(
         f'"{name}": {print_sympy(e, _name, style)}' for name, e in hoisted.adjoint.results.items()
     )
-    pull.append(f"return {{{results}}}")
-    return (
-        f"\ndef {prefix}prepare_{owner}(v):\n    " + "\n    ".join(prepare or ["pass"]) + "\n\n"
-        f"\ndef {prefix}pull_{owner}(v):\n    " + "\n    ".join(pull) + "\n"
-    )
+    return pull, f"{{{results}}}"
 
 
 def _refractory(group) -> str:

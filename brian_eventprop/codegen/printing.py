@@ -12,6 +12,8 @@ from collections.abc import Callable
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
+from brian_eventprop.adjoint.derivatives import guarded
+
 _BINARY = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
     ast.Pow: "**", ast.FloorDiv: "//", ast.Mod: "%",
@@ -42,6 +44,9 @@ _SYMPY_NAMES = {
     "dexprel_": "dexprel", "ln": "log",
 }  # fmt: skip
 
+#: Functions of `functions` that have a value at the edge of a domain; see `adjoint.derivatives`.
+EDGE_FUNCTIONS = ("safe_product", "inverse_root", "positive_power", "power_log")
+
 
 class Style:
     """How a target spells literals, functions and case distinctions."""
@@ -51,6 +56,10 @@ class Style:
     def number(self, value: float | int) -> str:
         """Return a literal."""
         raise NotImplementedError
+
+    def fraction(self, p: int, q: int) -> str:
+        """Return the literal p/q."""
+        return self.number(p / q)
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         """Return an expression that is `yes` where the condition holds."""
@@ -67,6 +76,22 @@ class Style:
     def power(self, base: str, exponent: int) -> str:
         """Return a small whole power: multiplications, as in NumPy's square."""
         return f"({base}**{exponent})"
+
+    def inverse_root(self, base: str) -> str:
+        """Return 1/sqrt(base), infinite at 0."""
+        return f"inverse_root({base})"
+
+    def safe_product(self, first: str, second: str) -> str:
+        """Return a product that is 0 where the first factor is, even if the second is infinite."""
+        return f"safe_product({first}, {second})"
+
+    def positive_power(self, base: str, exponent: str) -> str:
+        """Return a power of a base that counts as 0 below 0; 0 there for any exponent but 0."""
+        return f"positive_power({base}, {exponent})"
+
+    def power_log(self, base: str, exponent: str) -> str:
+        """Return base**exponent*log(base), 0 at 0 for positive exponents."""
+        return f"power_log({base}, {exponent})"
 
 
 class KernelStyle(Style):
@@ -94,6 +119,21 @@ class HostStyle(Style):
 
     functions = HOST_FUNCTIONS
 
+    def inverse_root(self, base):
+        return f"(1.0/np.sqrt({base}))"
+
+    def safe_product(self, first, second):
+        return f"np.where(({first}) == 0, 0.0, ({first})*({second}))"
+
+    def positive_power(self, base, exponent):
+        below = f"np.where(({exponent}) == 0, 1.0, 0.0)"
+        return f"np.where(({base}) <= 0, {below}, np.float64({base})**({exponent}))"
+
+    def power_log(self, base, exponent):
+        limit = f"np.where(({exponent}) > 0, 0.0, -np.inf)"
+        value = f"np.float64({base})**({exponent})*np.log({base})"
+        return f"np.where(({base}) == 0, {limit}, {value})"
+
     def number(self, value):
         return (
             repr(float(value))
@@ -111,6 +151,30 @@ class HostStyle(Style):
         for part in parts[1:]:
             result = f"np.logical_{op}({result}, {part})"
         return result
+
+
+#: The functions of `DigitsStyle` and their names in mpmath.
+DIGITS_FUNCTIONS = {
+    "exp": "exp", "log": "log", "log10": "log10", "log1p": "log1p", "expm1": "expm1",
+    "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos",
+    "arctan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "abs": "fabs",
+    "sign": "sign", "floor": "floor", "ceil": "ceil",
+}  # fmt: skip
+
+
+class DigitsStyle(HostStyle):
+    """Arrays of numbers with more digits: functions by their bare names, literals by ``number``."""
+
+    functions = {name: name for name in DIGITS_FUNCTIONS}
+
+    def number(self, value):
+        return f"number({float(value)!r})"
+
+    def fraction(self, p, q):
+        return f"(number({p})/number({q}))"
+
+    def inverse_root(self, base):
+        return f"(number(1)/sqrt({base}))"
 
 
 def print_tree(tree: ast.expr, rename: Callable[[str], str], style: Style) -> str:
@@ -174,7 +238,7 @@ def _small_integer(node):
 
 def print_sympy(expression: sp.Expr, rename: Callable[[str], str], style: Style) -> str:
     """Print a SymPy expression."""
-    return _SympyPrinter(rename, style).doprint(sp.sympify(expression))
+    return _SympyPrinter(rename, style).doprint(guarded(sp.sympify(expression)))
 
 
 class _SympyPrinter(PythonCodePrinter):
@@ -203,7 +267,7 @@ class _SympyPrinter(PythonCodePrinter):
         return self.style.number(float(expr))
 
     def _print_Rational(self, expr):
-        return self.style.number(float(expr))
+        return self.style.fraction(expr.p, expr.q)
 
     _print_Half = _print_Rational
 
@@ -252,7 +316,9 @@ class _SympyPrinter(PythonCodePrinter):
             return f"{self.style.functions['sqrt']}({self._print(base)})"
         if power.is_Integer and 1 < int(power) <= 4:
             return "(" + "*".join([text] * int(power)) + ")"
-        if power.is_number and power < 0:
+        if power.is_number and float(power) == -0.5:
+            return self.style.inverse_root(self._print(base))
+        if power.is_Integer and power < 0:
             return f"({self.style.number(1)}/{self._factor(base ** (-power))})"
         return f"({text}**{self._factor(power)})"
 
@@ -281,6 +347,23 @@ class _SympyPrinter(PythonCodePrinter):
     def _print_BooleanFalse(self, expr):
         return "False"
 
+    def _print_safe_product_(self, expr):
+        return self.style.safe_product(*(self._print(a) for a in expr.args))
+
+    def _print_positive_power_(self, expr):
+        return self.style.positive_power(*(self._print(a) for a in expr.args))
+
+    def _print_shifted_exp_(self, expr):
+        shift, rest = (self._print(a) for a in expr.args)
+        return f"{self.style.functions['exp']}({shift} + {rest})"
+
+    def _print_power_log_(self, expr):
+        base, exponent, order = expr.args
+        text = self.style.power_log(self._print(base), self._print(exponent))
+        if order == 1:
+            return text
+        return self.style.safe_product(text, self._print(sp.log(base) ** (order - 1)))
+
     def _print_Function(self, expr):
         name = type(expr).__name__
         name = _SYMPY_NAMES.get(name, name)
@@ -293,4 +376,4 @@ class _SympyPrinter(PythonCodePrinter):
 
 
 def _is_reciprocal(expr):
-    return expr.is_Pow and expr.exp.is_number and expr.exp.is_negative and expr.base != sp.E
+    return expr.is_Pow and expr.exp.is_Integer and expr.exp.is_negative and expr.base != sp.E

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
+from brian_eventprop.adjoint.derivatives import guarded, may_be_infinite
 from brian_eventprop.adjoint.expressions import names, parse
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.adjoint.reverse import Line
@@ -51,6 +52,8 @@ class Scope:
         self.each: list[str] = []
         self.per_step: dict[str, str] = {}
         self.in_loop = True
+        #: Whether adjoint variables may be infinite.
+        self.steep = False
         #: Whether derivatives multiply by reciprocals of common constants instead of dividing.
         self.inverts = False
         self.inverted: list[str] = []
@@ -80,7 +83,7 @@ class Scope:
 
     def sympy(self, expression: sp.Expr) -> str:
         """Render a SymPy expression."""
-        expression = sp.sympify(expression)
+        expression = self._guarded(expression)
         calls = [f for f in expression.atoms(sp.Function) if self.once_per_step(reads(f))]
         for call in sorted(calls, key=lambda f: (-f.count_ops(), str(f))):
             if expression.has(call):
@@ -89,6 +92,25 @@ class Scope:
         if self.inverts:
             expression = expression.xreplace(self._reciprocals(expression))
         return print_sympy(expression, self.ref, self.style)
+
+    def _guarded(self, expression):
+        expression = sp.sympify(expression)
+        moving = {s for s in expression.free_symbols if not self._fixed(s.name)}
+        adjoints = {s for s in moving if s.name.startswith(("lam.", "bar."))}
+        return guarded(expression, moving, adjoints if self.steep else ())
+
+    def _fixed(self, name):
+        """Whether a name is one of the constants, of the target group if need be."""
+        level = self.levels.get(name)
+        if level is None and self.post is not None:
+            level = self.post.levels.get(name.removeprefix("post__"))
+        return level in (COMMON, EACH)
+
+    def scaled(self, scale: str, expression: sp.Expr, form: str = "{0} * ({1})") -> str:
+        """Render a SymPy expression times what stands in a variable or array of the kernel."""
+        if may_be_infinite(sp.sympify(expression)):
+            return self.style.safe_product(scale, self.sympy(expression))
+        return form.format(scale, self.sympy(expression))
 
     def _reciprocals(self, expression: sp.Expr) -> dict[sp.Expr, sp.Symbol]:
         """Return a name for each constant, common to all, that an expression divides by."""
@@ -146,7 +168,7 @@ class Scope:
         """
         keys = list(expressions)
         symbols = (sp.Symbol(f"common{k}", real=True) for k in range(10**6))
-        parts, values = sp.cse([expressions[k] for k in keys], symbols=symbols)
+        parts, values = sp.cse([self._guarded(expressions[k]) for k in keys], symbols=symbols)
         lines = [f"{self.ref(s.name)} = {self.sympy(e)}" for s, e in parts]
         return lines, {k: self.sympy(v) for k, v in zip(keys, values, strict=True)}
 

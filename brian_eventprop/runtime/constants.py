@@ -20,7 +20,10 @@ from brian_eventprop.reading.expressions import inline
 _NONE: Mapping[str, str] = {}
 _EXACT = (
     ": the solution that Brian2 finds for method='exact' divides by 0 where time constants "
-    "coincide. Use method='exponential_euler' or 'rk4', time constants that differ by 0.1 %, or "
+    "coincide. "
+)
+_OTHER_WAYS = (
+    "Use method='exponential_euler' or 'rk4', time constants that differ by 0.1 %, or "
     "solver='event', whose own solution holds there, too."
 )
 
@@ -64,6 +67,31 @@ def check_constants(packer, v: Mapping[str, np.ndarray]) -> None:
             check_value(packer, name, v[name], v, definitions)
 
 
+def check_digits(packer, near, v: Mapping[str, np.ndarray]) -> None:
+    """Refuse time constants so close to each other that Brian2's own solution has no digits left.
+
+    Raises
+    ------
+    FloatingPointError
+        The message names the group, the neuron and the values.
+    """
+    lost = near.lost(v)
+    if lost is None:
+        return
+    name, bad, error = lost
+    hoisted = packer.code.adjoint.hoisted
+    text = inline(name, {s.target: s.expression for s in hoisted.common + hoisted.each})
+    at = int(np.argmax(bad)) if np.ndim(bad) else None
+    used = [n for n in sorted(names(parse(text))) if n in packer.symbols]
+    values = ", ".join(f"{n} = {_at(v[n], at)!r}" for n in used)
+    where = "" if at is None else f" of neuron {at}"
+    raise FloatingPointError(
+        f"NeuronGroup '{packer.code.name}': the solution that Brian2 finds for method='exact' "
+        f"divides by differences of rates, and those{where} are so close ({values}, in SI units) "
+        f"that a coefficient is wrong by {100 * error:.2g} %. {_OTHER_WAYS}"
+    )
+
+
 def check_value(packer, name: str, value, v: Mapping[str, np.ndarray], definitions=_NONE) -> None:
     """Refuse a value that is not finite though all that it is made of is; NaN in any case."""
     text = inline(name, definitions)
@@ -94,7 +122,7 @@ def _reason(adjoint, name, text, definitions) -> str:
         for other in list(used & definitions.keys()):
             used |= names(parse(inline(definitions[other], definitions)))
         if name in used and name != text:
-            return _EXACT
+            return _EXACT + _OTHER_WAYS
     return ", so its equations or statements have no value. Give it another one."
 
 

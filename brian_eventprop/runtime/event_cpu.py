@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brian_eventprop.adjoint.display import as_text
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event import TAPE
@@ -192,7 +193,9 @@ class EventCPU(EventKernels):
         expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
         for expression, row in zip(expressions, rows, strict=True):
             if not np.all(np.isfinite(row)):
-                check_value(packer, str(expression), row, v)
+                hoisted = g.adjoint.hoisted
+                known = {s.target: s.expression for s in hoisted.common + hoisted.each}
+                check_value(packer, as_text(expression), row, v, known)
         result = np.empty((g.n_coefficients, packer.size))
         kept = g.n_coefficients - 1
         for k in range(kept):

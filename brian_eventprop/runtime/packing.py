@@ -17,8 +17,9 @@ from brian_eventprop.codegen.clock import ClockModule
 from brian_eventprop.codegen.streams import LANES
 from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
-from brian_eventprop.runtime.constants import check_constants, divisors
+from brian_eventprop.runtime.constants import check_constants, check_digits, divisors
 from brian_eventprop.runtime.layouts import STREAMED
+from brian_eventprop.runtime.near_rates import near_rates
 from brian_eventprop.runtime.passes import LONG, Passes, fill_offsets, gather
 
 Values = Mapping[Key, np.ndarray]
@@ -26,6 +27,12 @@ Values = Mapping[Key, np.ndarray]
 #: Most places per synapse where rows are filled up to whole lanes.  If all rows are alike, the
 #: machine foresees their ends; else a wrong guess costs as much as several synapses.
 FILLED, FILLED_UNLIKE = 1.5, 6.0
+
+
+def quietly(function, v):
+    """Call a host function; what is not finite is looked for afterwards."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return function(v)
 
 
 class Packer:
@@ -52,6 +59,7 @@ class Packer:
         self.indices: dict[str, np.ndarray] = {}
         self.divisors = divisors(code.adjoint)
         self.owner = None
+        self.near = None
 
     def environment(self, values: Values) -> dict[str, np.ndarray]:
         """Return the value of every constant by its name."""
@@ -63,9 +71,10 @@ class Packer:
                 v[name] = values[symbol.key][0]
             elif symbol.kind in ("neuron", "synapse", "index"):
                 v[name] = self._gather(symbol, values[symbol.key])
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.prepare(v)
+        quietly(self.prepare, v)
         check_constants(self, v)
+        if self.near is not None:
+            check_digits(self, self.near, v)
         return v
 
     def _gather(self, symbol, array):
@@ -102,7 +111,8 @@ class Packer:
             v[f"lam.{name}"] = bar
         for name, bar in zip(self.code.each_bars, each_bars, strict=True):
             v[f"lam.{name}"] = bar
-        self.scatter(self.pull(v), into)
+        results = quietly(self.pull, dict(v))
+        self.scatter(self.near.pull(results, v) if self.near else results, into)
 
     def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
         """Add gradients of names to the gradients of their keys."""
@@ -127,6 +137,7 @@ class GroupPacker(Packer):
         for readout in code.readout_symbols:
             symbols |= readout
         super().__init__(code, host, symbols, group.size, dt)
+        self.near = near_rates(code.adjoint.hoisted) if group.method == "exact" else None
         self.host = host
         self.owner = group.name
 
@@ -169,7 +180,8 @@ class GroupPacker(Packer):
         for name in hoisted.active:
             v[f"lam.{name}"] = bars if name == PERIOD else 0.0
         if PERIOD in hoisted.active:
-            self.scatter(getattr(self.host, f"refractory_pull_{self.code.name}")(v), into)
+            pull = getattr(self.host, f"refractory_pull_{self.code.name}")
+            self.scatter(quietly(pull, v), into)
 
 
 class PathwayPacker(Packer):

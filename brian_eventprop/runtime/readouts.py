@@ -116,12 +116,15 @@ class SpikeReadout:
             return
         chosen = self._chosen(spikes)
         scale = weights[self._at(spikes, chosen)]
-        for name, partial in self.back(self._environment(v, spikes, chosen)).items():
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            partials = self.back(self._environment(v, spikes, chosen))
+            terms = {n: np.where(scale == 0, 0.0, scale * p) for n, p in partials.items()}
+        for name, term in terms.items():
             if name == "t":
-                times[chosen] += scale * partial
+                times[chosen] += term
                 continue
             symbol = self.packer.symbols[name]
             if symbol.kind == "shared":
-                into[symbol.key] += np.sum(scale * partial)
+                into[symbol.key] += np.sum(term)
             else:
-                np.add.at(into[symbol.key], spikes.neurons[chosen], scale * partial)
+                np.add.at(into[symbol.key], spikes.neurons[chosen], term)

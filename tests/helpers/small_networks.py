@@ -78,23 +78,26 @@ def of_functions(n_steps=60, trials=2, **options):
     inputs = SpikeGeneratorGroup(4, [], [] * ms, name="inp")
     cells = NeuronGroup(
         5,
-        """dv/dt = (I - v + 0.1*exprel(v) + 0.1*sin(u)*cos(u) + drive)/(10*ms) : 1
+        """dv/dt = (I - v + 0.1*exprel(v) + 0.1*sin(u)*cos(u) + drive + edge)/(10*ms) : 1
            du/dt = (tanh(v) + 0.1*arctan(v) + 0.05*log(1 + I**2) - u)/(20*ms) : 1
            dI/dt = -clip(I, -3, 3)/(5*ms) : 1
            drive = 0.05*sign(u) + 0.01*floor(v) + 0.02*abs(u) + 0.01*sqrt(1 + v**2) : 1
-           more = 0.01*expm1(u) + 0.01*log10(2 + I) + 0.01*ceil(u) + 0.01*int(v > u)*v**3 : 1""",
+           more = 0.01*expm1(u) + 0.01*log10(2 + I) + 0.01*ceil(u) + 0.01*int(v > u)*v**3 : 1
+           edge = 0.01*sqrt(clip(u, 0, inf)) + 0.01*abs(v)**q + 0.01/(1 + exp(-u/0.01)) : 1
+           q : 1""",
         threshold="v > 0.8 + more",
         reset="v = 0.1*sinh(u)",
         method="rk2",
         name="cells",
     )
+    cells.q = [0.6, 1, 1.5, 2, 3]
     s = Synapses(inputs, cells, "w : 1", on_pre="I_post += w*(1 - 0.1*arctan(I_post))", name="s")
     s.connect()
     s.w, s.delay = rng.uniform(0.5, 2, len(s)), rng.integers(0, 5, len(s)) * ms
     model = bep.EventPropModel(
         [inputs, cells, s],
-        train=[s.w, s.delay, cells.v],
-        loss=bep.Sum(bep.Integral(cells, "v**2/second"), bep.Final(cells, "exp(u)")),
+        train=[s.w, s.delay, cells.v, cells.q],
+        loss=bep.Sum(bep.Integral(cells, "v**2/second"), bep.Final(cells, "exp(u) + sqrt(v**2)")),
         duration=n_steps * ms,
         **options,
     )
