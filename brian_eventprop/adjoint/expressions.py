@@ -59,7 +59,8 @@ class dexprel_(sp.Function):
     nargs = 1
 
 
-def _clip(x, low, high):
+def clip(x, low, high):
+    """Return ``clip`` as cases."""
     return sp.Piecewise((low, x < low), (high, x > high), (x, True))
 
 
@@ -92,7 +93,7 @@ FUNCTIONS = {
     "floor": floor_,
     "ceil": ceil_,
     "int": _int,
-    "clip": _clip,
+    "clip": clip,
 }
 
 _COMPARE = {

@@ -136,7 +136,7 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     integrands = {
         r.number: to_sympy(r.expression) for r in adjoint.readouts if r.kind == "integral"
     }
-    switches, smooth = find_switches({**free, **integrands}, group.states, active, group.name)
+    switches, smooth = find_switches({**free, **integrands}, group.states, active)
     if adjoint.crossing is not None:
         check_threshold(adjoint.crossing.condition, group.states, group.name)
     hump = _hump(adjoint, closed)
