@@ -245,8 +245,11 @@ def jumping(
         for name, e in expressions.items()
     }
     switches = flagger.switches(states, active)
+    followed = {f for s in switches for f in s.inner}
     jump = frozenset(
-        s.flag for s in switches if s.moves and any(_parted(e, s, flagger) for e in smooth.values())
+        s.flag
+        for s in switches
+        if s.moves and (s.flag in followed or any(_parted(e, s, flagger) for e in smooth.values()))
     )
     return switches, {name: _clipped(e) for name, e in smooth.items()}, jump
 

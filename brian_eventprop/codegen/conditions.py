@@ -35,18 +35,27 @@ class ConditionCode:
         read = self.used | reads(statements)
         lines = self.group.load(read | set(self.group.states), source)
         lines += self._flags("begin", symbol("t"))
+        lines += [
+            f"{ref(f'climb.{s.flag}')} = {self.scope.sympy(self.climbs[mode][s.flag])}"
+            for s in self.switches
+            if s.flag in self.jumping
+        ]
         lines += [f"{ref(f'begin.{s}')} = {ref(s)}" for s in self.moving]
         lines += self.scope.statements(statements)
         lines += [f"{ref('later')} = {self.group.later}"]
         lines += self._flags("end", symbol("later"))
         lines += [f"{ref(f'end.{s}')} = {ref(s)}" for s in self.moving]
         lines += [f"{ref(f'changes.{s.flag}')} = {self._changes(s)}" for s in self.switches]
+        for s in self.switches:
+            if s.flag in self.jumping and s.kind == "condition":
+                lines += self._slides(s, mode)
         changes = " or ".join(ref(f"changes.{s.flag}") for s in self.switches)
         return [*lines, f"if {changes}:", *_inner(self._in_order(mode))]
 
     def _flags(self, when: str, time: sp.Symbol) -> list[str]:
         """h and the flag of each, inner ones first: of the states in their own names."""
         lines, ref = [], self.scope.ref
+        self.scope.inverts, inverts = False, self.scope.inverts  # round as Brian2 does
         for s in self.switches:
             h = ref(f"{when}.h.{s.flag}")
             lines += [
@@ -54,6 +63,7 @@ class ConditionCode:
                 f"{ref(s.flag)} = {self._value(s, h)}",
                 f"{ref(f'{when}.{s.flag}')} = {ref(s.flag)}",
             ]
+        self.scope.inverts = inverts
         return lines
 
     def _value(self, switch, h: str) -> str:
@@ -68,6 +78,26 @@ class ConditionCode:
         terms = [f"{ref(f'begin.{switch.flag}')} != {ref(f'end.{switch.flag}')}"]
         terms += [f"{ref(f'begin.{f}')} == {ref(f'end.{f}')}" for f in switch.inner]
         return " and ".join(terms)
+
+    def _slides(self, switch, mode: str) -> list[str]:
+        """Let a condition change at the end of a step that the other side of it led back.
+
+        The state is then on its way along h = 0, with the stages of a step on both sides.
+        """
+        ref, one = self.scope.ref, self.scope.style.number(1)
+        flag, begin, end = (ref(f"{x}{switch.flag}") for x in ("", "begin.", "end."))
+        height, climb = ref(f"begin.h.{switch.flag}"), ref(f"climb.{switch.flag}")
+        ahead = self._at(self.climbs[mode][switch.flag], "later")
+        steady = " and ".join(f"{ref(f'begin.{f}')} == {ref(f'end.{f}')}" for f in switch.inner)
+        return [
+            f"if {begin} == {end} and ({height} > 0) != ({height} + dt * {climb} > 0)"
+            f"{' and ' + steady if steady else ''}:",
+            f"    {flag} = {one} - {begin}",
+            f"    if {climb} * ({ahead}) < 0:",
+            f"        {end}, {ref(f'changes.{switch.flag}')} = {flag}, True",
+            "    else:",
+            f"        {flag} = {begin}",
+        ]
 
     def _in_order(self, mode: str) -> list[str]:
         ref = self.scope.ref
@@ -92,9 +122,10 @@ class ConditionCode:
         ref, flag = self.scope.ref, switch.flag
         below, above = ref(f"begin.h.{flag}"), ref(f"end.h.{flag}")
         first, second = ref(f"begin.{flag}"), ref(f"end.{flag}")
+        zero, one = (self.scope.style.number(x) for x in (0, 1))
         low, high = f"min({first}, {second})", f"max({first}, {second})"
         border = {
-            "condition": self.scope.style.number(0),
+            "condition": zero,
             "floor": high,
             "ceil": low,
             "trunc": f"({high} if {first} + {second} > 0 else {low})",
@@ -102,6 +133,8 @@ class ConditionCode:
         return [
             f"if {ref(f'changes.{flag}')}:",
             f"    {ref(f'place.{flag}')} = ({border} - {below}) / ({above} - {below})",
+            f"    if not ({zero} <= {ref(f'place.{flag}')} and {ref(f'place.{flag}')} <= {one}):",
+            f"        {ref(f'place.{flag}')} = {one}",
         ]
 
     def _change(self, switch, mode: str) -> list[str]:
@@ -135,32 +168,31 @@ class ConditionCode:
         ]
         return [*lines, f"{ref('moment')} = t + {ref('at')} * ({ref('later')} - t)"]
 
-    def _at(self, expression) -> str:
-        return self.scope.sympy(expression.xreplace({symbol("t"): symbol("moment")}))
+    def _at(self, expression, time: str = "moment") -> str:
+        return self.scope.sympy(expression.xreplace({symbol("t"): symbol(time)}))
 
     def _moves(self, switch, mode: str) -> list[str]:
         """lambda -= h_x E/hdot and dL/dp -= h_p E/hdot."""
         group, ref, style = self.group, self.scope.ref, self.scope.style
-        climb, flag = self.climbs[mode][switch.flag], switch.flag
-        rise = f"({ref(f'end.h.{flag}')} - {ref(f'begin.h.{flag}')})"
-        ratio = ref("ratio")
+        climb, flag, ratio = self.climbs[mode][switch.flag], switch.flag, ref("ratio")
+        way = f"{ref(f'end.{flag}')} > {ref(f'begin.{flag}')}"
         lines = [
-            f"{ref('way')} = {style.choose(f'{rise} > 0', style.number(1), style.number(-1))}",
+            f"{ref('way')} = {style.choose(way, style.number(1), style.number(-1))}",
             f"{ref('slope')} = {ref('way')} * ({self._at(climb)})",
+            *self._guarded(flag),
+            f"{ratio} = {ref('moved')} / ({ref('way')} * {ref('slope')})",
         ]
-        # h_x and h_p at the crossing, before the states are those at the beginning of the step
-        partials = {**switch.states, **{f"bar.{n}": e for n, e in switch.parameters.items()}}
-        lines += [f"{ref(f'partial.{n}')} = {self._at(e)}" for n, e in partials.items()]
-        lines += self._guarded(climb, rise)
-        lines += [f"{ratio} = {ref('moved')} / ({ref('way')} * {ref('slope')})"]
         lines += [
-            f"{group.a('lam')}[{group.states.index(s)}, j] -= {ref(f'partial.{s}')} * {ratio}"
-            for s in switch.states
+            f"{group.a('lam')}[{group.states.index(s)}, j] -= ({self._at(e)}) * {ratio}"
+            for s, e in switch.states.items()
         ]
-        terms = {n: symbol(f"partial.bar.{n}") * -symbol("ratio") for n in switch.parameters}
+        terms = {
+            n: -symbol("ratio") * e.xreplace({symbol("t"): symbol("moment")})
+            for n, e in switch.parameters.items()
+        }
         return lines + group.add_bars(terms)
 
-    def _guarded(self, climb, rise: str) -> list[str]:
+    def _guarded(self, flag: str) -> list[str]:
         """The slope of h on the side it comes from, but not much less than over the whole step.
 
         A step may see the change, and h then also climbs as it does on the other side: the mean
@@ -169,19 +201,19 @@ class ConditionCode:
         """
         ref, style = self.scope.ref, self.scope.style
         least, first, slope = ref("least"), ref("first"), ref("slope")
-        lines = self._go_to(style.number(0))
+        zero, onwards = style.number(0), f"{ref('way')} * {ref('onwards')}"
+        rise = f"({ref(f'end.h.{flag}')} - {ref(f'begin.h.{flag}')})"
         return [
-            *lines,
-            f"{first} = {ref('way')} * ({self._at(climb)})",
+            f"{first} = {ref('way')} * {ref(f'climb.{flag}')}",
             f"{least} = {ref('way')} * {rise} / dt",
-            f"if {style.number(0)} < {first} and {first} < {least}:",
+            f"if {zero} < {first} and not ({zero} < {least} and {least} < {first}):",
             f"    {least} = {first}",
             f"if not {slope} >= {style.number(0.1)} * {least}:",
             f"    {self.group.count_grazing}",
             f"if not {slope} >= {least}:",
             f"    {slope} = {least}",
-            f"if {ref('way')} * {ref('onwards')} < 0:",
-            f"    {slope} -= {ref('way')} * {ref('onwards')}",
+            f"if {onwards} < 0:",
+            f"    {slope} -= {onwards}",
         ]
 
 
