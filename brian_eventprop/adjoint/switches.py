@@ -238,6 +238,8 @@ def jumping(
     jump
         The flags of those that make an expression jump at a time that moves.
     """
+    if not any(e.has(Relational, PiecewiseConstant) for e in expressions.values()):
+        return (), dict(expressions), frozenset()
     states, active = list(states), list(active)
     flagger = _Flagger({symbol(s) for s in states} | {_T})
     smooth = {
