@@ -15,7 +15,7 @@ from brian_eventprop.codegen.scope import reads
 
 #: How far from a crossing, in parts of the step, the equations on its two sides are evaluated: what
 #: is behind a condition, like ``int(v > 1)*sqrt(v - 1)``, may be no number on the other side.
-_ASIDE = 1e-3
+_ASIDE = {"double": 1e-6, "single": 1e-3}
 
 
 class ConditionCode:
@@ -27,6 +27,7 @@ class ConditionCode:
         self.energy, self.climbs = conditions.energy, conditions.climbs
         used = reads(self.energy, self.climbs, [(s.h, s.states) for s in self.switches])
         self.used = used | reads([s.parameters for s in self.switches])
+        self.aside = _ASIDE["single" if self.scope.style.single else "double"]
         self.moving = [s for s in group.states if s in self.used]
 
     def back(self, mode: str, source: str) -> list[str]:
@@ -144,7 +145,7 @@ class ConditionCode:
         undo += [f"{ref(f'changes.{f}')} = False" for f in flags]
         if switch.flag not in self.jumping:
             return undo
-        place, aside = ref(f"place.{switch.flag}"), self.scope.style.number(_ASIDE)
+        place, aside = ref(f"place.{switch.flag}"), self.scope.style.number(self.aside)
         climb, energy = self.climbs[mode][switch.flag], self.energy[mode]
         lines = self._go_to(f"{place} + {aside} * ({self.scope.style.number(1)} - {place})")
         lines += self.group.load_lam(reads(energy))
