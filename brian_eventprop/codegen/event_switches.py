@@ -35,6 +35,15 @@ class SwitchCode:
         lines = [*self.group.load(reads(values)), *self.load()]
         return lines + [f"out[{q}] = {self.group.scope.sympy(e)}" for q, e in values.items()]
 
+    @property
+    def timed(self) -> list[int]:
+        """Those that change with the time alone."""
+        flags: set[str] = set()
+        for s in self.switches:
+            if not s.states and set(s.inner) <= flags and not reads(s.h) & set(self.group.states):
+                flags.add(s.flag)
+        return [q for q, s in enumerate(self.switches) if s.flag in flags]
+
     def set_flags(self) -> list[str]:
         """Let the flags in ``x`` say which conditions are true; the inner ones come first."""
         lines = self.group.load(reads(*(s.h for s in self.switches)))
