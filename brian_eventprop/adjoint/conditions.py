@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, weight
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise, weight
 from brian_eventprop.adjoint.reverse import lam
 from brian_eventprop.adjoint.switches import Switch, jumping
 
@@ -32,12 +32,15 @@ class Conditions:
         lambda . f + l where it depends on a flag, while ``'free'`` and while ``'frozen'``.
     climbs
         The derivative of h along f of each of the jumping ones, by mode and flag.
+    rises
+        The slope of each maximum readout, by mode and number.
     """
 
     switches: tuple[Switch, ...]
     jumping: frozenset[str]
     energy: Mapping[str, sp.Expr]
     climbs: Mapping[str, Mapping[str, sp.Expr]]
+    rises: Mapping[str, Mapping[int, sp.Expr]]
 
 
 def derive_conditions(adjoint: GroupAdjoint) -> Conditions | None:
@@ -60,6 +63,10 @@ def derive_conditions(adjoint: GroupAdjoint) -> Conditions | None:
         {mode: _flagged(_energy(f) + losses, switches) for mode, f in flows.items()},
         {
             mode: {s.flag: _climb(s, f) for s in switches if s.flag in jump}
+            for mode, f in flows.items()
+        },
+        {
+            mode: {r.number: rise(r, f) for r in adjoint.readouts if r.kind == "maximum"}
             for mode, f in flows.items()
         },
     )

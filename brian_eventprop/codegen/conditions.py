@@ -25,7 +25,8 @@ class ConditionCode:
         self.group, self.scope = group, group.scope
         self.switches, self.jumping = conditions.switches, conditions.jumping
         self.energy, self.climbs = conditions.energy, conditions.climbs
-        used = reads(self.energy, self.climbs, [(s.h, s.states) for s in self.switches])
+        self.rises = conditions.rises
+        used = reads(self.energy, self.climbs, self.rises, [(s.h, s.states) for s in self.switches])
         self.used = used | reads([s.parameters for s in self.switches])
         self.aside = _ASIDE["single" if self.scope.style.single else "double"]
         self.moving = [s for s in group.states if s in self.used]
@@ -150,10 +151,37 @@ class ConditionCode:
         lines = self._go_to(f"{place} + {aside} * ({self.scope.style.number(1)} - {place})")
         lines += self.group.load_lam(reads(energy))
         lines += [f"{ref('after')} = {self._at(energy)}", f"{ref('onwards')} = {self._at(climb)}"]
+        lines += self._rises(mode, "after")
         lines += undo
         lines += self._go_to(f"{place} - {aside} * {place}")
         lines += [f"{ref('moved')} = {self._at(energy)} - {ref('after')}"]
+        lines += self._rises(mode, "before") + self._maxima(mode)
         return [*lines, f"if {ref('moved')} != 0:", *_inner(self._moves(switch, mode))]
+
+    def _rises(self, mode: str, when: str) -> list[str]:
+        return [
+            f"{self.scope.ref(f'rise.{when}.{number}')} = {self._at(e)}"
+            for number, e in self.rises[mode].items()
+        ]
+
+    def _maxima(self, mode: str) -> list[str]:
+        """Add what a maximum that the change makes gains by the change coming later.
+
+        Its sample is the one before the change or the one after it, whose adjoint is part of what
+        the change moves already.
+        """
+        group, zero, lines = self.group, self.scope.style.number(0), []
+        for number in self.rises[mode]:
+            before, after = (
+                self.scope.ref(f"rise.{when}.{number}") for when in ("before", "after")
+            )
+            at, gain = f"{group.a(f'at{number}')}[trial, j]", self.scope.ref(f"gain.{number}")
+            lines += [
+                f"{gain} = {before} if {at} == n else {after}",
+                f"if {at} - n <= 1 and {at} >= n and {before} > {zero} and {after} < {zero}:",
+                f"    {self.scope.ref('moved')} += {group.a(f'weight{number}')}[trial, j] * {gain}",
+            ]
+        return lines
 
     def _followers(self, switch) -> list[str]:
         return [s.flag for s in self.switches if switch.flag in (s.opposite, *s.inner)]

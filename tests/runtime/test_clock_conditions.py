@@ -5,6 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, mV
 
 import brian_eventprop as bep
+from brian_eventprop.errors import UnsupportedError
 
 
 def run(model):
@@ -79,6 +80,42 @@ def test_a_state_that_slides_along_a_condition():
         gradients = model.gradient()
         for name, value in exact.items():
             assert gradients.raw(("neuron", name))[0] == pytest.approx(value, rel=5e-3), name
+
+
+def build_maximum(solver, step=0.1):
+    """v rises until u meets k, then it falls: its maximum moves with the condition."""
+    defaultclock.dt = step * ms
+    neuron = NeuronGroup(
+        1,
+        """dv/dt = (1.6*int(u < k) - v)/tau : 1
+           du/dt = (1 - u)/(8*ms) : 1
+           k : 1 (constant)
+           tau : second (constant)""",
+        method="rk4", name="neuron",
+    )  # fmt: skip
+    neuron.k, neuron.tau = 0.4, 6 * ms
+    return bep.EventPropModel(
+        [neuron], train=[neuron.k, neuron.tau, neuron.u], loss=bep.Sum(bep.Maximum(neuron, "v")),
+        duration=10 * ms, solver=solver,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [0.0101, 0.0037])  # the maximum is before or after its sample
+def test_a_maximum_that_a_condition_makes_moves_with_it(step):
+    model = build_maximum("clock", step)
+    model.run()
+    gradients = model.gradient()
+    # at t = 8*log((1 - u)/(1 - k)) in ms, v = 1.6*(1 - exp(-t/tau))
+    time = 8 * np.log(1 / 0.6)
+    rise = 1.6 * np.exp(-time / 6) / 6
+    exact = {"k": rise * 8 / 0.6, "u": -rise * 8, "tau": -rise * time / 6e-3}
+    for name, value in exact.items():
+        assert gradients.raw(("neuron", name))[0] == pytest.approx(value, rel=1e-2), name
+
+
+def test_such_a_maximum_is_refused_in_exact_time():
+    with pytest.raises(UnsupportedError, match="'neuron': the Maximum of 'v'.*clock"):
+        build_maximum("event")
 
 
 #: Every form of a condition, in units; where they jump moves with inputs, states and parameters.
