@@ -81,7 +81,8 @@ class shifted_exp_(RealFunction):
         return self
 
 
-def _clip(x, low, high):
+def clip(x, low, high):
+    """Return ``clip`` as cases."""
     return sp.Piecewise((low, x < low), (high, x > high), (x, True))
 
 
@@ -124,7 +125,7 @@ FUNCTIONS = {
     "floor": floor_,
     "ceil": ceil_,
     "int": _int,
-    "clip": _clip,
+    "clip": clip,
 }
 
 _COMPARE = {

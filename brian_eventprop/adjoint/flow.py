@@ -18,9 +18,10 @@ import sympy as sp
 
 from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, rise
 from brian_eventprop.adjoint.reverse import lam
-from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches
+from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches, jumps
+from brian_eventprop.errors import UnsupportedError
 
 #: The constant 1 as a state, for the inhomogeneous part b of x' = A x + b.
 ONE = "1"
@@ -137,7 +138,8 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     integrands = {
         r.number: to_sympy(r.expression) for r in adjoint.readouts if r.kind == "integral"
     }
-    switches, smooth = find_switches({**free, **integrands}, group.states, active, group.name)
+    switches, smooth = find_switches({**free, **integrands}, group.states, active)
+    _check_maxima(adjoint, free)
     if adjoint.crossing is not None:
         check_threshold(group.threshold, group.states, group.name)
     hump = _hump(adjoint, closed)
@@ -145,6 +147,20 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
         closed, frozen, free, parameters(free), parameters(stopped),
         hump, _bend(adjoint, free) if hump else sp.Integer(0), _speeds(adjoint), switches, smooth,
     )  # fmt: skip
+
+
+def _check_maxima(adjoint, f):
+    """Refuse a maximum that the change of a condition may make."""
+    for readout in adjoint.readouts:
+        if readout.kind != "maximum":
+            continue
+        if jumps(rise(readout, f), adjoint.group.states, adjoint.hoisted.active):
+            raise UnsupportedError(
+                f"NeuronGroup '{adjoint.group.name}': the Maximum of '{readout.expression}' is not "
+                "supported in exact time: its slope jumps where a condition in the equations "
+                "changes, and a maximum there moves with the condition. Use solver='clock', or a "
+                "smooth function in the place of the condition."
+            )
 
 
 def propagator(f: Mapping[str, sp.Expr], rates: _Table, coefficients: _Table) -> Propagator | None:

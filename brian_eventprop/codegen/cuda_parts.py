@@ -62,6 +62,7 @@ class CudaGroup(GroupCode):
     """
 
     number = lane = word = 0
+    later, count_grazing = "times[n + 1]", "grazed += 1"
     timed = False
     queued: tuple[PathwayCode, ...] = ()
 

@@ -10,15 +10,20 @@ from collections.abc import Sequence
 
 import sympy as sp
 
+from brian_eventprop.adjoint.conditions import derive_conditions
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.groups import GroupAdjoint, rise
 from brian_eventprop.adjoint.hoist import COMMON, EACH
+from brian_eventprop.codegen.conditions import ConditionCode
 from brian_eventprop.codegen.scope import Scope, reads
 from brian_eventprop.reading.spec import ReadoutSpec
 
 
 class GroupCode:
     """Code of a group; the templates read its attributes."""
+
+    #: The time of the next step, and a statement that counts a spike or a condition that grazes.
+    later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
 
     def __init__(self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec] = ()):
         self.adjoint, self.scope = adjoint, scope
@@ -52,6 +57,8 @@ class GroupCode:
         self.pushed = False
         self.recorded = False
         self.tops: tuple = ()
+        conditions = derive_conditions(adjoint)
+        self.conditions = ConditionCode(self, conditions) if conditions is not None else None
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -362,7 +369,7 @@ class GroupCode:
         read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._rises_released)
-        return bool(read & states) or self.replay or self.after
+        return bool(read & states or self.conditions) or self.replay or self.after
 
     @property
     def needs_final_states(self) -> bool:

@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
 from helpers import random_networks, small_networks
 from helpers.backends import arrays_of, check_equal, results, run_small
 from helpers.cuda_emulator import Emulator, There
 
+import brian_eventprop as bep
 from brian_eventprop.runtime import clock_cuda, cuda_workspace
 
 
@@ -211,6 +212,45 @@ def test_every_function(emulator):
     gave = [arrays_of(m.run(s), m.gradient(), m) for m, s in (found, expected)]
     check_equal(*gave)
     assert len(gave[0]["cells", "i"]) > 5
+
+
+def test_conditions_within_the_equations(emulator):
+    """Jumps that move with states and parameters, one within another, several in one step."""
+
+    def build(backend):
+        defaultclock.dt = 0.5 * ms
+        source = SpikeGeneratorGroup(2, [0, 1, 0], [1, 3.5, 8] * ms, name="source")
+        cells = NeuronGroup(
+            3,
+            """dv/dt = (1.3 + 0.5*int(v > k or u > 0.06)*int(t % T < 2*ms) - 0.3*floor(3*v)
+                        - 0.2*sign(u - 0.1) - v)/tau : 1 (unless refractory)
+               du/dt = (v - u)/(9*ms) : 1
+               k : 1 (constant)
+               T : second (constant, shared)
+               tau : second (constant)""",
+            threshold="v > 0.8", reset="v = 0; u += 0.05", refractory=1.5 * ms, method="rk2",
+            name="cells",
+        )  # fmt: skip
+        cells.v, cells.k, cells.T, cells.tau = "0.05*i", "0.3 + 0.1*i", 3.3 * ms, "(5 + i)*ms"
+        s = Synapses(source, cells, "w : 1", on_pre="v_post += w", name="s")
+        s.connect()
+        s.w, s.delay = "0.2 + 0.03*i", "(1 + i)*0.5*ms"
+        return bep.EventPropModel(
+            [source, cells, s], train=[s.w, s.delay, cells.k, cells.T, cells.tau, cells.v],
+            loss=bep.Sum(
+                bep.SpikeTimes(cells, "t/T"), bep.Integral(cells, "100*Hz*int(u > k - 0.2)"),
+                bep.Maximum(cells, "u"),
+            ),
+            duration=15 * ms, backend=backend,
+        )  # fmt: skip
+
+    expected = build("cpu")
+    emulator()
+    found = build("cuda")
+    gave = [arrays_of(m.run(), m.gradient(), m) for m in (found, expected)]
+    check_equal(*gave)
+    gradients = expected.gradient()
+    assert all(np.all(gradients.raw(("cells", name)) != 0) for name in ("k", "T", "tau"))
 
 
 def test_rewired_synapses(emulator):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, second
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -45,6 +45,50 @@ def test_a_condition_that_both_sides_lead_to_is_an_error():
     model = lone(drive=0.5, jump=-1, k=0.5, tau=10 * ms)
     with pytest.raises(FloatingPointError, match="neuron.*without end"):
         model.run()
+
+
+SLOW = pytest.mark.slow
+
+#: Speeds that are steps of the time; T and s are trained, a neuron has its own T.
+STAIRS = """dv/dt = {steps}/tau : 1
+            T : second (constant)
+            s : second (constant)
+            tau : second (constant)"""
+
+
+@pytest.mark.parametrize(
+    "steps, tau, time, by_period, by_phase",
+    [
+        # the speed is k within the step k: v = (1 + 2 + 3)*T/tau at t = 4*T, then 4*(t - 4*T)/tau
+        pytest.param("floor(t/T)", 15e-3, "4*T + (tau - 6*T)/4", 2.5, 0.0, marks=SLOW),
+        pytest.param(
+            "(ceil(t/T) - 1)", 15e-3, "4*T + (tau - 6*T)/4", 2.5, 0.0, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "int((t + s)/T)", 15e-3, "4*T - s + (tau - 6*T)/4", 2.5, -1.0, marks=pytest.mark.slow
+        ),
+        # 1 for a time s in every T, of which three pulses are too short for the threshold
+        ("int(t % T < s)", 5e-3, "3*T + tau - 3*s", 3.0, -3.0),
+        # 2 in every other of the times T
+        pytest.param("2*(int(t/T) % 2)", 6e-3, "T*3 + tau/2 - T", 2.0, 0.0, marks=SLOW),
+    ],
+)
+def test_steps_of_the_time_are_met_exactly(steps, tau, time, by_period, by_phase):
+    values = {"T": 1.9e-3, "s": 1.3e-3, "tau": tau}
+    equations = STAIRS.format(steps=steps)
+    model = lone(equations, **{name: value * second for name, value in values.items()})
+    assert model.run().loss == pytest.approx(eval(time, {}, values), rel=1e-11)
+    gradients = model.gradient()
+    assert gradients.raw(("neuron", "T"))[0] == pytest.approx(by_period, rel=1e-9)
+    assert gradients.raw(("neuron", "s"))[0] == pytest.approx(by_phase, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_condition_holds_at_equality_as_written():
+    """At rest at the border, before anything moves."""
+    speeds = "int(u >= 0) + 2*int(u > 0) + 4*int(u <= 0) + 8*int(u < 0)"
+    model = lone(f"dv/dt = ({speeds})/tau : 1\nu : 1\ntau : second (constant)", tau=10 * ms)
+    assert model.run().loss == pytest.approx(10e-3 / 5, rel=1e-12)
 
 
 def test_short_pulses_are_not_stepped_over():
@@ -93,39 +137,37 @@ def test_everything_that_changes_its_form():
 
 
 @pytest.mark.parametrize(
-    "rate, integrand, jumping",
+    "threshold, warns",
     [
-        ("jump*int(v > k)", "v", "dv/dt"),
-        ("floor(3*v)", "v", "dv/dt"),
-        ("int(t > t_on)", "v", "dv/dt"),
-        ("-v", "v*int(v**2 > 0.5 and v < 2)", "Integral of 'v"),
-        ("clip(v, 0, k)*int(t > 5*ms)", "abs(v - k) + int(v > k)*(v - k) + sign(i - 1)", None),
+        ("v > 1 + int(u > 0.5)", True),
+        ("v > 1 + 0.1*floor(3*u)", True),
+        ("v > 1 or u > 0.5 and v > 0.5", False),
+        ("v > clip(1 + u, 0, 2)", False),
+        ("v > 1 + 0.1*int(t > 5*ms)", False),
     ],
 )
-def test_the_clock_solver_says_what_its_gradient_lacks(rate, integrand, jumping, caplog):
+def test_the_clock_solver_says_what_its_gradient_lacks(threshold, warns, caplog):
     """It compiles nothing until it runs."""
     neuron = NeuronGroup(
         2,
-        f"dv/dt = ({rate})/(10*ms) : 1\njump : 1\nk : 1\nt_on : second",
-        threshold="v > 1", reset="v = 0", method="euler", name="neuron",
+        "dv/dt = (2*int(v > u or v > 0.3) - v)/(10*ms) : 1\ndu/dt = -u/(5*ms) : 1",
+        threshold=threshold, reset="v = 0", method="euler", name="neuron",
     )  # fmt: skip
     with caplog.at_level("WARNING"):
         bep.EventPropModel(
-            [neuron], train=[neuron.k, neuron.t_on], loss=bep.Sum(bep.Integral(neuron, integrand)),
+            [neuron], train=[neuron.v], loss=bep.Sum(bep.Integral(neuron, "v*int(v > 0.5)")),
             duration=20 * ms,
         )  # fmt: skip
-    assert ("jumps where a condition changes" in caplog.text) == (jumping is not None)
-    assert jumping is None or f"'neuron': {jumping}" in caplog.text
+    assert ("'neuron': the threshold" in caplog.text) == warns
 
 
 @pytest.mark.parametrize(
     "equations, threshold, named",
     [
-        ("dv/dt = floor(3*v)/(10*ms) : 1\nk : 1", "v > 1", "floor"),
-        ("dv/dt = (t/ms % k)/(10*ms) : 1\nk : 1", "v > 1", "floor"),
         ("dv/dt = k/(10*ms) : 1\nk : 1", "v > 1 + int(t > 5*ms)", "int"),
+        ("dv/dt = k/(10*ms) : 1\nk : 1", "v > 1 + t % (5*ms)/ms", "%"),
     ],
 )
-def test_what_jumps_without_end_is_refused(equations, threshold, named):
+def test_a_threshold_that_jumps_is_refused(equations, threshold, named):
     with pytest.raises(UnsupportedError, match=f"neuron.*{named}"):
         lone(equations, threshold, k=1)
