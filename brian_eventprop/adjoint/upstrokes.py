@@ -31,8 +31,10 @@ class Upstroke:
     ----------
     rates
         f of each state while free.
+    driven
+        The variables of the threshold that drive themselves.
     growth
-        d f_s/ds of the variables of the threshold that drive themselves.
+        d f_s/ds of these.
     stiffness
         d f_s/ds of every state that has one.
     states, parameters
@@ -44,6 +46,7 @@ class Upstroke:
     """
 
     rates: Mapping[str, sp.Expr]
+    driven: tuple[str, ...]
     growth: tuple[sp.Expr, ...]
     stiffness: tuple[sp.Expr, ...]
     states: Mapping[str, sp.Expr]
@@ -75,15 +78,16 @@ def derive_upstroke(
         Names of the constants whose gradient is wanted.
     """
     own = {s: sp.diff(f, symbol(s)) for s, f in rates.items()}
-    growth = tuple(own[s] for s in crossed if drives_itself(own[s], s))
-    if not growth:
+    driven = tuple(s for s in crossed if drives_itself(own[s], s))
+    if not driven:
         return None
     cost = sum((lam(s) * f for s, f in rates.items()), sp.Integer(0))
     states = {s: sp.diff(cost + loss, symbol(s)) for s in rates}
     parameters = {n: sp.diff(cost + loss, symbol(n)) for n in active}
     return Upstroke(
         dict(rates),
-        growth,
+        driven,
+        tuple(own[s] for s in driven),
         tuple(e for e in own.values() if e != 0),
         states,
         {n: e for n, e in parameters.items() if e != 0},

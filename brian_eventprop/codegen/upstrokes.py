@@ -23,6 +23,8 @@ TAME = 0.1
 LOOKBACK = 128
 #: How many steps later than on the grid the true flow may reach the threshold.
 LATER = 10
+#: A step of another variable is spoilt if it is so many times dt times its slope at both ends.
+SPOILT = 10.0
 #: h |df/dx| of a step of the true flow, and most of these steps within one of the grid.
 STEP, MOST = 0.25, 4000
 
@@ -30,13 +32,19 @@ STEP, MOST = 0.25, 4000
 class UpstrokeCode:
     """Code of the upstrokes of a group."""
 
-    mild, tame, lookback, later = MILD, TAME, LOOKBACK, LATER
+    mild, tame, lookback, later, spoilt = MILD, TAME, LOOKBACK, LATER, SPOILT
 
     def __init__(self, group):
         self.group, self.scope = group, group.scope
         self.rule = group.adjoint.upstroke
         self.states = group.states
         self.rows = 2 * group.n_states + 2
+        #: The states, by number, that do not drive themselves to the threshold but flow.
+        self.others = [
+            k
+            for k, s in enumerate(self.states)
+            if s not in self.rule.driven and s in group.adjoint.derivatives
+        ]
         names = reads(
             self.rule.rates, self.rule.growth, self.rule.states, self.rule.parameters,
             self.rule.linear, self._guard, self._slope, self._update,
