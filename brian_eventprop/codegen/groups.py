@@ -21,6 +21,9 @@ from brian_eventprop.reading.spec import ReadoutSpec
 class GroupCode:
     """Code of a group; the templates read its attributes."""
 
+    #: Whether a thread has the neuron, and the name of its count of grazing spikes.
+    on_device, grazed = False, "n_grazing"
+
     def __init__(self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec] = ()):
         self.adjoint, self.scope = adjoint, scope
         group = adjoint.group
