@@ -3,9 +3,9 @@
 Where a variable of the threshold drives itself more and more strongly (AdEx, exponential and
 quadratic integrate-and-fire, Izhikevich), its last steps before a spike are too long for the slope
 of the crossing to be read off them.  Along the true flow the sensitivity of v and its slope grow
-together and dt_s/dx = -(dv/dx)/v' stays as it is; along the steps the slope outruns it.  The adjoint
-of such a spike therefore follows the true flow, from the threshold back to a state whose growth the
-steps resolve.
+together and dt_s/dx = -(dv/dx)/v' stays as it is; along the steps the slope outruns it.  Therefore
+the adjoint of such a spike follows the true flow, from the threshold back to a state whose growth
+the steps resolve.
 """
 
 from __future__ import annotations

@@ -294,7 +294,7 @@ class GroupCode:
         return lines + [line.replace("+= ", "-= ratio*(", 1) + ")" for line in scaled]
 
     def inject_crossed(self, readout, values: str, into: str, row: int) -> list[str]:
-        """Add dL/d(readout) times its derivatives at the crossing of spike k to rows of an array."""
+        """Add dL/d(readout) times its derivatives at the crossing of spike k to an array."""
         lines = self.load_spike(reads(readout.states, readout.parameters), values, 0)
         return lines + self._injected(readout, "", into, row)
 
