@@ -25,6 +25,7 @@ from brian_eventprop.adjoint.expressions import (
 )
 from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
 from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
+from brian_eventprop.adjoint.upstrokes import Upstroke, derive_upstroke
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.expressions import inline
 from brian_eventprop.reading.spec import Group, Key, ReadoutSpec, Statement
@@ -91,6 +92,7 @@ class GroupAdjoint:
 
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
     ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
+    ``upstroke`` is the flow into a threshold that may be reached explosively.
     """
 
     group: Group
@@ -105,6 +107,7 @@ class GroupAdjoint:
     derivatives: Mapping[str, sp.Expr]
     refractory: str | None
     refractory_hoisted: Hoisted | None
+    upstroke: Upstroke | None = None
 
     @property
     def steep(self) -> bool:
@@ -317,7 +320,8 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
         "frozen": _spike(adjoint, group.frozen),
     }
     release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
-    changes = {"crossing": crossing, "spike": spike, "release": release}
+    upstroke = derive_upstroke(group, f, crossing.states, adjoint.loss_rate, active)
+    changes = {"crossing": crossing, "spike": spike, "release": release, "upstroke": upstroke}
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
 
 

@@ -164,6 +164,7 @@ def _render(groups, inputs, pathways, single):
     )
     streaming = [i for i in inputs if any(p.streamed and p.source is i for p in pathways)]
     rerun = _record(groups)
+    lookback = any(g.upstroke for g in groups)
     queued = [p for p in pathways if not p.ring]
     spiking = [g for g in groups if g.spikes]
     slots = (*spiking, *inputs, *queued)
@@ -187,6 +188,8 @@ def _render(groups, inputs, pathways, single):
             streaming=streaming,
             ahead_sources=[s for s in sources if any(p.ahead and p.source is s for p in pathways)],
             rerun=rerun,
+            lookback=lookback,
+            former={g.a("rec"): g.a("former") for g in groups if lookback},
             summary=_summary(groups, pathways),
             constants=_MARK,
             per_step=_STEP_MARK,

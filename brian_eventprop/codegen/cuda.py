@@ -143,7 +143,9 @@ class _Renderer:
 
     def __call__(self) -> CudaModule:
         kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.rerun}
-        body = "\n\n".join(self.text(name, kernel) for name, kernel in kernels.items())
+        texts = [g.upstroke.functions(self.decorator) for g in self.groups if g.upstroke]
+        texts += [self.text(name, kernel) for name, kernel in kernels.items()]
+        body = "\n\n".join(texts)
         per_step = [x for part in (*self.groups, *self.pathways) for x in part.scope.step_lines()]
         body = body.replace(_STEP_MARK, "\n        ".join(per_step) or "pass")
         constants = [x for part in (*self.groups, *self.pathways) for x in _constants(part)]
@@ -203,6 +205,11 @@ class _Renderer:
             for array in kernel.on_chip:
                 text = re.sub(rf"\b({array.name}\[(?:[^][]*, )?)j\]", r"\1thread]", text)
         return text
+
+    @property
+    def decorator(self) -> str:
+        """What stands before a function that kernels call."""
+        return "" if self.target.emulated else "@cuda.jit(device=True)\n"
 
     def senders(self) -> list:
         """Return those whose spikes are told in the trial's kernel what their arrivals moved."""
@@ -326,6 +333,15 @@ class _Renderer:
             if g.keeps_states
         ]
 
+    def upstrokes(self, g):
+        """Return the arrays of explosive upstrokes, which few neurons read at a time."""
+        shapes = {"low": ((g.size,), "np.int32"), "hit": ((g.size,), "np.int32")}
+        shapes["store"] = (g.upstroke.rows, g.size), "np.float64"
+        return [
+            self.array(g.name, f"upstroke_{role}", shape, dtype, large=True)
+            for role, (shape, dtype) in shapes.items()
+        ]
+
     def local_backward(self):
         arrays = [self.array("", "part", (2, CHUNK))]
         if self.target.emulated and self.target.warps:
@@ -341,6 +357,8 @@ class _Renderer:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
             if g.each_bars:
                 arrays.append(self.array(g.name, "PB", (len(g.each_bars), g.size)))
+            if g.upstroke:
+                arrays += self.upstrokes(g)
         for g in self.groups:
             shape = (self.n_steps, 2, g.size)
             arrays += [self.array(g.name, f"pair_{state}", shape, large=True) for state in g.rings]

@@ -61,6 +61,7 @@ class CudaGroup(GroupCode):
     ``timed`` tells that a readout depends on the times of its spikes.
     """
 
+    on_device, grazed = True, "grazed"
     number = lane = word = 0
     later, count_grazing = "times[n + 1]", "grazed += 1"
     timed = False

@@ -16,6 +16,7 @@ from brian_eventprop.adjoint.groups import GroupAdjoint, rise
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.codegen.conditions import ConditionCode
 from brian_eventprop.codegen.scope import Scope, reads
+from brian_eventprop.codegen.upstrokes import UpstrokeCode
 from brian_eventprop.reading.spec import ReadoutSpec
 
 
@@ -24,6 +25,8 @@ class GroupCode:
 
     #: The time of the next step, and a statement that counts a spike or a condition that grazes.
     later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
+    #: Whether a thread has the neuron, and the name of its count of grazing spikes.
+    on_device, grazed = False, "n_grazing"
 
     def __init__(self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec] = ()):
         self.adjoint, self.scope = adjoint, scope
@@ -59,6 +62,7 @@ class GroupCode:
         self.tops: tuple = ()
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
+        self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -75,7 +79,7 @@ class GroupCode:
         ]
         return lines + self.load_constants(names, index)
 
-    def load_constants(self, names, index: str = "j") -> list[str]:
+    def load_constants(self, names, index: str = "j", step: str = "n") -> list[str]:
         """Load the constants per neuron and the weights of the readouts among `names`."""
         lines = []
         for name in sorted(names):
@@ -91,13 +95,13 @@ class GroupCode:
             elif self.scope.levels.get(name) == COMMON:
                 self.scope.ref(name)
             elif name in self.traces:
-                lines.append(f"{self.scope.ref(name)} = {self.trace(name, index)}")
+                lines.append(f"{self.scope.ref(name)} = {self.trace(name, index, step)}")
         return lines
 
-    def trace(self, name: str, index: str = "j") -> str:
-        """The value of a timed array for a neuron at step n of a trial."""
+    def trace(self, name: str, index: str = "j", step: str = "n") -> str:
+        """The value of a timed array for a neuron at a step of a trial."""
         k = self.traces.index(name)
-        row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, n]"
+        row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, {step}]"
         return f"{self.a(f'trace{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
 
     def load_lam(self, names, index: str = "j") -> list[str]:
@@ -201,9 +205,12 @@ class GroupCode:
     def inject_one(self, readout, array: str, factor: str) -> list[str]:
         """The same for one readout."""
         lines = self.load(reads(readout.states, readout.parameters), array)
+        return lines + self._injected(readout, factor, self.a("lam"), 0)
+
+    def _injected(self, readout, factor: str, into: str, row: int) -> list[str]:
         scale = f"{self.a(f'weight{readout.number}')}[trial, j]{factor}"
-        lines += [
-            f"{self.a('lam')}[{self.states.index(s)}, j] += {self.scope.scaled(scale, e)}"
+        lines = [
+            f"{into}[{row + self.states.index(s)}, j] += {self.scope.scaled(scale, e)}"
             for s, e in readout.states.items()
         ]
         return lines + self.add_bars(readout.parameters, scale=scale)
@@ -270,16 +277,33 @@ class GroupCode:
         at = f"if {self.a(f'at{number}')}[trial, j] == {step}:"
         return [at, *(f"    {line}" for line in inner)]
 
-    def cross_back(self, values: str) -> list[str]:
-        """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
+    def cross_back(self, values: str, into: str | None = None, row: int = 0) -> list[str]:
+        """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot.
+
+        The jump of lambda goes to rows of another array if one is given.
+        """
         c = self.adjoint.crossing
         lines = self.load_spike(reads(c.states, c.parameters), values, 0)
-        lines += [
-            f"{self.a('lam')}[{self.states.index(s)}, j] -= "
+        return lines + self._crossed(into or self.a("lam"), row)
+
+    def push_back(self, array: str) -> list[str]:
+        """The same at recorded states."""
+        c = self.adjoint.crossing
+        return self.load(reads(c.states, c.parameters), array) + self._crossed(self.a("lam"), 0)
+
+    def _crossed(self, into: str, row: int) -> list[str]:
+        c = self.adjoint.crossing
+        lines = [
+            f"{into}[{row + self.states.index(s)}, j] -= "
             + self.scope.scaled("ratio", e, "({1})*{0}")
             for s, e in c.states.items()
         ]
         return lines + self.add_bars(c.parameters, "-=", "ratio", "{0}*({1})")
+
+    def inject_crossed(self, readout, values: str, into: str, row: int) -> list[str]:
+        """Add dL/d(readout) times its derivatives at the crossing of spike k to an array."""
+        lines = self.load_spike(reads(readout.states, readout.parameters), values, 0)
+        return lines + self._injected(readout, "", into, row)
 
     def worth(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
@@ -369,7 +393,8 @@ class GroupCode:
         read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._rises_released)
-        return bool(read & states or self.conditions) or self.replay or self.after
+        keeps = self.replay or self.after or self.upstroke is not None
+        return bool(read & states or self.conditions) or keeps
 
     @property
     def needs_final_states(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 def _code(lines, indent: int) -> str:
     """Join lines of code at an indentation; the first stands where the template put it."""
     return ("\n" + " " * indent).join(lines) if lines else "pass"
+
+
+def _outdent(text: str, indent: int) -> str:
+    """Move code to the left."""
+    return re.sub(f"(?m)^ {{{indent}}}", "", text)
 
 
 @lru_cache(maxsize=1)
@@ -26,6 +32,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     env.filters["code"] = _code
+    env.filters["outdent"] = _outdent
     env.tests["same_as"] = lambda a, b: a is b
     return env
 

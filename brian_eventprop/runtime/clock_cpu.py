@@ -16,6 +16,7 @@ import numpy as np
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
+from brian_eventprop.codegen.upstrokes import LOOKBACK
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks, completed
 from brian_eventprop.runtime.host_update import HostGradients
@@ -172,9 +173,12 @@ class ClockCPU:
     def _segment(self, delays) -> int:
         """Return how many steps are run again at a time where the way back reads their states.
 
-        They are several times the longest delay, so that few spikes are put on their way twice.
+        They are several times the longest delay, so that few spikes are put on their way twice, and
+        no upstroke is longer.
         """
-        return max([math.isqrt(max(self.n_steps - 1, 0)) + 1, *(4 * int(d) for d in delays)])
+        least = LOOKBACK if any(g.upstroke for g in self.module.groups) else 0
+        steps = math.isqrt(max(self.n_steps - 1, 0)) + 1
+        return max([steps, least, *(4 * int(d) for d in delays)])
 
     def _room(self, arrays):
         """Return memory for what arrives at the groups and its worth; each thread keeps its own."""

@@ -11,6 +11,7 @@ from brian_eventprop.adjoint import derive
 from brian_eventprop.adjoint.pathways import may_add_up
 from helpers.dense_maxima import MovedMaxima
 from helpers.dense_oracle import DenseOracle, DenseResult
+from helpers.dense_upstrokes import DenseUpstrokes
 
 GRAZING = 0.1  # slopes below this fraction of the secant count as grazing
 
@@ -28,7 +29,8 @@ class DenseAdjoint:
         self.pending = {name: {} for name in oracle.groups}
         self.gradients = {key: np.zeros_like(oracle.values[key]) for key in oracle.keys}
         self.inputs = {name: np.zeros(n) for name, n in oracle.input_sizes.items()}
-        self.constant = _constant(oracle)
+        self.constant, driven = _derived(oracle)
+        self.upstrokes = DenseUpstrokes(self, driven)
         self.moved_maxima = MovedMaxima(self, self.constant)
         self.grazing = self.immediate = self.dropped = 0
         self.spiked = set()
@@ -45,6 +47,8 @@ class DenseAdjoint:
             spikes = o.spikes_at[n]
             self.behind = {}
             self.spiked = {(s.source, s.neuron) for s in spikes}
+            for spike in spikes:
+                self.upstrokes.begin(spike, n)
             partial = [self._undo_reset(spike, n) for spike in reversed(spikes)][::-1]
             for arrival in reversed(o.arrivals_at[n]):
                 self._undo_arrival(arrival, n)
@@ -150,12 +154,19 @@ class DenseAdjoint:
         where, threshold = group.where([k]), group.spec.threshold
         d += spike.moved + self.release[group.name][k]
         self.release[group.name][k] = 0.0
-        self._undo_crossing(spike, n, d)
+        stretch = self.upstrokes.open.get((group.name, k))
+        if stretch is None:
+            self._undo_crossing(spike, n, d)
+        else:
+            self.upstrokes.cross(spike, n, d)
         push = sum(
             gbar[k - r.start] / r.scale
             for gbar, r, _ in self.readouts
             if r.scale is not None and r.group == group.name and r.start <= k < r.stop
         )
+        if stretch is not None:
+            stretch.count = push
+            return
         jacobian = group.scope.margin_jacobian(threshold, group.updated[n][:, [k]], t, where)
         self.lam[group.name][:, [k]] += jacobian.x * push
         group.scope.add_gradient(self.gradients, jacobian.p * push, where)
@@ -212,7 +223,9 @@ class DenseAdjoint:
 
     # ------------------------------------------------------------------ [D]
     def _undo_update(self, group, n):
-        t, x, lam = n * self.dt, group.history[n], self.lam[group.name]
+        t, x, inside = n * self.dt, group.history[n], self.upstrokes.inside(group)
+        kept = self.lam[group.name]
+        lam = np.where(inside, 0.0, kept)
         free, scope = group.free[n], group.scope
         jacobian = scope.run_jacobian(group.spec.update, x, t, group.everyone)
         jx, jp = jacobian.x, jacobian.p
@@ -224,11 +237,13 @@ class DenseAdjoint:
         for gbar, readout, readout_scope in self.readouts:
             if readout.group != group.name:
                 continue
+            outside = ~inside[readout.start : readout.stop]
             if readout.kind == "integral":
-                self._add_readout(gbar * self.dt, readout, readout_scope, x, n)
+                self._add_readout(gbar * self.dt * outside, readout, readout_scope, x, n)
             elif readout.kind == "maximum":
                 here = self._maximum_steps(readout, readout_scope) == n
-                self._add_readout(gbar * here, readout, readout_scope, x, n)
+                self._add_readout(gbar * here * outside, readout, readout_scope, x, n)
+        self.upstrokes.undo(group, n, kept)
         if n > 0:
             self._undo_release(group, n)
 
@@ -284,11 +299,17 @@ class DenseAdjoint:
         return total
 
 
-def _constant(oracle):
-    """The groups at which all arrivals add constants, whatever the states are: to which states."""
-    pathways = derive(oracle.spec, oracle.keys).pathways
+def _derived(oracle):
+    """What the derivation decides: where arrivals add up, and which upstrokes may be explosive.
+
+    The first are the groups at which all arrivals add constants, whatever the states are: to which
+    states.  The second the variables of thresholds that drive themselves.
+    """
+    system = derive(oracle.spec, oracle.keys)
+    pathways = system.pathways
     arriving = {g: [p for p in pathways if p.pathway.target == g] for g in oracle.groups}
-    return {g: {p.increment.state for p in ps} for g, ps in arriving.items() if may_add_up(ps)}
+    constant = {g: {p.increment.state for p in ps} for g, ps in arriving.items() if may_add_up(ps)}
+    return constant, {g.group.name: g.upstroke.driven for g in system.groups if g.upstroke}
 
 
 def dense_gradient(spec, values, keys, duration, spikes=None, loss=None, targets=None):
