@@ -364,6 +364,20 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     )
 
 
+def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
+    """Return lambda . (R_t - f+) + l- - l+: the reset's part of D without the slopes before."""
+    states = adjoint.group.states
+    after = compose(adjoint.reset, states)
+    after_f = flow_of(adjoint.derivatives, states, frozen)
+    to_after = {symbol(s): e for s, e in after.items()}
+    loss = adjoint.loss_rate
+    rate = tidy(loss - loss.xreplace(to_after))
+    for s in states:
+        moved = sp.diff(after[s], symbol("t")) - after_f[s].xreplace(to_after)
+        rate += lam(s) * tidy(moved)
+    return rate
+
+
 def rise(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
     """Return how fast the expression of a readout grows along the flow f."""
     along = sum((e * f.get(s, 0) for s, e in readout.states.items()), sp.Integer(0))

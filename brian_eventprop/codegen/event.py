@@ -69,6 +69,9 @@ class _Component:
 #: What `forward` leaves for `backward`, per group.
 TAPE = ("tape", "marks", "spikes")
 
+#: What it leaves besides if a group that spikes is integrated numerically.
+STEPS = ("upstrokes",)
+
 #: What `quiet` knows of a group that takes its arrivals in bulk.
 QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
@@ -166,7 +169,9 @@ def _render(groups, inputs, pathways, components, tolerance):
             _prepare(groups[name], f"windows[{c}]")
     parts = tuple(groups.values())
     arguments = (("", "windows"), *_arguments(parts, inputs, pathways))
-    tapes = tuple((g.name, role) for g in parts for role in TAPE)
+    tapes = tuple(
+        (g.name, role) for g in parts for role in (*TAPE, *STEPS * (g.spikes and not g.closed))
+    )
     gradients = _gradients(parts, inputs, pathways)
     owner = {part.name: part for part in (*parts, *inputs, *pathways)}
 
@@ -207,8 +212,11 @@ def _prepare(g, windows):
     constants = ["C", "P", *["K"] * g.closed]
     tops = ["ME", "MS"] * bool(g.maxima)
     state = ["X", "now", "until", "head", "pool", *["hint"] * (g.lazy or not g.closed)]
+    stepped = g.spikes and not g.closed
     g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
-    own = [*state, *["latest"] * bool(g.maxima), *g.returned, *constants]
+    g.returned += ["upstrokes", "kept"] * stepped
+    g.latest = bool(g.maxima) or stepped
+    own = [*state, *["latest"] * g.latest, *g.returned, *constants]
     traces = ["cells", "trials", "column"] * bool(g.traces)
     traces += [f"trace{k}" for k in range(len(g.traces))]
     own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
@@ -224,7 +232,7 @@ def _prepare(g, windows):
     if g.bulk:
         _prepare_bulk(g)
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
-    spiking += ["push"] * g.pushed
+    spiking += ["push"] * g.pushed + ["upstrokes"] * stepped
     own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
     into = []
     for p in g.incoming:
@@ -245,9 +253,17 @@ def _prepare(g, windows):
             return f"{g.a('flow')}(frozen, y, {s}, j, K, z)"
         return f"{g.a('reach')}(frozen, y, t, {s}, j, C, P, stages, z, again)"
 
+    g.travel_parameters = ["j", "C", "P", "k", "y", "z", "stack", "hint", *["path"] * g.spikes]
+    moments = ["since", "event"] * bool(g.maxima)
+    g.travel_parameters += [*moments, *["trial", "VR", "ME", "MS", "dx", "w"] * bool(g.maxima)]
+
     def travel(searching):
-        extra = "K, y, z, stack" if g.closed else "k, y, z, stack, hint"
-        return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, j, C, P, {extra})"
+        given = {"since": "t - tape[latest[j], 0]", "event": "latest[j]"}
+        arguments = [given.get(name, name) for name in g.travel_parameters]
+        if g.closed:
+            arguments = ["j", "C", "P", "K", "y", "z", "stack"]
+        arguments = ", ".join(arguments)
+        return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, {arguments})"
 
     g.at, g.reach, g.travel = at, reach, travel
 

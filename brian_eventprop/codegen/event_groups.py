@@ -8,12 +8,14 @@ refractory.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
-from brian_eventprop.adjoint.groups import GroupAdjoint
+from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.adjoint.reverse import compose, lam
 from brian_eventprop.codegen.event_guards import GuardCode
@@ -312,10 +314,27 @@ class EventGroupCode:
         return lines
 
     def spike_back(self) -> list[str]:
-        """Backwards through the reset; leaves the reset's part of D in `rate`."""
-        free = self.adjoint.spike["free"]
-        frozen = self.adjoint.spike["frozen"] if self.has_frozen else free
-        return self._by_mode(self._reset_back, free, frozen)
+        """Backwards through the reset; leaves the reset's part of D in `rate`.
+
+        Without a closed form, the terms with the slopes before the spike are left out: they may
+        be huge, see `guard_partials`.
+        """
+        rules = self.adjoint.spike
+        modes = {"free": (), "frozen": self.adjoint.group.frozen if self.has_frozen else ()}
+        if not self.closed:
+            rules = {
+                mode: replace(rules[mode], rate=rate_after_spike(self.adjoint, stopped))
+                for mode, stopped in modes.items()
+            }
+        frozen = rules["frozen"] if self.has_frozen else rules["free"]
+        return self._by_mode(self._reset_back, rules["free"], frozen)
+
+    def guard_partials(self) -> list[str]:
+        """``out``: the derivatives of the guard in the states and in the time."""
+        g = self.adjoint.crossing.g
+        values = [sp.diff(g, symbol(s)) for s in (*self.states, "t")]
+        lines = self.load(reads(dict(enumerate(values))))
+        return lines + [f"out[{k}] = {self.scope.sympy(e)}" for k, e in enumerate(values)]
 
     def _reset_back(self, rule):
         wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}

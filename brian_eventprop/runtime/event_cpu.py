@@ -112,6 +112,7 @@ class EventCPU(EventKernels):
         tapes = [dict(zip(self.module.tapes, given, strict=True)) for given in found]
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
+        self._check_readouts(arrays)
         for k, spec in enumerate(self.system.spec.readouts):
             if k in self.spike_readouts:
                 v, readout = constants.get(spec.group), self.spike_readouts[k]
@@ -123,6 +124,17 @@ class EventCPU(EventKernels):
             n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders,
             self.kernels, self.module,
         )  # fmt: skip
+
+    def _check_readouts(self, arrays):
+        """Stop if a state or what a readout makes of it is infinite or not a number."""
+        for g in self.module.groups:
+            for row, readout in zip(arrays[g.name, "VR"], g.readouts, strict=True):
+                if not np.all(np.isfinite(row)):
+                    raise FloatingPointError(
+                        f"{g.name}: its {readout.kind} readout '{readout.expression}' is infinite "
+                        "or not a number: a variable of the group is, or the expression cannot be "
+                        "evaluated at a state that a neuron reaches"
+                    )
 
     def _pack(self, values, inputs, n_trials, constants, numbers):
         arrays, bulk = {}, {}
@@ -242,6 +254,8 @@ class EventCPU(EventKernels):
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
         inputs = {i.name: common[i.name, "TB"] for i in module.inputs}
+        if all(np.all(np.isfinite(weight)) for weight in weights):
+            _check_gradients(gradients, inputs)
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
 
     def _sums_of(self, module):
@@ -307,6 +321,22 @@ class EventCPU(EventKernels):
         if p.each_bars:
             each[p.each_bars.index(INCREMENT)] = amounts
         return common, each, shifts
+
+
+def _check_gradients(gradients, inputs):
+    """Stop if a gradient is infinite or not a number although the loss has finite derivatives."""
+    for (owner, variable), gradient in gradients.items():
+        if not np.all(np.isfinite(gradient)):
+            raise FloatingPointError(
+                f"{owner}: the gradient of '{variable}' is infinite or not a number: the "
+                "derivative of an equation, a reset, a synapse or a readout with respect to it "
+                "does not exist at a state that a neuron reaches"
+            )
+    for name, gradient in inputs.items():
+        if not np.all(np.isfinite(gradient)):
+            raise FloatingPointError(
+                f"{name}: the gradient of its spike times is infinite or not a number"
+            )
 
 
 def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
