@@ -1,0 +1,120 @@
+"""A whole network as the text of a Brian2 script, drawn from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import neurons, readouts, synapses
+from .draw import Cell, Draw
+
+HEADER = """\
+from brian2 import *
+import brian_eventprop as bep
+prefs.codegen.target = 'numpy'
+DT = 0.1
+"""
+
+#: What is run: the time step is put in from outside, so that it can be refined.
+FOOTER = """\
+for solver in ('event', 'clock'):
+    model = bep.EventPropModel(network, train=train, loss=loss, duration=duration,
+                               namespace=constants, solver=solver)
+    print(solver, model.run(targets=targets).loss)
+    gradients = model.gradient()
+    for item in train:
+        print(' ', model.key_of(item), gradients.raw(model.key_of(item)))
+"""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A network that was drawn.
+
+    ``text`` defines ``network``, ``train``, ``loss``, ``targets``, ``duration`` and ``constants``;
+    it expects ``DT``, the time step in milliseconds.
+    """
+
+    seed: int
+    text: str
+    tags: tuple[str, ...]
+
+    def whole(self) -> str:
+        """Return a script that runs by itself."""
+        return HEADER + self.text + FOOTER
+
+
+def draw_network(seed: int) -> Script:
+    """Draw a network; the same seed gives the same one."""
+    draw = Draw([seed, 17])
+    cells = _cells(draw)
+    projections, inputs = _projections(draw, cells)
+    duration = draw.number(6, 9) if any(c.slow for c in cells) else draw.number(10, 25)
+    loss, targets = readouts.loss(draw, cells)
+    constants = {}
+    for part in (*cells, *projections):
+        constants |= part.constants
+    trainable = [t for part in (*cells, *projections) for t in part.trainable]
+    train = draw.some(dict.fromkeys(trainable), 5)
+    lines = ["start_scope()", "defaultclock.dt = DT*ms"]
+    lines += [f"{name} = {text}" for name, text in constants.items()]
+    lines += inputs
+    for cell in cells:
+        lines += cell.lines(_method(draw, cell))
+    for projection in projections:
+        lines += projection.lines
+    objects = ["P", *(c.name for c in cells), *(p.name for p in projections)]
+    lines += [
+        f"network = [{', '.join(objects)}]",
+        f"train = [{', '.join(train)}]",
+        f"loss = {loss}",
+        f"targets = {targets}",
+        f"duration = {duration}*ms",
+        f"constants = dict({', '.join(f'{n}={n}' for n in constants)})",
+    ]
+    return Script(seed, "\n".join(lines) + "\n", tuple(draw.tags))
+
+
+def _cells(draw: Draw) -> list[Cell]:
+    cells = [neurons.neurons(draw, "G")]
+    if draw.chance(0.25):
+        cells.append(neurons.neurons(draw, "H"))
+    if draw.chance(0.35):
+        cells.append(neurons.integrator(draw, "O"))
+        draw.tag("integrator")
+    return cells
+
+
+def _method(draw: Draw, cell: Cell) -> str:
+    method = draw.pick(cell.methods)
+    draw.tag(f"method {method}")
+    return method
+
+
+def _projections(draw: Draw, cells: list[Cell]):
+    """Inputs to the first group, a chain of groups, recurrent connections."""
+    channels = int(draw.rng.integers(1, 4))
+    count = int(draw.rng.integers(2, 8))
+    indices = [int(k) for k in draw.rng.integers(0, channels, count)]
+    times = [float(draw.number(0.3, 12)) for _ in range(count)]
+    if draw.chance(0.1):
+        draw.tag("input spikes on the grid")
+        times = [round(t, 1) for t in times]
+    pairs = dict.fromkeys(zip(indices, times, strict=True))
+    inputs = [
+        f"P = SpikeGeneratorGroup({channels}, {[i for i, _ in pairs]}, "
+        f"{[t for _, t in pairs]}*ms, name='P')"
+    ]
+    made = [synapses.project(draw, "S", "P", cells[0])]
+    for k, (pre, post) in enumerate(zip(cells, cells[1:], strict=False)):
+        source = pre.name
+        if pre.size > 1 and draw.chance(0.15):
+            draw.tag("synapses from a subgroup")
+            source = f"{pre.name}[1:]"
+        made.append(synapses.project(draw, f"S{k + 1}", source, post, pre=pre))
+    if draw.chance(0.4):
+        draw.tag("recurrent")
+        made.append(synapses.project(draw, "R", "G", cells[0], recurrent=True, pre=cells[0]))
+    if draw.chance(0.1) and len(cells) > 1 and cells[1].spikes:
+        draw.tag("feedback")
+        made.append(synapses.project(draw, "F", "H", cells[0], recurrent=True, pre=cells[1]))
+    return made, inputs
