@@ -103,11 +103,12 @@ def judge_file(path: Path) -> int:
 def prepare() -> None:
     """Interpret the kernels, and keep Brian2 quiet."""
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
-    import helpers.interpreted  # noqa: F401 before brian_eventprop
+    import helpers.interpreted  # noqa: F401, I001 (before brian_eventprop)
     import brian2
 
     brian2.prefs.codegen.target = "numpy"
     logging.getLogger("brian2").setLevel(logging.WARNING)
+    logging.getLogger("brian2.core.base.unused_brian_object").setLevel(logging.CRITICAL)
 
 
 def table(results: list[dict]) -> str:
@@ -122,7 +123,8 @@ def table(results: list[dict]) -> str:
                 reason = head if head in ("agrees", "ran") else reason_of(verdict)
                 kinds[stage, reason].append(found["seed"])
     lines = [f"{len(results)} networks"]
-    for (stage, reason), seeds in sorted(kinds.items(), key=lambda kind: (kind[0][0], -len(kind[1]))):
+    order = sorted(kinds.items(), key=lambda kind: (kind[0][0], -len(kind[1])))
+    for (stage, reason), seeds in order:
         some = ", ".join(map(str, seeds[:8])) if reason not in ("agrees", "ran") else ""
         lines.append(f"{len(seeds):5}  {stage:12} {reason}  [{some}]")
     return "\n".join(lines)

@@ -44,6 +44,8 @@ def differentiate(loss_at, base, expected: float, scale: float) -> Difference:
         if same and abs(wide - expected) <= 1e-6 * scale:
             return Difference(wide, 0.0, same, False)
         found.append(_refined(loss_at, base, step, wide, same))
+        if not np.isfinite(wide):
+            break
     return min(found, key=lambda d: (not d.same, d.error if np.isfinite(d.error) else np.inf))
 
 

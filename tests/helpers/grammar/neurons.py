@@ -55,7 +55,8 @@ def synaptic(draw: Draw, cell: Cell, unit: str, strength: float) -> str:
     tau = cell.parameter(draw, "tau_s", 2, 7, "ms") if draw.chance(0.6) else "(5*ms)"
     if draw.chance(0.25):
         draw.tag("alpha synapse")
-        cell.equations += [f"dI/dt = (x - I)/{tau} : {dimension}", f"dx/dt = -x/{tau} : {dimension}"]
+        cell.equations.append(f"dI/dt = (x - I)/{tau} : {dimension}")
+        cell.equations.append(f"dx/dt = -x/{tau} : {dimension}")
         cell.ports.append(Port("x", unit, 1.5 * strength, 4 * strength))
     else:
         cell.equations.append(f"dI/dt = -I/{tau} : {dimension}")
