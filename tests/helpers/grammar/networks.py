@@ -99,22 +99,35 @@ def _projections(draw: Draw, cells: list[Cell]):
     if draw.chance(0.1):
         draw.tag("input spikes on the grid")
         times = [round(t, 1) for t in times]
-    pairs = dict.fromkeys(zip(indices, times, strict=True))
+    pairs = _apart(sorted(zip(times, indices, strict=True)))
     inputs = [
-        f"P = SpikeGeneratorGroup({channels}, {[i for i, _ in pairs]}, "
-        f"{[t for _, t in pairs]}*ms, name='P')"
+        f"P = SpikeGeneratorGroup({channels}, {[i for _, i in pairs]}, "
+        f"{[t for t, _ in pairs]}*ms, name='P')"
     ]
-    made = [synapses.project(draw, "S", "P", cells[0])]
+    made = [synapses.project(draw, "S", "P", channels, cells[0])]
     for k, (pre, post) in enumerate(zip(cells, cells[1:], strict=False)):
-        source = pre.name
+        source, senders = pre.name, pre.size
         if pre.size > 1 and draw.chance(0.15):
             draw.tag("synapses from a subgroup")
-            source = f"{pre.name}[1:]"
-        made.append(synapses.project(draw, f"S{k + 1}", source, post, pre=pre))
+            source, senders = f"{pre.name}[1:]", pre.size - 1
+        made.append(synapses.project(draw, f"S{k + 1}", source, senders, post, pre))
     if draw.chance(0.4):
         draw.tag("recurrent")
-        made.append(synapses.project(draw, "R", "G", cells[0], recurrent=True, pre=cells[0]))
+        first = cells[0]
+        made.append(synapses.project(draw, "R", "G", first.size, first, first, recurrent=True))
     if draw.chance(0.1) and len(cells) > 1 and cells[1].spikes:
         draw.tag("feedback")
-        made.append(synapses.project(draw, "F", "H", cells[0], recurrent=True, pre=cells[1]))
+        first, second = cells[:2]
+        made.append(synapses.project(draw, "F", "H", second.size, first, second, recurrent=True))
     return made, inputs
+
+
+def _apart(pairs: list) -> list:
+    """Leave out spikes of a neuron within a time step: a `SpikeGeneratorGroup` refuses them."""
+    last: dict = {}
+    kept = []
+    for time, neuron in pairs:
+        if time > last.get(neuron, -1.0) + 0.21:
+            kept.append((time, neuron))
+            last[neuron] = time
+    return kept

@@ -19,16 +19,16 @@ class Projection:
     gain: bool = False
 
 
-def project(draw: Draw, name, source: str, target: Cell, recurrent=False, pre: Cell | None = None):
-    """Draw a projection onto a group; ``source`` may be text such as ``G[1:]``."""
+def project(draw: Draw, name, source: str, senders: int, target: Cell, pre=None, recurrent=False):
+    """Draw a projection onto a group from ``senders`` neurons: a group or a part (``G[1:]``)."""
     port = draw.pick(target.ports)
     made = Projection(name, [])
     strength = draw.pick((0.2, 0.5)) if recurrent else 1.0
     equations, statement = effect(draw, made, port, target, pre)
-    part = ""
+    part, receivers = "", target.size
     if target.size > 2 and draw.chance(0.2):
         draw.tag("synapses to a subgroup")
-        part = draw.pick(("[1:]", "[:2]"))
+        part, receivers = draw.pick(("[1:]", "[:2]")), 2
     several = draw.chance(0.12)
     on_pre = repr(statement)
     if several:
@@ -40,7 +40,7 @@ def project(draw: Draw, name, source: str, target: Cell, recurrent=False, pre: C
         f"{name} = Synapses({source}, {target.name}{part}, {equations!r}, on_pre={on_pre}"
         f"{shared}, name='{name}')"
     )
-    made.lines.append(f"{name}.connect({connections(draw, recurrent)})")
+    made.lines.append(f"{name}.connect({connections(draw, senders, receivers, recurrent)})")
     weights(draw, made, port, strength, recurrent)
     if several:
         for pathway in ("fast", "slow"):
@@ -136,17 +136,23 @@ def weights(draw: Draw, made: Projection, port: Port, strength: float, recurrent
     made.trainable.append(f"{name}.w")
 
 
-def connections(draw: Draw, recurrent: bool) -> str:
-    """How the neurons are connected."""
-    forms = ["", "", "n=2", "i=[0], j=[0]"]
-    if recurrent:
-        forms = ["", "condition='i != j'", "j='i'", "", "n=2"]
-    form = draw.pick(forms)
-    if form == "n=2":
+def connections(draw: Draw, senders: int, receivers: int, recurrent: bool) -> str:
+    """Which neurons are connected, as lists: Brian2 compiles code for a condition."""
+    pairs = [(i, j) for i in range(senders) for j in range(receivers)]
+    others = [(i, j) for i, j in pairs if i != j]
+    form = draw.pick(("all", "some", "twice", "others", "same"), (4, 2, 1, 1, 0.5))
+    if form == "others" and recurrent and others:
+        pairs = others
+    elif form == "same" and recurrent:
+        pairs = [(k, k) for k in range(min(senders, receivers))]
+    elif form == "some":
+        pairs = draw.some(pairs, max(1, len(pairs) // 2))
+    elif form == "twice":
         draw.tag("several synapses of a pair")
-    if recurrent and form != "condition='i != j'":
+        pairs = pairs + pairs
+    if recurrent and any(i == j for i, j in pairs):
         draw.tag("autapses")
-    return form
+    return f"i={[i for i, _ in pairs]}, j={[j for _, j in pairs]}"
 
 
 def shared_delay(draw: Draw, recurrent: bool) -> str:
