@@ -69,18 +69,18 @@ def one(job) -> dict:
     """Draw and judge one network, within a time limit."""
     seed, limit = job
     prepare()
-    from helpers.grammar.comparisons import judge
+    from helpers.grammar.comparisons import TimeLimit, judge
     from helpers.grammar.networks import draw_network
 
     def stop(*_):
-        raise TimeoutError(f"more than {limit} s")
+        raise TimeLimit(f"more than {limit} s")
 
     signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, limit)
     found: dict = {"seed": seed}
     try:
         return judge(draw_network(seed), found)
-    except TimeoutError as error:
+    except TimeLimit as error:
         return found | {"time": f"stopped: {error}"}
     except Exception as error:
         return {**found, "comparison": f"FAILED: raises {type(error).__name__} {error}"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def differentiate(loss_at, base, expected: float, scale: float) -> Difference:
     The steps are tried in turn until one agrees with ``expected`` to a millionth of ``scale``; else
     the one with the smallest error counts.
     """
-    found = []
+    found, bends = [], {}
     for step in STEPS:
         (up, pattern), (down, other) = loss_at(step), loss_at(-step)
         same = np.array_equal(pattern, base[1]) and np.array_equal(other, base[1])
@@ -44,9 +44,11 @@ def differentiate(loss_at, base, expected: float, scale: float) -> Difference:
         if same and abs(wide - expected) <= 1e-6 * scale:
             return Difference(wide, 0.0, same, False)
         found.append(_refined(loss_at, base, step, wide, same))
+        bends[step] = abs(up - 2 * base[0] + down) / step
         if not np.isfinite(wide):
             break
-    return min(found, key=lambda d: (not d.same, d.error if np.isfinite(d.error) else np.inf))
+    best = min(found, key=lambda d: (not d.same, d.error if np.isfinite(d.error) else np.inf))
+    return replace(best, kink=_has_kink(bends, max(scale, abs(best.value))))
 
 
 def _refined(loss_at, base, step: float, wide: float, same: bool) -> Difference:
@@ -55,6 +57,13 @@ def _refined(loss_at, base, step: float, wide: float, same: bool) -> Difference:
     same = same and np.array_equal(pattern, base[1]) and np.array_equal(other, base[1])
     narrow = (up - down) / step
     rounding = 4e-16 * abs(base[0]) / step
-    right, left = (up - base[0]) * 2 / step, (base[0] - down) * 2 / step
-    kink = abs(right - left) > 0.01 * (abs(right) + abs(left)) + 2 * rounding
-    return Difference((4 * narrow - wide) / 3, abs(narrow - wide) + rounding, same, kink)
+    return Difference((4 * narrow - wide) / 3, abs(narrow - wide) + rounding, same, False)
+
+
+def _has_kink(bends: dict[float, float], scale: float) -> bool:
+    """Whether the slopes to the left and to the right differ however small the step.
+
+    Of a smooth function their difference falls in proportion to the step.
+    """
+    wide, narrow = bends.get(STEPS[0], np.nan), bends.get(STEPS[1], np.nan)
+    return bool(narrow > 1e-4 * scale and narrow > 0.5 * wide)

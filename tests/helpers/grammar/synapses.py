@@ -126,7 +126,7 @@ def weights(draw: Draw, made: Projection, port: Port, strength: float, recurrent
         low, high = -high, -low
     name, unit = made.name, made.unit
     value = f"({low:.4g} + {high - low:.4g}*resize(random_{name}, len({name}))){unit}"
-    made.lines.insert(0, f"random_{name} = array({draw.numbers(0, 1, 9)})")
+    made.lines.insert(0, f"random_{name} = array({draw.numbers(0, 1, 7)})")
     made.lines.append(f"{name}.w = {value}")
     if made.gain:
         made.lines.append(f"{name}.gain = {draw.number(0.5, 1.2)}")
@@ -165,7 +165,7 @@ def shared_delay(draw: Draw, recurrent: bool) -> str:
 
 def spread_delay(draw: Draw, name: str) -> str:
     """A delay per synapse, one line of text."""
-    return f"(0.6 + {draw.number(1, 5)}*resize({draw.numbers(0, 1, 9)}, len({name})))*ms"
+    return f"(0.6 + {draw.number(1, 5)}*resize({draw.numbers(0, 1, 7)}, len({name})))*ms"
 
 
 def delays(draw: Draw, made: Projection, recurrent: bool) -> None:
