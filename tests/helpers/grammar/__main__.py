@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import json
 import logging
 import multiprocessing
@@ -25,6 +26,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--output", type=Path, help="a file of JSON lines, to go on with")
     parser.add_argument("--limit", type=int, default=60, help="CPU seconds for one network")
+    parser.add_argument("--only", default="", help="only networks with a tag that has this text")
     parser.add_argument("--show", type=int, help="print the script of this seed")
     parser.add_argument("--judge", type=Path, help="compare the network of this script")
     options = parser.parse_args(arguments)
@@ -36,7 +38,7 @@ def main(arguments=None) -> int:
     if options.judge:
         return judge_file(options.judge)
     known = read(options.output)
-    seeds = range(options.first, options.first + options.networks)
+    seeds = seeds_with(options.only, options.first, options.networks)
     missing = [seed for seed in seeds if seed not in known]
     for found in run(missing, options.processes, options.limit):
         known[found["seed"]] = found
@@ -46,6 +48,15 @@ def main(arguments=None) -> int:
     chosen = [known[seed] for seed in seeds if seed in known]
     print(table(chosen))
     return int(any("FAILED" in str(v) for f in chosen for v in f.values()))
+
+
+def seeds_with(text: str, first: int, count: int) -> list[int]:
+    """Return as many seeds, from ``first`` on, of networks with a tag that has this text in it."""
+    from helpers.grammar.networks import draw_network
+
+    seeds = itertools.count(first)
+    chosen = (s for s in seeds if not text or text in "; ".join(draw_network(s).tags))
+    return list(itertools.islice(chosen, count))
 
 
 def read(path: Path | None) -> dict:
@@ -76,7 +87,7 @@ def one(job) -> dict:
         raise TimeLimit(f"more than {limit} s")
 
     signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, limit)
+    signal.setitimer(signal.ITIMER_PROF, limit, 1)
     found: dict = {"seed": seed}
     try:
         return judge(draw_network(seed), found)
