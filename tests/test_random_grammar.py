@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers.grammar.differences import differentiate
+from helpers.grammar.networks import draw_network
 
 FOLDER = Path(__file__).parent
 
@@ -45,3 +48,43 @@ def test_random_networks_agree(tmp_path):
 def test_many_random_networks_agree(tmp_path):
     failed, _ = failures_of(tmp_path, networks=200, first=1000, processes=os.cpu_count() or 1)
     assert not failed, "\n".join(failed)
+
+
+#: What some hundred networks must have between them, as tags.
+KINDS = (
+    "adex", "eif", "izhikevich", "hodgkin-huxley", "conductances", "gating variable", "volts",
+    "qif peak 3", "qif peak 1000", "cut-off -40 mV", "cut-off 30 mV", "slope 1 mV", "slope 2 mV",
+    "power (power)", "power (hill)", "power (root)", "condition", "kink", "step in time",
+    "timed array (1-d)", "timed array (i)", "timed array (channel)", "timed array (i % n)",
+    "refractory (constant)", "refractory (string)", "refractory (parameter)", "refractory (flow)",
+    "reset (value)", "reset (soft)", "reset (several)", "reset (condition)", "threshold (moving)",
+    "threshold (and)", "threshold (sine)", "alpha synapse", "two pathways", "autapses",
+    "several synapses of a pair", "parameter of the sender", "state of the sender", "recurrent",
+    "synapses to a subgroup", "synapses from a subgroup", "delays (axonal)", "shared delay",
+    "recurrent delays (none)", "readout (integral)", "readout (final)", "readout (maximum)",
+    "readout (first)", "readout (all)", "readout (each)", "readout (count)", "loss (rossum)",
+    "method exact", "method euler", "method rk2", "method rk4", "method heun",
+    "method exponential_euler",
+)  # fmt: skip
+
+
+def test_the_grammar_has_all_kinds():
+    drawn = {tag for seed in range(400) for tag in draw_network(seed).tags}
+    assert not set(KINDS) - drawn
+
+
+def test_a_seed_gives_the_same_network():
+    assert draw_network(3) == draw_network(3) != draw_network(4)
+
+
+@pytest.mark.parametrize("expected", [3.0, 2.9])
+def test_differences_do_not_follow_the_expected_value(expected):
+    found = differentiate(lambda h: (np.sin(3 * h), 0), (0.0, 0), expected, 3.0)
+    assert abs(found.value - 3) < 1e-6 and found.same and not found.kink
+
+
+def test_differences_see_kinks_and_other_spikes():
+    kink = differentiate(lambda h: (2 * h + 0.3 * abs(h), 0), (0.0, 0), 2.3, 2.3)
+    assert kink.kink and kink.same
+    jump = differentiate(lambda h: (h + (h > 0), int(h > 0)), (0.0, 0), 1.0, 1.0)
+    assert not jump.same

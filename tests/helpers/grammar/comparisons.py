@@ -14,7 +14,7 @@ import time
 import traceback
 
 import numpy as np
-from brian2 import Network, SpikeMonitor, second
+from brian2 import Network, NeuronGroup, SpikeMonitor, second
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -45,10 +45,13 @@ def judge(script, found: dict | None = None) -> dict:
     _attempt(found, "clock", names, lambda: _clock_gradient(script.text, names))
     try:
         with logged():
-            reference = brian_spikes(names.get("scope") or _execute(script.text, TIME_STEPS[0]))
+            scope = names.get("scope") or _execute(script.text, TIME_STEPS[0])
+            reference = brian_spikes(scope)
     except Exception as error:
         return found | {"brian2": f"Brian2 fails: {_short(error)}"}
     found["spikes in Brian2"] = int(sum(len(i) for i, _ in reference.values()))
+    if not _finite_states(scope):
+        return found | {"clock": "Brian2's own values are not finite"}
     if "result" in names:
         found["spikes"] = _same_spikes(names["result"], reference)
     _attempt(found, "event", names, lambda: _exact_gradient(script.text, names))
@@ -98,6 +101,16 @@ def brian_spikes(scope: dict) -> dict:
         name: (np.array(m.i), np.rint(np.array(m.t / second) / dt).astype(int))
         for name, m in monitors.items()
     }
+
+
+def _finite_states(scope: dict) -> bool:
+    """Whether all states are finite at the end of Brian2's run: steep equations may overflow."""
+    groups = [g for g in scope["network"] if isinstance(g, NeuronGroup)]
+    return all(
+        np.all(np.isfinite(np.asarray(g.variables[s].get_value())))
+        for g in groups
+        for s in g.equations.diff_eq_names
+    )
 
 
 @contextlib.contextmanager
