@@ -12,9 +12,10 @@ import logging
 import re
 import time
 import traceback
+from collections.abc import Mapping
 
 import numpy as np
-from brian2 import Network, NeuronGroup, SpikeMonitor, second
+from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, SpikeMonitor, second
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -156,11 +157,11 @@ def _exact_gradient(text: str, names: dict) -> str:
     result = model.run(targets=targets)
     gradients = model.gradient()
     arrays = {key: np.array(gradients.raw(key)) for key in model.parameters.keys}
-    inputs = np.asarray(gradients.inputs)
+    inputs = _of_inputs(gradients, scope)
     names["exact"] = arrays
     names["exact spikes"] = _pattern(result)
     names["exact loss"], names["exact grazing"] = result.loss, gradients.grazing
-    bad = _not_finite({**arrays, ("", "inputs"): inputs})
+    bad = _not_finite(arrays | inputs)
     if bad or not np.isfinite(result.loss):
         del names["exact"]
         return f"FAILED: not finite: {', '.join(bad) or 'the loss'}"
@@ -170,7 +171,8 @@ def _exact_gradient(text: str, names: dict) -> str:
         names_of(key): _along_a_direction(model, targets, base, key, array, rng)
         for key, array in arrays.items()
     }
-    verdicts["inputs"] = _along_input_times(model, scope, base, inputs, rng)
+    for (name, _), gradient in inputs.items():
+        verdicts[name] = _along_input_times(model, scope, base, name, gradient, rng)
     names["exact verdicts"] = verdicts
     return _summary(verdicts, gradients.grazing)
 
@@ -228,14 +230,35 @@ def _size_of_zero(model, key, array) -> float:
     return min(usual, 0.1 / steepest) if steepest > 0 else usual
 
 
-def _along_input_times(model, scope, base, gradient, rng) -> str:
-    data = model._inputs(None)["P"]
+def _of_inputs(gradients, scope: dict) -> dict:
+    """The derivatives in the times of the input spikes, by the name of the input."""
+    found = gradients.inputs
+    if not isinstance(found, Mapping):
+        names = [g.name for g in scope["network"] if isinstance(g, SpikeGeneratorGroup)]
+        found = {names[0]: found}
+    return {(name, "times"): np.asarray(array) for name, array in found.items()}
+
+
+def _along_input_times(model, scope, base, name, gradient, rng) -> str:
+    given = {
+        g.name: bep.SpikeData(
+            g.spike_time[:], g.neuron_index[:], np.zeros(len(g.spike_time[:]), int), 1, len(g)
+        )
+        for g in scope["network"]
+        if isinstance(g, SpikeGeneratorGroup)
+    }
+    data = given[name]
     direction = rng.uniform(-1, 1, len(data.times)) * 1e-2
 
     def loss_at(step):
-        moved = data.times + step * direction
-        spikes = bep.SpikeData(moved, data.channels, np.zeros(len(moved), int), 1, data.n_channels)
-        result = model.run(spikes, scope["targets"])
+        moved = bep.SpikeData(
+            data.times + step * direction,
+            data.channels,
+            np.zeros(len(data.times), int),
+            1,
+            data.n_channels,
+        )
+        result = model.run(given | {name: moved}, scope["targets"])
         return result.loss, _pattern(result)
 
     return _verdict(loss_at, base, gradient * direction)
@@ -269,7 +292,7 @@ def _clock_gradient(text: str, names: dict) -> str:
     names["result"] = result = model.run(targets=names["scope"]["targets"])
     gradients = model.gradient()
     arrays = {key: np.array(gradients.raw(key)) for key in model.parameters.keys}
-    bad = _not_finite({**arrays, ("", "inputs"): np.asarray(gradients.inputs)})
+    bad = _not_finite(arrays | _of_inputs(gradients, names["scope"]))
     if bad or not np.isfinite(result.loss):
         return f"FAILED: not finite: {', '.join(bad) or 'the loss'}"
     names["clock gradient"] = model, result, gradients

@@ -62,7 +62,8 @@ def draw_network(seed: int) -> Script:
         lines += cell.lines(_method(draw, cell))
     for projection in projections:
         lines += projection.lines
-    objects = ["P", *(c.name for c in cells), *(p.name for p in projections)]
+    objects = [text[0] for text in inputs]
+    objects += [part.name for part in (*cells, *projections)]
     lines += [
         f"network = [{', '.join(objects)}]",
         f"train = [{', '.join(train)}]",
@@ -95,19 +96,13 @@ def _method(draw: Draw, cell: Cell) -> str:
 
 def _projections(draw: Draw, cells: list[Cell]):
     """Inputs to the first group, a chain of groups, recurrent connections."""
-    channels = int(draw.rng.integers(1, 4))
-    count = int(draw.rng.integers(2, 8))
-    indices = [int(k) for k in draw.rng.integers(0, channels, count)]
-    times = [float(draw.number(0.3, 12)) for _ in range(count)]
-    if draw.chance(0.1):
-        draw.tag("input spikes on the grid")
-        times = [round(t, 1) for t in times]
-    pairs = _apart(sorted(zip(times, indices, strict=True)))
-    inputs = [
-        f"P = SpikeGeneratorGroup({channels}, {[i for _, i in pairs]}, "
-        f"{[t for t, _ in pairs]}*ms, name='P')"
-    ]
-    made = [synapses.project(draw, "S", "P", channels, cells[0])]
+    first, made, inputs = cells[0], [], []
+    for k, name in enumerate("PQ" if draw.chance(0.15) else "P"):
+        channels = int(draw.rng.integers(1, 4))
+        inputs.append(_input(draw, name, channels))
+        made.append(synapses.project(draw, f"S{'ab'[k]}", name, channels, first))
+    if len(inputs) > 1:
+        draw.tag("two inputs")
     for k, (pre, post) in enumerate(zip(cells, cells[1:], strict=False)):
         source, senders = pre.name, pre.size
         if pre.size > 1 and draw.chance(0.15):
@@ -116,13 +111,27 @@ def _projections(draw: Draw, cells: list[Cell]):
         made.append(synapses.project(draw, f"S{k + 1}", source, senders, post, pre))
     if draw.chance(0.4):
         draw.tag("recurrent")
-        first = cells[0]
         made.append(synapses.project(draw, "R", "G", first.size, first, first, recurrent=True))
     if draw.chance(0.1) and len(cells) > 1 and cells[1].spikes:
         draw.tag("feedback")
-        first, second = cells[:2]
+        second = cells[1]
         made.append(synapses.project(draw, "F", "H", second.size, first, second, recurrent=True))
     return made, inputs
+
+
+def _input(draw: Draw, name: str, channels: int) -> str:
+    """A group of input spikes, some exactly on the time grid."""
+    count = int(draw.rng.integers(2, 8))
+    indices = [int(k) for k in draw.rng.integers(0, channels, count)]
+    times = [float(draw.number(0.3, 12)) for _ in range(count)]
+    if draw.chance(0.1):
+        draw.tag("input spikes on the grid")
+        times = [round(t, 1) for t in times]
+    pairs = _apart(sorted(zip(times, indices, strict=True)))
+    return (
+        f"{name} = SpikeGeneratorGroup({channels}, {[i for _, i in pairs]}, "
+        f"{[t for t, _ in pairs]}*ms, name='{name}')"
+    )
 
 
 def _apart(pairs: list) -> list:

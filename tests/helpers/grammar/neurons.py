@@ -111,6 +111,9 @@ def lif(draw: Draw, name: str) -> Cell:
     cell.equations.insert(0, f"dv/dt = ({inside})/{tau} : {dimension}{flag}")
     theta = threshold(draw, cell, volts, others, i_rel)
     low = "E_L" if volts else draw.pick(("0", "0.1", "-0.2"))
+    if draw.chance(0.2):
+        draw.tag("reset to a parameter")
+        low = cell.parameter(draw, "v_r", *((-68, -60, "mV") if volts else (-0.2, 0.2)))
     reset_of(draw, cell, "v", "(15*mV)" if volts else theta, low, others)
     cell.initial(draw, "v", *((-65, -52, "mV", 0) if volts else (0, 0.9)))
     cell.observables += [v_rel, i_rel, f"{v_rel}**2"]
