@@ -326,7 +326,7 @@ def _converges(text: str, names: dict) -> str:
         grazing += gradients.grazing
         same = np.array_equal(_pattern(result), names["exact spikes"])
         found = {k: np.array(gradients.raw(k)) for k in model.parameters.keys}
-        errors.append(_relative_errors(model, found, names["exact"]) if same else {})
+        errors.append(_relative_errors(model, result.loss, found, names["exact"]) if same else {})
         if not same and dt != TIME_STEPS[-1]:
             continue
         worst = [max(e.values(), default=np.nan) for e in errors]
@@ -355,15 +355,16 @@ def _good(errors: list[dict]) -> bool:
     return True
 
 
-def _relative_errors(model, found: dict, exact: dict) -> dict[str, float]:
+def _relative_errors(model, loss: float, found: dict, exact: dict) -> dict[str, float]:
     """Largest error of each array, relative to its largest entry.
 
     An array to which the loss is hardly sensitive, beside the others, is what is left where large
-    contributions cancel: its error is seen relative to three hundredths of those of the others.
+    contributions cancel: its error is seen relative to three hundredths of those of the others, or
+    of the loss (a maximum may not depend on when it is reached, for instance).
     """
     sizes = {key: np.abs(model.parameters.raw(key)).max(initial=0.0) or 1.0 for key in exact}
     largest = {key: np.abs(array).max(initial=0.0) for key, array in exact.items()}
-    top = max((largest[key] * sizes[key] for key in exact), default=0.0)
+    top = max([abs(loss), *(largest[key] * sizes[key] for key in exact)])
     errors = {}
     for key, array in exact.items():
         gap = np.abs(found[key] - array).max(initial=0.0)
