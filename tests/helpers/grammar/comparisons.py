@@ -362,7 +362,10 @@ def _relative_errors(model, loss: float, found: dict, exact: dict) -> dict[str, 
     contributions cancel: its error is seen relative to three hundredths of those of the others, or
     of the loss (a maximum may not depend on when it is reached, for instance).
     """
-    sizes = {key: np.abs(model.parameters.raw(key)).max(initial=0.0) or 1.0 for key in exact}
+    sizes = {
+        key: np.abs(model.parameters.raw(key)).max(initial=0.0) or _size_of_zero(model, key, array)
+        for key, array in exact.items()
+    }
     largest = {key: np.abs(array).max(initial=0.0) for key, array in exact.items()}
     top = max([abs(loss), *(largest[key] * sizes[key] for key in exact)])
     errors = {}
