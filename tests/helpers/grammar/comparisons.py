@@ -105,7 +105,8 @@ def build(text: str, solver: str, dt: float = 0.1):
 
 _LEFT_OUT: dict[str, set[str]] = {}
 _WITHOUT_INFLUENCE = re.compile(
-    r"'([^']*)' is in train=\[...\] but (?:cannot influence|influences nothing)"
+    r"(?:No external constant )?'([^']*)' is "
+    r"(?:in train=\[...\] but (?:cannot influence|influences nothing)|used in the network)"
 )
 
 
@@ -344,6 +345,8 @@ def _converges(text: str, names: dict) -> str:
     """Compare the gradients of the two solvers as the time step falls."""
     if "jumps where a condition changes" in names.get("clock warnings", ""):
         return "warned: a condition that jumps"
+    if "themselves without delay" in names.get("clock warnings", ""):
+        return "warned: autapses without delay"
     errors: list = []
     same, grazing = True, 0
     for dt in TIME_STEPS:
