@@ -44,7 +44,7 @@ def test_a_warning_where_arrival_and_reset_do_not_commute(
 
 
 def test_autapses_that_only_add_have_the_exact_gradient():
-    """From its first spike on nothing but time tells a neuron's trials apart: all spikes move alike.
+    """All spikes of a neuron move alike: after the first, its trials differ in the time alone.
 
     The first comes at 10 ms * log((d - v0)/(d - 1)) with the drive d.
     """
