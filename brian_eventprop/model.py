@@ -73,7 +73,8 @@ class EventPropModel:
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
         parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
-        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.
+        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.  What cannot influence the loss
+        is refused.
     loss : `Loss` or callable
         What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
         of their derivatives in each readout; it needs `readouts`.
@@ -263,7 +264,8 @@ class EventPropModel:
         ----------
         spikes : `SpikeData` or dict of them, optional
             Input spikes, a dict by input group (or its name) if there are several.  By default the
-            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.
+            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.  Spikes at or after
+            the end of the trial are refused: `SpikeData.until` leaves them out.
         targets : array, optional
             What the loss compares with, one per trial; by default the targets of `spikes`.
         traces : dict, optional
