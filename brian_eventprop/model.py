@@ -142,15 +142,15 @@ class EventPropModel:
         threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
-        visible = collect(level=level + 1)
-        if network is None:
-            network = visible
+        given = network is not None
+        if not given:
+            network = collect(level=level + 1)
         elif isinstance(network, Iterator):
             network = list(network)
         self.objects = network_objects(network)
         note_as_read(self.objects)
-        if not isinstance(network, Network):
-            _mention_left_out(self.objects, visible)
+        if given and not isinstance(network, Network):
+            _mention_left_out(self.objects, collect(level=level + 1))
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
