@@ -381,7 +381,8 @@ def _good(errors: list[dict]) -> bool:
     last = errors[-1]
     earlier = [e for e in errors[:-1] if e]
     for key, error in last.items():
-        if error <= CLOSE:
+        least = min([error, *(e[key] for e in earlier)])
+        if error <= CLOSE or (error <= 5 * CLOSE and least <= CLOSE):
             continue
         if not earlier or not error < 0.45 * max(e[key] for e in earlier) or error > 0.2:
             return False
