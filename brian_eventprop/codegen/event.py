@@ -54,6 +54,28 @@ class _Component:
     windows: str
 
     @property
+    def names(self) -> str:
+        return ", ".join(g.name for g in self.groups)
+
+    @property
+    def by_event(self) -> bool:
+        return self.groups[0].by_event
+
+    @property
+    def several(self) -> bool:
+        """Whether it needs a log of whose event came after which."""
+        return self.by_event and len(self.groups) > 1
+
+    @property
+    def arriving(self) -> list:
+        """Groups and their pathways, those of a component without windows."""
+        return [(g, p) for g in self.groups for p in g.incoming]
+
+    def a(self, role: str) -> str:
+        """Identifier of an array or number of a component without windows."""
+        return self.groups[0].a(f"loop_{role}")
+
+    @property
     def bulk(self) -> bool:
         return self.groups[0].bulk is not None
 
@@ -95,6 +117,7 @@ def render_event(
     components: tuple[tuple[str, ...], ...],
     tolerance: float,
     bulk: frozenset[str] = frozenset(),
+    by_event: frozenset[tuple[str, ...]] = frozenset(),
 ) -> EventModule:
     """Render the kernels of the event solver.
 
@@ -110,6 +133,8 @@ def render_event(
         Relative error of a step of Runge-Kutta.
     bulk
         Names of the groups that take their arrivals in bulk; whole components.
+    by_event
+        The components that have no windows, but take one event after the other.
     """
     groups, inputs, pathways = _connect(system, flows)
     for p in pathways:
@@ -117,6 +142,8 @@ def render_event(
         p.outer = not any(ends <= set(names) for names in components)
     for name in bulk:
         groups[name].bulk = BulkLayout(groups[name])
+    for name in (name for names in by_event for name in names):
+        groups[name].by_event = True
     return _render(groups, inputs, pathways, components, tolerance)
 
 
@@ -161,7 +188,12 @@ def _render(groups, inputs, pathways, components, tolerance):
             _prepare(groups[name], f"windows[{c}]")
     parts = tuple(groups.values())
     arguments = (("", "windows"), *_arguments(parts, inputs, pathways))
-    tapes = tuple((g.name, role) for g in parts for role in TAPE)
+    described = [
+        _Component([groups[n] for n in names], f"windows[{c}]")
+        for c, names in enumerate(components)
+    ]
+    logs = [component.a("log") for component in described if component.several]
+    tapes = (*((g.name, role) for g in parts for role in TAPE), *(("", log) for log in logs))
     gradients = _gradients(parts, inputs, pathways)
     owner = {part.name: part for part in (*parts, *inputs, *pathways)}
 
@@ -172,10 +204,9 @@ def _render(groups, inputs, pathways, components, tolerance):
         "event_cpu.py.j2",
         groups=parts,
         inputs=inputs,
-        components=[
-            _Component([groups[n] for n in names], f"windows[{c}]")
-            for c, names in enumerate(components)
-        ],
+        components=described,
+        by_event=any(component.by_event for component in described),
+        logs=logs,
         tolerance=repr(float(tolerance)),
         arguments=identifiers(arguments),
         tapes=identifiers(tapes),
@@ -192,7 +223,7 @@ def _prepare(g, windows):
     """The names under which the windows of a group get and give their arrays."""
     g.windows, g.slots = windows, "1" if g.bulk else f"min({windows}, 1024)"
     g.lazy = not g.bulk and g.closed and g.spikes and g.flow.hump is not None
-    g.lazy = g.lazy and not g.traces
+    g.lazy = g.lazy and not g.traces and not g.by_event
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
@@ -214,6 +245,8 @@ def _prepare(g, windows):
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     if g.bulk:
         _prepare_bulk(g)
+    if g.by_event:
+        _prepare_by_event(g, traces)
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     spiking += ["push"] * g.pushed
     own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
@@ -241,6 +274,22 @@ def _prepare(g, windows):
         return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, j, C, P, {extra})"
 
     g.at, g.reach, g.travel = at, reach, travel
+
+
+def _prepare_by_event(g, traces):
+    """The names of what the functions for single neurons get, where there are no windows."""
+    g.quick = g.closed and g.flow.hump is not None
+    state = ["X", "now", "until", "ahead", "expected", *["stride"] * (not g.quick)]
+    constants = ["C", "P", *["K"] * g.closed]
+    search = ["z", "stack", *["hint", "k"] * (not g.closed)]
+    readouts = ["VR", *["tape", "latest", "ME", "MS", "w"] * bool(g.maxima)]
+    timed = ["breaks", "piece"] * bool(g.traces)
+    g.predict_parameters = [*state, *constants, *search, *timed]
+    g.advance_parameters = [*state, *constants, *search, *readouts]
+    g.trace_parameters = traces
+    g.predict_arguments = [g.a(role) for role in g.predict_parameters]
+    g.advance_arguments = [g.a(role) for role in g.advance_parameters]
+    g.trace_arguments = [g.a(role) for role in traces]
 
 
 def _prepare_bulk(g):

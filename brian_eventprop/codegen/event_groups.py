@@ -54,7 +54,7 @@ class EventGroupCode:
         self.outgoing: list = []
         self.pushed = False
         self.traces: list[str] = []
-        self.bulk = None
+        self.bulk, self.by_event = None, False
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""

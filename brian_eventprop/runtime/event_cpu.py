@@ -7,6 +7,7 @@ in the order of the chunks, so that the result does not depend on the number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -107,7 +108,8 @@ class EventCPU(EventKernels):
             arrays |= self._pack_traces(g, values, traces, n_trials)
         arrays["", "windows"] = windows
         arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
-        found = self.chunks.call(self.kernels.forward, n_trials, lambda chunk: arguments)
+        with _errors_with_times():
+            found = self.chunks.call(self.kernels.forward, n_trials, lambda chunk: arguments)
         tapes = [dict(zip(self.module.tapes, given, strict=True)) for given in found]
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
@@ -304,6 +306,16 @@ class EventCPU(EventKernels):
         if p.each_bars:
             each[p.each_bars.index(INCREMENT)] = amounts
         return common, each, shifts
+
+
+@contextmanager
+def _errors_with_times():
+    """Put the numbers of an error into its text, which kernels cannot do."""
+    try:
+        yield
+    except FloatingPointError as error:
+        text, *numbers = error.args
+        raise FloatingPointError(text % tuple(numbers) if numbers else text) from None
 
 
 def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
