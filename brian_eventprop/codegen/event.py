@@ -71,6 +71,11 @@ class _Component:
         """Groups and their pathways, those of a component without windows."""
         return [(g, p) for g in self.groups for p in g.incoming]
 
+    @property
+    def defers(self) -> bool:
+        """Whether arrivals at neurons that spike may come after their resets."""
+        return any(p.after_reset != "False" for _, p in self.arriving)
+
     def a(self, role: str) -> str:
         """Identifier of an array or number of a component without windows."""
         return self.groups[0].a(f"loop_{role}")
