@@ -55,10 +55,12 @@ class _Component:
 
     @property
     def names(self) -> str:
+        """The names of its groups."""
         return ", ".join(g.name for g in self.groups)
 
     @property
     def by_event(self) -> bool:
+        """Whether it takes one event after the other."""
         return self.groups[0].by_event
 
     @property

@@ -6,6 +6,8 @@ As in `event_groups`; ``W`` and ``CS`` hold the constants per synapse and common
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import sympy as sp
 
 from brian_eventprop.adjoint.expressions import symbol
@@ -94,7 +96,7 @@ class EventPathwayCode:
             + [f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written]
         ) or ["pass"]
 
-    @property
+    @cached_property
     def after_reset(self) -> str:
         """When an arrival at a neuron that spikes at this time may as well come after its reset.
 
@@ -116,7 +118,7 @@ class EventPathwayCode:
             return str(free)
         return "not frozen" if free else "frozen"
 
-    @property
+    @cached_property
     def last(self) -> bool:
         """Whether its arrivals may as well come after all that happens at once to their targets.
 
