@@ -26,9 +26,10 @@ def check_end(inputs, end: float, own: bool) -> None:
     >>> from brian_eventprop.spikes import SpikeData
     >>> check_end({"inp": SpikeData([0.001, 0.005], [0, 1], [0, 0], 1, 2)}, 0.02, False)
     """
+    first_late = end * (1 - 1e-12)  # a number of time steps times dt is not exact
     for name, data in inputs.items():
-        if data.times.max(initial=0.0) >= end:
-            late = int(np.sum(data.times >= end))
+        if data.times.max(initial=0.0) >= first_late:
+            late = int(np.sum(data.times >= first_late))
             what = (
                 f"{late} of the {len(data.times)} input spikes of '{name}' come at or after the "
                 f"end of the trial, which lasts {end * 1e3:g} ms: the latest one at "

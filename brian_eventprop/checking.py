@@ -392,7 +392,7 @@ def _other_spikes(on_grid, in_exact_time):
 def _verdict(name, adjoint, chosen, found, tolerance, reasons) -> ArrayCheck:
     expected, values = adjoint[chosen], np.array([f.value for f in found])
     doubts = np.array([f.error for f in found])
-    # what leaves the loss as it is, to the last bit, has the derivative 0
+    # what leaves the loss as it is, but for rounding, has the derivative 0
     doubts[[f.flat and a == 0 for f, a in zip(found, expected, strict=True)]] = 0.0
     known = np.abs(values[doubts < 0.1 * np.abs(values)])
     slopes = max(f.slope for f in found)

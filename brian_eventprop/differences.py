@@ -25,6 +25,9 @@ NARROW = 3
 #: Factor on the disagreement of two steps; two alone may agree by chance.
 SAFETY, CHANCE = 8.0, 100.0
 _ROUNDING = 4 * np.finfo(float).eps
+#: Changes of the loss, relative to it, that are rounding: of sums of many terms, and of times that
+#: were found by iteration.
+_FLAT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Difference:
         Whether the slopes to both sides stay apart when the step falls.
     one_sided : bool
     flat : bool
-        Whether the loss is the same number at all steps.
+        Whether the loss is the same at all steps, but for rounding.
     """
 
     value: float
@@ -132,7 +135,7 @@ def _to_both_sides(sample, base, step):
     return _Rung(
         step, (high - low) / (2 * step), (high - base) / step, (base - low) / step,
         max(abs(high), abs(low)), same_high and same_low, bool(np.isfinite(high - low)),
-        high == base == low,
+        max(abs(high - base), abs(low - base)) <= _FLAT * abs(base),
     )  # fmt: skip
 
 
@@ -142,7 +145,8 @@ def _to_the_right(sample, base, step):
     # the difference of far and near losses has eight times the rounding of a central one
     return _Rung(
         step, value, value, value, 8 * max(abs(far), abs(near)), same_far and same_near,
-        bool(np.isfinite(far - near)), far == base == near,
+        bool(np.isfinite(far - near)),
+        max(abs(far - base), abs(near - base)) <= _FLAT * abs(base),
     )  # fmt: skip
 
 

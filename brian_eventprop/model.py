@@ -73,7 +73,8 @@ class EventPropModel:
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
         parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
-        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.
+        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.  What cannot influence the loss
+        is refused.
     loss : `Loss` or callable
         What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
         of their derivatives in each readout; it needs `readouts`.
@@ -141,15 +142,15 @@ class EventPropModel:
         threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
-        visible = collect(level=level + 1)
-        if network is None:
-            network = visible
+        given = network is not None
+        if not given:
+            network = collect(level=level + 1)
         elif isinstance(network, Iterator):
             network = list(network)
         self.objects = network_objects(network)
         note_as_read(self.objects)
-        if not isinstance(network, Network):
-            _mention_left_out(self.objects, visible)
+        if given and not isinstance(network, Network):
+            _mention_left_out(self.objects, collect(level=level + 1))
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
@@ -263,7 +264,8 @@ class EventPropModel:
         ----------
         spikes : `SpikeData` or dict of them, optional
             Input spikes, a dict by input group (or its name) if there are several.  By default the
-            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.
+            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.  Spikes at or after
+            the end of the trial are refused: `SpikeData.until` leaves them out.
         targets : array, optional
             What the loss compares with, one per trial; by default the targets of `spikes`.
         traces : dict, optional

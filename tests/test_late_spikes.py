@@ -7,6 +7,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, second
 
 import brian_eventprop as bep
+from brian_eventprop._late_spikes import check_end
 
 SPIKES = bep.SpikeData
 
@@ -55,6 +56,14 @@ def test_on_the_grid_a_part_of_a_step_is_a_whole_one():
     model.run(SPIKES([0.01996], [0], [0], 1, 2))
     with pytest.raises(ValueError, match="lasts 20 ms"):
         model.run(SPIKES([0.02], [0], [0], 1, 2))
+
+
+def test_a_number_of_steps_that_rounds_up_has_the_same_end():
+    end = 3 * 1e-4
+    assert end > 0.0003
+    with pytest.raises(ValueError, match="1 of the 1 input spikes"):
+        check_end({"inp": SPIKES([0.0003], [0], [0], 1, 2)}, end, own=False)
+    check_end({"inp": SPIKES([0.00029], [0], [0], 1, 2)}, end, own=False)
 
 
 def test_own_spikes_of_a_group_may_come_later_and_are_mentioned(caplog):

@@ -81,8 +81,8 @@ def left_out(objects: Iterable, visible: Iterable) -> list[str]:
     >>> from brian2 import NeuronGroup, PoissonInput, Hz
     >>> G = NeuronGroup(2, "v : 1", name="G")
     >>> noise = PoissonInput(G[:1], "v", 10, 5*Hz, weight=0.1)
-    >>> left_out([G], [G, noise])
-    ["PoissonInput 'poissoninput'"]
+    >>> left_out([G], [G, noise]) == [f"PoissonInput '{noise.name}'"]
+    True
     """
     names = {obj.name for obj in objects}
     found = []

@@ -84,7 +84,7 @@ def pathway_removed(G, S):
 
 
 CASES = {
-    of_subgroup: ("NeuronGroup 'G': 'I = 2'", "run_regularly of 'G_subgroup'"),
+    of_subgroup: ("NeuronGroup 'G': 'I = 2'", "run_regularly of 'G_subgroup"),
     of_second_subgroup: ("'I = 2'", "run_regularly of 'G_subgroup"),
     of_synapses: ("'w = 2'", "run_regularly of 'S'"),
     of_pathway: ("'w = 2'", "run_regularly of 'S_pre'"),

@@ -111,7 +111,7 @@ def test_a_batch_is_the_mean_of_its_trials():
         np.testing.assert_allclose(together.raw(key), mean, rtol=0, atol=1e-12 * np.abs(mean).max())
 
 
-def test_input_spikes_after_the_end_change_nothing():
+def test_input_spikes_after_the_end_are_refused_and_cut_change_nothing():
     runs = []
     for late in (False, True):
         start_scope()
@@ -128,8 +128,11 @@ def test_input_spikes_after_the_end_change_nothing():
             namespace=network.namespace,
         )
         spikes = bep.SpikeData(times, data.channels[kept], trials, 2, data.n_channels)
-        result, gradients = model.run(spikes), model.gradient()
-        inputs = np.asarray(gradients.inputs)[early[kept]]
+        if late:
+            with pytest.raises(ValueError, match="at or after the end of the trial"):
+                model.run(spikes)
+        result, gradients = model.run(spikes.until(30 * ms)), model.gradient()
+        inputs = np.asarray(gradients.inputs)
         runs.append([inputs, *(gradients.raw(key) for key in model.parameters.keys)])
         assert np.any(np.asarray(result.spikes["hidden"].t) > 0.025)
     for without, with_late in zip(*runs, strict=True):

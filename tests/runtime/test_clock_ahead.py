@@ -52,7 +52,8 @@ def build(kind, n_hidden, p):
         steps, channels, trials = (rng.integers(0, m, n) for m in (85, len(source), 5))
         keep = np.unique((trials * 100 + steps) * 20 + channels)
         trials, steps, channels = keep // 2000, keep // 20 % 100, keep % 20
-        data[source] = bep.SpikeData((steps + 0.5) * 5e-4, channels, trials, 5, len(source))
+        late = bep.SpikeData((steps + 0.5) * 5e-4, channels, trials, 5, len(source))
+        data[source] = late.until(model.duration)
     return model, hidden, data
 
 

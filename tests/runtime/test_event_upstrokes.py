@@ -6,6 +6,7 @@ The right values are central differences of the solver's own loss.
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
+from numba import njit
 
 import brian_eventprop as bep
 from brian_eventprop.codegen.arrivals import STEP, record_upstroke
@@ -64,10 +65,10 @@ def test_exponential_neurons_whose_potential_explodes():
         options={
             "threshold": "v > peak",
             "reset": "v = -60 + c*(v - peak) + d*v; u += jump + 0.01*v",
-            "namespace": {"c": 0.3, "d": 0.01, "jump": 0.5},
+            "namespace": {"c": 0.3, "d": 0.01, "jump": 1.5},
         },
         n=6, peaks=[-40, -30, 0, 30, 0, 30], slope=[2, 2, 2, 2, 1, 1], I="20 + i", v="-65 + i",
-        train=["v", "I", "u", "slope", "c", "d", "jump"],
+        u=0.1, train=["v", "I", "u", "slope", "c", "d", "jump"],
         readouts=[*TIMES, lambda n: bep.Maximum(n, "u"), lambda n: bep.Final(n, "v*u")],
     )  # fmt: skip
     assert np.all(np.bincount(model.run().spikes[neurons].i, minlength=6) > 1)
@@ -231,6 +232,12 @@ def test_a_derivative_that_does_not_exist_is_an_error():
         model.gradient()
 
 
+@njit
+def kept_steps(table, used, path, steps, mean, slope, flags):
+    """What kernels call."""
+    return record_upstroke(table, used, path, steps, mean, slope, flags)
+
+
 def steps_of(slopes):
     """The steps before a crossing, of two states, with these slopes of the guard."""
     path = np.zeros((4, STEP + 2))
@@ -249,7 +256,7 @@ def steps_of(slopes):
     ],
 )
 def test_which_steps_before_a_crossing_are_kept(slopes, slope, kept):
-    table, used, last = record_upstroke(
+    table, used, last = kept_steps(
         np.zeros((2, STEP + 2)), 1, steps_of(slopes), len(slopes), 1.0, float(slope), STEP + 2
     )
     assert used == 1 + len(kept) and last == (used - 1 if kept else -1)
@@ -260,5 +267,5 @@ def test_which_steps_before_a_crossing_are_kept(slopes, slope, kept):
 def test_kept_steps_do_not_begin_where_a_condition_changes():
     path = steps_of([1, 2, 50])
     path[1:, STEP + 1] = 1.0  # a flag that changes after the first step
-    _, used, _ = record_upstroke(np.zeros((4, STEP + 2)), 0, path, 3, 1.0, 100.0, STEP + 1)
+    _, used, _ = kept_steps(np.zeros((4, STEP + 2)), 0, path, 3, 1.0, 100.0, STEP + 1)
     assert used == 3
