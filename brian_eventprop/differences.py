@@ -50,7 +50,7 @@ class Difference:
         Whether the slopes to both sides stay apart when the step falls.
     one_sided : bool
     flat : bool
-        Whether the loss is the same at all steps, but for rounding.
+        Whether the loss is the same at all steps up to the first one, but for rounding.
     """
 
     value: float
@@ -179,7 +179,7 @@ def _extrapolated(rungs: Mapping[int, _Rung], one_sided: bool) -> list[Differenc
     if not apart:
         return []
     safety = SAFETY if len(apart) > 1 else CHANCE
-    flat = all(rung.flat for rung in rungs.values())
+    flat = all(rung.flat for power, rung in rungs.items() if power >= 0)
     found = []
     for power in apart:
         wide, narrow = rungs[power], rungs[power + 1]

@@ -373,7 +373,7 @@ def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
     loss = adjoint.loss_rate
     rate = tidy(loss - loss.xreplace(to_after))
     for s in states:
-        moved = sp.diff(after[s], symbol("t")) - after_f[s].xreplace(to_after)
+        moved = diff(after[s], symbol("t")) - after_f[s].xreplace(to_after)
         rate += lam(s) * tidy(moved)
     return rate
 

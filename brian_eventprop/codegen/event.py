@@ -56,6 +56,35 @@ class _Component:
     windows: str
 
     @property
+    def names(self) -> str:
+        """The names of its groups."""
+        return ", ".join(g.name for g in self.groups)
+
+    @property
+    def by_event(self) -> bool:
+        """Whether it takes one event after the other."""
+        return self.groups[0].by_event
+
+    @property
+    def several(self) -> bool:
+        """Whether it needs a log of whose event came after which."""
+        return self.by_event and len(self.groups) > 1
+
+    @property
+    def arriving(self) -> list:
+        """Groups and their pathways, those of a component without windows."""
+        return [(g, p) for g in self.groups for p in g.incoming]
+
+    @property
+    def defers(self) -> bool:
+        """Whether arrivals at neurons that spike may come after their resets."""
+        return any(p.after_reset != "False" for _, p in self.arriving)
+
+    def a(self, role: str) -> str:
+        """Identifier of an array or number of a component without windows."""
+        return self.groups[0].a(f"loop_{role}")
+
+    @property
     def bulk(self) -> bool:
         return self.groups[0].bulk is not None
 
@@ -100,6 +129,7 @@ def render_event(
     components: tuple[tuple[str, ...], ...],
     tolerance: float,
     bulk: frozenset[str] = frozenset(),
+    by_event: frozenset[tuple[str, ...]] = frozenset(),
 ) -> EventModule:
     """Render the kernels of the event solver.
 
@@ -115,6 +145,8 @@ def render_event(
         Relative error of a step of Runge-Kutta.
     bulk
         Names of the groups that take their arrivals in bulk; whole components.
+    by_event
+        The components that have no windows, but take one event after the other.
     """
     groups, inputs, pathways = _connect(system, flows)
     for p in pathways:
@@ -122,6 +154,8 @@ def render_event(
         p.outer = not any(ends <= set(names) for names in components)
     for name in bulk:
         groups[name].bulk = BulkLayout(groups[name])
+    for name in (name for names in by_event for name in names):
+        groups[name].by_event = True
     return _render(groups, inputs, pathways, components, tolerance)
 
 
@@ -169,9 +203,12 @@ def _render(groups, inputs, pathways, components, tolerance):
             _prepare(groups[name], f"windows[{c}]")
     parts = tuple(groups.values())
     arguments = (("", "windows"), *_arguments(parts, inputs, pathways))
-    tapes = tuple(
-        (g.name, role) for g in parts for role in (*TAPE, *STEPS * (g.spikes and not g.closed))
-    )
+    described = [
+        _Component([groups[n] for n in names], f"windows[{c}]")
+        for c, names in enumerate(components)
+    ]
+    logs = [component.a("log") for component in described if component.several]
+    tapes = (*((g.name, role) for g in parts for role in _tape(g)), *(("", log) for log in logs))
     gradients = _gradients(parts, inputs, pathways)
     owner = {part.name: part for part in (*parts, *inputs, *pathways)}
 
@@ -182,10 +219,9 @@ def _render(groups, inputs, pathways, components, tolerance):
         "event_cpu.py.j2",
         groups=parts,
         inputs=inputs,
-        components=[
-            _Component([groups[n] for n in names], f"windows[{c}]")
-            for c, names in enumerate(components)
-        ],
+        components=described,
+        by_event=any(component.by_event for component in described),
+        logs=logs,
         tolerance=repr(float(tolerance)),
         arguments=identifiers(arguments),
         tapes=identifiers(tapes),
@@ -202,11 +238,16 @@ def _render(groups, inputs, pathways, components, tolerance):
     return EventModule(source, parts, inputs, pathways, arguments, tapes, gradients)
 
 
+def _tape(g):
+    """What a group leaves for the backward pass."""
+    return (*TAPE, *STEPS * (g.spikes and not g.closed))
+
+
 def _prepare(g, windows):
     """The names under which the windows of a group get and give their arrays."""
     g.windows, g.slots = windows, "1" if g.bulk else f"min({windows}, 1024)"
     g.lazy = not g.bulk and g.closed and g.spikes and g.flow.hump is not None
-    g.lazy = g.lazy and not g.traces
+    g.lazy = g.lazy and not g.traces and not g.by_event
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
@@ -231,6 +272,8 @@ def _prepare(g, windows):
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
     if g.bulk:
         _prepare_bulk(g)
+    if g.by_event:
+        _prepare_by_event(g, traces)
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     spiking += ["push"] * g.pushed + ["upstrokes"] * stepped
     own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
@@ -257,8 +300,8 @@ def _prepare(g, windows):
     moments = ["since", "event"] * bool(g.maxima)
     g.travel_parameters += [*moments, *["trial", "VR", "ME", "MS", "dx", "w"] * bool(g.maxima)]
 
-    def travel(searching):
-        given = {"since": "t - tape[latest[j], 0]", "event": "latest[j]"}
+    def travel(searching, event="latest[j]"):
+        given = {"since": "t - tape[latest[j], 0]", "event": event}
         arguments = [given.get(name, name) for name in g.travel_parameters]
         if g.closed:
             arguments = ["j", "C", "P", "K", "y", "z", "stack"]
@@ -266,6 +309,25 @@ def _prepare(g, windows):
         return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, {arguments})"
 
     g.at, g.reach, g.travel = at, reach, travel
+
+
+def _prepare_by_event(g, traces):
+    """The names of what the functions for single neurons get, where there are no windows."""
+    g.quick = g.closed and g.flow.hump is not None
+    state = ["X", "now", "until", "ahead", "expected", *["stride"] * (not g.quick)]
+    constants = ["C", "P", *["K"] * g.closed]
+    search = ["z", "stack", *["hint", "k", "path", "upstrokes", "kept"] * (not g.closed)]
+    readouts = ["VR", *["ME", "MS", "w"] * bool(g.maxima)]
+    readouts += ["dx"] * (bool(g.maxima) and not g.closed)
+    events = ["tape", "latest"] * g.latest
+    timed = ["breaks", "piece"] * bool(g.traces)
+    inside = ["trial", *readouts] * (bool(g.maxima) and not g.closed)
+    g.predict_parameters = [*state, *constants, *search, *events, *inside, *timed]
+    g.advance_parameters = [*state, *constants, *search, *events, *readouts]
+    g.trace_parameters = traces
+    g.predict_arguments = [r if r == "trial" else g.a(r) for r in g.predict_parameters]
+    g.advance_arguments = [g.a(role) for role in g.advance_parameters]
+    g.trace_arguments = [g.a(role) for role in traces]
 
 
 def _prepare_bulk(g):

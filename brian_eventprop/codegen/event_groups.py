@@ -57,7 +57,7 @@ class EventGroupCode:
         self.outgoing: list = []
         self.pushed = False
         self.traces: list[str] = []
-        self.bulk = None
+        self.bulk, self.by_event = None, False
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""
@@ -332,7 +332,7 @@ class EventGroupCode:
     def guard_partials(self) -> list[str]:
         """``out``: the derivatives of the guard in the states and in the time."""
         g = self.adjoint.crossing.g
-        values = [sp.diff(g, symbol(s)) for s in (*self.states, "t")]
+        values = [diff(g, symbol(s)) for s in (*self.states, "t")]
         lines = self.load(reads(dict(enumerate(values))))
         return lines + [f"out[{k}] = {self.scope.sympy(e)}" for k, e in enumerate(values)]
 

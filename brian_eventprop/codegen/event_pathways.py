@@ -6,9 +6,14 @@ As in `event_groups`; ``W`` and ``CS`` hold the constants per synapse and common
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import sympy as sp
+
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.hoist import COMMON, EACH
-from brian_eventprop.adjoint.pathways import PathwayAdjoint
+from brian_eventprop.adjoint.pathways import PathwayAdjoint, to_post
+from brian_eventprop.adjoint.reverse import compose
 from brian_eventprop.codegen.scope import Scope, reads
 
 
@@ -91,6 +96,59 @@ class EventPathwayCode:
             + [f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written]
         ) or ["pass"]
 
+    @cached_property
+    def after_reset(self) -> str:
+        """When an arrival at a neuron that spikes at this time may as well come after its reset.
+
+        The states are the same then, but only after the reset a later arrival acts as this one.
+        """
+        inner = [p for p in self.target.incoming if not p.outer]
+        reset = self._reset
+
+        def free_of_order(mode):
+            others = [p.transition(mode) for p in inner]
+            before = [other for other in others if not _commute(other, reset)]
+            return all(_commute(self.transition(mode), other) for other in (reset, *before))
+
+        if self.last:
+            return "True"
+        free = free_of_order("free")
+        frozen = free_of_order("frozen") if self.target.has_frozen else free
+        if free == frozen:
+            return str(free)
+        return "not frozen" if free else "frozen"
+
+    @cached_property
+    def last(self) -> bool:
+        """Whether its arrivals may as well come after all that happens at once to their targets.
+
+        They fire no neuron, and the states are the same then; but only as the last ones they act as
+        a later arrival would.
+        """
+        rule, frozen = self.adjoint.free, self.adjoint.frozen
+        if self.adjoint.lift is not None or rule.statements != frozen.statements:
+            return False
+        others = [self._reset]
+        for p in self.target.incoming:
+            others += [p.transition(mode) for mode in ("free", "frozen") if not p.outer]
+        return all(_commute(self.transition("free"), other) for other in others)
+
+    @property
+    def _reset(self) -> dict[str, sp.Expr]:
+        after = compose(self.target.adjoint.reset, self.target.states)
+        return {f"post__{s}": to_post(e, self.target.adjoint) for s, e in after.items()}
+
+    def transition(self, mode: str) -> dict[str, sp.Expr]:
+        """What an arrival makes of each state, with constants that are this pathway's own."""
+        after = compose(getattr(self.adjoint, mode).statements, self.states)
+        own = {
+            s: symbol(f"{self.name}.{s.name}")
+            for e in after.values()
+            for s in e.free_symbols
+            if s.name not in self.states and s.name != "t" and not s.name.startswith("post__")
+        }
+        return {s: e.xreplace(own) for s, e in after.items()}
+
     def back(self) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
         return self._by_mode(self._back)
@@ -112,3 +170,11 @@ class EventPathwayCode:
         return lines + [
             f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed
         ]
+
+
+def _commute(first, second) -> bool:
+    """Whether two maps of the states may be swapped."""
+    then = {symbol(s): e for s, e in first.items()}
+    before = {symbol(s): e for s, e in second.items()}
+    gaps = (second[s].xreplace(then) - first[s].xreplace(before) for s in first)
+    return all(sp.expand(gap) == 0 or sp.simplify(gap) == 0 for gap in gaps)

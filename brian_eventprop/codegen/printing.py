@@ -351,7 +351,14 @@ class _SympyPrinter(PythonCodePrinter):
         return self.style.safe_product(*(self._print(a) for a in expr.args))
 
     def _print_positive_power_(self, expr):
-        return self.style.positive_power(*(self._print(a) for a in expr.args))
+        base, exponent = expr.args
+        text = self._print(base)
+        if base.is_Add and not exponent.is_positive:
+            # what is left of a difference at the edge is rounding, and no steep derivative
+            size = " + ".join(self._print(sp.Abs(term)) for term in base.args)
+            edge = f"({text}) <= {self.style.number(1e-13)}*({size})"
+            text = self.style.choose(edge, self.style.number(0), f"({text})")
+        return self.style.positive_power(text, self._print(exponent))
 
     def _print_shifted_exp_(self, expr):
         shift, rest = (self._print(a) for a in expr.args)

@@ -2,7 +2,8 @@
 
 Within a window the groups of a loop run one after the other, so a spike must not arrive at a group
 that has run already (itself included) before the next window: windows are no longer than the
-smallest delay of these "backward" pathways.
+smallest delay of these "backward" pathways.  A loop without delay has no windows: its groups run
+together, event by event.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 #: Largest number of windows of a trial.
-MOST_WINDOWS = 10**7
+MOST_WINDOWS = 10**5
 
 
 def components(names: Sequence[str], edges: Mapping[str, tuple[str, str, float]]):
@@ -70,54 +71,27 @@ def _ordered(members, edges):
 def window_counts(order, edges: Mapping[str, tuple[str, str, float]], duration: float) -> list[int]:
     """Return the number of windows of each component.
 
-    Raises
-    ------
-    ValueError
-        If a spike could come back to its group without any delay; the message names the loop.
+    It is 0 where a spike may come back to its group without any delay, or with so short a one that
+    there would be too many windows: such a component runs event by event.
+
+    Examples
+    --------
+    >>> window_counts([("a",), ("b",)], {"s": ("a", "a", 0.0), "r": ("b", "b", 0.003)}, 0.01)
+    [0, 4]
     """
     counts = []
     for members in order:
         place = {name: k for k, name in enumerate(members)}
-        backward = {
-            name: delay
-            for name, (source, target, delay) in edges.items()
+        backward = [
+            delay
+            for source, target, delay in edges.values()
             if source in place and target in place and place[source] >= place[target]
-        }
-        name = min(backward, key=backward.get, default=None)
-        if name is None or backward[name] >= duration:
+        ]
+        width = min(backward, default=duration)
+        if width >= duration:
             counts.append(1)
-            continue
-        width = backward[name]
-        if not width * MOST_WINDOWS > duration:
-            raise ValueError(_loop_without_delay(name, edges, width))
-        counts.append(int(duration / width * (1 + 1e-9)) + 1)
+        elif not width * MOST_WINDOWS > duration:
+            counts.append(0)
+        else:
+            counts.append(int(duration / width * (1 + 1e-9)) + 1)
     return counts
-
-
-def _loop_without_delay(name: str, edges: Mapping[str, tuple[str, str, float]], width: float):
-    """Say which loop a pathway closes: groups, pathways and their smallest delays."""
-    source, target, _ = edges[name]
-    quick = {n: e for n, e in edges.items() if e[2] <= width}
-    loop = [name, *_shortest_way(target, source, quick)]
-    way = source + "".join(f" -> {edges[n][1]} (pathway '{n}', {edges[n][2]:g} s)" for n in loop)
-    text = f"The loop {way} has no delay, so in exact time a spike could cause itself at once."
-    if source == target:
-        text += (
-            f" (Neurons that feed each other within '{source}' count as a loop: put populations "
-            "that follow each other without delay into groups of their own.)"
-        )
-    return (
-        f"{text} Give every synapse of one of these pathways a delay, and keep it above a bound in "
-        "training, for example bounds={s.delay: (0.1*ms, None)}; or use solver='clock', where "
-        "an arrival fires its target one time step later at the earliest."
-    )
-
-
-def _shortest_way(start, end, edges) -> list[str]:
-    """The pathways from one group to another, the fewest there are; none if there is no way."""
-    ways = {start: []}
-    for _ in edges:
-        for name, (source, target, _) in edges.items():
-            if source in ways and target not in ways:
-                ways = {**ways, target: [*ways[source], name]}
-    return ways.get(end, [])

@@ -7,6 +7,7 @@ in the order of the chunks, so that the result does not depend on the number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,7 +109,8 @@ class EventCPU(EventKernels):
             arrays |= self._pack_traces(g, values, traces, n_trials)
         arrays["", "windows"] = windows
         arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
-        found = self.chunks.call(self.kernels.forward, n_trials, lambda chunk: arguments)
+        with _errors_with_times():
+            found = self.chunks.call(self.kernels.forward, n_trials, lambda chunk: arguments)
         tapes = [dict(zip(self.module.tapes, given, strict=True)) for given in found]
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
@@ -254,8 +256,6 @@ class EventCPU(EventKernels):
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
         inputs = {i.name: common[i.name, "TB"] for i in module.inputs}
-        if all(np.all(np.isfinite(weight)) for weight in weights):
-            _check_gradients(gradients, inputs)
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
 
     def _sums_of(self, module):
@@ -323,20 +323,14 @@ class EventCPU(EventKernels):
         return common, each, shifts
 
 
-def _check_gradients(gradients, inputs):
-    """Stop if a gradient is infinite or not a number although the loss has finite derivatives."""
-    for (owner, variable), gradient in gradients.items():
-        if not np.all(np.isfinite(gradient)):
-            raise FloatingPointError(
-                f"{owner}: the gradient of '{variable}' is infinite or not a number: the "
-                "derivative of an equation, a reset, a synapse or a readout with respect to it "
-                "does not exist at a state that a neuron reaches"
-            )
-    for name, gradient in inputs.items():
-        if not np.all(np.isfinite(gradient)):
-            raise FloatingPointError(
-                f"{name}: the gradient of its spike times is infinite or not a number"
-            )
+@contextmanager
+def _errors_with_times():
+    """Put the numbers of an error into its text, which kernels cannot do."""
+    try:
+        yield
+    except FloatingPointError as error:
+        text, *numbers = error.args
+        raise FloatingPointError(text % tuple(numbers) if numbers else text) from None
 
 
 def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:

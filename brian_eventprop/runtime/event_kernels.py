@@ -17,10 +17,10 @@ from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.system import AdjointSystem, derive
 from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import bulk_groups, render_event, render_event_host
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
+from brian_eventprop.runtime.event_warnings import warn_of_steep_edges
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unless_sorted
 from brian_eventprop.runtime.traces import traces_of
 
@@ -35,6 +35,7 @@ class EventKernels:
     ):
         system = derive(_without_steps(system.spec), system.trained)
         system, self.flows = _with_integrals(system, network, duration)
+        warn_of_steep_edges(system, self.flows)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.host_source = render_event_host(system, self.flows)
         self.host = load_module(self.host_source, "event_host")
@@ -42,18 +43,23 @@ class EventKernels:
         self._network = network
         self._candidates, self._built = bulk_groups(system, self.flows), {}
         self._loaded: tuple | None = None
-        self._build(self._first_order(network.values), self._candidates)
+        order, _, by_event = self._order(self._edges(network.values))
+        self._build(order, self._candidates, by_event)
         _warn_of_missing_resets(self.module)
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self._columns: dict[str, Columns] = {}
 
-    def _build(self, order, bulk):
-        """Use the kernels for an order of the groups, some of which take arrivals in bulk."""
+    def _build(self, order, bulk, by_event):
+        """Use the kernels for an order of the groups, some of which take arrivals in bulk.
+
+        The components ``by_event`` take one event after the other.
+        """
         spec = self.system.spec
         whole = [names for names in order if set(names) <= bulk and busy(names, spec)]
-        key = order, frozenset(name for names in whole for name in names)
+        whole = [names for names in whole if names not in by_event]
+        key = order, frozenset(name for names in whole for name in names), by_event
         if key not in self._built:
-            module = render_event(self.system, self.flows, key[0], self.tolerance, key[1])
+            module = render_event(self.system, self.flows, key[0], self.tolerance, *key[1:])
             groups = {g.name: GroupPacker(g, self.host, spec.dt) for g in module.groups}
             pathways = {
                 p.name: PathwayPacker(
@@ -62,7 +68,7 @@ class EventKernels:
                 for p in module.pathways
             }
             self._built[key] = module, groups, pathways
-        self.order, self.bulk = key
+        self.order, self.bulk, _ = key
         self.module, self.groups, self.pathways = self._built[key]
 
     @property
@@ -108,14 +114,20 @@ class EventKernels:
             if p.source in self._names and p.size
         }
 
-    def _first_order(self, values):
-        edges = self._edges(values)
-        order = components(self._names, edges)
-        try:
-            window_counts(order, edges, self.duration)
-        except ValueError as error:
-            raise UnsupportedError(str(error)) from None
-        return order
+    def _order(self, edges, order=None):
+        """Return an order of the groups, the windows of its components, and those without windows.
+
+        A given order is kept if it allows windows: trained delays may ask for another one.
+        """
+        counts = window_counts(order, edges, self.duration) if order is not None else [0]
+        if 0 in counts:
+            order = components(self._names, edges)
+            counts = window_counts(order, edges, self.duration)
+        # within a component without windows the order does not matter, and stays the same
+        fixed = zip(order, counts, strict=True)
+        order = tuple(tuple(sorted(names)) if count == 0 else names for names, count in fixed)
+        by_event = frozenset(names for names, count in zip(order, counts, strict=True) if not count)
+        return order, [max(count, 1) for count in counts], by_event
 
     def _settle(self, values):
         """Choose the order of the groups and who takes arrivals in bulk.
@@ -123,16 +135,11 @@ class EventKernels:
         Returns the number of windows of each loop, the constants of the groups and the numbers of
         those that take arrivals in bulk.
         """
-        edges, order = self._edges(values), self.order
-        try:
-            counts = window_counts(order, edges, self.duration)
-        except ValueError:
-            # trained delays may ask for another order of the groups within a loop
-            order = components(self._names, edges)
-            counts = window_counts(order, edges, self.duration)
+        edges = self._edges(values)
+        order, counts, by_event = self._order(edges, self.order)
         bulk = self._candidates
         while True:
-            self._build(order, bulk)
+            self._build(order, bulk, by_event)
             constants = {name: packer.environment(values) for name, packer in self.groups.items()}
             numbers, unfit = {}, set()
             for place, names in enumerate(order):

@@ -156,48 +156,21 @@ def test_results_do_not_depend_on_threads():
         np.testing.assert_array_equal(gradient, found[1][key])
 
 
-def test_a_loop_without_delay_is_refused_by_name():
-    parts = chain()
-    loop = Synapses(parts[1], parts[1], on_pre="I_post += 0.1", name="echo")
-    loop.connect()
-    with pytest.raises(UnsupportedError, match=r"neuron -> neuron \(pathway 'echo_pre', 0 s\)"):
-        build([*parts, loop])
-
-
-def test_a_loop_through_several_groups_is_refused_by_name():
-    """Only the pathways of the loop are named, not the others between its groups."""
-    parts = chain()
-    second = NeuronGroup(1, LIF, threshold="v > 1", reset="v = 0", method="exact", name="second")
-    there = Synapses(parts[1], second, on_pre="I_post += 0.1", name="there")
-    back = Synapses(second, parts[1], on_pre="I_post += 0.1", name="back")
-    other = Synapses(second, parts[1], on_pre="I_post += 0.1", delay=2 * ms, name="other")
-    for s in (there, back, other):
-        s.connect()
-    with pytest.raises(UnsupportedError) as error:
-        build([*parts, second, there, back, other])
-    assert "(pathway 'there_pre', 0 s)" in str(error.value)
-    assert "(pathway 'back_pre', 0 s)" in str(error.value)
-    assert "other_pre" not in str(error.value)
-
-
-def test_a_delay_that_training_drives_to_zero_is_an_error():
-    parts = chain()
-    loop = Synapses(parts[1], parts[1], on_pre="I_post += 0.1", name="echo")
-    loop.connect()
-    loop.delay = 2 * ms
-    model = build([*parts, loop], train=[loop.delay])
-    model.run()
-    model.parameters[loop.delay] = 0 * ms
-    with pytest.raises(ValueError, match="neuron -> neuron.*echo_pre.*bounds="):
-        model.run()
-
-
 def test_groups_without_delay_between_them_run_in_order():
     edges = {"p": ("b", "a", 0.0), "q": ("a", "b", 0.002), "r": ("b", "c", 0.0)}
     order = components(["a", "b", "c"], edges)
     assert order == (("b", "a"), ("c",))
     assert window_counts(order, edges, 0.01)[1] == 1
     assert 5 <= window_counts(order, edges, 0.01)[0] <= 7
+
+
+def test_loops_without_delay_have_no_windows():
+    edges = {"p": ("b", "a", 0.0), "q": ("a", "b", 0.0), "r": ("b", "c", 0.0)}
+    order = components(["a", "b", "c"], edges)
+    assert [set(names) for names in order] == [{"a", "b"}, {"c"}]
+    assert window_counts(order, edges, 0.01) == [0, 1]
+    almost = {**edges, "q": ("a", "b", 1e-9)}
+    assert window_counts(components(["a", "b", "c"], almost), almost, 0.01) == [0, 1]
 
 
 def test_single_precision_is_refused():
