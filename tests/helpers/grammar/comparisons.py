@@ -369,7 +369,7 @@ def _converges(text: str, names: dict) -> str:
             return f"agrees: {', '.join(f'{x:.1e}' for x in worst)}"
     if not same or not errors[-2]:
         return "other spikes on the time grid"
-    if gaps[-1] > 3e-4 and gaps[-1] > 0.45 * max(gaps[:-1]):
+    if gaps[-1] > 3e-4 and gaps[-1] > 0.45 * gaps[-2]:
         return f"other order of events on the time grid: {', '.join(f'{x:.1e}' for x in gaps)}"
     culprits = [k for k in errors[-1] if not _good([{k: e[k]} if e else {} for e in errors])]
     details = "; ".join(
