@@ -357,6 +357,8 @@ def _converges(text: str, names: dict) -> str:
             model, scope = build(text, "clock", dt)
             result = model.run(targets=scope["targets"])
             gradients = model.gradient()
+        if not np.isfinite(result.loss):
+            return "the loss is not finite with a smaller time step"
         grazing += gradients.grazing
         same = np.array_equal(_pattern(result), names["exact spikes"])
         found = {k: np.array(gradients.raw(k)) for k in model.parameters.keys}
