@@ -42,8 +42,10 @@ def warn_of_autapses(system: AdjointSystem, network) -> None:
         pathway = p.pathway
         if pathway.source != pathway.target:
             continue
-        steps = np.rint(network.values[pathway.delay] / system.spec.dt)
-        own = network.pre[pathway.name] == network.post[pathway.name]
+        pre, post = network.pre[pathway.name], network.post[pathway.name]
+        delays = np.asarray(network.values[pathway.delay])
+        steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
+        own = pre == post
         if np.any(own & (steps == 0)) and not _commute(system, p):
             logger.warn(
                 f"Synapses '{pathway.synapses}': neurons of '{pathway.source}' send spikes to "

@@ -43,6 +43,19 @@ def test_a_warning_where_arrival_and_reset_do_not_commute(
     assert ("themselves without delay" in caplog.text) == warns
 
 
+def test_delays_of_axons_are_looked_up_by_the_sender(caplog):
+    neurons, _ = autapses("v = 0", "I_post += w")
+    s = Synapses(neurons, neurons, "w : 1", on_pre="I_post += w*(1 - I_post/4)", name="axons")
+    s.connect(i=[0, 0, 1], j=[0, 1, 1])
+    s.w, s.delay = 0.5, [1, 1, 0] * ms
+    with caplog.at_level("WARNING"):
+        bep.EventPropModel(
+            [neurons, s], train=[bep.Axonal(s.delay)],
+            loss=bep.Sum(bep.SpikeTimes(neurons)), duration=30 * ms,
+        )  # fmt: skip
+    assert "'axons': neurons of 'neurons' send spikes to themselves without delay" in caplog.text
+
+
 def test_autapses_that_only_add_have_the_exact_gradient():
     """All spikes of a neuron move alike: after the first, its trials differ in the time alone.
 
