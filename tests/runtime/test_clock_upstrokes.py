@@ -65,7 +65,7 @@ def exact(kind, neuron, name, spikes):
         pytest.param("izhikevich", "euler", 0.1, marks=pytest.mark.slow),
         pytest.param("izhikevich", "rk4", 0.05, marks=pytest.mark.slow),
         pytest.param("qif", "euler", 0.1, marks=pytest.mark.slow),
-        ("qif", "rk4", 0.01),
+        pytest.param("qif", "rk4", 0.01, marks=pytest.mark.slow),
     ],
 )
 def test_gradients_are_near_those_of_exact_time(kind, method, tolerance):
@@ -107,7 +107,10 @@ def test_arrivals_within_an_upstroke_against_the_dense_oracle(method, monkeypatc
         assert gradients.grazing == trial.grazing == 0
 
 
-@pytest.mark.parametrize("precision, tolerance", [("float64", 1e-10), ("float32", 2e-3)])
+@pytest.mark.parametrize(
+    "precision, tolerance",
+    [("float64", 1e-10), pytest.param("float32", 2e-3, marks=pytest.mark.slow)],
+)
 def test_cuda_gives_what_the_cpu_gives(precision, tolerance, emulator):
     defaultclock.dt = 0.1 * ms
     host = upstroke_networks.network()
