@@ -87,7 +87,8 @@ def _cells(draw: Draw) -> list[Cell]:
 
 def _method(draw: Draw, cell: Cell) -> str:
     methods = list(cell.methods)
-    if sum("/dt = " in equation for equation in cell.equations) > 3:
+    many = sum("/dt = " in equation for equation in cell.equations) > 3
+    if many or any(equation.startswith("du/dt") for equation in cell.equations):
         methods = [m for m in methods if m != "exact"]  # SymPy takes minutes
     method = draw.pick(methods)
     draw.tag(f"method {method}")
