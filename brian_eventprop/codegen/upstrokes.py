@@ -39,6 +39,8 @@ class UpstrokeCode:
         self.rule = group.adjoint.upstroke
         self.states = group.states
         self.rows = 2 * group.n_states + 2
+        #: The states, by number, that drive themselves to the threshold.
+        self.driven = [self.states.index(s) for s in self.rule.driven]
         #: The states, by number, that do not drive themselves to the threshold but flow.
         self.others = [
             k

@@ -108,10 +108,11 @@ class CompilingDevice(DryDevice):
     def __init__(self, archs=("80", "90"), **target):
         super().__init__(**target)
         self.archs, self.reports, self.ptx, self.only = archs, [], {}, ""
-        self._known = set()
+        self._known, self.source = set(), ""
 
     def load(self, source, tag):
         """Import a generated module."""
+        self.source += source
         return load_module(source, f"cuda_{tag}")
 
     def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):

@@ -223,7 +223,8 @@ class DenseAdjoint:
 
     # ------------------------------------------------------------------ [D]
     def _undo_update(self, group, n):
-        t, x, inside = n * self.dt, group.history[n], self.upstrokes.inside(group)
+        t, inside = n * self.dt, self.upstrokes.inside(group)
+        x = self.upstrokes.tamed(group, group.history[n])
         kept = self.lam[group.name]
         lam = np.where(inside, 0.0, kept)
         free, scope = group.free[n], group.scope

@@ -62,14 +62,14 @@ class DenseUpstrokes:
             return True, 0.0, x
 
         def crossed(s, y):
-            return self._guard(group, y, s)
+            return self._guard(group, y, t + s)
 
         crossed.terminal, crossed.direction = True, 1
         found = solve_ivp(
-            lambda s, y: group.slopes(y[:, None], s, [k], [True])[:, 0],
-            (t, t + span), x, events=crossed, **PRECISION,
+            lambda s, y: group.slopes(y[:, None], t + s, [k], [True])[:, 0],
+            (0.0, span), x, events=crossed, **PRECISION,
         )  # fmt: skip
-        return found.status == 1, found.t[-1] - t, found.y[:, -1]
+        return found.status == 1, found.t[-1], found.y[:, -1]
 
     # ---- forwards, from the last tame state ----
     def begin(self, spike, n):
@@ -124,6 +124,8 @@ class DenseUpstrokes:
             group.history[later][:, k] = x
             self._deliver(group, k, later, x)
         spike.before[:, 0] += x - updated[n]
+        rows = [group.states.index(s) for s in self.driven[group.name]]
+        spike.before[rows, 0] = x[rows]
         group.updated[n][:, k] = x
         jump = np.zeros(len(x))
         self.open[group.name, k] = Stretch(first, i, n, passed, states, x, jump)
@@ -140,6 +142,14 @@ class DenseUpstrokes:
                     self.o._at(pathway, arrival.synapse), group.blocked(k, step),
                 )  # fmt: skip
                 arrival.after = x
+
+    def tamed(self, group, x):
+        """The states with those of neurons within a stretch replaced by finite ones."""
+        x = x.copy()
+        for (name, k), stretch in self.open.items():
+            if name == group.name:
+                x[:, k] = stretch.states[stretch.first]
+        return x
 
     # ---- backwards ----
     def inside(self, group):
@@ -180,7 +190,8 @@ class DenseUpstrokes:
             if r.kind == "integral" and r.group == group.name and r.start <= k < r.stop
         ]
 
-        def rhs(t, y):
+        def rhs(passed, y):
+            t = n * self.dt + passed
             y = y.reshape(-1, 1 + size + count)
             x = y[:-1, 0]
             f, jx, jp = self._parts(group, k, x, t)
@@ -197,8 +208,7 @@ class DenseUpstrokes:
         y = np.zeros((size + 1, 1 + size + count))
         y[:-1, 0], y[:-1, 1 : 1 + size] = stretch.states[n], np.eye(size)
         if span > 0:
-            t = n * self.dt
-            found = solve_ivp(rhs, (t, t + span), y.ravel(), **PRECISION)
+            found = solve_ivp(rhs, (0.0, span), y.ravel(), **PRECISION)
             y = found.y[:, -1].reshape(y.shape)
         moved = np.append(lam, 1.0) @ y[:, 1:]
         self.a.lam[group.name][:, k] = moved[:size]

@@ -192,15 +192,6 @@ def test_spikes_are_those_of_brian2(make):
     assert_as_brian2(make, 10 * us)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("reset", ["v = 0", "v -= 1.1"])
-def test_spikes_without_refractoriness_are_those_of_brian2(reset):
-    def make():
-        return pulses(reset=reset, refractory=False)
-
-    assert_as_brian2(make, 2 * us, 15 * ms)
-
-
 def chain(n=4, back=0.0, reset="v = 0", flags="", **options):
     """Neuron k fires neuron k + 1 at once, the last one sends a pulse to the first one."""
     source = SpikeGeneratorGroup(1, [0], [2] * ms, name="source")
