@@ -271,13 +271,16 @@ def _of_inputs(gradients, scope: dict) -> dict:
 
 
 def _along_input_times(model, scope, base, name, gradient, rng) -> str:
-    given = {
-        g.name: bep.SpikeData(
-            g.spike_time[:], g.neuron_index[:], np.zeros(len(g.spike_time[:]), int), 1, len(g)
-        )
-        for g in scope["network"]
-        if isinstance(g, SpikeGeneratorGroup)
-    }
+    end = float(scope["duration"])
+    given, kept = {}, {}
+    for g in scope["network"]:
+        if isinstance(g, SpikeGeneratorGroup):
+            times, channels = np.asarray(g.spike_time[:]), np.asarray(g.neuron_index[:])
+            kept[g.name] = early = times < end - 1e-4  # later ones do nothing and are refused
+            trials = np.zeros(early.sum(), int)
+            given[g.name] = bep.SpikeData(times[early], channels[early], trials, 1, len(g))
+    if len(gradient) == len(kept[name]):
+        gradient = gradient[kept[name]]
     data = given[name]
     direction = rng.uniform(-1, 1, len(data.times)) * 1e-2
 
