@@ -22,7 +22,7 @@ def model_of(network, **options):
 
 def check_same_spikes(network):
     """Compare all spikes of all groups and trials; return how many there were."""
-    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    spikes = network.batch()
     result = model_of(network).run(spikes)
     total = 0
     dt = float(brian2.defaultclock.dt)

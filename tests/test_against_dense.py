@@ -57,7 +57,7 @@ def check_random_network(network, train=None):
         duration=network.duration,
         namespace=network.namespace,
     )
-    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    spikes = network.batch()
     each = [network.trial_spikes(trial) for trial in range(network.trials)]
     return check_gradients(model, each, spikes)
 
@@ -109,7 +109,7 @@ def test_single_precision_is_close(kind):
             namespace=network.namespace,
             precision=precision,
         )
-        spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+        spikes = network.batch()
         result = model.run(spikes)
         gradient = model.gradient()
         found.append((result, [gradient.raw(key) for key in model.parameters.keys]))

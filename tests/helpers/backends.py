@@ -31,7 +31,7 @@ def results(kind, backend, seed=4, size=0.3, trials=2, duration=None, precision=
     network = random_networks.build(kind, seed=seed, size=size, trials=trials)
     duration = DURATIONS.get(kind, 60) * ms if duration is None else duration
     model = model_of(network, backend, duration, precision=precision)
-    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    spikes = network.batch(duration)
     return arrays_of(model.run(spikes), model.gradient(), model)
 
 

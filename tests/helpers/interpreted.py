@@ -1,25 +1,20 @@
 """The CPU kernels as plain Python: a model costs a fraction of a second in place of a compilation.
 
-Import this module before `brian_eventprop`.  Numba is switched off (`NUMBA_DISABLE_JIT`), so the
-generated kernels and all hand-written ones run in the Python interpreter.  What Python cannot run,
-the intrinsics that write vector instructions, gets a stand-in here that does the same in NumPy.
+`install` comes before `brian_eventprop` is imported.  It switches Numba off (`NUMBA_DISABLE_JIT`),
+so the generated kernels and all hand-written ones run in the Python interpreter.  What Python
+cannot run, the intrinsics that write vector instructions, gets a stand-in here that does the same
+in NumPy.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
 import types
 
-os.environ["NUMBA_DISABLE_JIT"] = "1"
-
-import numba  # noqa: E402
-import numba.extending  # noqa: E402
-import numpy as np  # noqa: E402
-
-if "brian_eventprop" in sys.modules:
-    raise ImportError("import helpers.interpreted before brian_eventprop")
+import numpy as np
 
 
 def prefetch(table, place):
@@ -105,7 +100,25 @@ def _math_as_in_c() -> types.SimpleNamespace:
     return types.SimpleNamespace(**kept | {n: _as_in_c(kept[n]) for n in floats.split()})
 
 
+@functools.cache
+def install() -> None:
+    """Let this process interpret kernels; the first time before `brian_eventprop` is imported."""
+    if "brian_eventprop" in sys.modules or "numba" in sys.modules:
+        raise ImportError("install the interpreter before importing numba or brian_eventprop")
+    _switch_numba_off()
+    _replace_vector_kernels()
+    from brian_eventprop.runtime import clock_cpu, event_kernels
+
+    for runtime in (clock_cpu, event_kernels):
+        _interpret_modules_of(runtime)
+    np.seterr(all="ignore")
+
+
 def _switch_numba_off() -> None:
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+    import numba
+    import numba.extending
+
     stand_ins = {f.__name__: f for f in (prefetch, lowest, add_pair)}
     real = numba.njit
 
@@ -157,10 +170,3 @@ def _interpret_modules_of(runtime) -> None:
 
 #: What the kernels call `math`.
 MATH = _math_as_in_c()
-_switch_numba_off()
-_replace_vector_kernels()
-from brian_eventprop.runtime import clock_cpu, event_kernels  # noqa: E402
-
-for _runtime in (clock_cpu, event_kernels):
-    _interpret_modules_of(_runtime)
-np.seterr(all="ignore")

@@ -55,6 +55,12 @@ class RandomNetwork:
             synapses.delay = np.maximum(synapses.delay / ms, least / ms) * ms
         return self
 
+    def batch(self, duration=None):
+        """What `EventPropModel.run` is given: the spikes before the end of a trial."""
+        end = self.duration if duration is None else duration
+        cut = {name: data.until(end) for name, data in self.spikes.items()}
+        return cut if len(cut) > 1 else next(iter(cut.values()))
+
     def trial_spikes(self, trial):
         """Input spikes of one trial, ``{name: (indices, times in seconds)}``."""
         found = {}

@@ -29,7 +29,7 @@ def build(threads=None, train=None, kind="lif", trials=5):
         namespace=network.namespace,
         threads=threads,
     )
-    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    spikes = network.batch()
     return network, model, spikes
 
 

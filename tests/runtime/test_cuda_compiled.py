@@ -64,7 +64,7 @@ def random_model(kind, precision, size=0.3):
         backend="cuda",
         precision=precision,
     )
-    spikes = network.spikes if len(network.spikes) > 1 else next(iter(network.spikes.values()))
+    spikes = network.batch(30 * ms)
     return model, spikes
 
 

@@ -243,7 +243,7 @@ def test_weights_within_expressions(kind, emulator):
         start_scope()
         net = random_networks.build(kind, seed=4, size=0.3, trials=2)
         model = model_of(net, backend, 25 * ms)
-        spikes = net.spikes if len(net.spikes) > 1 else next(iter(net.spikes.values()))
+        spikes = net.batch(25 * ms)
         rates = {key: 1e-3 * (1 + np.abs(array).max()) for key, array in values(model).items()}
         trainer = bep.Trainer(model, bep.Adam(with_units(model, rates)))
         trainer.fit(spikes, epochs=2, batch_size=2, shuffle=False, progress=False)

@@ -113,7 +113,9 @@ def judge_file(path: Path) -> int:
 def prepare() -> None:
     """Interpret the kernels, and keep Brian2 quiet."""
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
-    import helpers.interpreted  # noqa: F401, I001 (before brian_eventprop)
+    from helpers import interpreted
+
+    interpreted.install()
     import brian2
 
     brian2.prefs.codegen.target = "numpy"
