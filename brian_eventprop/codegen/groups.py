@@ -384,6 +384,18 @@ class GroupCode:
         """States at which the order matters: arrivals are before the reset, as in Brian2."""
         return [s for s in self.rings if s not in self.rings_after]
 
+    @property
+    def made_by_reset(self) -> list[tuple[int, int]]:
+        """States that a reset may raise and arrivals add to after it, where there are maxima.
+
+        The numbers of each: among the states that arrivals change, and among all states.
+        """
+        if not self.tops or not self.spikes:
+            return []
+        changed = {s.target for s in self.adjoint.reset} & set(self.rings_after)
+        met = self.tops[0].met
+        return [(met.index(s), self.states.index(s)) for s in met if s in changed]
+
     # ---- what the kernels must keep ----
     @property
     def needs_states(self) -> bool:

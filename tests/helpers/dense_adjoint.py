@@ -45,7 +45,7 @@ class DenseAdjoint:
         firsts = self._first_spikes()
         for n in reversed(range(o.steps)):
             spikes = o.spikes_at[n]
-            self.behind = {}
+            self.behind, self.raised = {}, {}
             self.spiked = {(s.source, s.neuron) for s in spikes}
             for spike in spikes:
                 self.upstrokes.begin(spike, n)
@@ -85,6 +85,8 @@ class DenseAdjoint:
         self.lam[group.name][:, [k]] = np.einsum("oim,om->im", jacobian.x, after)
         kept = jacobian.x[:, :, 0] == np.eye(len(after))
         self.behind[group.name, k] = after, kept.all(axis=0) & kept.all(axis=1)
+        self.raised[group.name, k] = group.scope.run(group.spec.reset, spike.before, t, where)
+        self.raised[group.name, k] = self.raised[group.name, k] - spike.before
         group.scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
         return self._moved_reset(group, k, after, group.updated[n][:, [k]], t)
 

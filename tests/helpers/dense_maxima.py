@@ -85,6 +85,11 @@ class MovedMaxima:
             return [y, x]
         rows, stages = self._rows(group), [x.copy()]
         stages[0][rows] = y[rows]
+        if (group.name, k) in self.adjoint.raised:  # by the reset, which commutes with arrivals
+            _, kept = self.adjoint.behind[group.name, k]
+            raised = self.adjoint.raised[group.name, k]
+            for row in (row for row in rows if kept[row] and raised[row, 0] != 0):
+                stages[0][row] += raised[row]
         for row in rows:
             stages.append(stages[-1].copy())
             stages[-1][row] = x[row]
