@@ -6,9 +6,18 @@ import ast
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from brian2 import get_logger
 
 from brian_eventprop.adjoint.expressions import names, parse
 from brian_eventprop.reading.spec import Key, NetworkSpec
+
+logger = get_logger(__name__)
+
+#: Why a loss may be no number.
+_NO_VALUE = (
+    "a state or readout became infinite or has no value, as log(0), 0/0 or the root of a negative "
+    "number."
+)
 
 #: Functions without a finite derivative at an edge of their domain.
 _STEEP = ("sqrt", "log", "log10", "log1p", "arcsin", "arccos")
@@ -40,13 +49,22 @@ def not_finite(
     return found
 
 
+def mention_no_number(losses: np.ndarray) -> None:
+    """Warn of trials whose loss is not a number: there is nothing to learn from them."""
+    bad = np.flatnonzero(np.isnan(losses))
+    if len(bad):
+        logger.warn(
+            f"The loss of {len(bad)} of {np.size(losses)} trials is not a number, first of trial "
+            f"{bad[0]}: {_NO_VALUE} The time step may be too long for the equations.",
+            "nan",
+            once=True,
+        )
+
+
 def _cause(spec, losses) -> str:
     if not np.all(np.isfinite(losses)):
         value = np.ravel(losses)[np.argmin(np.isfinite(np.ravel(losses)))]
-        return (
-            f"The loss itself is {value}: a state or readout became infinite or has no value, as "
-            "log(0), 0/0 or the root of a negative number."
-        )
+        return f"The loss itself is {value}: {_NO_VALUE}"
     steep = list(dict.fromkeys(_steep(spec)))
     if not steep:
         return "A state or an adjoint variable became too large for its precision."

@@ -12,7 +12,7 @@ from brian2.core.variables import VariableView
 
 from brian_eventprop._brian_messages import note_as_read
 from brian_eventprop._checks import mapping, plain_numbers
-from brian_eventprop._finite import not_finite
+from brian_eventprop._finite import mention_no_number, not_finite
 from brian_eventprop._late_spikes import check_end
 from brian_eventprop._spike_checks import check_spikes
 from brian_eventprop._units import to_seconds, to_steps
@@ -288,6 +288,7 @@ class EventPropModel:
         more = (batch.timed,) if batch.timed else ()
         forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
         losses, derivatives = evaluate(self.loss, forward.readouts, targets)
+        mention_no_number(losses)
         self._last = forward, tuple(d / batch.n_trials for d in derivatives)
         self._losses = losses
         return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))

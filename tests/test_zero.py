@@ -6,6 +6,7 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, start_scope
 from brian2.utils.logger import catch_logs
 
 import brian_eventprop as bep
+from brian_eventprop import _finite
 
 TAU, TAU_X = 10 * ms, 20 * ms
 EQUATIONS = """
@@ -94,10 +95,14 @@ def test_an_infinite_derivative_is_reported():
     assert np.all(np.isfinite(np.asarray(model.gradient()[group.x])))
 
 
-def test_a_loss_that_is_no_number_is_reported():
+def test_a_loss_that_is_no_number_is_reported(monkeypatch):
     equations = "dv/dt = (x/(exp(x) - 1) - v)/(10*ms) : 1\ndx/dt = -x/(10*ms) : 1"
     group, model = infinite(equations, ["x"])
+    said = []
+    monkeypatch.setattr(_finite.logger, "warn", lambda text, *_, **options: said.append(text))
     model.run()
+    (text,) = said
+    assert text.startswith("The loss of 1 of 1 trials is not a number, first of trial 0: a state")
     with pytest.raises(FloatingPointError, match=r"G\.x is not finite .* The loss itself is nan"):
         model.gradient()[group.x]
 
