@@ -275,6 +275,26 @@ def may_be_infinite(expression: sp.Expr, infinite: Container[sp.Symbol] = ()) ->
     return any(_infinite(part) or part in infinite for part in _parts(expression))
 
 
+def singular_arguments(expression: sp.Expr) -> set[sp.Expr]:
+    """Return what makes an expression infinitely steep where it is 0: the arguments of its roots.
+
+    >>> x, p = sp.symbols("x p", real=True)
+    >>> sorted(singular_arguments(sp.sqrt(x) + (1 + x)**p + x**sp.Rational(3, 2)), key=str)
+    [x, x + 1]
+    """
+    found = set()
+    for part in _parts(expression):
+        if isinstance(part, positive_power_) or _free_power(part):
+            base, exponent = part.args
+            if not (exponent.is_number and exponent >= 1):
+                found.add(base)
+        elif isinstance(part, sp.asin | sp.acos):
+            found.add(1 - part.args[0] ** 2)
+        elif isinstance(part, sp.log):
+            found.add(part.args[0])
+    return found
+
+
 def _infinite(part) -> bool:
     if isinstance(part, power_log_):
         return True

@@ -18,13 +18,13 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sympy as sp
 from sympy.core.relational import Relational
 
-from brian_eventprop.adjoint.derivatives import cut_powers, diff
+from brian_eventprop.adjoint.derivatives import cut_powers, diff, singular_arguments
 from brian_eventprop.adjoint.expressions import (
     PiecewiseConstant,
     ceil_,
@@ -63,6 +63,8 @@ class Switch:
         The flags that h reads, directly or through others.
     opposite
         The flag of ``-h > 0``, if there is one: both change together.
+    steep
+        The values of the flag for which something is infinitely steep at h = 0, as a root of h.
     """
 
     flag: str
@@ -73,6 +75,7 @@ class Switch:
     kind: str = "condition"
     inner: tuple[str, ...] = ()
     opposite: str | None = None
+    steep: frozenset[int] = frozenset()
 
     @property
     def moves(self) -> bool:
@@ -111,7 +114,8 @@ def find_switches(
     smooth = {}
     for name, expression in expressions.items():
         smooth[name] = flagger(_spelt_out(expression, flagger.moving))
-    return flagger.switches(states, active), smooth
+    switches = flagger.switches(states, active)
+    return _with_steep_sides(switches, smooth.values(), flagger.moving), smooth
 
 
 @dataclass
@@ -166,6 +170,54 @@ class _Flagger:
                 )
             )  # fmt: skip
         return tuple(made)
+
+
+def _with_steep_sides(switches, values, moving):
+    """Mark the sides of conditions on which an expression is infinitely steep at h = 0."""
+    flags = {symbol(s.flag) for s in switches}
+    vanishing = {b for e in values for b in singular_arguments(e) if b.free_symbols & moving}
+    if not vanishing:
+        return switches
+    made, seen = [], set()
+    for s in switches:
+        sides = set()
+        if s.kind == "condition" and s.moves and s.opposite not in seen:
+            sides = {k for b in vanishing for k in _sides(b, s, flags, moving)}
+        seen |= {s.flag} if sides else set()
+        made.append(replace(s, steep=frozenset(sides)))
+    return tuple(made)
+
+
+def _sides(value, switch, flags, moving):
+    """The values of the flag for which something is 0 wherever h is, but not all over."""
+    own, opposite = symbol(switch.flag), symbol(f"{switch.opposite}")
+    others = sorted((value.free_symbols | switch.h.free_symbols) & flags - {own, opposite}, key=str)
+    if len(others) > _MOST_CONDITIONS:
+        yield from (0, 1)
+        return
+    for side in (0, 1):
+        for chosen in itertools.product((sp.Integer(0), sp.Integer(1)), repeat=len(others)):
+            known = dict(zip(others, chosen, strict=True))
+            known |= {own: sp.Integer(side), opposite: sp.Integer(1 - side)}
+            here = value.xreplace(known)
+            if here.free_symbols & moving and _vanishes(here, switch.h.xreplace(known)):
+                yield side
+                break
+
+
+def _vanishes(value, h) -> bool:
+    """Whether something is 0 where h is 0; if no point tells, it is."""
+    rng = np.random.default_rng(0)
+    symbols = sorted(value.free_symbols | h.free_symbols, key=str)
+    for _ in range(_SAMPLES):
+        point = {s: sp.Float(rng.uniform(0.5, 1.5)) for s in symbols}
+        try:
+            number = complex(_value(value, _zero(h, point)))
+        except (TypeError, ValueError, OverflowError, ZeroDivisionError):  # no number there
+            continue
+        if np.isfinite(number):
+            return abs(number) < 1e-9
+    return True
 
 
 def _partials(value, wanted):

@@ -285,23 +285,13 @@ class EventGroupCode:
 
         ``bar`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
-        scale = symbol(_SCALE)
-        smooth = self.flow.smooth
-        total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
-        for r in self.integrals:
-            total += scale * symbol(f"weight.{r.number}") * smooth[r.number]
+        total = self._stage_loss()
         wanted = {s: diff(total, symbol(s)) for s in self.states}
         for name in self.adjoint.hoisted.active:
             derivative = diff(total, symbol(name))
             if derivative != 0:
                 wanted[f"bar.{name}"] = derivative
-        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="bar")
-        if self.has_frozen:
-            lines += [
-                f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else bar[{self.states.index(s)}]"
-                for s in self.adjoint.group.frozen
-            ]
-        lines.append(f"{self.scope.ref(_SCALE)} = scale")
+        lines = self._load_stage(wanted)
         parts, text = self.scope.shared_terms(wanted)
         lines += parts
         for name, value in text.items():
@@ -312,6 +302,28 @@ class EventGroupCode:
             else:
                 lines.append(f"PB[{self.each_bars.index(name[4:])}, j] += {value}")
         return lines
+
+    def _stage_loss(self):
+        """``bar . f`` and the weighted integrands of one stage."""
+        smooth = self.flow.smooth
+        total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
+        for r in self.integrals:
+            total += symbol(_SCALE) * symbol(f"weight.{r.number}") * smooth[r.number]
+        return total
+
+    def _load_stage(self, wanted):
+        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="bar")
+        if self.has_frozen:
+            lines += [
+                f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else bar[{self.states.index(s)}]"
+                for s in self.adjoint.group.frozen
+            ]
+        return [*lines, f"{self.scope.ref(_SCALE)} = scale"]
+
+    def time_back(self) -> list[str]:
+        """The derivative of `_stage_loss` in the time itself."""
+        wanted = {"t": diff(self._stage_loss(), symbol("t"))}
+        return [*self._load_stage(wanted), f"return {self.scope.sympy(wanted['t'])}"]
 
     def spike_back(self) -> list[str]:
         """Backwards through the reset; leaves the reset's part of D in `rate`.

@@ -72,6 +72,17 @@ class SwitchCode:
                 return f"{flag} - 1", flag
         return f"{flag} if {flag} > 0 else {flag} - 1", f"{flag} if {flag} < 0 else {flag} + 1"
 
+    @property
+    def steep(self) -> dict[int, str]:
+        """Those at whose change something is infinitely steep, and whether ``x`` is on that side."""
+        return {
+            q: " or ".join(
+                f"x[{self.first + q}] {'>' if side else '<'} 0.5" for side in sorted(s.steep)
+            )
+            for q, s in enumerate(self.switches)
+            if s.steep
+        }
+
     def followers(self, q: int) -> list[int]:
         """The flags that change with this one: of -h, and of conditions that read it."""
         own = self.switches[q]
