@@ -7,11 +7,11 @@ from brian2 import NeuronGroup, Synapses, defaultclock, ms
 import brian_eventprop as bep
 
 
-def autapses(reset, on_pre, delay=0.0, senders=(0, 1)):
+def autapses(reset, on_pre, delay=0.0, senders=(0, 1), drive="I"):
     defaultclock.dt = 0.01 * ms
     neurons = NeuronGroup(
         2,
-        "dv/dt = (1.4 + 0.1*i + I - v)/(10*ms) : 1\ndI/dt = -I/(5*ms) : 1",
+        f"dv/dt = (1.4 + 0.1*i + {drive} - v)/(10*ms) : 1\ndI/dt = -I/(5*ms) : 1",
         threshold="v > 1", reset=reset, method="euler", name="neurons",
     )  # fmt: skip
     s = Synapses(neurons, neurons, "w : 1", on_pre=on_pre, name="s")
@@ -41,6 +41,18 @@ def test_a_warning_where_arrival_and_reset_do_not_commute(
             [neurons, s], train=[s.w], loss=bep.Sum(bep.SpikeTimes(neurons)), duration=30 * ms
         )
     assert ("themselves without delay" in caplog.text) == warns
+
+
+def test_equations_that_sympy_has_no_number_for(caplog):
+    """Powers that are cut off, functions of our own: then rather a warning than none."""
+    for drive in ("0.2*sqrt(clip(I, 0, inf))", "exprel(-I)"):
+        neurons, s = autapses("v = 0", "I_post += w*(1 - I_post/4)", drive=drive)
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            bep.EventPropModel(
+                [neurons, s], train=[s.w], loss=bep.Sum(bep.SpikeTimes(neurons)), duration=30 * ms
+            )
+        assert "themselves without delay" in caplog.text
 
 
 def test_delays_of_axons_are_looked_up_by_the_sender(caplog):
