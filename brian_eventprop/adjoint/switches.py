@@ -214,31 +214,43 @@ def _sides(value, switch, flags, moving):
 def _kept_positive(expression, switches, flagger):
     """Let a height that a condition keeps positive count as 0 where it is negative by rounding."""
     for s in switches:
-        if not s.steep:
-            continue
-        own = symbol(s.flag)
-        h = next(raw for (_, raw), flag in flagger.found.items() if flag == own)
+        own, moving = symbol(s.flag), flagger.moving
+        raw = next(h for (_, h), flag in flagger.found.items() if flag == own)
+        heights = {side: raw if side else -raw for side in s.steep}
 
-        def kept(x, h=h):
-            for height in (h, -h):
-                rest = sp.expand(x - height)
-                if not rest.free_symbols & flagger.moving:
-                    return rest + positive_power_(height, sp.Integer(1))
-            return x
+        def branches(*cases, own=own, heights=heights, moving=moving):
+            made = []
+            for k, (value, condition) in enumerate(cases):
+                sides = [v for v in (0, 1) if _may_be_taken(cases[: k + 1], own, v)]
+                if len(sides) == 1 and sides[0] in heights:
+                    value = _kept(value, heights[sides[0]], moving)
+                made.append((value, condition))
+            return sp.Piecewise(*made)
 
-        def branches(*cases, own=own, kept=kept):
-            if not any(c.has(own) for _, c in cases):
-                return sp.Piecewise(*cases)
-            return sp.Piecewise(*((_roots_of(value, kept), c) for value, c in cases))
-
-        expression = expression.replace(sp.Piecewise, branches)
+        if heights:
+            expression = expression.replace(sp.Piecewise, branches)
     return expression
 
 
-def _roots_of(value, kept):
-    """A branch, or the arguments of its roots, changed by `kept`."""
-    value = kept(value)
-    return value.replace(lambda part: part.is_Pow, lambda part: kept(part.base) ** part.exp)
+def _may_be_taken(cases, flag, value) -> bool:
+    """Whether the last of some cases may be taken where a flag has this value."""
+    *before, last = (sp.sympify(c).xreplace({flag: sp.Integer(value)}) for _, c in cases)
+    return last != sp.false and sp.true not in before
+
+
+def _kept(value, height, moving):
+    """A branch or the arguments of its roots with a height that is not negative."""
+
+    def keep(x):
+        plain = x.replace(positive_power_, lambda base, exponent: base**exponent)
+        for sign in (1, -1):
+            rest = sp.expand(plain - sign * height)
+            if not rest.free_symbols & moving:
+                return rest + sign * positive_power_(sp.expand(sign * (x - rest)), sp.Integer(1))
+        return x
+
+    value = keep(value)
+    return value.replace(lambda part: part.is_Pow, lambda part: keep(part.base) ** part.exp)
 
 
 def _may_vanish(value, h, moving) -> bool:
