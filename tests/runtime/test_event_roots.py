@@ -125,3 +125,17 @@ def test_a_variable_that_grazes_the_edge_of_a_root_is_counted():
     )  # fmt: skip
     model.run()
     assert model.gradient().grazing > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start, counted", [([0.1, 0.1], True), ([0.1, 0.2], False)])
+def test_edges_that_are_met_at_the_same_time_are_counted(start, counted):
+    rise = "d{0}/dt = (1.2 - 0.5*sqrt(clip({0} - 0.4, 0, inf)) - {0})/(5*ms) : 1"
+    group = NeuronGroup(1, f"{rise.format('v')}\n{rise.format('u')}", method="euler", name="G")
+    group.v, group.u = start
+    model = bep.EventPropModel(
+        [group], train=[group.v, group.u], loss=bep.Sum(bep.Final(group, "v*u")),
+        duration=5 * ms, solver="event",
+    )  # fmt: skip
+    model.run()
+    assert (model.gradient().grazing > 0) == counted
