@@ -96,7 +96,8 @@ class Gradients(Mapping):
         by name of the input if there are several.
     grazing : int
         Spikes whose potential only grazed the threshold: their slope was replaced by the mean slope
-        of the time step, and the gradient is uncertain there.
+        of the time step, and the gradient is uncertain there. In exact time also steps in which a
+        variable grazes the edge of a root, or several meet one at the same time.
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, start_scope
-from brian2.utils.logger import catch_logs
 
 import brian_eventprop as bep
 from brian_eventprop import _finite
@@ -105,18 +104,3 @@ def test_a_loss_that_is_no_number_is_reported(monkeypatch):
     assert text.startswith("The loss of 1 of 1 trials is not a number, first of trial 0: a state")
     with pytest.raises(FloatingPointError, match=r"G\.x is not finite .* The loss itself is nan"):
         model.gradient()[group.x]
-
-
-def test_a_root_that_a_variable_flows_through_is_warned_of_in_exact_time():
-    start_scope()
-    group = NeuronGroup(
-        1, "dv/dt = (1.5 - 0.3*sqrt(clip(v - 0.4, 0, inf)) - v)/(6*ms) : 1", method="euler",
-        name="G",
-    )  # fmt: skip
-    with catch_logs(only_from=("brian_eventprop", "brian2.brian_eventprop")) as logs:
-        bep.EventPropModel(
-            [group], train=[group.v], loss=bep.Sum(bep.Final(group, "v")), duration=5 * ms,
-            solver="event",
-        )  # fmt: skip
-    (message,) = [text for _, _, text in logs if "infinite where its argument passes 0" in text]
-    assert "'G'" in message and "sqrt(clip(v - 0.4, 0, inf))" in message

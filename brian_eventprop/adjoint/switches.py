@@ -24,7 +24,12 @@ import numpy as np
 import sympy as sp
 from sympy.core.relational import Relational
 
-from brian_eventprop.adjoint.derivatives import cut_powers, diff, singular_arguments
+from brian_eventprop.adjoint.derivatives import (
+    cut_powers,
+    diff,
+    positive_power_,
+    singular_arguments,
+)
 from brian_eventprop.adjoint.expressions import (
     PiecewiseConstant,
     ceil_,
@@ -115,7 +120,8 @@ def find_switches(
     for name, expression in expressions.items():
         smooth[name] = flagger(_spelt_out(expression, flagger.moving))
     switches = flagger.switches(states, active)
-    return _with_steep_sides(switches, smooth.values(), flagger.moving), smooth
+    switches = _with_steep_sides(switches, smooth.values(), flagger.moving)
+    return switches, {name: _kept_positive(e, switches, flagger) for name, e in smooth.items()}
 
 
 @dataclass
@@ -175,21 +181,21 @@ class _Flagger:
 def _with_steep_sides(switches, values, moving):
     """Mark the sides of conditions on which an expression is infinitely steep at h = 0."""
     flags = {symbol(s.flag) for s in switches}
-    vanishing = {b for e in values for b in singular_arguments(e) if b.free_symbols & moving}
+    vanishing = {a for e in values for a in singular_arguments(e) if a.free_symbols & moving}
     if not vanishing:
         return switches
     made, seen = [], set()
     for s in switches:
         sides = set()
         if s.kind == "condition" and s.moves and s.opposite not in seen:
-            sides = {k for b in vanishing for k in _sides(b, s, flags, moving)}
+            sides = {k for value in vanishing for k in _sides(value, s, flags, moving)}
         seen |= {s.flag} if sides else set()
         made.append(replace(s, steep=frozenset(sides)))
     return tuple(made)
 
 
 def _sides(value, switch, flags, moving):
-    """The values of the flag for which something is 0 wherever h is, but not all over."""
+    """The values of the flag for which something that moves is 0 where h is."""
     own, opposite = symbol(switch.flag), symbol(f"{switch.opposite}")
     others = sorted((value.free_symbols | switch.h.free_symbols) & flags - {own, opposite}, key=str)
     if len(others) > _MOST_CONDITIONS:
@@ -200,24 +206,74 @@ def _sides(value, switch, flags, moving):
             known = dict(zip(others, chosen, strict=True))
             known |= {own: sp.Integer(side), opposite: sp.Integer(1 - side)}
             here = value.xreplace(known)
-            if here.free_symbols & moving and _vanishes(here, switch.h.xreplace(known)):
+            if here.free_symbols & moving and _may_vanish(here, switch.h.xreplace(known), moving):
                 yield side
                 break
 
 
-def _vanishes(value, h) -> bool:
-    """Whether something is 0 where h is 0; if no point tells, it is."""
+def _kept_positive(expression, switches, flagger):
+    """Let a height that a condition keeps positive count as 0 where it is negative by rounding."""
+    for s in switches:
+        own, moving = symbol(s.flag), flagger.moving
+        raw = next(h for (_, h), flag in flagger.found.items() if flag == own)
+        heights = {side: raw if side else -raw for side in s.steep}
+
+        def branches(*cases, own=own, heights=heights, moving=moving):
+            made = []
+            for k, (value, condition) in enumerate(cases):
+                sides = [v for v in (0, 1) if _may_be_taken(cases[: k + 1], own, v)]
+                if len(sides) == 1 and sides[0] in heights:
+                    value = _kept(value, heights[sides[0]], moving)
+                made.append((value, condition))
+            return sp.Piecewise(*made)
+
+        if heights:
+            expression = expression.replace(sp.Piecewise, branches)
+    return expression
+
+
+def _may_be_taken(cases, flag, value) -> bool:
+    """Whether the last of some cases may be taken where a flag has this value."""
+    *before, last = (sp.sympify(c).xreplace({flag: sp.Integer(value)}) for _, c in cases)
+    return last != sp.false and sp.true not in before
+
+
+def _kept(value, height, moving):
+    """A branch or the arguments of its roots with a height that is not negative."""
+
+    def keep(x):
+        plain = x.replace(positive_power_, lambda base, exponent: base**exponent)
+        for sign in (1, -1):
+            rest = sp.expand(plain - sign * height)
+            if not rest.free_symbols & moving:
+                return rest + sign * positive_power_(sp.expand(sign * (x - rest)), sp.Integer(1))
+        return x
+
+    value = keep(value)
+    return value.replace(lambda part: part.is_Pow, lambda part: keep(part.base) ** part.exp)
+
+
+def _may_vanish(value, h, moving) -> bool:
+    """Whether something is 0, or a constant that may be 0, all over where h is 0.
+
+    Where no point tells, it may.
+    """
+    if symbol("inf") in h.free_symbols:
+        return False
     rng = np.random.default_rng(0)
-    symbols = sorted(value.free_symbols | h.free_symbols, key=str)
-    for _ in range(_SAMPLES):
-        point = {s: sp.Float(rng.uniform(0.5, 1.5)) for s in symbols}
+    axes = sorted(value.free_symbols | h.free_symbols, key=str)
+    fixed = {s: sp.Float(rng.uniform(0.5, 1.5)) for s in axes}
+    found = []
+    for again in (moving, moving, set(axes)):
+        point = {s: sp.Float(rng.uniform(0.5, 1.5)) if s in again else x for s, x in fixed.items()}
         try:
-            number = complex(_value(value, _zero(h, point)))
+            found.append(complex(_value(value, _zero(h, point, moving))))
         except (TypeError, ValueError, OverflowError, ZeroDivisionError):  # no number there
-            continue
-        if np.isfinite(number):
-            return abs(number) < 1e-9
-    return True
+            return True
+    one, two, other = found
+    if not np.all(np.isfinite(found)) or max(map(abs, found)) < 1e-9:
+        return True
+    return abs(one - two) <= 1e-9 * abs(one) and abs(one - other) > 1e-9 * abs(one)
 
 
 def _partials(value, wanted):
@@ -417,9 +473,9 @@ def _value(side, point):
     return side.xreplace(point).replace(clip_, lambda x, low, high: sp.Min(sp.Max(x, low), high))
 
 
-def _zero(h, point):
-    """The point moved along one axis to where h is 0."""
-    for axis in sorted(h.free_symbols, key=str):
+def _zero(h, point, first=frozenset()):
+    """The point moved along one axis to where h is 0, if possible one of the `first`."""
+    for axis in sorted(h.free_symbols, key=lambda s: (s not in first, str(s))):
         rest = {s: value for s, value in point.items() if s != axis}
         try:
             return {**rest, axis: sp.nsolve(h.xreplace(rest), axis, point[axis])}

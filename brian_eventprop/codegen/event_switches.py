@@ -74,7 +74,7 @@ class SwitchCode:
 
     @property
     def steep(self) -> dict[int, str]:
-        """Those at whose change something is infinitely steep, and whether ``x`` is on that side."""
+        """Those whose change is the edge of a root, and whether ``x`` is on its steep side."""
         return {
             q: " or ".join(
                 f"x[{self.first + q}] {'>' if side else '<'} 0.5" for side in sorted(s.steep)

@@ -20,7 +20,6 @@ from brian_eventprop.codegen.event import bulk_groups, render_event, render_even
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
-from brian_eventprop.runtime.event_warnings import warn_of_steep_edges
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unless_sorted
 from brian_eventprop.runtime.traces import traces_of
 
@@ -35,7 +34,6 @@ class EventKernels:
     ):
         system = derive(_without_steps(system.spec), system.trained)
         system, self.flows = _with_integrals(system, network, duration)
-        warn_of_steep_edges(system, self.flows)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.host_source = render_event_host(system, self.flows)
         self.host = load_module(self.host_source, "event_host")
