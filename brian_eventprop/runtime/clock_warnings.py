@@ -73,10 +73,17 @@ def _commute(system: AdjointSystem, p) -> bool:
 
 
 def _is_zero(expression: sp.Expr) -> bool:
+    """Whether an expression is 0 at some points; not so where SymPy knows no number."""
     rng = np.random.default_rng(0)
     names = sorted(expression.free_symbols, key=str)
-    point = {name: sp.Float(rng.uniform(0.5, 1.5)) for name in names}
-    try:
-        return expression == 0 or abs(complex(expression.xreplace(point))) < 1e-9
-    except (TypeError, OverflowError, ZeroDivisionError):  # no number: rather warn than not
-        return False
+    for _ in range(5):
+        point = {
+            name: sp.oo if name.name.endswith("__inf") else sp.Float(rng.uniform(-1.5, 1.5))
+            for name in names
+        }
+        try:
+            if expression != 0 and not abs(complex(expression.xreplace(point))) < 1e-9:
+                return False
+        except (TypeError, OverflowError, ZeroDivisionError):  # rather warn than not
+            return False
+    return True

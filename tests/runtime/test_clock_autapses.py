@@ -43,16 +43,15 @@ def test_a_warning_where_arrival_and_reset_do_not_commute(
     assert ("themselves without delay" in caplog.text) == warns
 
 
-def test_equations_that_sympy_has_no_number_for(caplog):
+@pytest.mark.parametrize("drive", ["0.2*sqrt(clip(I, 0, inf))", "exprel(-I)"])
+def test_equations_that_sympy_has_no_number_for(drive, caplog):
     """Powers that are cut off, functions of our own: then rather a warning than none."""
-    for drive in ("0.2*sqrt(clip(I, 0, inf))", "exprel(-I)"):
-        neurons, s = autapses("v = 0", "I_post += w*(1 - I_post/4)", drive=drive)
-        caplog.clear()
-        with caplog.at_level("WARNING"):
-            bep.EventPropModel(
-                [neurons, s], train=[s.w], loss=bep.Sum(bep.SpikeTimes(neurons)), duration=30 * ms
-            )
-        assert "themselves without delay" in caplog.text
+    neurons, s = autapses("v = 0", "I_post += w*(1 - I_post/4)", drive=drive)
+    with caplog.at_level("WARNING"):
+        bep.EventPropModel(
+            [neurons, s], train=[s.w], loss=bep.Sum(bep.SpikeTimes(neurons)), duration=30 * ms
+        )
+    assert "themselves without delay" in caplog.text
 
 
 def test_delays_of_axons_are_looked_up_by_the_sender(caplog):
