@@ -214,16 +214,16 @@ def _sides(value, switch, flags, moving):
 def _kept_positive(expression, switches, flagger):
     """Let a height that a condition keeps positive count as 0 where it is negative by rounding."""
     for s in switches:
-        own, moving = symbol(s.flag), flagger.moving
+        own = symbol(s.flag)
         raw = next(h for (_, h), flag in flagger.found.items() if flag == own)
         heights = {side: raw if side else -raw for side in s.steep}
 
-        def branches(*cases, own=own, heights=heights, moving=moving):
+        def branches(*cases, own=own, heights=heights):
             made = []
             for k, (value, condition) in enumerate(cases):
                 sides = [v for v in (0, 1) if _may_be_taken(cases[: k + 1], own, v)]
                 if len(sides) == 1 and sides[0] in heights:
-                    value = _kept(value, heights[sides[0]], moving)
+                    value = _kept(value, heights[sides[0]])
                 made.append((value, condition))
             return sp.Piecewise(*made)
 
@@ -238,14 +238,14 @@ def _may_be_taken(cases, flag, value) -> bool:
     return last != sp.false and sp.true not in before
 
 
-def _kept(value, height, moving):
+def _kept(value, height):
     """A branch or the arguments of its roots with a height that is not negative."""
 
     def keep(x):
         plain = x.replace(positive_power_, lambda base, exponent: base**exponent)
         for sign in (1, -1):
             rest = sp.expand(plain - sign * height)
-            if not rest.free_symbols & moving:
+            if rest.is_number:  # a named limit may be infinite
                 return rest + sign * positive_power_(sp.expand(sign * (x - rest)), sp.Integer(1))
         return x
 

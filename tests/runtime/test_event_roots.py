@@ -70,7 +70,7 @@ def through_the_edge(kind):
             group = neurons("1.5 - 0.3*sqrt(clip(v - a - 0.1*sin(t/(2*ms)), 0, inf))")
         case "a root of the time":
             group = neurons(
-                "1.5 - 0.3*sqrt(clip(t - s, 0*ms, inf*ms)/tau)", more="s : second (constant)",
+                "1.5 - a*sqrt(clip(t - s, 0*ms, inf*ms)/tau)", more="s : second (constant)",
                 s=[2, 4] * ms,
             )  # fmt: skip
             return trained([group], [group.s])
