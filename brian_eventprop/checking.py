@@ -272,7 +272,8 @@ class _Comparison:
             )
         moved = _Moved(self.model, key, adjoint, self)
         found = [moved.along(_unit(int(k), adjoint.size)) for k in chosen]
-        check = _verdict(name, adjoint, chosen, found, self.tolerance, self._reasons)
+        nothing = np.finfo(float).eps * abs(self.loss) / moved.size
+        check = _verdict(name, adjoint, chosen, found, self.tolerance, self._reasons, nothing)
         if check.ok and len(chosen) < adjoint.size:
             return self._with_all(check, adjoint, moved, signs)
         return check
@@ -389,15 +390,17 @@ def _other_spikes(on_grid, in_exact_time):
     return f"other neurons spike on the time grid ({spikes} spikes, {others} in exact time)"
 
 
-def _verdict(name, adjoint, chosen, found, tolerance, reasons) -> ArrayCheck:
+def _verdict(name, adjoint, chosen, found, tolerance, reasons, nothing) -> ArrayCheck:
+    """Compare; `nothing` is a derivative by which a variable leaves the loss as it is."""
     expected, values = adjoint[chosen], np.array([f.value for f in found])
     doubts = np.array([f.error for f in found])
     # what leaves the loss as it is, but for rounding, has the derivative 0
-    doubts[[f.flat and a == 0 for f, a in zip(found, expected, strict=True)]] = 0.0
+    none = [f.flat and abs(a) <= nothing for f, a in zip(found, expected, strict=True)]
+    doubts[none] = 0.0
     known = np.abs(values[doubts < 0.1 * np.abs(values)])
     slopes = max(f.slope for f in found)
     scale = max(np.abs(adjoint).max(initial=0.0), known.max(initial=0.0), FLAT * slopes)
-    gaps = np.abs(values - expected)
+    gaps = np.where(none, 0.0, np.abs(values - expected))
 
     def check(verdict, explanation=""):
         relative = [float(a.max()) / scale if scale > 0 else float(a.max()) for a in (gaps, doubts)]

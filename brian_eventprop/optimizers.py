@@ -123,12 +123,13 @@ class Optimizer(ABC):
                 f"the learning rate of {name_of(key)} is {value} in epoch {self.epoch}: "
                 "it must be finite and not negative"
             )
-        shape = self.model.parameters.raw(key).shape if self.model else value.shape
-        if value.size != 1 and value.shape != shape:
-            raise ValueError(
-                f"the learning rate of {name_of(key)} is one number, or one for each of its values "
-                f"{shape}, not an array of the shape {value.shape}"
-            )
+        if value.size != 1 and self.model:  # the values themselves may be on a GPU
+            shape = self.model.parameters.raw(key).shape
+            if value.shape != shape:
+                raise ValueError(
+                    f"the learning rate of {name_of(key)} is one number, or one for each of its "
+                    f"values {shape}, not an array of the shape {value.shape}"
+                )
         return value
 
     def _rate_in_si(self, key: Key, value, what: str) -> np.ndarray:
