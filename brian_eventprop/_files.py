@@ -56,13 +56,13 @@ def writing(path, kind: str) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def reading(path, kind: str, only_own: bool = False) -> Iterator[h5py.File]:
-    """Open a file; one that is cut off, damaged or foreign gives a `ValueError` that says so.
+def reading(path, kind: str) -> Iterator[h5py.File]:
+    """Open a file that was written here.
 
-    Without `only_own`, any HDF5 file will do.
+    One that is cut off, damaged or foreign gives a `ValueError` that says so.
     """
     path = Path(path)
-    checked(path, kind, only_own)
+    checked(path, kind, only_own=True)
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -164,7 +164,7 @@ def _unpacked(path: Path) -> dict[str, np.ndarray | str]:
             is_text = item.dtype.kind == "O"  # arrays of bytes stay what they are
             found[name] = item.asstr()[()] if is_text else item[()]
 
-    with reading(path, "checkpoint", only_own=True) as file:
+    with reading(path, "checkpoint") as file:
         try:
             file.visititems(take)
         except READ_ERRORS as error:
