@@ -252,7 +252,7 @@ def _record(groups) -> bool:
 
 def _constants(part):
     return [
-        f"{part.scope.table(part.name, name)} = {part.a('C')}[{k}]"
+        f"{part.scope.table(part.scope.owner, name)} = {part.a('C')}[{k}]"
         for k, name in enumerate(part.scope.common)
     ] + part.scope.reciprocal_lines()
 

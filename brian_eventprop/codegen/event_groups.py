@@ -73,7 +73,7 @@ class EventGroupCode:
 
     def a(self, role: str) -> str:
         """Identifier of a function, array or variable of this group."""
-        return self.scope.table(self.name, f"${role}")
+        return self.scope.table(self.scope.owner, f"${role}")
 
     # ---- loading ----
     def load(self, names, x: str = "x", lams: str = "lam") -> list[str]:

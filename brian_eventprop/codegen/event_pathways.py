@@ -34,7 +34,7 @@ class EventPathwayCode:
 
     def a(self, role: str) -> str:
         """Identifier of a function or array of this pathway."""
-        return self.scope.table(self.name, f"${role}")
+        return self.scope.table(self.scope.owner, f"${role}")
 
     @property
     def sums(self) -> bool:

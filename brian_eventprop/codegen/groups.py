@@ -66,7 +66,7 @@ class GroupCode:
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
-        return self.scope.table(self.name, f"${role}")
+        return self.scope.table(self.scope.owner, f"${role}")
 
     # ---- loading ----
     def load(self, names, array: str, index: str = "j") -> list[str]:

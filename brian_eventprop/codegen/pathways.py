@@ -58,7 +58,7 @@ class PathwayCode:
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this pathway."""
-        return self.scope.table(self.name, f"${role}")
+        return self.scope.table(self.scope.owner, f"${role}")
 
     def rule(self, mode: str) -> ArrivalRule:
         """The rule for a free or a frozen target."""
