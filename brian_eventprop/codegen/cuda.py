@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock import _constants, _summary, choose_layout, parts
+from brian_eventprop.codegen.clock import choose_layout, parts, summary
 from brian_eventprop.codegen.cuda_parts import (
     ROUNDING,
     Connections,
@@ -156,7 +156,7 @@ class _Renderer:
             team=self.team,
             products=not self.single and not self.target.rounds,
             float=self.float,
-            summary=_summary(self.groups, self.pathways),
+            summary=summary(self.groups, self.pathways),
             library=not self.target.rounds,
             rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", body)],
             functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
@@ -380,3 +380,11 @@ class _Renderer:
 
 _MARK = "# constants"
 _STEP_MARK = "# once per step"
+
+
+def _constants(part):
+    """The lines that read the constants common to all, and take their reciprocals."""
+    return [
+        f"{part.scope.table(part.scope.owner, name)} = {part.a('C')}[{k}]"
+        for k, name in enumerate(part.scope.common)
+    ] + part.scope.reciprocal_lines()

@@ -20,6 +20,7 @@ class NameTable:
     def __init__(self):
         self._taken: set[str] = set()
         self._given: dict[tuple[str, str], str] = {}
+        self._names: dict[str, tuple[str, str]] = {}
 
     def __call__(self, owner: str, name: str) -> str:
         """Return the identifier of a name of an owner."""
@@ -33,7 +34,12 @@ class NameTable:
                 identifier = f"{wanted}_{number}"
             self._taken.add(identifier)
             self._given[owner, name] = identifier
+            self._names[identifier] = owner, name
         return self._given[owner, name]
+
+    def name(self, identifier: str) -> tuple[str, str] | None:
+        """Return the owner and the name that an identifier was given to."""
+        return self._names.get(identifier)
 
 
 def _spell(name):

@@ -38,7 +38,7 @@ class PathwayCode:
         self.ring, self.whole, self.ahead, self.streamed = True, whole, ahead, streamed
         self.scope.ref(INCREMENT)
         self.row = self.scope.each.index(INCREMENT)
-        state = self.adjoint.increment.state
+        state = self.state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
         self.worths_array = self.target.a(f"worths_{state}")
         self.moving_array = self.target.a(f"moving_{state}")

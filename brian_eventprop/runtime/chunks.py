@@ -59,7 +59,8 @@ class Chunks:
         few trials of a chunk at a time, one call after the other.  Returned is what the kernel
         returned, by trials.
         """
-        little = self._per_trial.get(kernel, np.inf) * n_trials < WORTH
+        key = getattr(kernel, "key", kernel)
+        little = self._per_trial.get(key, np.inf) * n_trials < WORTH
         n_threads = 1 if little else self.threads
         most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
         n_chunks = min(most, n_trials)
@@ -85,7 +86,7 @@ class Chunks:
         self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed
             seconds = (time.perf_counter() - began) * min(n_threads, n_chunks)
-            self._per_trial[kernel] = seconds / n_trials
+            self._per_trial[key] = seconds / n_trials
         return [piece for pieces in found for piece in pieces]
 
     def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:

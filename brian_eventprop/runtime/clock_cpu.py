@@ -16,9 +16,14 @@ import numpy as np
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
+from brian_eventprop.codegen.operations import TIME_STEP
 from brian_eventprop.codegen.upstrokes import LOOKBACK
+from brian_eventprop.kernels import clock_loop
+from brian_eventprop.kernels.clock_loop import COUNT, GRAZING
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.chunks import Chunks, completed
+from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.clock_arrays import ClockArrays, work_sizes
+from brian_eventprop.runtime.clock_program import Arrays, ClockProgram
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
@@ -27,6 +32,9 @@ from brian_eventprop.runtime.passes import Passes, join_spikes
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.sums import ChunkSums
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
+
+#: A thread keeps the arrays that it works on between batches if they are smaller, in bytes.
+KEPT = 2**24
 
 
 @dataclass
@@ -51,6 +59,96 @@ class Backward:
     gradients: HostGradients
     inputs: dict[str, np.ndarray]
     grazing: int
+
+
+class _Pass:
+    """The calls of a pass over a batch, each for some of its trials."""
+
+    name, with_inputs = "forward", False
+
+    def __init__(self, solver: ClockCPU, arrays: Mapping, segment: int):
+        self.solver, self.program, self.segment = solver, solver.programs[self.name], segment
+        self.arrays = {**arrays, TIME_STEP: np.array([solver.system.spec.dt])}
+        self.given = Arrays(_among(self.program.keys, self.arrays))
+        recorded = [g for g in solver.module.groups if g.recorded and g.rings]
+        self.longest = max((int(arrays[g.name, "shape"][2]) for g in recorded), default=0)
+        self.sizes = work_sizes(solver.module, arrays, segment)
+
+    @property
+    def key(self):
+        """What calls of the same kind have in common."""
+        return self.program
+
+    @property
+    def signatures(self) -> bool:
+        """Whether the operations are compiled."""
+        return self.program.compiled
+
+    def work(self, first: int, private: Mapping = {}) -> ClockArrays:
+        """Return the arrays that a call works on; each thread keeps its own if they are small."""
+        solver = self.solver
+        room, kept = solver.room(self.arrays), solver.kept_by_thread()
+        kind = self.sizes, tuple(id(array) for array in room.values())
+        known, found = kept.get(self.name, (None, None))
+        if known != kind:
+            given = self.given.arrays.keys() | private.keys()
+            keys = [key for key in self.program.keys if key not in given]
+            found = ClockArrays(
+                solver.module, keys, self.arrays, solver.sizes, self.sizes, solver.n_steps,
+                solver.dtype, room, self.name == "backward",
+            )  # fmt: skip
+            kept[self.name] = (kind, found) if found.n_bytes < KEPT else (None, None)
+        found.begin(first, self.with_inputs, self.longest)
+        return found
+
+
+def _among(keys, arrays: Mapping) -> dict:
+    """Return the arrays with some keys, in the order of the keys."""
+    return {key: arrays[key] for key in keys if key in arrays}
+
+
+class _ForwardPass(_Pass):
+    def __call__(self, first: int, last: int):
+        """Run trials first..last; return steps, neurons, states and counts of the spikes."""
+        own = self.work(first)
+        while True:
+            lists, kept = self.program.bind((self.given, own.bound))
+            if not clock_loop.forward(last, *lists, own.table, own.run):
+                break
+            own.grow()
+        del kept
+        found = []
+        for g in self.solver.module.groups:
+            if g.spikes:
+                n = own.table[own.rows[g.name], COUNT]
+                found += [own.arrays[g.name, role][:n].copy() for role in ("sn", "sj", "val")]
+                found.append(self.arrays[g.name, "counts"][first:last])
+        return tuple(found)
+
+
+class _BackwardPass(_Pass):
+    name = "backward"
+
+    def __init__(self, solver, arrays, segment, with_inputs):
+        super().__init__(solver, arrays, segment)
+        self.with_inputs = with_inputs
+        self.private: dict[int, Arrays] = {}
+
+    def __call__(self, first: int, last: int, chunk: int) -> int:
+        """Run the adjoint of trials first..last; return the number of grazing spikes."""
+        if chunk not in self.private:
+            sums = self.solver.sums.arrays(chunk)
+            self.private[chunk] = Arrays(_among(self.program.keys, sums))
+        private = self.private[chunk]
+        own = self.work(first, private.arrays)
+        while True:
+            lists, kept = self.program.bind((self.given, private, own.bound))
+            lookback = self.solver.module.lookback
+            if not clock_loop.backward(last, lookback, *lists, own.table, own.run):
+                break
+            own.grow()
+        del kept
+        return int(own.table[:, GRAZING].sum())
 
 
 class ClockCPU:
@@ -90,7 +188,7 @@ class ClockCPU:
     def _build(self) -> None:
         """Render the kernels, unless they fit the connections already."""
         spec, network = self.system.spec, self._network
-        sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
+        sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
         whole = whole_rows(spec, network, sizes, self.system.trained)
         if whole == self._whole:
             return
@@ -98,10 +196,15 @@ class ClockCPU:
         ahead = known_ahead(spec, whole)
         layout = whole, ahead, known_streamed(spec, whole | ahead)
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
-        self.kernels = load_module(self.module.source, "clock")
+        rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
+        rows = {name: row for row, name in enumerate(rows)}
+        self.programs = {
+            "forward": ClockProgram(self.module.forward, rows),
+            "backward": ClockProgram(self.module.backward, rows),
+        }
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
         self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
-        self._sums = ChunkSums(self.module, self.groups, self.pathways, self.dtype)
+        self.sums = ChunkSums(self.module, self.groups, self.pathways, self.dtype)
         self._rooms = threading.local()
 
     @property
@@ -119,7 +222,7 @@ class ClockCPU:
         self.pathways[pathway].reconnect(pre, post)
         self._network = self._network.reconnected(pathway, pre, post)
         self._build()
-        self._sums.make_room()
+        self.sums.make_room()
 
     def hold(self, arrays: Mapping) -> Mapping:
         """Return arrays by key as this solver wants to have them."""
@@ -138,14 +241,12 @@ class ClockCPU:
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         segment = self._checkpoints(arrays, n_trials)
-        grid = (self.n_steps, self.system.spec.dt, segment)
-        complete = completed(grid, self.module.arguments, arrays)
-
-        def arguments(_):
-            return complete(self._room(arrays))
-
+        for g in self.module.groups:
+            if g.spikes:
+                arrays[g.name, "counts"] = np.zeros(n_trials, np.int64)
         given = [own.ptr for own in inputs.values()]
-        found = self.chunks.call(self.kernels.forward, n_trials, arguments, given, summed=False)
+        kernel = _ForwardPass(self, arrays, segment)
+        found = self.chunks.call(kernel, n_trials, lambda _: (), given, summed=False)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -180,9 +281,13 @@ class ClockCPU:
         steps = math.isqrt(max(self.n_steps - 1, 0)) + 1
         return max([steps, least, *(4 * int(d) for d in delays)])
 
-    def _room(self, arrays):
+    def kept_by_thread(self) -> dict:
+        """Return what a thread keeps between batches."""
+        return self._rooms.__dict__.setdefault("work", {})
+
+    def room(self, arrays):
         """Return memory for what arrives at the groups and its worth; each thread keeps its own."""
-        rooms = self._rooms.__dict__
+        rooms = self._rooms.__dict__.setdefault("room", {})
         for g in self.module.groups:
             if g.rings:
                 size = (len(g.driven) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
@@ -191,16 +296,27 @@ class ClockCPU:
                     rooms[g.name, "room"] = np.empty(size, self.dtype)
         return rooms
 
+    def _constants(self, packer, v) -> np.ndarray:
+        """Pack the constants common to all, and the reciprocals of some, as the kernels round."""
+        common = packer.common(v, self.dtype)
+        scope = packer.code.scope
+        if not scope.inverted:
+            return common
+        at = [scope.common.index(name) for name in scope.inverted]
+        with np.errstate(divide="ignore"):
+            return np.concatenate((common, self.dtype(1) / common[at]))
+
     def _pack(self, values, inputs, n_trials):
         arrays, constants, orders = {}, {}, {}
         for g in self.module.groups:
             packer = self.groups[g.name]
             v = constants[g.name] = packer.environment(values)
             arrays[g.name, "X0"] = packer.initial(values, self.dtype)
-            arrays[g.name, "C"] = packer.common(v, self.dtype)
+            arrays[g.name, "C"] = self._constants(packer, v)
             arrays[g.name, "P"] = packer.each(v, self.dtype)
             if g.refractory:
-                arrays[g.name, "R"] = packer.refractory_steps(v)
+                steps = arrays[g.name, "R"] = packer.refractory_steps(v)
+                arrays[g.name, "longest"] = np.array([steps.max(initial=0)])
             for r in g.readouts:
                 arrays[g.name, f"value{r.number}"] = np.zeros((n_trials, packer.size))
                 if r.kind == "maximum":
@@ -267,9 +383,8 @@ class ClockCPU:
         else:
             order, post, rows, steps, start = packer.layout(values)
             back, layout = order, {"post": post, "rows": rows, "steps": steps, "start": start}
-        arrays[p.name, "C"] = packer.common(v, self.dtype)
+        arrays[p.name, "C"] = self._constants(packer, v)
         arrays[p.name, "W"] = packer.each(v, self.dtype, order, passes)
-        arrays[p.source.name, "n"] = np.array([packer.n_source], np.int64)
         for role, array in layout.items():
             arrays[p.name, role] = array
         return back
@@ -304,20 +419,13 @@ class ClockCPU:
         common = self._common_arrays(forward, weights, gradients)
 
         arrays = {**forward.arrays, **forward.stored, **common}
-        grid = (self.n_steps, self.system.spec.dt, forward.segment, with_inputs)
-        complete = completed(grid, (*self.module.arguments, *self.module.gradients), arrays)
-        private: dict[int, dict] = {}
-
-        def arguments(chunk):
-            if chunk not in private:
-                private[chunk] = self._sums.arrays(chunk)
-            return complete(private[chunk] | self._room(arrays))
-
+        kernel = _BackwardPass(self, arrays, forward.segment, with_inputs)
         sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
-        kernel = self.kernels.backward
-        found = self.chunks.call(kernel, forward.n_trials, arguments, sent, divisible=True)
-        total = self._sums.total(len(private), self.chunks, forward.orders)
-        orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
+        found = self.chunks.call(
+            kernel, forward.n_trials, lambda chunk: (chunk,), sent, divisible=True
+        )
+        total = self.sums.total(len(kernel.private), self.chunks, forward.orders)
+        orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
         self._pull(replace(forward, orders=orders), total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(found)))

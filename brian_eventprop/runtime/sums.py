@@ -46,7 +46,7 @@ class ChunkSums:
         if chunk not in self._private:
             self._private[chunk] = self._new(chunk)
         for (name, role), array in self._private[chunk].items():
-            if role != "GB" or (name, chunk) not in self._cleared:
+            if role != "bars" and (role != "GB" or (name, chunk) not in self._cleared):
                 array[...] = 0
         self._cleared -= {(name, chunk) for name in self._pairs}
         return self._private[chunk]
@@ -65,6 +65,8 @@ class ChunkSums:
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
             if p.name in self._pairs:
                 arrays[p.name, "GB"] = self._pairs[p.name][chunk]
+                pair = np.float64 if self.dtype == np.float32 else np.complex128
+                arrays[p.name, "bars"] = arrays[p.name, "GB"].view(pair)
             elif p.whole:
                 arrays[p.name, "WB"] = np.zeros((1, size), self.dtype)
                 arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
@@ -82,6 +84,8 @@ class ChunkSums:
         private = [self._private[chunk] for chunk in range(n_chunks)]
         passes, sums = Passes(chunks), {}
         for name, role in private[0]:
+            if role == "bars":
+                continue
             if role != "GB":
                 sums[name, role] = _added_up([own[name, role] for own in private])
                 continue

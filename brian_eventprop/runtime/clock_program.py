@@ -1,0 +1,124 @@
+"""The operations of a network as lists of addresses, for the loops in `kernels.clock_loop`.
+
+Operations are compiled when arrays are first given to them, for the kinds of these arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from brian_eventprop.codegen.operations import ArrayKey, Operation, load_operation
+from brian_eventprop.kernels.views import description, view_name
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the descriptions of arrays go in the contexts of the operations, and the functions.
+
+    ``places`` are the numbers of the descriptions of all arrays, in the order of the contexts, and
+    ``begins`` is where the context of each operation begins.
+    """
+
+    functions: np.ndarray | list
+    places: np.ndarray
+    begins: np.ndarray
+
+
+class ClockProgram:
+    """The operations of the phases of a pass.
+
+    Parameters
+    ----------
+    phases
+        The operations of each phase.
+    rows
+        The row of each source of spikes in the table of numbers.
+    """
+
+    def __init__(self, phases: Mapping[str, tuple[Operation, ...]], rows: Mapping[str, int]):
+        self.operations = [op for ops in phases.values() for op in ops]
+        self.keys = tuple(dict.fromkeys(key for op in self.operations for key in op.keys))
+        ends = np.cumsum([len(ops) for ops in phases.values()]).tolist()
+        self._phases = [
+            slice(end - len(ops), end) for ops, end in zip(phases.values(), ends, strict=True)
+        ]
+        self._rows = np.array([_row(op, rows) for op in self.operations], np.int64)
+        self._layouts: dict[tuple, _Layout] = {}
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the operations were compiled for some arrays."""
+        return bool(self._layouts)
+
+    def bind(self, parts: Sequence[Arrays]) -> tuple[list, object]:
+        """Return the list of each phase, and what must be kept as long as they are used."""
+        order = tuple(part.keys for part in parts)
+        kinds = tuple(part.kinds for part in parts)
+        if (order, kinds) not in self._layouts:
+            self._layouts[order, kinds] = self._layout(order, kinds)
+        layout = self._layouts[order, kinds]
+        if numba.config.DISABLE_JIT:
+            return self._plain(layout, parts), None
+        contexts = np.concatenate([part.numbers for part in parts])[layout.places]
+        table = np.empty((len(self.operations), 3), np.int64)
+        table[:, 0], table[:, 2] = layout.functions, self._rows
+        table[:, 1] = layout.begins
+        table[:, 1] += contexts.__array_interface__["data"][0]
+        return [table[span] for span in self._phases], (contexts, parts, table)
+
+    def _plain(self, layout, parts):
+        """The lists for the interpreter: functions, and contexts that hold the arrays."""
+        arrays = {key: array for part in parts for key, array in part.arrays.items()}
+        rows = []
+        for function, op, row in zip(layout.functions, self.operations, self._rows, strict=True):
+            slot, context = 0, {}
+            for key in op.keys:
+                context[slot] = arrays[key]
+                slot += 1 + arrays[key].ndim
+            rows.append((function, context, int(row)))
+        return [rows[span] for span in self._phases]
+
+    def _layout(self, order, kinds) -> _Layout:
+        views, first, begin = {}, {}, 0
+        for keys, own in zip(order, kinds, strict=True):
+            for key, (dtype, ndim) in zip(keys, own, strict=True):
+                views[key], first[key] = (view_name(dtype, ndim), 1 + ndim), begin
+                begin += 1 + ndim
+        places, begins, functions = [], [], []
+        for op in self.operations:
+            begins.append(8 * len(places))
+            for key in op.keys:
+                places += range(first[key], first[key] + views[key][1])
+            functions.append(_address(load_operation(op, tuple(views[key] for key in op.keys))))
+        functions = functions if numba.config.DISABLE_JIT else np.array(functions, np.int64)
+        return _Layout(functions, np.array(places, np.int64), np.array(begins, np.int64))
+
+
+class Arrays:
+    """Some of the arrays of a program, and the numbers that describe them in contexts."""
+
+    def __init__(self, arrays: Mapping[ArrayKey, np.ndarray]):
+        self.arrays, self.keys = arrays, tuple(arrays)
+        self.kinds = tuple((array.dtype, array.ndim) for array in arrays.values())
+        self.numbers = np.array(
+            [n for array in arrays.values() for n in description(array)], np.int64
+        )
+
+
+def _row(op: Operation, rows: Mapping[str, int]) -> int:
+    """Return the number that says in which steps an operation is run; see `clock_loop`."""
+    if op.source is None:
+        return -1
+    return -2 - rows[op.source] if op.finds else rows[op.source]
+
+
+def _address(function):
+    """Return the address of a compiled operation, or what is called in place of it."""
+    if numba.config.DISABLE_JIT:
+        return function
+    (version,) = function.overloads.values()
+    return version.library.get_pointer_to_function(version.fndesc.llvm_cfunc_wrapper_name)
