@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from brian_eventprop.adjoint.pathways import may_add_up
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.adjoint.tops import derive_tops
+from brian_eventprop.codegen.autapses import AutapseCode
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.pathways import PathwayCode
@@ -67,6 +68,7 @@ def render_clock(
     whole=frozenset(),
     ahead=frozenset(),
     streamed=frozenset(),
+    autapses=frozenset(),
 ) -> ClockModule:
     """Render the kernels of the clock solver.
 
@@ -83,10 +85,12 @@ def render_clock(
         Names of the pathways whose spikes, given as input, are added up before the first step.
     streamed
         Names of the pathways whose gradients are added up spike by spike.
+    autapses
+        Names of the groups whose spikes may arrive at their own neuron at once.
     """
     table, style = NameTable(), KernelStyle(single)
     groups, inputs, pathways = parts(system, table, style)
-    choose_layout(groups, pathways, whole, ahead, streamed)
+    choose_layout(groups, pathways, whole, ahead, streamed, autapses)
     for part in (*groups, *pathways):
         part.scope.inverts = True
     return _render(groups, inputs, pathways, single)
@@ -119,7 +123,12 @@ def parts(system, table, style, group=None, source=None, pathway=None):
 
 
 def choose_layout(
-    groups, pathways, whole=frozenset(), ahead=frozenset(), streamed=frozenset()
+    groups,
+    pathways,
+    whole=frozenset(),
+    ahead=frozenset(),
+    streamed=frozenset(),
+    autapses=frozenset(),
 ) -> None:
     """Use rings for the groups whose synapses all add constants.
 
@@ -128,11 +137,16 @@ def choose_layout(
     by tile in `pairs`, and for as long as spikes of groups look for it in a ring, too (`moving`).
     If each spike adds to the gradients at once, pairs in a ring are enough (`streaming`).
     What arrives is added up in a ring if it is sent step by step, and in the drive of the whole
-    trial if it is known ahead.
+    trial if it is known ahead.  Where a spike comes back to its own neuron at once, before a reset
+    that does not commute with that, what arrives is delivered one by one.
     """
     for g in groups:
         arriving = [p for p in pathways if p.target is g]
-        if may_add_up([p.adjoint for p in arriving]):
+        if g.name in autapses:
+            g.autapses = tuple(p for p in arriving if p.source is g)
+            for p in g.autapses:
+                p.at_once = AutapseCode(p)
+        if may_add_up([p.adjoint for p in arriving]) and not g.autapses:
             g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
             g.rings = tuple(s for s in g.states if s in g.ring_rates)
             for p in arriving:

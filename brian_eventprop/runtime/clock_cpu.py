@@ -21,7 +21,7 @@ from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks, completed
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
+from brian_eventprop.runtime.layouts import known_ahead, known_autapses, known_streamed, ring_shape
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
 from brian_eventprop.runtime.passes import Passes, join_spikes
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
@@ -84,7 +84,7 @@ class ClockCPU:
         self._host = load_module(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.chunks = Chunks(threads)
-        self._network, self._whole = network, None
+        self._network, self._layout = network, None
         self._build()
 
     def _build(self) -> None:
@@ -92,11 +92,12 @@ class ClockCPU:
         spec, network = self.system.spec, self._network
         sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
         whole = whole_rows(spec, network, sizes, self.system.trained)
-        if whole == self._whole:
-            return
-        self._whole = whole
         ahead = known_ahead(spec, whole)
         layout = whole, ahead, known_streamed(spec, whole | ahead)
+        layout = *layout, known_autapses(self.system, network)
+        if layout == self._layout:
+            return
+        self._layout = layout
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
         self.kernels = load_module(self.module.source, "clock")
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
