@@ -84,7 +84,7 @@ class ClockCPU:
         self._host = load_module(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.chunks = Chunks(threads)
-        self._network, self._layout = network, None
+        self._network, self._whole, self._autapses = network, None, None
         self._build()
 
     def _build(self) -> None:
@@ -92,12 +92,12 @@ class ClockCPU:
         spec, network = self.system.spec, self._network
         sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
         whole = whole_rows(spec, network, sizes, self.system.trained)
-        ahead = known_ahead(spec, whole)
-        layout = whole, ahead, known_streamed(spec, whole | ahead)
-        layout = *layout, known_autapses(self.system, network)
-        if layout == self._layout:
+        autapses = known_autapses(self.system, network)
+        if (whole, autapses) == (self._whole, self._autapses):
             return
-        self._layout = layout
+        self._whole, self._autapses = whole, autapses
+        ahead = known_ahead(spec, whole)
+        layout = whole, ahead, known_streamed(spec, whole | ahead), autapses
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
         self.kernels = load_module(self.module.source, "clock")
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
