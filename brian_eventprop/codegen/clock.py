@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brian_eventprop.adjoint.pathways import may_add_up
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.adjoint.tops import derive_tops
+from brian_eventprop.codegen.autapses import AutapseCode
 from brian_eventprop.codegen.clock_operations import NEURON, SYNAPSES, ClockOperations
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
@@ -72,6 +74,7 @@ def render_clock(
     whole=frozenset(),
     ahead=frozenset(),
     streamed=frozenset(),
+    autapses=frozenset(),
 ) -> ClockModule:
     """Render the operations of the clock solver.
 
@@ -88,9 +91,11 @@ def render_clock(
         Names of the pathways whose spikes, given as input, are added up before the first step.
     streamed
         Names of the pathways whose gradients are added up spike by spike.
+    autapses
+        Names of the groups whose spikes may arrive at their own neuron at once.
     """
     groups, inputs, pathways = parts(system, None, KernelStyle(single))
-    choose_layout(groups, pathways, whole, ahead, streamed)
+    choose_layout(groups, pathways, whole, ahead, streamed, autapses)
     for part in (*groups, *pathways):
         part.scope.inverts = True
     rerun = _record(groups)
@@ -118,9 +123,14 @@ def parts(system, table, style, group=None, source=None, pathway=None):
         groups[g.group.name].pushed = g.group.name in system.pushed
     inputs = {i.name: source(i.name, table or NameTable()) for i in system.spec.inputs}
     pathways = []
+    recurrent: Counter[str] = Counter()
     for p in system.pathways:
         target = groups[p.pathway.target]
         owner = p.pathway.name if table is not None else SYNAPSES
+        if table is None and p.pathway.source == p.pathway.target:
+            # operations of the group may read all of its own
+            recurrent[p.pathway.target] += 1
+            owner += "_" * (recurrent[p.pathway.target] - 1)
         scope = Scope(owner, p.hoisted.levels, target.scope.table, style, target.scope)
         scope.steep = target.scope.steep
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
@@ -131,7 +141,12 @@ def parts(system, table, style, group=None, source=None, pathway=None):
 
 
 def choose_layout(
-    groups, pathways, whole=frozenset(), ahead=frozenset(), streamed=frozenset()
+    groups,
+    pathways,
+    whole=frozenset(),
+    ahead=frozenset(),
+    streamed=frozenset(),
+    autapses=frozenset(),
 ) -> None:
     """Use rings for the groups whose synapses all add constants.
 
@@ -140,11 +155,16 @@ def choose_layout(
     by tile in `pairs`, and for as long as spikes of groups look for it in a ring, too (`moving`).
     If each spike adds to the gradients at once, pairs in a ring are enough (`streaming`).
     What arrives is added up in a ring if it is sent step by step, and in the drive of the whole
-    trial if it is known ahead.
+    trial if it is known ahead.  Where a spike comes back to its own neuron at once, before a reset
+    that does not commute with that, what arrives is delivered one by one.
     """
     for g in groups:
         arriving = [p for p in pathways if p.target is g]
-        if may_add_up([p.adjoint for p in arriving]):
+        if g.name in autapses:
+            g.autapses = tuple(p for p in arriving if p.source is g)
+            for p in g.autapses:
+                p.at_once = AutapseCode(p)
+        if may_add_up([p.adjoint for p in arriving]) and not g.autapses:
             g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
             g.rings = tuple(s for s in g.states if s in g.ring_rates)
             for p in arriving:

@@ -103,7 +103,8 @@ class ClockOperations:
         ``others`` are arrays under other identifiers.
         """
         group = part.target if part in self.queued else part
-        owners = {NEURON: group.name, SYNAPSES: part.name}
+        owners = {NEURON: group.name} | {p.scope.owner: p.name for p in group.autapses}
+        owners |= {part.scope.owner: part.name}
 
         def find(identifier):
             if identifier in others:
@@ -112,6 +113,8 @@ class ClockOperations:
             return (owners[owner], role[1:]) if role.startswith("$") else None
 
         constants = _constants(group) | (_constants(part) if part is not group else {})
+        for p in group.autapses:
+            constants |= _constants(p)
         functions = self._functions[group.name]
         body = body or _timed(part, self._bodies[part.name][name])
         return operation(name, body, find, self.single, constants, functions)

@@ -10,7 +10,8 @@ import keyword
 import re
 
 RESERVED = frozenset(
-    "np math njit FLOAT n_steps dt t n trial record first last_trial e k j q r s b kk".split()
+    "np math njit FLOAT n_steps dt t n trial record first last_trial e k j q r s b kk "
+    "n_reset n_tested n_spiking n_acting n_final n_later n_changed n_at_once n_grazing".split()
 ) | frozenset(keyword.kwlist)
 
 

@@ -174,6 +174,8 @@ class ClockArrays:
             return np.zeros((rows, size), self.dtype)
         if kind == "stack":
             return np.empty((64, g.n_states), self.dtype)
+        if kind == "carried":
+            return np.zeros((g.carried_rows, size), self.dtype)
         if kind == "stacked":
             return np.zeros(1, np.int64)
         if kind == "due":

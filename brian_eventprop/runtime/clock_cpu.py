@@ -26,7 +26,7 @@ from brian_eventprop.runtime.clock_arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock_program import Arrays, ClockProgram
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
+from brian_eventprop.runtime.layouts import known_ahead, known_autapses, known_streamed, ring_shape
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
 from brian_eventprop.runtime.passes import Passes, join_spikes
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
@@ -182,7 +182,7 @@ class ClockCPU:
         self._host = load_module(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.chunks = Chunks(threads)
-        self._network, self._whole = network, None
+        self._network, self._whole, self._autapses = network, None, None
         self._build()
 
     def _build(self) -> None:
@@ -190,11 +190,12 @@ class ClockCPU:
         spec, network = self.system.spec, self._network
         sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
         whole = whole_rows(spec, network, sizes, self.system.trained)
-        if whole == self._whole:
+        autapses = known_autapses(self.system, network)
+        if (whole, autapses) == (self._whole, self._autapses):
             return
-        self._whole = whole
+        self._whole, self._autapses = whole, autapses
         ahead = known_ahead(spec, whole)
-        layout = whole, ahead, known_streamed(spec, whole | ahead)
+        layout = whole, ahead, known_streamed(spec, whole | ahead), autapses
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
         rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
         rows = {name: row for row, name in enumerate(rows)}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from brian_eventprop.adjoint.autapses import order_matters
+from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.tiles import TILE
+from brian_eventprop.reading.spec import NetworkValues
 
 #: Fewest synapses of a projection from inputs whose spikes are added up before the first step.
 #: Fewer fit into the first cache with all that belongs to them, and then there is nothing to gain.
@@ -30,6 +33,25 @@ def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
 def known_streamed(spec, others: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose gradients are added up spike by spike; `others` have a layout."""
     return frozenset(p.name for p in spec.pathways if p.size <= STREAMED) - others
+
+
+def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
+    """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
+
+    Only those where the order matters.  A delay that is trained may become 0.
+    """
+    loops = (p for p in system.pathways if p.pathway.source == p.pathway.target)
+    found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
+    return frozenset(p.pathway.target for p in found)
+
+
+def _at_once(pathway, system, network) -> bool:
+    """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
+    pre, post = network.pre[pathway.name], network.post[pathway.name]
+    delays = np.asarray(network.values[pathway.delay])
+    steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
+    own = pre == post
+    return bool(np.any(own if pathway.delay in system.trained else own & (steps == 0)))
 
 
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:

@@ -54,7 +54,8 @@ def identifiers(text):
 def test_constants_named_like_variables_of_the_kernels(solver):
     """None of them become one: as many names as with constants of other names."""
     plain = identifiers(source(solver, ["neutral"]))
-    made = {n.removeprefix("cells_") for n in plain if n.startswith("cells_")}
+    prefixes = ("cells_", "neuron_")
+    made = {n.removeprefix(x) for n in plain for x in prefixes if n.startswith(x)}
     known = {"v", "I", "u", "a", "K", "ms", "neutral"}
     words = sorted(w for w in made - known if re.fullmatch(r"[A-Za-z]\w*", w))
     words = [w for w in words if not w.endswith(("_pre", "_post")) and not iskeyword(w)]
