@@ -22,6 +22,7 @@ from brian_eventprop.codegen.operations import (
 )
 from brian_eventprop.codegen.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
+from brian_eventprop.kernels import clock_loop
 
 #: What a group and a pathway are called in their own operations.
 NEURON, SYNAPSES = "neuron", "synapses"
@@ -66,7 +67,10 @@ class ClockOperations:
             "after_segment": self._after_segment(),
             "end": self._end_back(),
         }
-        return tuple({name: tuple(ops) for name, ops in x.items()} for x in (forward, backward))
+        return tuple(
+            {name: tuple(found[name]) for name in names}
+            for found, names in ((forward, clock_loop.FORWARD), (backward, clock_loop.BACKWARD))
+        )
 
     # ---- what the equations say ----
     def _render(self, part) -> dict[str, str]:
@@ -242,6 +246,8 @@ class ClockOperations:
         yield from (self._of(g, "check_due", library.CHECK_DUE) for g in self.groups if g.replay)
 
     def _warm_up(self) -> Operations:
+        if not self.recorded:
+            return
         yield from (
             self._from(g, "first_spike", library.FIRST_SPIKE) for g in self.recorded if g.spikes
         )

@@ -46,7 +46,9 @@ _LIBRARY = {
         "clip dexprel exprel sign safe_product inverse_root positive_power power_log"
     ),
     "kernels.sorting": "sort_by_neuron rows_of_record",
-    "kernels.clock_loop": " ".join(n for n in vars(clock_loop) if n.isupper() and n != "COLUMNS"),
+    "kernels.clock_loop": " ".join(
+        name for name, value in vars(clock_loop).items() if name.isupper() and type(value) is int
+    ),
 }
 
 #: Where each name of the library stands.

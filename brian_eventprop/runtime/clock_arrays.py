@@ -17,6 +17,7 @@ from brian_eventprop.kernels.clock_loop import (
     COLUMNS,
     COUNT,
     LONGEST,
+    LOOKBACK,
     NEEDED,
     NUMBERS,
     SEGMENT,
@@ -101,13 +102,14 @@ class ClockArrays:
         self.arrays = {key: self.arrays[key] for key in keys}
         self.bound = Arrays(self.arrays)
 
-    def begin(self, first: int, with_inputs: bool, longest: int) -> None:
+    def begin(self, first: int, with_inputs: bool, longest: int, lookback: bool) -> None:
         """Set the numbers of a call that begins with a trial."""
         self.table[:], self.run[:] = 0, 0
         self.table[:, CAPACITY] = 2**62
         self.run[STEPS_OF_TRIAL], self.run[SEGMENT] = self.n_steps, self.segment
         self.run[TRIAL], self.run[STEP] = first, -1
         self.run[WITH_INPUTS], self.run[LONGEST] = with_inputs, longest
+        self.run[LOOKBACK] = lookback
         if not self.backward:
             self._set_capacities()
 

@@ -98,7 +98,7 @@ class _Pass:
                 solver.dtype, room, self.name == "backward",
             )  # fmt: skip
             kept[self.name] = (kind, found) if found.n_bytes < KEPT else (None, None)
-        found.begin(first, self.with_inputs, self.longest)
+        found.begin(first, self.with_inputs, self.longest, solver.module.lookback)
         return found
 
 
@@ -112,8 +112,8 @@ class _ForwardPass(_Pass):
         """Run trials first..last; return steps, neurons, states and counts of the spikes."""
         own = self.work(first)
         while True:
-            lists, kept = self.program.bind((self.given, own.bound))
-            if not clock_loop.forward(last, *lists, own.table, own.run):
+            operations, kept = self.program.bind((self.given, own.bound))
+            if not clock_loop.forward(last, operations, self.program.ends, own.table, own.run):
                 break
             own.grow()
         del kept
@@ -142,9 +142,8 @@ class _BackwardPass(_Pass):
         private = self.private[chunk]
         own = self.work(first, private.arrays)
         while True:
-            lists, kept = self.program.bind((self.given, private, own.bound))
-            lookback = self.solver.module.lookback
-            if not clock_loop.backward(last, lookback, *lists, own.table, own.run):
+            operations, kept = self.program.bind((self.given, private, own.bound))
+            if not clock_loop.backward(last, operations, self.program.ends, own.table, own.run):
                 break
             own.grow()
         del kept

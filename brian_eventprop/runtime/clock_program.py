@@ -42,10 +42,7 @@ class ClockProgram:
     def __init__(self, phases: Mapping[str, tuple[Operation, ...]], rows: Mapping[str, int]):
         self.operations = [op for ops in phases.values() for op in ops]
         self.keys = tuple(dict.fromkeys(key for op in self.operations for key in op.keys))
-        ends = np.cumsum([len(ops) for ops in phases.values()]).tolist()
-        self._phases = [
-            slice(end - len(ops), end) for ops, end in zip(phases.values(), ends, strict=True)
-        ]
+        self.ends = np.cumsum([0, *(len(ops) for ops in phases.values())])
         self._rows = np.array([_row(op, rows) for op in self.operations], np.int64)
         self._layouts: dict[tuple, _Layout] = {}
 
@@ -54,8 +51,8 @@ class ClockProgram:
         """Whether the operations were compiled for some arrays."""
         return bool(self._layouts)
 
-    def bind(self, parts: Sequence[Arrays]) -> tuple[list, object]:
-        """Return the list of each phase, and what must be kept as long as they are used."""
+    def bind(self, parts: Sequence[Arrays]) -> tuple[list | np.ndarray, object]:
+        """Return the list of operations, and what must be kept as long as it is used."""
         order = tuple(part.keys for part in parts)
         kinds = tuple(part.kinds for part in parts)
         if (order, kinds) not in self._layouts:
@@ -68,10 +65,10 @@ class ClockProgram:
         table[:, 0], table[:, 2] = layout.functions, self._rows
         table[:, 1] = layout.begins
         table[:, 1] += contexts.__array_interface__["data"][0]
-        return [table[span] for span in self._phases], (contexts, parts, table)
+        return table, (contexts, parts)
 
     def _plain(self, layout, parts):
-        """The lists for the interpreter: functions, and contexts that hold the arrays."""
+        """The list for the interpreter: functions, and contexts that hold the arrays."""
         arrays = {key: array for part in parts for key, array in part.arrays.items()}
         rows = []
         for function, op, row in zip(layout.functions, self.operations, self._rows, strict=True):
@@ -80,7 +77,7 @@ class ClockProgram:
                 context[slot] = arrays[key]
                 slot += 1 + arrays[key].ndim
             rows.append((function, context, int(row)))
-        return [rows[span] for span in self._phases]
+        return rows
 
     def _layout(self, order, kinds) -> _Layout:
         views, first, begin = {}, {}, 0
