@@ -11,7 +11,7 @@ from brian_eventprop.adjoint.pathways import may_add_up
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.adjoint.tops import derive_tops
 from brian_eventprop.codegen.autapses import AutapseCode
-from brian_eventprop.codegen.clock_operations import NEURON, SYNAPSES, ClockOperations
+from brian_eventprop.codegen.clock_operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
 from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.operations import Operation
@@ -94,7 +94,7 @@ def render_clock(
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
     """
-    groups, inputs, pathways = parts(system, None, KernelStyle(single))
+    groups, inputs, pathways = parts(system, None, KernelStyle(single), NeuronCode)
     choose_layout(groups, pathways, whole, ahead, streamed, autapses)
     for part in (*groups, *pathways):
         part.scope.inverts = True

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from brian_eventprop.codegen import clock_library as library
 from brian_eventprop.codegen.cache import load_module
+from brian_eventprop.codegen.groups import GroupCode
 from brian_eventprop.codegen.operations import (
     ArrayKey,
     Operation,
@@ -21,6 +22,7 @@ from brian_eventprop.codegen.operations import (
     operation,
 )
 from brian_eventprop.codegen.printing import EDGE_FUNCTIONS
+from brian_eventprop.codegen.straight_line import Piece, pieces
 from brian_eventprop.codegen.templates import render
 from brian_eventprop.kernels import clock_loop
 
@@ -28,8 +30,39 @@ from brian_eventprop.kernels import clock_loop
 NEURON, SYNAPSES = "neuron", "synapses"
 
 _DECORATOR = '@njit(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True)\n'
+_INLINED = _DECORATOR.replace(")\n", ", forceinline=True)\n")
+
+#: Longer code than so many characters is cut into functions.
+LONG = 4000
 
 Operations = Iterable[Operation]
+
+
+class NeuronCode(GroupCode):
+    """Code of a group whose long assignments become functions."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.functions: dict[str, tuple[Piece, str]] = {}
+
+    def cut(self, lines, wanted):
+        """Return calls of functions in place of long code; equal ones are one function."""
+        if sum(map(len, lines)) <= LONG:
+            return lines
+        calls = []
+        for piece in pieces(lines, wanted):
+            known = {piece.function("", ""): name for name, (piece, _) in self.functions.items()}
+            name = known.get(piece.function("", "")) or self.a(f"part{len(self.functions)}")
+            self.functions[name] = piece, piece.function(name, _INLINED)
+            calls.append(piece.call(name))
+        return calls
+
+    def module(self) -> str:
+        """Return the text of the functions, those of explosive upstrokes among them."""
+        texts = [text for _, text in self.functions.values()]
+        if self.upstroke is not None:
+            texts.append(self.upstroke.functions(_DECORATOR))
+        return "\n\n".join(texts)
 
 
 class ClockOperations:
@@ -41,8 +74,8 @@ class ClockOperations:
         self.spiking = [g for g in groups if g.spikes]
         self.recorded = [g for g in groups if g.recorded]
         self.lookback = any(g.upstroke for g in groups)
-        self._functions = {g.name: self._upstroke_functions(g) for g in groups}
         self._bodies = {part.name: self._render(part) for part in (*groups, *self.queued)}
+        self._functions = {g.name: self._load_functions(g) for g in groups}
 
     def phases(self):
         """Return the operations of each phase, forward and backward."""
@@ -85,20 +118,20 @@ class ClockOperations:
         names += ["trial_end"] * bool(part.finals or any(top.jumps for top in part.tops))
         return {name: render(f"clock_{name}.py.j2", g=part) for name in names}
 
-    def _upstroke_functions(self, g) -> dict[str, str]:
-        """The functions of explosive upstrokes, and the module that they stand in."""
-        if g.upstroke is None:
+    def _load_functions(self, g) -> dict[str, str]:
+        """The functions that the operations of a group call, and the module that they stand in."""
+        text = g.module()
+        if not text:
             return {}
-        text = g.upstroke.functions(_DECORATOR)
         used = ["clip", "dexprel", "exprel", "sign", *EDGE_FUNCTIONS]
         number = "float32" if self.single else "float64"
         source = (
             "import math\n\nimport numpy as np\n\n"
             "from brian_eventprop.codegen.cache import njit\n"
             f"from brian_eventprop.codegen.functions import {', '.join(sorted(used))}\n\n"
-            f"FLOAT = np.{number}\n{text}"
+            f"FLOAT = np.{number}\n\n\n{text}"
         )
-        module = load_module(source, "upstroke").__name__
+        module = load_module(source, "neuron").__name__
         return {node.name: module for node in ast.parse(text).body}
 
     def _own(self, part, name: str, body="", **others: ArrayKey) -> Operation:

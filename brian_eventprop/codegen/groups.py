@@ -6,7 +6,7 @@ Every attribute that the templates show is a list of lines.  Neuron ``j``, step 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sympy as sp
 
@@ -119,8 +119,14 @@ class GroupCode:
         """One step of the state update of neuron j."""
         statements = self.modes[mode].statements
         read = reads(statements) | set(self.states)
-        lines = self.load(read, source) + self.scope.statements(statements)
-        return lines + self.store(target)
+        states = [self.scope.ref(s) for s in self.states]
+        block = self.scope.statements(statements)
+        return self.load(read, source) + self.cut(block, states) + self.store(target)
+
+    def cut(self, lines: list[str], wanted: Iterable[str]) -> list[str]:
+        """Return assignments as they are; some targets call functions in place of long code."""
+        del wanted
+        return lines
 
     def store(self, array: str, index: str = "j") -> list[str]:
         """Store all states."""
@@ -163,7 +169,8 @@ class GroupCode:
         adjoint = self.modes[mode].adjoint
         read = adjoint.reads
         lines = self.load(read, source) + self.load_lam(read)
-        lines += self.scope.lines(adjoint.forward) + self.scope.lines(adjoint.reverse)
+        block = self.scope.lines(adjoint.forward) + self.scope.lines(adjoint.reverse)
+        lines += self.cut(block, [self.scope.ref(name) for name in reads(adjoint.results)])
         results = {s: adjoint.results.get(s, sp.Integer(0)) for s in self.states}
         lines += self.store_lam(results)
         return lines + self.add_bars(
