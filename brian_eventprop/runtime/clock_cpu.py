@@ -26,7 +26,13 @@ from brian_eventprop.runtime.clock_arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock_program import Arrays, ClockProgram
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.layouts import known_ahead, known_autapses, known_streamed, ring_shape
+from brian_eventprop.runtime.layouts import (
+    known_ahead,
+    known_autapses,
+    known_streamed,
+    ring_shape,
+    short_records,
+)
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
 from brian_eventprop.runtime.passes import Passes, join_spikes
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
@@ -188,13 +194,15 @@ class ClockCPU:
         """Render the kernels, unless they fit the connections already."""
         spec, network = self.system.spec, self._network
         sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
-        whole = whole_rows(spec, network, sizes, self.system.trained)
+        recorded = short_records(spec, self.n_steps, self.dtype().itemsize)
+        whole = whole_rows(spec, network, sizes, self.system.trained) & recorded
         autapses = known_autapses(self.system, network)
         if (whole, autapses) == (self._whole, self._autapses):
             return
         self._whole, self._autapses = whole, autapses
-        ahead = known_ahead(spec, whole)
-        layout = whole, ahead, known_streamed(spec, whole | ahead), autapses
+        ahead = known_ahead(spec, whole) & recorded
+        streamed = known_streamed(spec, whole | ahead, recorded)
+        layout = whole, ahead, streamed, autapses
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
         rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
         rows = {name: row for row, name in enumerate(rows)}

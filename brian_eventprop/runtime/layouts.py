@@ -21,6 +21,21 @@ FAN_IN = 128
 #: and writes all that belongs to its synapses, 14 bytes for each: the last cache must hold that.
 STREAMED = 2**19
 
+#: Most bytes of a record of a whole trial, for each thread.  If it would be longer, gradients are
+#: added up spike by spike however many synapses there are: writing and clearing the record at every
+#: step then takes longer than the synapses that are out of the cache.
+RECORD = 2**27
+
+
+def short_records(spec, n_steps: int, itemsize: int) -> frozenset[str]:
+    """Return the pathways whose targets may have a record of what arrives in a whole trial.
+
+    It has two numbers for each neuron and time step.
+    """
+    size = {g.name: g.size for g in spec.groups}
+    most = RECORD // (2 * itemsize * max(n_steps, 1))
+    return frozenset(p.name for p in spec.pathways if size[p.target] <= most)
+
 
 def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose spikes are added up before the first step."""
@@ -30,9 +45,13 @@ def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     return frozenset(many) - whole
 
 
-def known_streamed(spec, others: frozenset[str]) -> frozenset[str]:
-    """Return the pathways whose gradients are added up spike by spike; `others` have a layout."""
-    return frozenset(p.name for p in spec.pathways if p.size <= STREAMED) - others
+def known_streamed(spec, others: frozenset[str], recorded: frozenset[str]) -> frozenset[str]:
+    """Return the pathways whose gradients are added up spike by spike.
+
+    The `others` have a layout; those among `recorded` may have a record of the whole trial.
+    """
+    few = (p.name for p in spec.pathways if p.size <= STREAMED or p.name not in recorded)
+    return frozenset(few) - others
 
 
 def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
