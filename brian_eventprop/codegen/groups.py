@@ -123,6 +123,52 @@ class GroupCode:
         block = self.scope.statements(statements)
         return self.load(read, source) + self.cut(block, states) + self.store(target)
 
+    @property
+    def selects(self) -> bool:
+        """Whether frozen neurons take the same step but for the states that keep their values.
+
+        Then all neurons take it, without a branch, and the old values are put back.
+        """
+        if not (self.refractory and self.has_frozen):
+            return True
+        free, held = (self.modes[mode].statements for mode in ("free", "frozen"))
+        rest = iter(held)
+        expected, missing = next(rest, None), set()
+        for statement in free:
+            if statement == expected:
+                if reads([statement]) & missing:
+                    return False
+                missing.discard(statement.target)
+                expected = next(rest, None)
+            else:
+                missing.add(statement.target)
+        return expected is None and not missing & set(self.states) - set(self.frozen)
+
+    def whole_step(self, array: str) -> list[str]:
+        """The guard of neuron j before the state update, the update, and the threshold after it."""
+        scope, statements, crossing = self.scope, self.modes["free"].statements, None
+        read, guard = reads(statements) | set(self.states), None
+        if self.spikes:
+            crossing = self.adjoint.crossing
+            guard = crossing.g.xreplace({symbol("t"): symbol("t") - symbol("dt")})
+            read |= reads(guard, crossing.condition)
+        lines = self.load(read, array)
+        if guard is not None:
+            lines.append(f"{self.a('start')}[j] = {scope.sympy(guard)}")
+        held = self.frozen if self.refractory else ()
+        if self.refractory:
+            lines.append(f"free = n >= {self.a('free')}[j]")
+        lines += [f"{scope.ref(f'held.{s}')} = {scope.ref(s)}" for s in held]
+        lines += self.cut(scope.statements(statements), [scope.ref(s) for s in self.states])
+        lines += [
+            f"{scope.ref(s)} = {scope.ref(s)} if free else {scope.ref(f'held.{s}')}" for s in held
+        ]
+        lines += self.store(array)
+        if crossing is not None:
+            also = " & free" if self.refractory else ""
+            lines.append(f"{self.a('over')}[j] = ({scope.source(crossing.condition)}){also}")
+        return lines
+
     def cut(self, lines: list[str], wanted: Iterable[str]) -> list[str]:
         """Return assignments as they are; some targets call functions in place of long code."""
         del wanted
