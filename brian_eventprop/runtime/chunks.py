@@ -64,6 +64,8 @@ class Chunks:
         n_threads = 1 if little else self.threads
         most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
         n_chunks = min(most, n_trials)
+        if n_chunks == 1:
+            return [self._alone(kernel, key, n_trials, arguments)]
         bounds = [n_trials * chunk // n_chunks for chunk in range(n_chunks + 1)]
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")
@@ -89,9 +91,20 @@ class Chunks:
             self._per_trial[key] = seconds / n_trials
         return [piece for pieces in found for piece in pieces]
 
+    def _alone(self, kernel, key, n_trials: int, arguments):
+        """Call a kernel once, for all trials."""
+        known = bool(kernel.signatures)
+        began = time.perf_counter()
+        found = kernel(0, n_trials, *arguments(0))
+        if known:  # else it was compiled, too
+            self._per_trial[key] = (time.perf_counter() - began) / n_trials
+        return found
+
     def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:
         """Call a function that releases the GIL for each item, ``alone`` in this thread only."""
         items = list(items)
+        if alone or self.threads == 1 or len(items) == 1:
+            return [function(item) for item in items]
         found = [None] * len(items)
 
         def job(place, item):
@@ -99,7 +112,7 @@ class Chunks:
             yield
 
         jobs = [job(*numbered) for numbered in enumerate(items)]
-        self._work_off(jobs, 1 if alone else self.threads)
+        self._work_off(jobs, self.threads)
         return found
 
     def _work_off(self, jobs: list[Iterator], n_threads: int) -> None:
@@ -117,6 +130,9 @@ class Chunks:
 
         # the calling thread takes turns, too: it would have to be woken up in the end
         n_helpers = min(n_threads, len(jobs)) - 1
+        if n_helpers < 1:
+            take_turns()
+            return
         helpers = [self._executor().submit(take_turns) for _ in range(n_helpers)]
         try:
             take_turns()

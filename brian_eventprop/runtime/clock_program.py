@@ -45,6 +45,7 @@ class ClockProgram:
         self.ends = np.cumsum([0, *(len(ops) for ops in phases.values())])
         self._rows = np.array([_row(op, rows) for op in self.operations], np.int64)
         self._layouts: dict[tuple, _Layout] = {}
+        self._latest: tuple[list, _Layout | None] = [], None
 
     @property
     def compiled(self) -> bool:
@@ -53,11 +54,7 @@ class ClockProgram:
 
     def bind(self, parts: Sequence[Arrays]) -> tuple[list | np.ndarray, object]:
         """Return the list of operations, and what must be kept as long as it is used."""
-        order = tuple(part.keys for part in parts)
-        kinds = tuple(part.kinds for part in parts)
-        if (order, kinds) not in self._layouts:
-            self._layouts[order, kinds] = self._layout(order, kinds)
-        layout = self._layouts[order, kinds]
+        layout = self._layout_of(parts)
         if numba.config.DISABLE_JIT:
             return self._plain(layout, parts), None
         contexts = np.concatenate([part.numbers for part in parts])[layout.places]
@@ -66,6 +63,17 @@ class ClockProgram:
         table[:, 1] = layout.begins
         table[:, 1] += contexts.__array_interface__["data"][0]
         return table, (contexts, parts)
+
+    def _layout_of(self, parts) -> _Layout:
+        kind = [(part.keys, part.kinds) for part in parts]
+        known, layout = self._latest
+        if kind != known:  # which takes less time than to look a long key up
+            key = tuple(kind)
+            if key not in self._layouts:
+                self._layouts[key] = self._layout(*zip(*kind, strict=True))
+            layout = self._layouts[key]
+            self._latest = kind, layout
+        return layout
 
     def _plain(self, layout, parts):
         """The list for the interpreter: functions, and contexts that hold the arrays."""
@@ -96,14 +104,26 @@ class ClockProgram:
 
 
 class Arrays:
-    """Some of the arrays of a program, and the numbers that describe them in contexts."""
+    """Some of the arrays of a program, and the numbers that describe them in contexts.
 
-    def __init__(self, arrays: Mapping[ArrayKey, np.ndarray]):
+    Those that are among the arrays `before`, too, were described there.
+    """
+
+    def __init__(self, arrays: Mapping[ArrayKey, np.ndarray], before: Arrays | None = None):
+        known = before._described if before else {}
+        self._described = {
+            key: known[key] if key in known and known[key][0] is array else _described(array)
+            for key, array in arrays.items()
+        }
         self.arrays, self.keys = arrays, tuple(arrays)
-        self.kinds = tuple((array.dtype, array.ndim) for array in arrays.values())
+        self.kinds = tuple([kind for _, kind, _ in self._described.values()])
         self.numbers = np.array(
-            [n for array in arrays.values() for n in description(array)], np.int64
+            [n for _, _, own in self._described.values() for n in own], np.int64
         )
+
+
+def _described(array: np.ndarray) -> tuple:
+    return array, (array.dtype, array.ndim), description(array)
 
 
 def _row(op: Operation, rows: Mapping[str, int]) -> int:
