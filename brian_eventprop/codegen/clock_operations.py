@@ -153,7 +153,7 @@ class ClockOperations:
         for p in group.autapses:
             constants |= _constants(p)
         functions = self._functions[group.name]
-        body = body or _timed(part, self._bodies[part.name][name])
+        body = body or _timed((group, part), self._bodies[part.name][name])
         return operation(name, body, find, self.single, constants, functions)
 
     def _two_steps(self, g, name: str, first: str, last: str, conditions) -> Operation:
@@ -165,11 +165,11 @@ class ClockOperations:
         lines = []
         if first in bodies:
             lines += [f"if {ends}:", _indented("n -= 1\n" * (ends == "n > start"))]
-            lines += [_indented(_timed(g, bodies[first]))]
+            lines += [_indented(_timed((g, *g.autapses), bodies[first]))]
             lines += [_indented("n += 1\n" * (ends == "n > start"))]
         if last in bodies:
             lines += [f"if {begins}:", _indented("n -= 1\n" * (begins == "n > n0"))]
-            lines += [_indented(_timed(g, bodies[last]))]
+            lines += [_indented(_timed((g, *g.autapses), bodies[last]))]
         return self._own(g, name, "\n".join(line for line in lines if line))
 
     def _step(self, g) -> Operation:
@@ -393,11 +393,12 @@ def _constants(part) -> dict[str, str]:
     return lines
 
 
-def _timed(part, body: str) -> str:
-    """Put before a body what it reads that depends on the time step."""
+def _timed(parts, body: str) -> str:
+    """Put before a body what it reads of some parts that depends on the time step."""
     body = textwrap.dedent(body).strip("\n") or "pass"
+    known = dict.fromkeys(line for part in parts for line in part.scope.step_lines())
     read, lines = free_names(body), []
-    for line in reversed(part.scope.step_lines()):
+    for line in reversed(known):
         if line.split(" = ")[0] in read:
             lines.insert(0, line)
             read |= free_names(line)

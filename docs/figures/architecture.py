@@ -10,12 +10,12 @@ from matplotlib.patches import FancyBboxPatch
 
 #: Name, what it makes of what the one before it made.
 STAGES = [
-    ("Brian2 objects", "equations, synapses, values"),
+    ("Brian2", "objects, equations, values"),
     ("reading/", "NetworkSpec, NetworkValues"),
     ("adjoint/", "AdjointSystem"),
-    ("codegen/", "operations: text of functions"),
+    ("codegen/", "operations, (text of functions)"),
     ("runtime/", "arrays, addresses, trials"),
-    ("kernels/", "loops over trials and steps"),
+    ("kernels/", "loops over, trials and steps"),
     ("model", "Result, Gradients"),
 ]
 FORWARD, BACKWARD = "#2c6fbb", "#b5482f"
@@ -43,7 +43,7 @@ def main():
             arrow(axes, 2 * k - 0.08, 0.34, -0.34, BACKWARD)
     axes.text(0.75, 1.35, "w", ha="center", size=11, color=FORWARD, style="italic")
     axes.text(0.75, -0.45, "dL/dw", ha="center", size=10, color=BACKWARD, style="italic")
-    axes.text(6.75, 1.35, "built once per model", ha="center", size=8, color="#555555")
+    axes.text(4.75, 1.35, "built once per model", ha="center", size=8, color="#555555")
     axes.text(10.7, 1.35, "at every run", ha="center", size=8, color="#555555")
     axes.plot([1.9, 7.6], [1.22, 1.22], color="#aaaaaa", lw=0.8)
     axes.plot([7.9, 13.6], [1.22, 1.22], color="#aaaaaa", lw=0.8)
