@@ -275,11 +275,15 @@ def _prepare(g, windows):
     if g.by_event:
         _prepare_by_event(g, traces)
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
-    spiking += ["push"] * g.pushed + ["upstrokes"] * stepped
+    spiking += ["push"] * g.pushed + ["upstrokes"] * stepped + ["ends"] * bool(len(g.switches))
     own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
+    g.happening = [*traces, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
+    g.from_zero = any(p.grows_from_zero for p in g.incoming)
+    own += ["newest", "LATER"] * g.from_zero
     into = []
     for p in g.incoming:
         into += [p.a(role) for role in ("C", "W", "CB", "WB", *["DB"] * p.delay_trained)]
+        into += [p.a("delay")] * p.grows_from_zero
     for source in dict.fromkeys(p.source for p in g.incoming):
         if source is not g:
             into.append(source.a("TB" if source.is_input else "sent"))

@@ -350,17 +350,25 @@ class EventGroupCode:
         """Backwards through the reset; leaves the reset's part of D in `rate`.
 
         Without a closed form, the terms with the slopes before the spike are left out: they may
-        be huge, see `guard_partials`.
+        be huge, see `guard_partials`.  With conditions, what the equations and the integrands add
+        is left out: it reads their flags before and after the spike.
         """
         rules = self.adjoint.spike
         modes = {"free": (), "frozen": self.adjoint.group.frozen if self.has_frozen else ()}
-        if not self.closed:
+        if len(self.switches):
+            rules = {mode: replace(rules[mode], rate=self._reset_by_time()) for mode in modes}
+        elif not self.closed:
             rules = {
                 mode: replace(rules[mode], rate=rate_after_spike(self.adjoint, stopped))
                 for mode, stopped in modes.items()
             }
         frozen = rules["frozen"] if self.has_frozen else rules["free"]
         return self._by_mode(self._reset_back, rules["free"], frozen)
+
+    def _reset_by_time(self):
+        """``lambda . R_t``."""
+        after = compose(self.adjoint.reset, self.states)
+        return sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), _ZERO)
 
     def guard_partials(self) -> list[str]:
         """``out``: the derivatives of the guard in the states and in the time."""

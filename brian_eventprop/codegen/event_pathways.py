@@ -10,10 +10,11 @@ from functools import cached_property
 
 import sympy as sp
 
-from brian_eventprop.adjoint.autapses import transition
+from brian_eventprop.adjoint.autapses import comes_after_reset, transition
+from brian_eventprop.adjoint.derivatives import diff
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.hoist import COMMON, EACH
-from brian_eventprop.adjoint.pathways import PathwayAdjoint, to_post
+from brian_eventprop.adjoint.pathways import PathwayAdjoint, may_add_up, to_post
 from brian_eventprop.adjoint.reverse import commute, compose
 from brian_eventprop.codegen.scope import Scope, reads
 
@@ -134,6 +135,26 @@ class EventPathwayCode:
             others += [p.transition(mode) for mode in ("free", "frozen") if not p.outer]
         return all(commute(self.transition("free"), other) for other in others)
 
+    @cached_property
+    def grows_from_zero(self) -> bool:
+        """Whether the gradient of a delay of 0, which can only grow, needs a rule of its own.
+
+        A later arrival comes after all that happens at once.  Where they commute the loss goes on
+        from there, with a derivative that is another one than between those that arrive at once.
+        """
+        if not (self.delay_trained and self.target.by_event) or self.outer:
+            return False
+        arriving = [p.adjoint for p in self.target.incoming if not p.outer]
+        if may_add_up(arriving):
+            return False
+        return comes_after_reset(self.adjoint, self.target.adjoint, arriving)
+
+    def rate(self) -> list[str]:
+        """dL/d(time of the arrival), at a state of the target and its adjoint after the arrival."""
+        return self._by_mode(
+            lambda rule: [*self.load(reads(rule.rate)), f"return {self.scope.sympy(rule.rate)}"]
+        )
+
     @property
     def _reset(self) -> dict[str, sp.Expr]:
         after = compose(self.target.adjoint.reset, self.target.states)
@@ -144,11 +165,16 @@ class EventPathwayCode:
         return transition(self.adjoint, mode, self.states, f"{self.name}.")
 
     def back(self) -> list[str]:
-        """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
+        """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`.
+
+        Where the target has conditions, that is only lambda . A_t: what its equations add reads
+        their flags before and after the arrival.
+        """
         return self._by_mode(self._back)
 
     def _back(self, rule):
-        wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
+        rate = self._by_time(rule) if len(self.target.switches) else rule.rate
+        wanted = {"rate": rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
         changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
         wanted |= {f"new.{s}": e for s, e in changed.items()}
         lines = self.load(reads(wanted))
@@ -164,3 +190,9 @@ class EventPathwayCode:
         return lines + [
             f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed
         ]
+
+    def _by_time(self, rule):
+        """``lambda . A_t``."""
+        after = compose(rule.statements, self.states)
+        terms = (symbol(f"lam.{s}") * diff(e, symbol("t")) for s, e in after.items())
+        return sum(terms, sp.Integer(0))
