@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import sympy as sp
+from sympy.core.relational import Relational
 
 from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import symbol, to_sympy
+from brian_eventprop.adjoint.expressions import PiecewiseConstant, symbol, to_sympy
 from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
 from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
 from brian_eventprop.adjoint.hoist import COMMON, EACH
@@ -153,6 +154,27 @@ class EventGroupCode:
         after = {symbol(s): e for s, e in compose(self.adjoint.reset, self.states).items()}
         g = self.adjoint.crossing.g
         return sp.simplify(g.xreplace(after) - g) != 0
+
+    @property
+    def decides_at_crossing(self) -> bool:
+        """Whether what happens at a crossing has a condition that may change right there.
+
+        The reset, and arrivals that come before it, find the threshold exceeded, as in Brian2.
+        """
+        if not self.spikes:
+            return False
+        after = list(compose(self.adjoint.reset, self.states).values())
+        arriving = [p for p in self.incoming if self.by_event and not p.outer]
+        after += [
+            e for p in arriving for e in compose(p.adjoint.free.statements, p.states).values()
+        ]
+        return any(e.has(Relational, PiecewiseConstant) for e in after)
+
+    def guard_size(self) -> list[str]:
+        """How large the terms of the guard are, whose rounding hides on which side it is."""
+        g = self.adjoint.crossing.g
+        size = sum((sp.Abs(symbol(s) * diff(g, symbol(s))) for s in self.states), _ZERO)
+        return [*self.load(reads(size)), f"return {self.scope.sympy(size)}"]
 
     def sample(self, readout) -> list[str]:
         """The value of a readout's expression."""

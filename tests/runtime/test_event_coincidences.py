@@ -16,7 +16,8 @@ STEPS = (4e-4, 2e-4)
 
 def network(
     condition="v > 1", equations=True, threshold="v > 1", reset="v = 0", on_pre="I_post += w",
-    refractory=False, flag="", drive="1.6", loop=False,
+    refractory=False, flag="", drive="1.6", loop=False, echo_on_pre="I_post += w",
+    integrand="v + 2*int({})",
 ):  # fmt: skip
     """Two neurons with a condition in the integrand, and in the equations as well if wanted."""
     jump = f"+ 0.4*int({condition})" * equations
@@ -33,8 +34,8 @@ def network(
     s = Synapses(source, neurons, "w : 1", on_pre=on_pre, name="s")
     s.connect()
     s.w, s.delay = "0.3 + 0.05*j", "(1.1 + 0.7*j)*ms"
-    echo = Synapses(neurons, neurons, "w : 1", on_pre="I_post += w", name="echo")
-    echo.connect(j="1 - i")
+    echo = Synapses(neurons, neurons, "w : 1", on_pre=echo_on_pre, name="echo")
+    echo.connect(j="i" if "v_post" in echo_on_pre else "1 - i")
     echo.w, echo.delay = "0.2 + 0.1*i", 0 * ms if loop else "(0.9 + 0.2*i)*ms"
     train = [neurons.v, neurons.tau, s.delay, echo.w]
     train += [] if loop else [echo.delay]
@@ -45,7 +46,7 @@ def network(
         train=train,
         loss=bep.Sum(
             bep.SpikeTimes(neurons, "t/(10*ms)"),
-            bep.Integral(neurons, f"(v + 2*int({condition}))/(10*ms)"),
+            bep.Integral(neurons, f"({integrand.format(condition)})/(10*ms)"),
         ),
         duration=14 * ms,
         solver="event",
@@ -94,3 +95,32 @@ CASES = {
 def test_conditions(name):
     adjoint, difference = directional_derivatives(network(**CASES[name]))
     assert adjoint == pytest.approx(difference, rel=1e-7)
+
+
+#: Conditions that are true where the threshold is exceeded, in closed flow and Runge-Kutta.
+EXCEEDED = ["v > 1", "v >= 1", "0.1*v > 0.1", "v + 10 > 11"]
+
+
+@pytest.mark.parametrize("drive", ["1.6", "1.6 + 0.3*v**2"])
+@pytest.mark.parametrize("loop", [False, True])
+def test_resets_find_the_threshold_exceeded(drive, loop):
+    """As in Brian2, however the condition is written and whatever rounding makes of it."""
+    plain = {"equations": False, "integrand": "v", "drive": drive, "loop": loop}
+
+    def loss(jump):
+        model = network(reset=f"I += 0.1*({jump}); v = 0", **plain)
+        assert len(model.run().spikes["neurons"]) > 2
+        return model.run().loss
+
+    expected = loss("1")
+    for condition in EXCEEDED:
+        # a crossing is sought 1e-14 above the threshold
+        assert loss(f"int({condition})") == pytest.approx(expected, rel=1e-12), condition
+
+
+def test_arrivals_before_the_reset_find_the_threshold_exceeded():
+    """An autapse that counts only over the threshold."""
+    options = {"equations": False, "integrand": "v", "loop": True, "reset": "v = 0.2*I; I *= 0.7"}
+    expected = network(echo_on_pre="I_post += w + 0*v_post", **options).run().loss
+    found = network(echo_on_pre="I_post += w*int(0.7*v_post > 0.7)", **options).run().loss
+    assert found == pytest.approx(expected, rel=1e-12)
