@@ -85,6 +85,15 @@ CASES = {
         "condition": "0.3*v < 0.3", "refractory": 1.17 * ms, "flag": "(unless refractory)",
         "loop": True,
     },
+    "arrivals before the reset": {
+        "condition": "0.7*v > 0.7", "loop": True, "reset": "v = 0.3*v - 0.1; I *= 0.8",
+        "echo_on_pre": "v_post -= 0.2*w; I_post += w*(1 - I_post/4)",
+    },
+    "arrivals before the reset, refractory": {
+        "condition": "0.7*v < 0.7", "loop": True, "reset": "v = 0.3*v - 0.1; I *= 0.8",
+        "echo_on_pre": "I_post += w*(1 - I_post/4 + 0*v_post)", "refractory": 1.17 * ms,
+        "flag": "(unless refractory)",
+    },
     "reset to it": {"condition": "0.3*v > 0.03*c", "reset": "v = 0.1*c"},
     "an arrival leads to it": {"condition": "0.3*v > 0.3*0.4", "on_pre": "v_post = 0.4"},
     "from which an arrival decays": {"condition": "0.3*I > 0.15", "on_pre": "I_post = 0.5"},
