@@ -84,13 +84,16 @@ class EventPropModel:
         What a callable loss sees.
     solver : {'clock', 'event'}
         Brian2's time grid, or exact times.
-    backend : {'cpu', 'cuda'}
-        Where the kernels run.
+    backend : {'cpu', 'cuda', 'interpreter'}
+        What runs the generated code: machine code on the CPU or on a GPU, or the Python
+        interpreter, which compiles nothing and in which a debugger can stop (see `functions`), but
+        is a hundred times slower.
     precision : {'float64', 'float32'}
         Precision of the neurons' states; gradients are summed in double precision.  The event
         solver has double precision only.
     threads : int, optional
-        Number of threads, by default one per core.  Results do not depend on it.
+        Largest number of threads, by default one per core; the interpreter always has one.
+        Results do not depend on it.
     tolerance : float, optional
         For ``solver='event'``: relative error of one integration step of equations that have no
         closed form, by default 1e-11.
@@ -466,6 +469,34 @@ class EventPropModel:
     def source(self) -> str:
         """The generated kernels."""
         return self._solver.source
+
+    @property
+    def functions(self) -> dict[str, Callable]:
+        """The generated functions by name, once they have been called.
+
+        With ``backend='interpreter'`` they are plain Python functions, in which a debugger can
+        stop.  Those of the clock solver are called after the object and what they do.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact", name="neuron")
+        >>> neuron.v = 1.0
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
+        ...                            loss=bep.Sum(bep.Final(neuron, "v")), backend="interpreter")
+        >>> result = model.run()
+        >>> gradients = model.gradient()
+        >>> model.functions["neuron.step_back"].__name__
+        'run_step_back'
+        """
+        if self.backend == "cuda":
+            raise UnsupportedError(
+                "model.functions: kernels for a GPU are no functions that Python can call. Use "
+                "backend='cpu' or backend='interpreter'."
+            )
+        return self._solver.functions
 
     def __repr__(self) -> str:
         trained = ", ".join(self.parameters)

@@ -11,9 +11,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from brian_eventprop.codegen.cache import njit
+from brian_eventprop.kernels.intrinsics import intrinsic
 
 #: How loops that all networks share are compiled.
 OPTIONS = {
@@ -25,7 +25,11 @@ OPTIONS = {
 }
 
 
-@intrinsic
+def _prefetch(table, place):
+    """Do nothing: Python has no use for it."""
+
+
+@intrinsic(twin=_prefetch)
 def prefetch(typing_context, table, place):
     """Ask for an entry of a contiguous table, by its place in memory, long before it is read."""
     del typing_context
@@ -42,7 +46,12 @@ def prefetch(typing_context, table, place):
     return types.void(table, types.int64), code
 
 
-@intrinsic
+def _lowest(word):
+    bits = int(word)
+    return np.uint64((bits & -bits).bit_length() - 1)
+
+
+@intrinsic(twin=_lowest)
 def lowest(typing_context, word):
     """Return the place of the lowest bit of a word that is not 0."""
     del typing_context

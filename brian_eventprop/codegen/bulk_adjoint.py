@@ -6,12 +6,12 @@ stand side by side, so that those of eight synapses are one vector.
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from brian_eventprop.codegen.bulk_arrivals import PARTED, write_lanes
+from brian_eventprop.codegen.bulk_arrivals import PARTED, append_lanes_plain, write_lanes
 from brian_eventprop.codegen.vectors import (
     INDEX,
     WORD,
@@ -21,11 +21,32 @@ from brian_eventprop.codegen.vectors import (
     side_by_side,
     store,
 )
+from brian_eventprop.kernels.intrinsics import intrinsic
 
 _EIGHT = 8
 
 
-@intrinsic
+def _add_row(sums, table, first, n, worth, column, spots, factors, apart, lanes, moving):
+    columns, found = len(factors), 0
+    products, own = np.zeros((_EIGHT, columns)), worth.reshape(-1)
+    for i in range(0, n, _EIGHT):
+        begins = spots[i : i + _EIGHT, None].astype(np.int64) + int(column)
+        each = own[begins + np.arange(columns)]
+        at = slice((first + i) * columns, (first + i + _EIGHT) * columns)
+        if apart is not None:
+            marked = each[:, 0].copy().view(np.int64) == PARTED
+            bits = sum(1 << lane for lane in range(_EIGHT) if marked[lane])
+            found += append_lanes_plain(apart, found, i, bits, lanes)
+        if sums is not None:
+            sums.reshape(-1)[at] += (each * factors).reshape(-1)
+        if moving:
+            products += each * table.reshape(-1)[at].reshape(products.shape)
+    while len(products) > 1:
+        products = products[: len(products) // 2] + products[len(products) // 2 :]
+    return found, *products[0]
+
+
+@intrinsic(twin=_add_row)
 def add_row(
     typing_context, sums, table, first, n, worth, column, spots, factors, apart, lanes, moving
 ):

@@ -14,11 +14,11 @@ import numpy as np
 from llvmlite import ir
 from numba import float64, int32, int64, types, uint8, uint64, void
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from brian_eventprop.codegen.arrivals import bare, compiled, in_order
 from brian_eventprop.codegen.buffers import prefetch
 from brian_eventprop.codegen.vectors import INDEX, WORD, Arrays, constants, load, spread, store
+from brian_eventprop.kernels.intrinsics import intrinsic
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _PAIRS, _BYTES, _MAP = int32[:, ::1], uint8[::1], uint64[:, ::1]
@@ -38,7 +38,26 @@ FEW = 128
 PARTED = -(2**63)
 
 
-@intrinsic
+def _places_of_eight(
+    spots, i, ticks, k, targets, n, tick, bits, edge, ring, windows, size, width, side
+):
+    delay, target = (x.astype(np.int64) for x in (ticks[k : k + 8], targets[n : n + 8]))
+    due = delay + int(tick)
+    window = due >> bits
+    row = window - edge
+    row = np.where(row < ring, row, row - ring)
+    row = np.where(window < windows, row, ring)
+    spots[i : i + 8] = row * size + target * width + (delay & 1) * side
+    near = ((due + 3) & ((1 << bits) - 1)) < 4
+    return _as_bits(near)
+
+
+def _as_bits(flags) -> int:
+    """Return eight flags as the bits of a number."""
+    return sum(1 << lane for lane in range(8) if flags[lane])
+
+
+@intrinsic(twin=_places_of_eight)
 def places_of_eight(
     typing_context,
     spots, i, ticks, k, targets, n, tick, bits, edge, ring, windows, size, width, side,
@@ -83,7 +102,13 @@ def places_of_eight(
     return signature, generate
 
 
-@intrinsic
+def _add_products(sums, at, table, begin, factors):
+    sums, table, at, begin = sums.reshape(-1), table.reshape(-1), int(at), int(begin)
+    for k, factor in enumerate(factors):
+        sums[at + k] += table[begin + k] * factor
+
+
+@intrinsic(twin=_add_products)
 def add_products(typing_context, sums, at, table, begin, factors):
     """Add the products of a few entries of a table with a factor each to as many sums."""
     del typing_context
@@ -170,7 +195,15 @@ def begin_window(history, reach):
         history[0, i] <<= np.uint64(1)
 
 
-@intrinsic
+def _recent_of_eight(history, at, backs, k, begin, reach, mask):
+    flags = []
+    for lane in range(8):
+        delay, word = int(backs[k + lane]) - int(begin), int(history.reshape(-1)[at + lane])
+        flags.append(0 <= delay < reach and (word >> delay) & int(mask) != 0)
+    return _as_bits(flags)
+
+
+@intrinsic(twin=_recent_of_eight)
 def recent_of_eight(typing_context, history, at, backs, k, begin, reach, mask):
     """Return which of eight sources spiked when their delays say, as bits of a number.
 
@@ -215,7 +248,13 @@ def write_lanes(builder, places, at, first, bits, lanes):
     return builder.ctpop(bits)
 
 
-@intrinsic
+def append_lanes_plain(places, at, first, bits, lanes):
+    """Do in Python what `append_lanes` does."""
+    places[at : at + 8] = first + lanes[bits].astype(np.int64)
+    return int(bits).bit_count()
+
+
+@intrinsic(twin=append_lanes_plain)
 def append_lanes(typing_context, places, at, first, bits, lanes):
     """Append ``first`` and the number of each bit that is set in a byte; see `write_lanes`."""
     del typing_context
@@ -229,7 +268,12 @@ def append_lanes(typing_context, places, at, first, bits, lanes):
     return types.int64(places, types.int64, types.int64, types.int64, lanes), generate
 
 
-@intrinsic
+def _count_earlier(moments, n, ranks):
+    whole = -(-n // 8) * 8
+    ranks[:whole] = (moments[:n] < moments[:whole, None]).sum(axis=1)
+
+
+@intrinsic(twin=_count_earlier)
 def count_earlier(typing_context, moments, n, ranks):
     """Write how many of n moments are earlier than each; up to seven that follow are infinite."""
     del typing_context
@@ -252,7 +296,18 @@ def count_earlier(typing_context, moments, n, ranks):
     return types.void(moments, types.int64, ranks), generate
 
 
-@intrinsic
+def _exponentials(course, falling, rising, n, rate):
+    whole = -(-n // 8) * 8
+    x = course[0, :whole] * rate
+    square, even, odd = x * x, 0.0, 0.0
+    for k in range(10, -1, -2):
+        even = even * square + 1 / factorial(k)
+        odd = odd * square + 1 / factorial(k + 1)
+    odd = odd * x
+    course[falling, :whole], course[rising, :whole] = even - odd, even + odd
+
+
+@intrinsic(twin=_exponentials)
 def exponentials(typing_context, course, falling, rising, n, rate):
     """Write exp(-rate * h) and exp(rate * h) of the n times in row 0 of a table as two rows of it.
 

@@ -32,7 +32,13 @@ logger = get_logger(__name__)
 HELPERS = (
     "functions", "arrivals", "bulk_adjoint", "bulk_arrivals", "nodes", "tableau", "buffers",
     "tiles", "row_buffers", "streams", "vectors", "event_queue", "../kernels/sorting",
-    "../kernels/views", "../kernels/clock_loop",
+    "../kernels/views", "../kernels/clock_loop", "../kernels/intrinsics",
+)  # fmt: skip
+
+#: Their names as modules.
+LIBRARY = frozenset(
+    f"brian_eventprop.{name[3:].replace('/', '.')}" if name.startswith("../")
+    else f"brian_eventprop.codegen.{name}" for name in HELPERS
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.
@@ -200,12 +206,12 @@ def njit(*signatures, cache: bool = False, **options):
 # ---- generated modules ----
 def load_module(source: str, tag: str) -> ModuleType:
     """Import a generated module; its text is written to the disk, where a debugger finds it."""
-    key = "\n".join((source, _helpers()))
-    name = f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+    name = _module_name(source, tag)
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
-    module.__file__ = _source_file(source, name)
+    module.__file__ = _written(source, name)
+    module.__generated__ = source, tag
     sys.modules[name] = module
     try:
         exec(compile(source, module.__file__, "exec"), module.__dict__)
@@ -215,7 +221,18 @@ def load_module(source: str, tag: str) -> ModuleType:
     return module
 
 
-def _source_file(source: str, name: str) -> str:
+def source_file(source: str, tag: str) -> tuple[str, str]:
+    """Return the name of a generated module and the file with its text."""
+    name = _module_name(source, tag)
+    return name, _written(source, name)
+
+
+def _module_name(source: str, tag: str) -> str:
+    key = "\n".join((source, _helpers()))
+    return f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+
+
+def _written(source: str, name: str) -> str:
     """Return the file with the text of a module; without a usable folder it is kept in memory."""
     folder, content = cache_folder(), source.encode()
     if folder is not None:

@@ -154,7 +154,8 @@ class ClockOperations:
             constants |= _constants(p)
         functions = self._functions[group.name]
         body = body or _timed((group, part), self._bodies[part.name][name])
-        return operation(name, body, find, self.single, constants, functions)
+        options = {"functions": functions, "owner": part.name}
+        return operation(name, body, find, self.single, constants, **options)
 
     def _two_steps(self, g, name: str, first: str, last: str, conditions) -> Operation:
         """The end of one time step and the beginning of the next one in one operation.
@@ -188,7 +189,8 @@ class ClockOperations:
         constants = {n: f"{n} = {value!r}" for n, value in (numbers or {}).items()}
         arrays = (i for i in free_names(body) if may_be_array(i) and i not in constants)
         keys = {i: others.get(i, (part.name, i)) for i in arrays}
-        return operation(name, body, keys, self.single, constants, source=source, finds=finds)
+        options = {"source": source, "finds": finds, "owner": part.name}
+        return operation(name, body, keys, self.single, constants, **options)
 
     def _from(
         self, part, name: str, body: str, source=None, numbers=None, finds=False, **others

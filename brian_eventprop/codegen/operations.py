@@ -12,10 +12,9 @@ import ast
 import builtins
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from brian_eventprop.codegen.cache import load_module
 from brian_eventprop.kernels import clock_loop
 
 #: Owner and role of an array.
@@ -77,6 +76,8 @@ class Operation:
         The group or input without whose spikes in a step there is nothing to do.
     finds
         Whether it finds these spikes, which are known.
+    owner
+        The object of Brian2 whose operation it is, for people: the text does not depend on it.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Operation:
     constants: tuple[tuple[str, str], ...] = ()
     source: str | None = None
     finds: bool = False
+    owner: str = field(default="", compare=False)
 
     @property
     def keys(self) -> tuple[ArrayKey, ...]:
@@ -140,12 +142,13 @@ def operation(
     functions: Mapping[str, str] | None = None,
     source: str | None = None,
     finds: bool = False,
+    owner: str = "",
 ) -> Operation:
     """Return the operation with a body, and what the body reads.
 
     Parameters
     ----------
-    name, body, single, source, finds
+    name, body, single, source, finds, owner
         See `Operation`.
     find
         The array that an identifier stands for, if any.
@@ -171,7 +174,7 @@ def operation(
     arrays = tuple(sorted((i, key) for i, key in found.items() if key is not None))
     called = free_names(body)
     used = tuple((f, module) for f, module in (functions or {}).items() if f in called)
-    return Operation(name, body, arrays, single, used, tuple(lines), source, finds)
+    return Operation(name, body, arrays, single, used, tuple(lines), source, finds, owner)
 
 
 @lru_cache(maxsize=4096)
@@ -190,7 +193,7 @@ def may_be_array(identifier: str) -> bool:
     return not known and identifier not in ("np", "math", "n", "trial", "FLOAT", "PAIR")
 
 
-def load_operation(operation: Operation, views) -> object:
-    """Return the compiled function of an operation for arrays of given kinds."""
-    module = load_module(operation.text(views), operation.name)
+def load_operation(operation: Operation, views, load: Callable) -> Callable:
+    """Return the function of an operation for arrays of given kinds from the module of its text."""
+    module = load(operation.text(views), operation.name)
     return getattr(module, f"run_{operation.name}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from brian_eventprop.codegen.buffers import OPTIONS
 from brian_eventprop.codegen.cache import njit
@@ -25,6 +24,7 @@ from brian_eventprop.codegen.vectors import (
     spread,
     store,
 )
+from brian_eventprop.kernels.intrinsics import intrinsic
 
 #: Synapses that are taken at a time: a power of two.
 LANES = 8
@@ -37,7 +37,20 @@ def _row(moves: bool):
     nothing `moves`, zero.
     """
 
-    @intrinsic
+    def plain(ring, mask, at, off, weight, row, bars, begin, end):
+        sums = np.zeros(LANES, ring.dtype)
+        for k in range(begin, end - (end - begin) % LANES, LANES):
+            places = 2 * ((at + off[k : k + LANES].astype(np.uint64)) & mask)
+            rates = ring[places + 1]
+            bars[2 * k : 2 * (k + LANES) : 2] += ring[places]
+            bars[2 * k + 1 : 2 * (k + LANES) : 2] += rates
+            if moves:
+                sums += weight[row, k : k + LANES] * rates
+        while len(sums) > 1:
+            sums = sums[::2] + sums[1::2]
+        return sums[0]
+
+    @intrinsic(twin=plain)
     def take(_, ring, mask, at, off, weight, row, bars, begin, end):
         signature = ring.dtype(ring, mask, at, off, weight, row, bars, begin, end)
 

@@ -15,11 +15,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from brian_eventprop.codegen.buffers import OPTIONS
 from brian_eventprop.codegen.cache import njit
 from brian_eventprop.codegen.vectors import WORD, Arrays, in_turn, load, store, widened
+from brian_eventprop.kernels.intrinsics import intrinsic
 
 #: Fewest neurons in a tile.
 TILE = 8
@@ -28,7 +28,14 @@ TILE = 8
 STEPS = 8
 
 
-@intrinsic
+def _add_pair(first, second):
+    if isinstance(first, complex):
+        return first + second
+    both = np.array([first, second]).view(np.float32)
+    return (both[:2] + both[2:]).view(np.float64)[0]
+
+
+@intrinsic(twin=_add_pair)
 def add_pair(_, first, second):
     """Add two pairs, element by element."""
     if first != second or first not in (types.float64, types.complex128):
@@ -49,7 +56,12 @@ def add_pair(_, first, second):
     return first(first, second), generate
 
 
-@intrinsic
+def _write_eight_plain(pair, at, lam, rate, j):
+    pairs = pair[2 * at : 2 * (at + 8)]
+    pairs[::2], pairs[1::2] = lam[j : j + 8], rate[j : j + 8]
+
+
+@intrinsic(twin=_write_eight_plain)
 def _write_eight(_, pair, at, lam, rate, j):
     """Write the pairs of eight neurons; ``pair`` holds the pairs' numbers."""
 
@@ -77,7 +89,11 @@ def write_pairs(pair, begin, lam, rate):
         j += one
 
 
-@intrinsic
+def _copy_eight_plain(target, to, source, at):
+    target[to : to + 8] = source[at : at + 8]
+
+
+@intrinsic(twin=_copy_eight_plain)
 def _copy_eight(_, target, to, source, at):
     """Copy eight neighbouring numbers."""
 
@@ -213,7 +229,12 @@ def record_rows(order, steps, shift):
 def _spikes_to(n):
     """Return an intrinsic that adds the spikes first..last to what arrives through n synapses."""
 
-    @intrinsic
+    def plain(drive, first, last, base, begin, off, weight, row, k):
+        places = base[first:last, None].astype(np.int64) + off[k : k + n]
+        weights = np.tile(weight[row, k : k + n], len(places))
+        np.add.at(drive[begin:], places.reshape(-1), weights)  # spike by spike
+
+    @intrinsic(twin=plain)
     def add(_, drive, first, last, base, begin, off, weight, row, k):
         def generate(context, builder, signature, arguments):
             names = ("drive", "first", "last", "base", "begin", "off", "weight", "row", "k")

@@ -8,11 +8,11 @@ third number on.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+
+from brian_eventprop.kernels.intrinsics import intrinsic
 
 WORD = ir.IntType(64)
 
@@ -39,10 +39,15 @@ def description(array: np.ndarray) -> tuple[int, ...]:
     return array.__array_interface__["data"][0], *array.shape
 
 
-def _compiled_view(kind, ndim: int):
+def _plain_view(context, slot):
+    """Return an array of a context that holds the arrays themselves."""
+    return context[slot]
+
+
+def _view(kind, ndim: int):
     array_type, size = types.Array(kind, ndim, "C"), np.dtype(kind.name.replace("boolean", "bool"))
 
-    @intrinsic
+    @intrinsic(twin=_plain_view)
     def view(_, context, slot):
         def generate(target, builder, signature, arguments):
             del signature
@@ -68,8 +73,12 @@ def _compiled_view(kind, ndim: int):
     return view
 
 
-@intrinsic
-def _call_compiled(_, address, context, trial, n):
+def _call(function, context, trial, n):
+    return function(context, trial, n)
+
+
+@intrinsic(twin=_call)
+def call(_, address, context, trial, n):
     """Call the operation at an address."""
 
     def generate(target, builder, signature, arguments):
@@ -80,17 +89,6 @@ def _call_compiled(_, address, context, trial, n):
     return types.int64(types.int64, types.int64, types.int64, types.int64), generate
 
 
-def _plain_view(context, slot):
-    """Return an array of a context that holds the arrays themselves."""
-    return context[slot]
-
-
-def _call_plain(function, context, trial, n):
-    return function(context, trial, n)
-
-
-call = _call_plain if numba.config.DISABLE_JIT else _call_compiled
 for _name, _kind in KINDS.items():
     for _ndim in range(1, DIMENSIONS + 1):
-        _view = _plain_view if numba.config.DISABLE_JIT else _compiled_view(_kind, _ndim)
-        globals()[f"view_{_name}_{_ndim}"] = _view
+        globals()[f"view_{_name}_{_ndim}"] = _view(_kind, _ndim)

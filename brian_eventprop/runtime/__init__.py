@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.runtime.backends import INTERPRETER
 from brian_eventprop.runtime.clock_cpu import ClockCPU
 from brian_eventprop.runtime.clock_cuda import ClockCUDA
 from brian_eventprop.runtime.clock_warnings import warn_of_gaps
@@ -12,7 +15,9 @@ from brian_eventprop.runtime.options import checked_options
 SOLVERS = {
     ("clock", "cpu"): ClockCPU,
     ("clock", "cuda"): ClockCUDA,
+    ("clock", "interpreter"): partial(ClockCPU, backend=INTERPRETER),
     ("event", "cpu"): EventCPU,
+    ("event", "interpreter"): partial(EventCPU, backend=INTERPRETER),
 }
 
 

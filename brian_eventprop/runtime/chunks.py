@@ -80,8 +80,8 @@ class Chunks:
                 yield
 
         jobs = [job(chunk, 1 if k < whole else PIECES) for k, chunk in enumerate(order.tolist())]
-        # the first call compiles; doing so in several threads at once would only wait for a lock
-        known = bool(kernel.signatures)
+        # the first call compiles, but for plain Python; several threads would wait for a lock
+        known = bool(getattr(kernel, "signatures", True))
         if not known:
             next(jobs[0])
         began = time.perf_counter()
@@ -93,12 +93,16 @@ class Chunks:
 
     def _alone(self, kernel, key, n_trials: int, arguments):
         """Call a kernel once, for all trials."""
-        known = bool(kernel.signatures)
+        known = bool(getattr(kernel, "signatures", True))
         began = time.perf_counter()
         found = kernel(0, n_trials, *arguments(0))
         if known:  # else it was compiled, too
             self._per_trial[key] = (time.perf_counter() - began) / n_trials
         return found
+
+    def function(self, compiled: Callable) -> Callable:
+        """Return a function over long arrays, of `passes.compiled`, as it is run here."""
+        return compiled
 
     def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:
         """Call a function that releases the GIL for each item, ``alone`` in this thread only."""

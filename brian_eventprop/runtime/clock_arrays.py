@@ -26,7 +26,7 @@ from brian_eventprop.kernels.clock_loop import (
     TRIAL,
     WITH_INPUTS,
 )
-from brian_eventprop.runtime.clock_program import Arrays
+from brian_eventprop.runtime.backends import Arrays
 
 #: Places for spikes, or for queued arrivals, that an array has at first.
 FEW = 256

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen import load_module, render_clock, render_host
+from brian_eventprop.codegen import render_clock, render_host
 from brian_eventprop.codegen.upstrokes import LOOKBACK
 from brian_eventprop.kernels import clock_loop
 from brian_eventprop.kernels.clock_loop import COUNT, GRAZING
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
 from brian_eventprop.runtime.clock_arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock_constants import ClockConstants
-from brian_eventprop.runtime.clock_program import Arrays, ClockProgram
+from brian_eventprop.runtime.clock_program import ClockProgram
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import (
@@ -86,8 +86,8 @@ class _Pass:
 
     @property
     def signatures(self) -> bool:
-        """Whether the operations are compiled."""
-        return self.program.compiled
+        """Whether the operations are loaded."""
+        return self.program.loaded
 
     def work(self, first: int, private: Mapping = {}) -> ClockArrays:
         """Return the arrays that a call works on; each thread keeps its own if they are small."""
@@ -118,7 +118,8 @@ class _ForwardPass(_Pass):
         own = self.work(first)
         while True:
             operations, kept = self.program.bind((*self.given, own.bound))
-            if not clock_loop.forward(last, operations, self.program.ends, own.table, own.run):
+            rest = self.program.ends, own.table, own.run
+            if not self.solver.loops.forward(last, operations, *rest):
                 break
             own.grow()
         del kept
@@ -147,7 +148,8 @@ class _BackwardPass(_Pass):
         own = self.work(first, private.arrays)
         while True:
             operations, kept = self.program.bind((*self.given, private, own.bound))
-            if not clock_loop.backward(last, operations, self.program.ends, own.table, own.run):
+            rest = self.program.ends, own.table, own.run
+            if not self.solver.loops.backward(last, operations, *rest):
                 break
             own.grow()
         del kept
@@ -169,6 +171,8 @@ class ClockCPU:
         Whether states are in single precision.
     threads
         Number of threads; by default one per core.
+    backend
+        What runs the kernels.
     """
 
     def __init__(
@@ -178,13 +182,15 @@ class ClockCPU:
         n_steps: int,
         single: bool = False,
         threads: int | None = None,
+        backend: Backend = COMPILED,
     ):
         self.system, self.n_steps = system, n_steps
+        self.backend, self.loops = backend, backend.library(clock_loop)
         self.dtype = np.float32 if single else np.float64
         self.host_source = render_host(system)
-        self._host = load_module(self.host_source, "host")
+        self._host = backend.load(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.chunks = Chunks(threads)
+        self.chunks = backend.chunks(threads)
         self._network, self._whole, self._autapses = network, None, None
         self._build()
 
@@ -205,8 +211,8 @@ class ClockCPU:
         rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
         rows = {name: row for row, name in enumerate(rows)}
         self.programs = {
-            "forward": ClockProgram(self.module.forward, rows),
-            "backward": ClockProgram(self.module.backward, rows),
+            "forward": ClockProgram(self.module.forward, rows, self.backend),
+            "backward": ClockProgram(self.module.backward, rows, self.backend),
         }
         keys = [key for program in self.programs.values() for key in program.keys]
         self._keys, self._shared = tuple(dict.fromkeys(keys)), None
@@ -225,10 +231,16 @@ class ClockCPU:
         """The generated kernels."""
         return self.module.source
 
+    @property
+    def functions(self) -> dict[str, Callable]:
+        """The generated functions that have been called, by name."""
+        return self.programs["forward"].functions | self.programs["backward"].functions
+
     def prepare(self, name: str, data) -> InputSpikes:
         """Return the input spikes of a batch on the time grid."""
         dt = self.system.spec.dt
-        return on_grid(data.times, data.channels, data.trial_ptr, dt, self.n_steps, name)
+        given = data.times, data.channels, data.trial_ptr
+        return on_grid(*given, dt, self.n_steps, name, self.chunks.function)
 
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
+from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.event_synapses import fill_gradients, fill_late, fill_products
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.  The
@@ -180,7 +181,9 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
     return arrays
 
 
-def synapse_tables(pathway, targets, delays, amounts, group, numbers) -> dict[str, np.ndarray]:
+def synapse_tables(
+    pathway, targets, delays, amounts, group, numbers, chunks: Chunks
+) -> dict[str, np.ndarray]:
     """Return what the kernels know of each synapse.
 
     Amounts, exp(-K_r delay), the product of both, the targets, and the delay in ticks.
@@ -197,6 +200,8 @@ def synapse_tables(pathway, targets, delays, amounts, group, numbers) -> dict[st
         The arrays of the target from `group_arrays`.
     numbers
         What `plan` returned for the target.
+    chunks
+        What runs the passes over synapses.
     """
     columns = pathway.target.bulk.of(pathway)
     along = np.array([group["rates"][rate] for _, rate, _ in columns])
@@ -207,7 +212,7 @@ def synapse_tables(pathway, targets, delays, amounts, group, numbers) -> dict[st
     ticks = np.zeros(len(delays) + 7, np.int32)
     # which side of its target a synapse is on, see `places_of_eight`
     sided = bool(pathway.target.spikes)
-    fill_products(
+    chunks.function(fill_products)(
         exponentials, amounts, within, numbers.width, 2.0 ** group["bits"], sided, terms, products,
         ticks,
     )  # fmt: skip
@@ -230,7 +235,9 @@ def target_table(post, rows, size) -> np.ndarray:
     return np.append(post.astype(np.int32), np.zeros(7, np.int32))  # they read eight at a time
 
 
-def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str, object]:
+def late_tables(
+    columns: Columns, delays, amounts, width, duration, chunks: Chunks
+) -> dict[str, object]:
     """Return delays and amounts by target, and the delays in whole windows.
 
     What is sent in one window arrives so many windows later or in the next one; with a little room
@@ -238,7 +245,8 @@ def late_tables(columns: Columns, delays, amounts, width, duration) -> dict[str,
     sources would take longer than going through the synapses.
     """
     late, backs = np.empty((len(columns.into), 2)), np.zeros(len(columns.into) + 7, np.uint8)
-    most, near = fill_late(columns.into, delays, amounts, width, duration, late, backs)
+    fill = chunks.function(fill_late)
+    most, near = fill(columns.into, delays, amounts, width, duration, late, backs)
     span, reach = (7, 62) if near else (3, 63)
     recent = most + 3
     if recent > RECENT:
@@ -276,11 +284,14 @@ class Columns:
         self.whole = len(pairs) == shape[0] * shape[1] and not np.any(np.diff(pairs) == 0)
 
 
-def synapse_gradients(pathway, tables, rates, sums) -> tuple[np.ndarray, np.ndarray]:
+def synapse_gradients(
+    pathway, tables, rates, sums, chunks: Chunks
+) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/d(amount) and dL/d(delay) of each synapse, from the sums over its arrivals."""
     along = np.array([rates[rate] for _, rate, _ in pathway.target.bulk.of(pathway)])
     found = np.empty((2, len(tables["A"])))
-    fill_gradients(sums.reshape(tables["G"].shape), tables["G"], tables["A"], along, *found)
+    fill = chunks.function(fill_gradients)
+    fill(sums.reshape(tables["G"].shape), tables["G"], tables["A"], along, *found)
     return found[0], found[1]
 
 

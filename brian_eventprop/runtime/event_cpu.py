@@ -16,7 +16,8 @@ from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.chunks import Chunks, completed
+from brian_eventprop.runtime.backends import COMPILED, Backend
+from brian_eventprop.runtime.chunks import completed
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.event_bulk import (
     group_arrays,
@@ -67,6 +68,8 @@ class EventCPU(EventKernels):
         Number of threads; by default one per core.
     tolerance
         Relative error of one step, where equations have no closed form.
+    backend
+        What runs the kernels.
     """
 
     def __init__(
@@ -76,17 +79,18 @@ class EventCPU(EventKernels):
         duration: float,
         threads: int | None = None,
         tolerance: float = TOLERANCE,
+        backend: Backend = COMPILED,
     ):
-        super().__init__(system, network, duration, tolerance)
+        super().__init__(system, network, duration, tolerance, backend)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
-        self.chunks = Chunks(threads)
+        self.chunks = backend.chunks(threads)
         self._sums: EventSums | None = None
 
     def prepare(self, name: str, data) -> ExactSpikes:
         """Return the input spikes of a batch as the kernels take them."""
         del name
-        return in_exact_time(data.times, data.channels, data.trial_ptr)
+        return in_exact_time(data.times, data.channels, data.trial_ptr, self.chunks.function)
 
     def hold(self, arrays: Mapping) -> Mapping:
         """Return arrays by key as this solver wants to have them."""
@@ -164,11 +168,13 @@ class EventCPU(EventKernels):
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
-                tables = synapse_tables(p, targets, delay, amounts, bulk[p.target.name], found)
+                own = bulk[p.target.name], found, self.chunks
+                tables = synapse_tables(p, targets, delay, amounts, *own)
                 if p.target.spikes:
                     tables |= late_tables(
-                        self.columns(p.name), delay, amounts, found.width, self.duration
-                    )
+                        self.columns(p.name), delay, amounts, found.width, self.duration,
+                        self.chunks,
+                    )  # fmt: skip
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
 
@@ -231,7 +237,7 @@ class EventCPU(EventKernels):
     def _sums_of(self, module):
         """The arrays to add gradients to; other kernels have others."""
         if self._sums is None or self._sums.module is not module:
-            self._sums = EventSums(module, self.groups, self.pathways)
+            self._sums = EventSums(module, self.groups, self.pathways, self.chunks)
         self._sums.begin(alone=self.chunks.threads == 1)
         return self._sums
 
@@ -287,7 +293,7 @@ class EventCPU(EventKernels):
             return common, each, np.zeros(each.shape[1])
         tables = {role: forward.arrays[p.name, role] for role in ("A", "G")}
         rates = forward.arrays[p.target.name, "rates"]
-        amounts, shifts = synapse_gradients(p, tables, rates, total[p.name, "SB"])
+        amounts, shifts = synapse_gradients(p, tables, rates, total[p.name, "SB"], self.chunks)
         if p.each_bars:
             each[p.each_bars.index(INCREMENT)] = amounts
         return common, each, shifts

@@ -7,6 +7,7 @@ for each choice that comes up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -17,9 +18,9 @@ from brian_eventprop.adjoint.display import as_text
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.system import AdjointSystem, derive
-from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import bulk_groups, render_event, render_event_host
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
+from brian_eventprop.runtime.backends import Backend
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.constants import check_value
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
@@ -34,13 +35,19 @@ class EventKernels:
     """The kernels of a network, chosen by its values; see `EventCPU`."""
 
     def __init__(
-        self, system: AdjointSystem, network: NetworkValues, duration: float, tolerance: float
+        self,
+        system: AdjointSystem,
+        network: NetworkValues,
+        duration: float,
+        tolerance: float,
+        backend: Backend,
     ):
         system = derive(_without_steps(system.spec), system.trained)
         system, self.flows = _with_integrals(system, network, duration)
         self.system, self.duration, self.tolerance = system, duration, tolerance
+        self.backend = backend
         self.host_source = render_event_host(system, self.flows)
-        self.host = load_module(self.host_source, "event_host")
+        self.host = backend.load(self.host_source, "event_host")
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
         self._candidates, self._built = bulk_groups(system, self.flows), {}
@@ -112,15 +119,25 @@ class EventKernels:
 
     @property
     def kernels(self):
-        """The compiled kernels."""
+        """The kernels as the backend runs them."""
         if self._loaded is None or self._loaded[0] is not self.module:  # looking it up takes time
-            self._loaded = self.module, load_module(self.module.source, "event")
+            self._loaded = self.module, self.backend.load(self.module.source, "event")
         return self._loaded[1]
 
     @property
     def source(self) -> str:
         """The generated kernels."""
         return self.module.source
+
+    @property
+    def functions(self) -> dict[str, Callable]:
+        """The generated functions by name."""
+        kernels = self.kernels
+        return {
+            name: value
+            for name, value in vars(kernels).items()
+            if callable(value) and getattr(value, "__module__", "") == kernels.__name__
+        }
 
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""

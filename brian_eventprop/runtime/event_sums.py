@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.event_synapses import move_into
 
 
@@ -21,10 +22,13 @@ class EventSums:
     ----------
     module, groups, pathways
         The rendered kernels and the packers of their parts.
+    chunks
+        What runs the passes over long arrays.
     """
 
-    def __init__(self, module, groups: Mapping, pathways: Mapping):
+    def __init__(self, module, groups: Mapping, pathways: Mapping, chunks: Chunks):
         self.module, self._groups, self._pathways = module, groups, pathways
+        self._move_into = chunks.function(move_into)
         #: Arrays that nobody adds to now, all of them zero.
         self._spare: list[dict[tuple[str, str], np.ndarray]] = []
         self._given: dict[int, dict[tuple[str, str], np.ndarray]] = {}
@@ -58,7 +62,7 @@ class EventSums:
             self._total = own
             return
         for pair, array in own.items():
-            move_into(self._total[pair].reshape(-1), array.reshape(-1))
+            self._move_into(self._total[pair].reshape(-1), array.reshape(-1))
         self._spare.append(own)
 
     def _new(self):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from brian_eventprop.runtime.passes import compiled
+
+
+def _as_it_is(function):
+    return function
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,10 @@ class InputSpikes:
     original: np.ndarray
 
 
-def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> InputSpikes:
-    """Sort spikes into time steps as a `SpikeGeneratorGroup` does.
+def on_grid(
+    times, channels, trial_ptr, dt: float, n_steps: int, name: str, run: Callable = _as_it_is
+) -> InputSpikes:
+    """Sort spikes into time steps as a `SpikeGeneratorGroup` does; see `Chunks.function` for `run`.
 
     Raises
     ------
@@ -32,7 +39,8 @@ def on_grid(times, channels, trial_ptr, dt: float, n_steps: int, name: str) -> I
     """
     trial_ptr = np.asarray(trial_ptr, np.int64)
     steps, neurons = np.empty(len(times), np.int32), np.asarray(channels, np.int64)
-    if _in_steps(np.asarray(times, float), neurons, trial_ptr, dt, steps):  # as most data come
+    in_steps = run(_in_steps)
+    if in_steps(np.asarray(times, float), neurons, trial_ptr, dt, steps):  # as most data come
         return InputSpikes(trial_ptr, steps, neurons, np.arange(len(steps)))
     trials = np.repeat(np.arange(len(trial_ptr) - 1), np.diff(trial_ptr))
     width = int(channels.max(initial=0)) + 1
@@ -78,14 +86,18 @@ class ExactSpikes:
     original: np.ndarray
 
 
-def in_exact_time(times, channels, trial_ptr) -> ExactSpikes:
-    """Keep spikes at their own times; simultaneous ones stand in the order of their neurons."""
+def in_exact_time(times, channels, trial_ptr, run: Callable = _as_it_is) -> ExactSpikes:
+    """Keep spikes at their own times; simultaneous ones stand in the order of their neurons.
+
+    See `Chunks.function` for `run`.
+    """
+    in_table = run(_in_table)
     ptr, times = np.asarray(trial_ptr, np.int64), np.asarray(times, float)
     neurons, order = np.asarray(channels, np.int64), np.arange(len(times))
     table = np.empty((len(times), 4))
-    if not _in_table(times, neurons, ptr, order, table):  # most data come in order
+    if not in_table(times, neurons, ptr, order, table):  # most data come in order
         order = np.lexsort((neurons, times, table[:, 2]))
-        _in_table(times, neurons, ptr, order, table)
+        in_table(times, neurons, ptr, order, table)
     return ExactSpikes(ptr, table, order)
 
 

@@ -15,7 +15,7 @@ def checked_options(solver, backend, precision, threads=None, tolerance=None):
     """
     for name, given, known in (
         ("solver", solver, ("clock", "event")),
-        ("backend", backend, ("cpu", "cuda")),
+        ("backend", backend, ("cpu", "cuda", "interpreter")),
         ("precision", precision, ("float64", "float32")),
     ):
         if not isinstance(given, str) or given not in known:

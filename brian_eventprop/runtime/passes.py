@@ -37,6 +37,7 @@ class Passes:
     def add(self, function: Callable, size: int, *arguments) -> None:
         """Call ``function(first, last, *arguments)`` later, for parts of a range."""
         self._long |= size >= LONG
+        function = self.chunks.function(function)
         parts = self.chunks.threads if size >= LONG else 1
         bounds = [size * part // parts for part in range(parts + 1)]
         for first, last in zip(bounds[:-1], bounds[1:], strict=True):

@@ -1,0 +1,118 @@
+"""The interpreter gives what machine code gives: the same text, run by Python."""
+
+import numpy as np
+import pytest
+from brian2 import ms, start_scope
+from helpers import backends, random_networks, small_networks
+
+from brian_eventprop.runtime import event_bulk, layouts
+
+#: Sums in another order, and functions of the C library that round otherwise.
+DIGITS = 1e-12
+#: The same in single precision; machine code keeps some numbers in double precision in between.
+SINGLE_DIGITS = 3e-5
+
+#: The layouts of synapses: options of `small_networks.all_to_all`, and constants of `layouts`.
+LAYOUTS = {
+    "streamed": ({}, {}),
+    "ring": ({}, {"STREAMED": 0}),
+    "ahead": ({}, {"STREAMED": 0, "AHEAD": 0, "FAN_IN": 0}),
+    "rows": ({"axonal": True}, {}),
+}
+
+
+def both(make, **options):
+    """What the same network gives in the interpreter and compiled."""
+    found = []
+    for backend in ("interpreter", "cpu"):
+        start_scope()
+        model, data = make(backend=backend, **options)
+        assert model.backend == backend
+        found.append(backends.arrays_of(model.run(data), model.gradient(), model))
+    assert sum(len(array) for key, array in found[0].items() if key[1] == "t") > 10
+    return found
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_the_clock_solver(layout, precision, monkeypatch):
+    options, constants = LAYOUTS[layout]
+    for name, value in constants.items():
+        monkeypatch.setattr(layouts, name, value)
+    made = both(small_networks.all_to_all, precision=precision, n_steps=40, trials=2, **options)
+    digits = DIGITS if precision == "float64" else SINGLE_DIGITS
+    backends.check_equal(*made, readouts=digits, gradients=digits)
+
+
+def of_kind(kind):
+    """A random network of a kind, two trials of 40 ms."""
+
+    def make(backend, precision="float64"):
+        network = random_networks.build(kind, seed=4, size=0.3)
+        duration = 40 * ms
+        model = backends.model_of(network, backend, duration, precision=precision)
+        return model, network.batch(duration)
+
+    return make
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [("saturating", "float64"), ("saturating", "float32"), ("adex", "float64")],
+)
+def test_queues_and_recorded_states_of_the_clock_solver(kind, precision):
+    digits = DIGITS if precision == "float64" else SINGLE_DIGITS
+    backends.check_equal(*both(of_kind(kind), precision=precision), digits, digits)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("make", [small_networks.all_to_all, small_networks.of_functions])
+def test_the_event_solver(make):
+    """Closed flows, and Runge-Kutta; where spikes amplify differences, digits are lost."""
+    found, expected = both(make, solver="event", n_steps=40, trials=2)
+    check_close(found, expected, times=1e-13, digits=1e-10)
+
+
+@pytest.mark.compiled
+def test_bulk_arrivals_of_the_event_solver(monkeypatch):
+    monkeypatch.setattr(event_bulk, "BUSY", 0)
+    found, expected = both(small_networks.all_to_all, solver="event", n_steps=40, trials=2)
+    check_close(found, expected, times=1e-13, digits=1e-9)
+
+
+def check_close(found, expected, times, digits):
+    """The same spikes within seconds, all else within a part of the largest number."""
+    assert set(found) == set(expected)
+    for key, array in expected.items():
+        if key[1] in ("sample", "i"):
+            np.testing.assert_array_equal(found[key], array)
+        else:
+            atol = times if key[1] == "t" else digits * np.abs(array).max(initial=0.0)
+            np.testing.assert_allclose(found[key], array, rtol=0, atol=atol, err_msg=str(key))
+
+
+def test_nothing_is_compiled_or_changed(monkeypatch, tmp_path):
+    """Functions are plain Python, and NumPy warns elsewhere as before."""
+    monkeypatch.setenv("BRIAN_EVENTPROP_CACHE", str(tmp_path))
+    settings = np.geterr()
+    for solver in ("clock", "event"):
+        start_scope()
+        options = {"solver": solver, "threads": 3, "n_steps": 30, "trials": 2}
+        model, data = small_networks.all_to_all(backend="interpreter", **options)
+        model.run(data)
+        model.gradient()
+        assert model.functions
+        assert all(type(f) is type(of_kind) for f in model.functions.values())
+    assert list(tmp_path.glob("*.py")) and not list(tmp_path.glob("**/*.nbc"))
+    assert np.geterr() == settings
+
+
+def test_functions_of_the_clock_solver_have_the_names_of_objects():
+    model, data = small_networks.all_to_all(backend="interpreter", n_steps=30, trials=2)
+    model.run(data)
+    model.gradient()
+    assert {"hidden.step", "hidden.step_back", "output.step", "s_rec_pre.send"} <= set(
+        model.functions
+    )
