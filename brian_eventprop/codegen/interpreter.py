@@ -14,7 +14,7 @@ import importlib
 import math
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -38,7 +38,7 @@ def _loaded(source: str, tag: str) -> ModuleType:
     return _interpret(source, name, file)
 
 
-@lru_cache(maxsize=None)
+@cache
 def library_module(name: str) -> ModuleType:
     """Return a module of the kernels' library as plain Python; the one for Numba isn't imported."""
     file = find_spec(name).origin

@@ -12,7 +12,7 @@ from helpers import random_networks, small_networks
 DURATIONS = {"coba": 40, "delta_refractory": 40, "saturating": 70}
 
 
-def model_of(network, backend, duration, train=None, precision="float64"):
+def model_of(network, backend, duration, train=None, precision="float64", **options):
     """The model of a random network."""
     return bep.EventPropModel(
         network.objects,
@@ -22,6 +22,7 @@ def model_of(network, backend, duration, train=None, precision="float64"):
         namespace=network.namespace,
         backend=backend,
         precision=precision,
+        **options,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from brian_eventprop.kernels import views
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="views are compiled code")
+pytestmark = pytest.mark.compiled
 
 
 def compiled(view):
