@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from brian_eventprop.codegen.tiles import add_up
-from brian_eventprop.runtime.chunks import CHUNKS, Chunks
 from brian_eventprop.runtime.backends import Arrays
+from brian_eventprop.runtime.chunks import CHUNKS, Chunks
 from brian_eventprop.runtime.passes import Passes
 
 
