@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 import brian2
 import pytest
-from helpers.interpreted import interpreted
+from helpers.interpreted import kernels
 
 brian2.prefs.codegen.target = "numpy"
 logging.getLogger("brian2").setLevel(logging.WARNING)  # pytest would collect every debug message
@@ -28,9 +28,21 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def kernels(request):
+def kernels_of_module(request):
     """Run the kernels of a module's tests in the interpreter, or compile them."""
     marks = {mark.name for mark in request.node.iter_markers()}
     every = request.config.getoption("--interpreted") and "compiled" not in marks
-    with interpreted() if every or "interpreted" in marks else nullcontext():
+    with kernels(interpreted=every or "interpreted" in marks):
         yield
+
+
+@pytest.fixture(autouse=True)
+def kernels_of_test(request):
+    """Compile the kernels of a test with the mark `compiled`, whatever its module has."""
+    with kernels(interpreted=False) if "compiled" in own_marks(request.node) else nullcontext():
+        yield
+
+
+def own_marks(item) -> set[str]:
+    """Return the names of the marks that a test has itself."""
+    return {mark.name for mark in item.own_markers}

@@ -10,20 +10,21 @@ from contextlib import contextmanager
 
 from brian_eventprop import runtime
 
+_COMPILED = {names: made for names, made in runtime.SOLVERS.items() if names[1] == "cpu"}
 
-def install() -> None:
-    """Let this process run the kernels of the CPU in the interpreter."""
-    solvers = runtime.SOLVERS
-    for solver, backend in list(solvers):
-        if backend == "interpreter":
-            solvers[solver, "cpu"] = solvers[solver, backend]
+
+def install(interpreted: bool = True) -> None:
+    """Let this process run the kernels of the CPU in the interpreter, or compile them again."""
+    for solver, cpu in _COMPILED:
+        made = runtime.SOLVERS[solver, "interpreter"] if interpreted else _COMPILED[solver, cpu]
+        runtime.SOLVERS[solver, cpu] = made
 
 
 @contextmanager
-def interpreted() -> Iterator[None]:
+def kernels(interpreted: bool) -> Iterator[None]:
     """Do so for a while."""
     before = dict(runtime.SOLVERS)
-    install()
+    install(interpreted)
     try:
         yield
     finally:

@@ -13,6 +13,8 @@ from helpers import random_networks
 
 import brian_eventprop as bep
 
+pytestmark = pytest.mark.interpreted
+
 OUTPUT = """dv/dt = (I - v)/tau_m : 1
             dI/dt = -I/tau_s : 1"""
 

@@ -16,6 +16,8 @@ from brian2 import (
 
 import brian_eventprop as bep
 
+pytestmark = pytest.mark.interpreted
+
 DURATION = 30 * ms
 
 
@@ -272,6 +274,7 @@ def test_training_may_take_the_delays_of_a_loop_to_zero():
     )
 
 
+@pytest.mark.compiled
 def test_results_do_not_depend_on_threads():
     objects = pulses()
     rng = np.random.default_rng(0)

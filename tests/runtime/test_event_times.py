@@ -8,6 +8,8 @@ import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.components import components, window_counts
 
+pytestmark = pytest.mark.interpreted
+
 LIF = """dv/dt = (I - v)/(20*ms) : 1
          dI/dt = -I/(5*ms) : 1"""
 
@@ -141,6 +143,7 @@ def test_a_neuron_without_reset_spikes_once_per_crossing(caplog):
     assert len(times(model, parts, again)) == 2
 
 
+@pytest.mark.compiled
 def test_results_do_not_depend_on_threads():
     parts = chain()
     rng = np.random.default_rng(0)
