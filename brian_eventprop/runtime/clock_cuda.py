@@ -20,6 +20,7 @@ from brian_eventprop.codegen.cuda import render_cuda
 from brian_eventprop.codegen.cuda_parts import connections
 from brian_eventprop.codegen.cuda_target import TEAM_THREADS
 from brian_eventprop.reading.spec import NetworkValues
+from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Forward
 from brian_eventprop.runtime.cuda_ahead import InputBuffers
 from brian_eventprop.runtime.cuda_arrays import by_neuron, spike_table, step_pointers
@@ -64,6 +65,7 @@ class ClockCUDA(CudaBackward):
         device=None,
     ):
         del threads
+        self.chunks = Chunks(1)  # for what is done on the CPU before a batch
         self.device = device or CudaDevice()
         self.system, self.n_steps, self.single = system, n_steps, single
         self.dtype = np.dtype(np.float32 if single else np.float64)
