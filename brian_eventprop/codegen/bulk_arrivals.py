@@ -332,12 +332,3 @@ def longest_row(rows):
     for i in range(rows.shape[0] - 1):
         found = max(found, rows[i + 1] - rows[i])
     return found
-
-
-@bare(int64(_TABLE, int64, int64))
-def trial_end(spikes, first, trial):
-    """Return where the spikes of a trial end, which begin at `first`."""
-    last = first
-    while last < spikes.shape[0] and spikes[last, 2] == trial:
-        last += 1
-    return last

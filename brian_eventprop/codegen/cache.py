@@ -31,7 +31,7 @@ logger = get_logger(__name__)
 #: part of the compiled kernels.
 HELPERS = (
     "functions", "arrivals", "bulk_adjoint", "bulk_arrivals", "nodes", "tableau", "buffers",
-    "tiles", "row_buffers", "streams", "vectors", "event_queue",
+    "tiles", "row_buffers", "streams", "vectors", "event_queue", "event_upstrokes", "linking",
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.

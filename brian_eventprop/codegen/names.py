@@ -35,6 +35,10 @@ class NameTable:
             self._given[owner, name] = identifier
         return self._given[owner, name]
 
+    def alias(self, owner: str, name: str, other: str) -> None:
+        """Let a name of an owner have the identifier of another one."""
+        self._given[owner, name] = self(owner, other)
+
 
 def _spell(name):
     if name.startswith("bar."):

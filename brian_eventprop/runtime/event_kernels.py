@@ -20,6 +20,7 @@ from brian_eventprop.codegen.event import bulk_groups, render_event, render_even
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
+from brian_eventprop.runtime.event_chain import EventChain
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unless_sorted
 from brian_eventprop.runtime.traces import traces_of
 
@@ -73,7 +74,8 @@ class EventKernels:
     def kernels(self):
         """The compiled kernels."""
         if self._loaded is None or self._loaded[0] is not self.module:  # looking it up takes time
-            self._loaded = self.module, load_module(self.module.source, "event")
+            chain = EventChain(self.module, lambda text: load_module(text, "event"), self.duration)
+            self._loaded = self.module, chain
         return self._loaded[1]
 
     @property
@@ -130,7 +132,7 @@ class EventKernels:
     def _settle(self, values):
         """Choose the order of the groups and who takes arrivals in bulk.
 
-        Returns the number of windows of each loop, the constants of the groups and the numbers of
+        Returns the number of windows of each group, the constants of the groups and the numbers of
         those that take arrivals in bulk.
         """
         edges = self._edges(values)
@@ -148,7 +150,8 @@ class EventKernels:
                     except ValueError:
                         unfit |= set(names)
             if not unfit:
-                return np.array(counts, np.int64), constants, numbers
+                windows = {n: c for names, c in zip(order, counts, strict=True) for n in names}
+                return windows, constants, numbers
             bulk = self.bulk - unfit
 
     def _plan(self, names, constants, values, edges):

@@ -1,0 +1,86 @@
+"""Functions that are only ever parts of others: they get no machine code of their own.
+
+Numba optimises each function together with all that it calls, writes machine code, and for every
+caller does both once more.  A part is kept as it was lowered, and a whole function is optimised
+together with all of its parts, once.
+"""
+
+from __future__ import annotations
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.environment import lookup_environment
+
+#: How the names of Numba's variables for the environment of a function begin.
+_ENVIRONMENT = "_ZN08NumbaEnv"
+
+
+class _Library(JITCodeLibrary):
+    """Machine code of a whole function, with that of all of its parts and their parts."""
+
+    def add_linking_library(self, library) -> None:
+        for other in getattr(library, "with_parts", lambda: [library])():
+            super().add_linking_library(other)
+
+    def _finalize_final_module(self) -> None:
+        super()._finalize_final_module()
+        for variable in self._final_module.global_variables:
+            if variable.name.startswith(_ENVIRONMENT):
+                environment = lookup_environment(variable.name)
+                if environment is not None:
+                    self._codegen.set_env(variable.name, environment)
+
+
+class _PartLibrary(JITCodeLibrary):
+    """The code of a part, neither optimised nor linked with what it calls."""
+
+    @property
+    def codegen(self):
+        return _NoEnvironments
+
+    def with_parts(self) -> list[JITCodeLibrary]:
+        """Return what a caller is to be linked with."""
+        return [self, *self._linking_libraries]
+
+    def add_linking_library(self, library) -> None:
+        for other in getattr(library, "with_parts", lambda: [library])():
+            if other not in self._linking_libraries:
+                super().add_linking_library(other)
+
+    def _optimize_functions(self, ll_module) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        self._raise_if_finalized()
+        self._final_module.verify()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name) -> int:
+        del name
+        self._ensure_finalized()
+        return 0
+
+
+class _NoEnvironments:
+    """In place of the memory in which the environments of functions are noted."""
+
+    @staticmethod
+    def set_env(name, environment) -> None:
+        del name, environment
+
+
+class WholeCompiler(Compiler):
+    """Compiles a function that Python calls."""
+
+    library = _Library
+
+    def compile_extra(self, func):
+        self.state.library = self.library(self.state.targetctx.codegen(), func.__qualname__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(func)
+
+
+class PartCompiler(WholeCompiler):
+    """Compiles a function that only others call."""
+
+    library = _PartLibrary
