@@ -7,9 +7,22 @@ together with all of its parts, once.
 
 from __future__ import annotations
 
+from numba.core import typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
 from numba.core.environment import lookup_environment
+
+#: Passes for what the generated code has none of: closures, ``with``, literals as types, array
+#: expressions, calls to be inlined.  After each, Numba analyses the whole function once more.
+_NOT_NEEDED = frozenset({
+    untyped_passes.WithLifting, untyped_passes.InlineClosureLikes,
+    untyped_passes.RewriteSemanticConstants, untyped_passes.DeadBranchPrune,
+    untyped_passes.MakeFunctionToJitFunction, untyped_passes.InlineInlinables,
+    untyped_passes.FindLiterallyCalls, untyped_passes.LiteralUnroll,
+    untyped_passes.LiteralPropagationSubPipelinePass, typed_passes.InlineOverloads,
+    typed_passes.NopythonRewrites, typed_passes.DumpParforDiagnostics,
+})  # fmt: skip
 
 #: How the names of Numba's variables for the environment of a function begin.
 _ENVIRONMENT = "_ZN08NumbaEnv"
@@ -73,6 +86,13 @@ class WholeCompiler(Compiler):
     """Compiles a function that Python calls."""
 
     library = _Library
+
+    def define_pipelines(self):
+        (full,) = super().define_pipelines()
+        manager = PassManager("generated code")
+        manager.passes = [entry for entry in full.passes if entry[0] not in _NOT_NEEDED]
+        manager.finalize()
+        return [manager]
 
     def compile_extra(self, func):
         self.state.library = self.library(self.state.targetctx.codegen(), func.__qualname__)

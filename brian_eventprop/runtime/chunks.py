@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from brian_eventprop.codegen.cache import seldom_collected
+
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
 #: for each of several threads where nothing is.
 CHUNKS = 8
@@ -80,7 +82,8 @@ class Chunks:
         # the first call compiles; doing so in several threads at once would only wait for a lock
         known = bool(kernel.signatures)
         if not known:
-            next(jobs[0])
+            with seldom_collected():
+                next(jobs[0])
         began = time.perf_counter()
         self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed
