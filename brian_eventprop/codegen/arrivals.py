@@ -18,12 +18,10 @@ import numpy as np
 from numba import boolean, float64, int32, int64, types, uint32, void
 
 from brian_eventprop.codegen.cache import njit
+from brian_eventprop.codegen.columns import COLUMNS
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _HEAD, _POST = int32[:, ::1], uint32[::1]
-
-#: Columns of the tape before the state.
-COLUMNS = 6
 
 
 def compiled(*signature):
@@ -39,6 +37,18 @@ def bare(*signature):
 def _njit(signature, counted):
     options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True}
     return njit(*signature, cache=True, **options, _nrt=counted)
+
+
+@compiled(_TABLE(int64, int64))
+def table(rows, columns):
+    """Return a new table."""
+    return np.empty((rows, columns))
+
+
+@compiled(_VECTOR(int64))
+def vector(n):
+    """Return a new vector."""
+    return np.empty(n)
 
 
 @compiled(_TABLE(_TABLE))

@@ -34,7 +34,8 @@ logger = get_logger(__name__)
 #: part of the compiled kernels.
 HELPERS = (
     "functions", "arrivals", "bulk_adjoint", "bulk_arrivals", "nodes", "tableau", "buffers",
-    "tiles", "row_buffers", "streams", "vectors", "event_queue", "event_upstrokes", "linking",
+    "tiles", "row_buffers", "streams", "vectors", "event_queue",
+    "event_upstrokes", "linking", "columns",
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.

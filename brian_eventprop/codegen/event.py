@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.system import AdjointSystem
@@ -12,6 +12,16 @@ from brian_eventprop.codegen.clock import insert
 from brian_eventprop.codegen.event_bulk import BulkLayout, linear_guard, takes_bulk
 from brian_eventprop.codegen.event_groups import EventGroupCode
 from brian_eventprop.codegen.event_pathways import EventPathwayCode
+from brian_eventprop.codegen.event_work import (
+    WorkArray,
+    back_roles,
+    backward_group,
+    backward_pathway,
+    forward_group,
+    forward_loop,
+    forward_pathway,
+    scratch_roles,
+)
 from brian_eventprop.codegen.host import render_host
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.printing import EDGE_FUNCTIONS, HostStyle, KernelStyle, print_sympy
@@ -48,9 +58,11 @@ class EventComponent:
     sources
         Names of the inputs and groups outside of it whose spikes arrive.
     arguments, tapes, gradients
-        (owner, role) of each array in the order of the signatures; the owner '' has the log.
-    bulk, log
-        Whether arrivals are taken in bulk, and whether there is a log.
+        (owner, role) of each array in the order of the signatures.
+    forward_work, backward_work
+        Owner and array of all that the kernels work with, in the order of the signatures.
+    bulk
+        Whether arrivals are taken in bulk.
     """
 
     source: str
@@ -58,6 +70,8 @@ class EventComponent:
     pathways: tuple[EventPathwayCode, ...]
     sources: tuple[str, ...]
     arguments: tuple[tuple[str, str], ...]
+    forward_work: tuple[tuple[str, WorkArray], ...]
+    backward_work: tuple[tuple[str, WorkArray], ...]
     tapes: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
     bulk: bool
@@ -261,10 +275,11 @@ def _render(component, tolerance):
     arguments, gradients = _arguments(groups, pathways), _gradients(groups, pathways)
     tapes = [(g.name, role) for g in groups for role in _tape(g)]
     tapes += [(groups[0].name, "loop_log")] * component.several
+    work = _work(component, groups, pathways)
     owner = {part.name: part for part in (*groups, *pathways)}
 
     def identifiers(pairs):
-        return [owner[name].a(role) for name, role in pairs]
+        return [owner[name].a(getattr(role, "role", role)) for name, role in pairs]
 
     source = render(
         "event_cpu.py.j2",
@@ -274,6 +289,7 @@ def _render(component, tolerance):
         stepped=not all(g.closed for g in groups),
         tolerance=repr(float(tolerance)),
         arguments=identifiers(arguments),
+        work=[identifiers(arrays) for arrays in work],
         tapes=identifiers(tapes),
         gradients=identifiers(gradients),
         send=_send,
@@ -286,9 +302,20 @@ def _render(component, tolerance):
     source = insert(source, _MARK, imports)
     names = tuple(s.name for s in sources)
     return EventComponent(
-        source, tuple(groups), tuple(pathways), names, arguments, tuple(tapes), gradients,
+        source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(tapes), gradients,
         component.bulk,
     )  # fmt: skip
+
+
+def _work(component, groups, pathways):
+    """Owner and array of what the forward and the backward kernel work with."""
+    forward = [(g.name, array) for g in groups for array in forward_group(g)]
+    forward += [(p.name, array) for p in pathways for array in forward_pathway(p)]
+    loop = [replace(array, role=f"loop_{array.role}") for array in forward_loop(component)]
+    forward += [(groups[0].name, array) for array in loop]
+    backward = [(g.name, array) for g in groups for array in backward_group(g)]
+    backward += [(p.name, array) for p in pathways for array in backward_pathway(p)]
+    return tuple(forward), tuple(backward)
 
 
 def _tape(g):
@@ -315,6 +342,8 @@ def _prepare(g):
     traces += [f"trace{k}" for k in range(len(g.traces))]
     own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
+    if not g.bulk:
+        own += scratch_roles(g)
     if g.bulk:
         own += ["hot", "XN", *SEARCH]
         for p in g.incoming:
@@ -336,6 +365,7 @@ def _prepare(g):
     for source in dict.fromkeys(p.source for p in g.incoming):
         if source is not g:
             into.append(source.a("sent"))
+    own += [*back_roles(g), *["partials"] * stepped] * (not g.bulk)
     g.back_parameters = [*own, "LAM", *into]
     g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
 

@@ -8,9 +8,6 @@ from brian_eventprop.codegen.arrivals import bare, compiled, grow
 
 _TABLE = float64[:, ::1]
 
-#: Columns of a step of Runge-Kutta before its state: length, time, slope of the guard.
-STEP = 3
-
 
 @bare(boolean(_TABLE, int64, int64, int64))
 def _same_flags(path, row, other, first):

@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from brian_eventprop.codegen.event import EventComponent, EventModule
+from brian_eventprop.runtime.event_arrays import backward_arrays, forward_arrays
 
 Arrays = Mapping[tuple[str, str], np.ndarray]
 
@@ -45,7 +46,8 @@ class EventChain:
             for name in component.sources:
                 spikes += self._spikes(name, first, last, arrays, tapes)
             own = [arrays[pair] for pair in component.arguments]
-            found = self._call(component, kernel, first, last, windows, [*spikes, *own])
+            work = forward_arrays(component, arrays, last - first, windows, spikes[1::2])
+            found = self._call(component, kernel, first, last, windows, [*spikes, *own, *work])
             tapes.update(zip(component.tapes, found, strict=True))
         return tapes
 
@@ -60,8 +62,9 @@ class EventChain:
                     given += self._spikes(name, first, last, arrays, arrays)
                     given.append(with_inputs or not is_input)
                 given.append(arrays[name, "TB" if is_input else "sent"])
-            pairs = (*component.arguments, *component.tapes, *component.gradients)
-            given += [arrays[pair] for pair in pairs]
+            given += [arrays[pair] for pair in component.arguments]
+            given += backward_arrays(component, arrays, last - first, windows)
+            given += [arrays[pair] for pair in (*component.tapes, *component.gradients)]
             grazing += self._call(component, kernel, first, last, windows, given)
         return grazing
 
