@@ -19,6 +19,7 @@ from numba import boolean, float64, int32, int64, types, uint32, void
 
 from brian_eventprop.codegen.cache import njit
 from brian_eventprop.codegen.columns import COLUMNS
+from brian_eventprop.codegen.linking import WholeCompiler
 
 _TABLE, _VECTOR, _ROWS = float64[:, ::1], float64[::1], int64[::1]
 _HEAD, _POST = int32[:, ::1], uint32[::1]
@@ -35,7 +36,8 @@ def bare(*signature):
 
 
 def _njit(signature, counted):
-    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True}
+    options = {"nogil": True, "error_model": "numpy", "pipeline_class": WholeCompiler}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return njit(*signature, cache=True, **options, _nrt=counted)
 
 

@@ -28,6 +28,8 @@ from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps, pickle
 
+from brian_eventprop.codegen.linking import PartCompiler, without_literals
+
 logger = get_logger(__name__)
 
 #: Modules of this folder that generated modules import, and what these import: their code becomes
@@ -188,6 +190,8 @@ def njit(*signatures, cache: bool = False, **options):
         dispatcher = compiled(function)
         if not isinstance(dispatcher, Dispatcher):  # compilation is switched off
             return dispatcher
+        if options.get("pipeline_class") is PartCompiler:
+            without_literals(dispatcher)
         if cache:
             dispatcher._cache = KernelCache(function)
         if signatures:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from brian_eventprop.codegen.tableau import STAGES
 ROWS = STAGES + 4
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """What the lengths of arrays depend on.
 
     Attributes
@@ -32,8 +32,6 @@ class Sizes:
         Neurons that a pathway comes from, most synapses from one of them and onto one neuron.
     recent, reach
         Windows whose spikes are remembered, and how many of them a word holds.
-    spikes
-        Most spikes of a trial that come from outside of the loop.
     """
 
     neurons: int
@@ -45,21 +43,24 @@ class Sizes:
     column: int = 0
     recent: int = 0
     reach: int = 0
-    spikes: int = 0
 
 
 @dataclass(frozen=True)
 class WorkArray:
-    """An array: its role, and what it begins with, which is zero or not read."""
+    """An array: its role, whether it begins with zeros, and whether the kernel keeps it.
+
+    What it begins with is not read otherwise; what is kept is returned, or what grows from it.
+    """
 
     role: str
     shape: Callable[[Sizes], tuple[int, ...]]
     dtype: type = np.float64
     zero: bool = False
+    kept: bool = False
 
 
-def _fixed(role: str, *shape: int) -> WorkArray:
-    return WorkArray(role, lambda s: shape)
+def _fixed(role: str, *shape: int, kept: bool = False) -> WorkArray:
+    return WorkArray(role, lambda s: shape, kept=kept)
 
 
 def _each(role: str, *shape: int, dtype: type = np.float64, zero: bool = False) -> WorkArray:
@@ -74,14 +75,14 @@ def forward_group(g) -> list[WorkArray]:
         *[_each("piece", dtype=np.int64, zero=True)] * bool(g.traces),
         *[_each("latest", dtype=np.int64, zero=True)] * g.latest,
         WorkArray("head", lambda s: (1 if g.bulk else min(s.windows, 1024), s.neurons), np.int32),
-        _fixed("pool", 256, 5), _fixed("spikes", 256, 4),
-        _fixed("tape", 1024, g.n_states + COLUMNS),
-        WorkArray("marks", lambda s: (s.trials, s.windows + 1), np.int64),
+        _fixed("pool", 256, 5), _fixed("spikes", 256, 4, kept=True),
+        _fixed("tape", 1024, g.n_states + COLUMNS, kept=True),
+        WorkArray("marks", lambda s: (s.trials, s.windows + 1), np.int64, kept=True),
     ]  # fmt: skip
     if g.spikes:
-        found.append(WorkArray("bounds", lambda s: (s.trials + 1,), np.int64, True))
+        found.append(WorkArray("bounds", lambda s: (s.trials + 1,), np.int64, True, True))
     if g.spikes and not g.closed:
-        found.append(_fixed("upstrokes", 64, STEP + g.width))
+        found.append(_fixed("upstrokes", 64, STEP + g.width, kept=True))
     if g.by_event:
         found += [_each("ahead", g.width), _each("expected"), _each("stride")]
         found += [_fixed("due", 64, 2), _fixed("other", 64, 2)]
@@ -128,8 +129,8 @@ def forward_pathway(p) -> list[WorkArray]:
     found = [WorkArray("spots", lambda s: (s.row + 8,), np.int32)]
     if p.target.spikes:
         found += [
-            WorkArray("times", lambda s: (max(s.spikes, 256),)),
-            WorkArray("sent", lambda s: (max(s.spikes, 256), 3), np.int32),
+            _fixed("times", 256),
+            WorkArray("sent", lambda s: (256, 3), np.int32),
             WorkArray("near", lambda s: (s.column + 64,), np.int32),
             WorkArray("met", lambda s: (2, 3 * s.column + 1, 2), np.int32),
             WorkArray("latest", lambda s: (s.sources,), np.int64),
@@ -162,7 +163,7 @@ def forward_loop(component) -> list[WorkArray]:
     # arrivals that act now, after the spikes of this time, and later
     arrivals = ["acting", "final", "later", *["deferred"] * component.defers]
     found += [_fixed(role, 256, 5) for role in arrivals]
-    return found + [WorkArray("log", lambda s: (1024,), np.int64)] * component.several
+    return found + [WorkArray("log", lambda s: (1024,), np.int64, kept=True)] * component.several
 
 
 def backward_group(g) -> list[WorkArray]:

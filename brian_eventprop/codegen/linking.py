@@ -7,7 +7,7 @@ together with all of its parts, once.
 
 from __future__ import annotations
 
-from numba.core import typed_passes, untyped_passes
+from numba.core import typed_passes, types, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
@@ -31,6 +31,9 @@ _ENVIRONMENT = "_ZN08NumbaEnv"
 class _Library(JITCodeLibrary):
     """Machine code of a whole function, with that of all of its parts and their parts."""
 
+    def _optimize_functions(self, ll_module) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
     def add_linking_library(self, library) -> None:
         for other in getattr(library, "with_parts", lambda: [library])():
             super().add_linking_library(other)
@@ -44,7 +47,7 @@ class _Library(JITCodeLibrary):
                     self._codegen.set_env(variable.name, environment)
 
 
-class _PartLibrary(JITCodeLibrary):
+class _PartLibrary(_Library):
     """The code of a part, neither optimised nor linked with what it calls."""
 
     @property
@@ -59,9 +62,6 @@ class _PartLibrary(JITCodeLibrary):
         for other in getattr(library, "with_parts", lambda: [library])():
             if other not in self._linking_libraries:
                 super().add_linking_library(other)
-
-    def _optimize_functions(self, ll_module) -> None:
-        ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self) -> None:
         self._raise_if_finalized()
@@ -80,6 +80,17 @@ class _NoEnvironments:
     @staticmethod
     def set_env(name, environment) -> None:
         del name, environment
+
+
+def without_literals(dispatcher) -> None:
+    """Let a function be compiled once for `False` and for a variable, not once for each."""
+    resolve = dispatcher.get_call_template
+
+    def get_call_template(args, keywords):
+        plain = {name: types.unliteral(kind) for name, kind in keywords.items()}
+        return resolve(tuple(map(types.unliteral, args)), plain)
+
+    dispatcher.get_call_template = get_call_template
 
 
 class WholeCompiler(Compiler):

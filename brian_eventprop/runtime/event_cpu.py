@@ -108,7 +108,8 @@ class EventCPU(EventKernels):
         arrays = self._pack(values, inputs, n_trials, constants, numbers)
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
-        tapes = self.chunks.call(kernels.forward, n_trials, lambda chunk: (windows, arrays))
+        prepared = kernels.prepare(windows, arrays)
+        tapes = self.chunks.call(kernels.forward, n_trials, lambda chunk: prepared)
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
         self._check_readouts(arrays)
@@ -172,6 +173,7 @@ class EventCPU(EventKernels):
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
                 tables = synapse_tables(p, targets, delay, amounts, bulk[p.target.name], found)
+                tables["longest row"] = int(np.diff(rows).max(initial=0))
                 if p.target.spikes:
                     tables |= late_tables(
                         self.columns(p.name), delay, amounts, found.width, self.duration
@@ -242,13 +244,14 @@ class EventCPU(EventKernels):
         arrays = {**forward.arrays, **common}
         # the kernel ticks off the maxima that it has met
         met = {(g.name, "ME"): arrays.pop((g.name, "ME")) for g in module.groups if g.maxima}
+        prepared = forward.kernels.prepare(forward.windows, arrays, (with_inputs,))
 
         def arguments(chunk):
             own = {pair: array.copy() for pair, array in met.items()}
             own |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
             own |= sums.arrays(chunk) | forward.tapes[chunk]
             own |= {(g.name, "sent"): np.zeros(len(own[g.name, "spikes"])) for g in module.groups}
-            return forward.windows, with_inputs, arrays | own
+            return *prepared, own
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
