@@ -47,9 +47,9 @@ CONSTANTS = {
 COBA = """dv/dt = (g_L*(E_L - v) + g_e*(E_e - v) + g_i*(E_i - v))/C : volt (unless refractory)
           dg_e/dt = -g_e/tau_e : siemens
           dg_i/dt = -g_i/tau_i : siemens"""
-ADEX = """dv/dt = (g_L*(E_L - v) + g_L*D_T*exp((v - V_T)/D_T) - w + g_e*(E_e - v) + g_i*(E_i - v))/C
+ADEX = """dv/dt = (g_L*(E_L - v) + g_L*D_T*exp((v - V_T)/D_T) - u + g_e*(E_e - v) + g_i*(E_i - v))/C
                   : volt
-          dw/dt = (a*(v - E_L) - w)/tau_w : amp
+          du/dt = (a*(v - E_L) - u)/tau_w : amp
           dg_e/dt = -g_e/tau_e : siemens
           dg_i/dt = -g_i/tau_i : siemens"""
 HH = """dv/dt = (g_L*(E_L - v) + g_e*(E_e - v) + g_na*m**3*h*(E_na - v) + g_k*n**4*(E_k - v))/C_m
@@ -168,7 +168,7 @@ NETWORKS = {
         "clock",
         one_group(
             ADEX, ("g_L*(E_L", "1.01*g_L*(E_L"), method="euler",
-            threshold="v > -40*mV", reset="v = V_r; w += b",
+            threshold="v > -40*mV", reset="v = V_r; u += b",
         ),
         5,
     ),

@@ -51,8 +51,9 @@ def not_finite(
 
 def mention_no_number(losses: np.ndarray) -> None:
     """Warn of trials whose loss is not a number: there is nothing to learn from them."""
-    bad = np.flatnonzero(np.isnan(losses))
-    if len(bad):
+    none = np.isnan(losses)
+    if none.any():
+        bad = np.flatnonzero(none)
         logger.warn(
             f"The loss of {len(bad)} of {np.size(losses)} trials is not a number, first of trial "
             f"{bad[0]}: {_NO_VALUE} The time step may be too long for the equations.",

@@ -291,7 +291,7 @@ class EventPropModel:
         mention_no_number(losses)
         self._last = forward, tuple(d / batch.n_trials for d in derivatives)
         self._losses = losses
-        return Result(float(np.mean(losses)), losses, forward.readouts, Spikes(forward.spikes))
+        return Result(float(losses.mean()), losses, forward.readouts, Spikes(forward.spikes))
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
         """Get the next batch ready while a GPU is still at work on this one.

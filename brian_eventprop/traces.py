@@ -22,6 +22,8 @@ def given_traces(
     for part in parts:
         given.update(getattr(part, "traces", None) or {})
     given.update(traces or {})
+    if not (given or spec.timed):
+        return {}
     columns = {timed.name: timed.columns for timed in spec.timed}
     if unknown := sorted(set(given) - set(columns)):
         known = ", ".join(columns) or "none"

@@ -53,7 +53,7 @@ def _with_clip(piecewise):
     if not all(isinstance(c, sp.Rel) for c in (below, above)):
         return piecewise
     inner, gap = sp.Dummy(real=True), below.lhs - below.rhs
-    for x, high in ((above.lhs, above.rhs), (above.rhs, above.lhs)):
+    for x, high in _ways_to_compare(above):
         function = value.xreplace({x: inner})
         for low in (x - gap, x + gap):
             limits = (function.xreplace({inner: low}), function.xreplace({inner: high}))
@@ -62,9 +62,23 @@ def _with_clip(piecewise):
     return piecewise
 
 
-def _turned(relation):
-    """``a < b`` in the place of ``-a > -b``."""
+def _ways_to_compare(relation):
+    """The sides that a comparison may have had, one with each term of it alone on a side."""
     sides = (relation.lhs, relation.rhs)
+    yield from (sides, sides[::-1])
+    if sides[1].is_zero:
+        for term in sp.Add.make_args(sides[0]):
+            yield sides[0] - term, -term
+            yield term - sides[0], term
+
+
+def _turned(relation):
+    """``a < b`` in the place of ``-a > -b`` and of ``a - b < 0``."""
+    sides = (relation.lhs, relation.rhs)
+    if sides[1].is_zero and sides[0].is_Add:
+        negative = [a for a in sides[0].args if a.could_extract_minus_sign()]
+        left, right = sides[0] + sp.Add(*(-a for a in negative)), sp.Add(*(-a for a in negative))
+        return relation.func(left, right) if left != 0 else relation.reversed.func(right, left)
     negative = all(side.could_extract_minus_sign() or side.is_zero for side in sides)
     return relation.reversedsign if negative else relation
 

@@ -81,9 +81,35 @@ class shifted_exp_(RealFunction):
         return self
 
 
+def symbol(name: str) -> sp.Symbol:
+    """Return the SymPy symbol of a name; all quantities are real."""
+    return sp.Symbol(name, real=True)
+
+
+#: The name of infinity, which is a number but has a symbol.
+_INFINITY = symbol("inf")
+
+
+def compare(relation: type[sp.Rel], left: sp.Expr, right: sp.Expr):
+    """Return a comparison; of two sides that are no numbers, their difference is compared with 0.
+
+    SymPy orders the sides of a comparison within a `Piecewise`, and swaps those of some, as
+    ``v - a < a - u``, back and forth until Python's stack is full.  With a number on one side
+    there is nothing to swap, also after the states in it were substituted.
+
+    >>> v, u, a = symbol("v"), symbol("u"), symbol("a")
+    >>> sp.Piecewise((1, compare(sp.StrictLessThan, v - a, a - u)), (0, True))
+    Piecewise((1, -2*a + u + v < 0), (0, True))
+    """
+    if all(isinstance(s, sp.Expr) and s.free_symbols - {_INFINITY} for s in (left, right)):
+        return relation(left - right, 0)
+    return relation(left, right)
+
+
 def clip(x, low, high):
     """Return ``clip`` as cases."""
-    return sp.Piecewise((low, x < low), (high, x > high), (x, True))
+    below = compare(sp.StrictLessThan, x, low)
+    return sp.Piecewise((low, below), (high, compare(sp.StrictGreaterThan, x, high)), (x, True))
 
 
 def _int(x):
@@ -170,11 +196,6 @@ def sums_divided_by(tree: ast.AST) -> list[ast.expr]:
     ]
 
 
-def symbol(name: str) -> sp.Symbol:
-    """Return the SymPy symbol of a name; all quantities are real."""
-    return sp.Symbol(name, real=True)
-
-
 def to_sympy(source: str | ast.expr):
     """Translate a Brian2 expression to SymPy.
 
@@ -236,7 +257,7 @@ class _Translator(ast.NodeVisitor):
     def visit_Compare(self, node):
         left, relations = node.left, []
         for op, right in zip(node.ops, node.comparators, strict=True):
-            relations.append(_COMPARE[type(op)](self.visit(left), self.visit(right)))
+            relations.append(compare(_COMPARE[type(op)], self.visit(left), self.visit(right)))
             left = right
         return sp.And(*relations)
 
@@ -310,7 +331,8 @@ def _decisive(part):
     if not isinstance(part, Extreme):
         return part
     first, *others = map(_decisive, part.parts)
+    kept = sp.StrictLessThan if part.smaller else sp.StrictGreaterThan
     for other in others:
-        keep = first < other if part.smaller else first > other
+        keep = compare(kept, first, other)
         first = sp.Piecewise((first, keep), (other, True))
     return first

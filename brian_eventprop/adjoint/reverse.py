@@ -188,3 +188,11 @@ def compose(statements: Iterable[Statement], outputs: Iterable[str]) -> dict[str
     for s in statements:
         values[symbol(s.target)] = to_sympy(parse(s.expression)).xreplace(values)
     return {name: values.get(symbol(name), symbol(name)) for name in outputs}
+
+
+def commute(first: Mapping[str, sp.Expr], second: Mapping[str, sp.Expr]) -> bool:
+    """Whether two maps of the states may be swapped."""
+    then = {symbol(s): e for s, e in first.items()}
+    before = {symbol(s): e for s, e in second.items()}
+    gaps = (second[s].xreplace(then) - first[s].xreplace(before) for s in first)
+    return all(sp.expand(gap) == 0 or sp.simplify(gap) == 0 for gap in gaps)

@@ -32,12 +32,12 @@ from brian_eventprop.codegen.linking import PartCompiler, without_literals
 
 logger = get_logger(__name__)
 
-#: Modules of this folder that generated modules import, and what these import: their code becomes
-#: part of the compiled kernels.
+#: Modules, seen from this folder, that generated modules import, and what these import: their code
+#: becomes part of the compiled kernels.
 HELPERS = (
     "functions", "arrivals", "bulk_adjoint", "bulk_arrivals", "nodes", "tableau", "buffers",
-    "tiles", "row_buffers", "streams", "vectors", "event_queue",
-    "event_upstrokes", "linking", "columns",
+    "tiles", "row_buffers", "streams", "vectors", "event_queue", "event_upstrokes", "linking",
+    "columns", "../kernels/sorting", "../kernels/views", "../kernels/clock_loop",
 )  # fmt: skip
 
 #: Environment variable that names the folder of generated modules.

@@ -3,6 +3,8 @@
 The flags at the beginning of a step are those of its first state, the flags at its end those of
 what the state update makes of it.  Each change is taken where h, a straight line between the two
 states, crosses; of several in one step the last one comes first, backwards.
+
+Variables of this code have a point in their names, as ``slope.``: no variable of a user has one.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class ConditionCode:
         ]
         lines += [f"{ref(f'begin.{s}')} = {ref(s)}" for s in self.moving]
         lines += self.scope.statements(statements)
-        lines += [f"{ref('later')} = {self.group.later}"]
-        lines += self._flags("end", symbol("later"))
+        lines += [f"{ref('later.')} = {self.group.later}"]
+        lines += self._flags("end", symbol("later."))
         lines += [f"{ref(f'end.{s}')} = {ref(s)}" for s in self.moving]
         lines += [f"{ref(f'changes.{s.flag}')} = {self._changes(s)}" for s in self.switches]
         for s in self.switches:
@@ -89,7 +91,7 @@ class ConditionCode:
         ref, one = self.scope.ref, self.scope.style.number(1)
         flag, begin, end = (ref(f"{x}{switch.flag}") for x in ("", "begin.", "end."))
         height, climb = ref(f"begin.h.{switch.flag}"), ref(f"climb.{switch.flag}")
-        ahead = self._at(self.climbs[mode][switch.flag], "later")
+        ahead = self._at(self.climbs[mode][switch.flag], "later.")
         steady = " and ".join(f"{ref(f'begin.{f}')} == {ref(f'end.{f}')}" for f in switch.inner)
         return [
             f"if {begin} == {end} and ({height} > 0) != ({height} + dt * {climb} > 0)"
@@ -106,8 +108,8 @@ class ConditionCode:
         lines = sum((self._place(s) for s in self.switches), [])
         if len(self.switches) == 1:
             return lines + self._change(self.switches[0], mode)
-        last, chosen = ref("place"), ref("chosen")
-        lines.append(f"for {ref('turn')} in range({len(self.switches)}):")
+        last, chosen = ref("place."), ref("chosen.")
+        lines.append(f"for {ref('turn.')} in range({len(self.switches)}):")
         inner = [f"{chosen}, {last} = -1, {self.scope.style.number(-1)}"]
         for q, s in enumerate(self.switches):
             place = ref(f"place.{s.flag}")
@@ -150,13 +152,13 @@ class ConditionCode:
         climb, energy = self.climbs[mode][switch.flag], self.energy[mode]
         lines = self._go_to(f"{place} + {aside} * ({self.scope.style.number(1)} - {place})")
         lines += self.group.load_lam(reads(energy))
-        lines += [f"{ref('after')} = {self._at(energy)}", f"{ref('onwards')} = {self._at(climb)}"]
+        lines += [f"{ref('after.')} = {self._at(energy)}", f"{ref('onwards.')} = {self._at(climb)}"]
         lines += self._rises(mode, "after")
         lines += undo
         lines += self._go_to(f"{place} - {aside} * {place}")
-        lines += [f"{ref('moved')} = {self._at(energy)} - {ref('after')}"]
+        lines += [f"{ref('moved.')} = {self._at(energy)} - {ref('after.')}"]
         lines += self._rises(mode, "before") + self._maxima(mode)
-        return [*lines, f"if {ref('moved')} != 0:", *_inner(self._moves(switch, mode))]
+        return [*lines, f"if {ref('moved.')} != 0:", *_inner(self._moves(switch, mode))]
 
     def _rises(self, mode: str, when: str) -> list[str]:
         return [
@@ -176,10 +178,11 @@ class ConditionCode:
                 self.scope.ref(f"rise.{when}.{number}") for when in ("before", "after")
             )
             at, gain = f"{group.a(f'at{number}')}[trial, j]", self.scope.ref(f"gain.{number}")
+            moved = self.scope.ref("moved.")
             lines += [
                 f"{gain} = {before} if {at} == n else {after}",
                 f"if {at} - n <= 1 and {at} >= n and {before} > {zero} and {after} < {zero}:",
-                f"    {self.scope.ref('moved')} += {group.a(f'weight{number}')}[trial, j] * {gain}",
+                f"    {moved} += {group.a(f'weight{number}')}[trial, j] * {gain}",
             ]
         return lines
 
@@ -189,34 +192,34 @@ class ConditionCode:
     def _go_to(self, place: str) -> list[str]:
         """The states at a part of the step."""
         ref = self.scope.ref
-        lines = [f"{ref('at')} = {place}"]
+        lines = [f"{ref('at.')} = {place}"]
         lines += [
-            f"{ref(s)} = {ref(f'begin.{s}')} + {ref('at')} * "
+            f"{ref(s)} = {ref(f'begin.{s}')} + {ref('at.')} * "
             f"({ref(f'end.{s}')} - {ref(f'begin.{s}')})"
             for s in self.moving
         ]
-        return [*lines, f"{ref('moment')} = t + {ref('at')} * ({ref('later')} - t)"]
+        return [*lines, f"{ref('moment.')} = t + {ref('at.')} * ({ref('later.')} - t)"]
 
-    def _at(self, expression, time: str = "moment") -> str:
+    def _at(self, expression, time: str = "moment.") -> str:
         return self.scope.sympy(expression.xreplace({symbol("t"): symbol(time)}))
 
     def _moves(self, switch, mode: str) -> list[str]:
         """lambda -= h_x E/hdot and dL/dp -= h_p E/hdot."""
         group, ref, style = self.group, self.scope.ref, self.scope.style
-        climb, flag, ratio = self.climbs[mode][switch.flag], switch.flag, ref("ratio")
+        climb, flag, ratio = self.climbs[mode][switch.flag], switch.flag, ref("ratio.")
         way = f"{ref(f'end.{flag}')} > {ref(f'begin.{flag}')}"
         lines = [
-            f"{ref('way')} = {style.choose(way, style.number(1), style.number(-1))}",
-            f"{ref('slope')} = {ref('way')} * ({self._at(climb)})",
+            f"{ref('way.')} = {style.choose(way, style.number(1), style.number(-1))}",
+            f"{ref('slope.')} = {ref('way.')} * ({self._at(climb)})",
             *self._guarded(flag),
-            f"{ratio} = {ref('moved')} / ({ref('way')} * {ref('slope')})",
+            f"{ratio} = {ref('moved.')} / ({ref('way.')} * {ref('slope.')})",
         ]
         lines += [
             f"{group.a('lam')}[{group.states.index(s)}, j] -= ({self._at(e)}) * {ratio}"
             for s, e in switch.states.items()
         ]
         terms = {
-            n: -symbol("ratio") * e.xreplace({symbol("t"): symbol("moment")})
+            n: -symbol("ratio.") * e.xreplace({symbol("t"): symbol("moment.")})
             for n, e in switch.parameters.items()
         }
         return lines + group.add_bars(terms)
@@ -229,12 +232,12 @@ class ConditionCode:
         lead to the crossing, the state slides along it: the slope is the difference of the two.
         """
         ref, style = self.scope.ref, self.scope.style
-        least, first, slope = ref("least"), ref("first"), ref("slope")
-        zero, onwards = style.number(0), f"{ref('way')} * {ref('onwards')}"
+        least, first, slope = ref("least."), ref("first."), ref("slope.")
+        zero, onwards = style.number(0), f"{ref('way.')} * {ref('onwards.')}"
         rise = f"({ref(f'end.h.{flag}')} - {ref(f'begin.h.{flag}')})"
         return [
-            f"{first} = {ref('way')} * {ref(f'climb.{flag}')}",
-            f"{least} = {ref('way')} * {rise} / dt",
+            f"{first} = {ref('way.')} * {ref(f'climb.{flag}')}",
+            f"{least} = {ref('way.')} * {rise} / dt",
             f"if {zero} < {first} and not ({zero} < {least} and {least} < {first}):",
             f"    {least} = {first}",
             f"if not {slope} >= {style.number(0.1)} * {least}:",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock import _constants, _summary, choose_layout, parts
+from brian_eventprop.codegen.clock import choose_layout, parts, summary
 from brian_eventprop.codegen.cuda_parts import (
     ROUNDING,
     Connections,
@@ -62,6 +62,7 @@ def render_cuda(
     target: Target | None = None,
     ring_on_chip: bool = False,
     ahead=frozenset(),
+    autapses=frozenset(),
     team: int = 1,
 ) -> CudaModule:
     """Render the kernels of the clock solver for CUDA.
@@ -82,6 +83,8 @@ def render_cuda(
         Whether the rings of arrivals fit beside the other arrays of a block.
     ahead
         Names of the pathways whose spikes, given as input, are added up before the first step.
+    autapses
+        Names of the groups whose spikes may arrive at their own neuron at once.
     team
         How many blocks run a trial together.
     """
@@ -89,18 +92,18 @@ def render_cuda(
     if team > 1:
         target = replace(target, threads=min(target.threads, TEAM_THREADS))
     table, style = NameTable(), CudaStyle(single, target.rounds)
-    groups, inputs, pathways = _parts(system, connections, table, style, ahead)
+    groups, inputs, pathways = _parts(system, connections, table, style, ahead, autapses)
     threads = _place(groups, target)
     places = {"ring_on_chip": ring_on_chip, "team": team}
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
 
 
-def _parts(system, connections, table, style, ahead):
+def _parts(system, connections, table, style, ahead, autapses):
     groups, inputs, pathways = parts(system, table, style, CudaGroup, CudaInput, CudaPathway)
     for p in pathways:
         found = connections[p.name]
         p.dense, p.planes = found.dense, found.planes
-    choose_layout(groups, pathways, ahead=ahead)
+    choose_layout(groups, pathways, ahead=ahead, autapses=autapses)
     kinds = {(r.group, r.kind) for r in system.spec.readouts}
     for g in groups:
         g.timed = (g.name, "spike_times") in kinds
@@ -156,7 +159,7 @@ class _Renderer:
             team=self.team,
             products=not self.single and not self.target.rounds,
             float=self.float,
-            summary=_summary(self.groups, self.pathways),
+            summary=summary(self.groups, self.pathways),
             library=not self.target.rounds,
             rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", body)],
             functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
@@ -355,6 +358,9 @@ class _Renderer:
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
             if g.queued and g.replay:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
+            if g.autapses:
+                shape = g.carried_rows, g.size
+                arrays.append(self.array(g.name, "carried", shape, large=True))
             if g.each_bars:
                 arrays.append(self.array(g.name, "PB", (len(g.each_bars), g.size)))
             if g.upstroke:
@@ -380,3 +386,11 @@ class _Renderer:
 
 _MARK = "# constants"
 _STEP_MARK = "# once per step"
+
+
+def _constants(part):
+    """The lines that read the constants common to all, and take their reciprocals."""
+    return [
+        f"{part.scope.table(part.scope.owner, name)} = {part.a('C')}[{k}]"
+        for k, name in enumerate(part.scope.common)
+    ] + part.scope.reciprocal_lines()

@@ -23,6 +23,7 @@ from brian_eventprop.codegen.event_switches import SwitchCode
 from brian_eventprop.codegen.scope import Scope, reads
 
 _SCALE = "scale."
+_ZERO = sp.Integer(0)
 
 
 class EventGroupCode:
@@ -306,6 +307,26 @@ class EventGroupCode:
             else:
                 lines.append(f"PB[{self.each_bars.index(name[4:])}, j] += {value}")
         return lines
+
+    def jacobian(self) -> list[str]:
+        """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
+        smooth, sources = self.flow.smooth, list(enumerate(self.states))
+        last = sum((symbol(f"weight.{r.number}") * smooth[r.number] for r in self.integrals), _ZERO)
+        rows = [*((name, smooth[name]) for name in self.states), ("", last)]
+        wanted = {
+            f"out[{r}, {s}]": (target, diff(value, symbol(source)))
+            for r, (target, value) in enumerate(rows)
+            for s, source in sources
+        }
+        wanted = {place: entry for place, entry in wanted.items() if entry[1] != 0}
+        entries = {place: entry for place, (_, entry) in wanted.items()}
+        parts, text = self.scope.shared_terms(entries)
+        stopped = self.adjoint.group.frozen if self.has_frozen else ()
+        lines = [
+            f"{place} = {f'0.0 if frozen else {text[place]}' if target in stopped else text[place]}"
+            for place, (target, _) in wanted.items()
+        ]
+        return [*self.switches.load(), *self.load(reads(entries)), *parts, *lines]
 
     def _stage_loss(self):
         """``bar . f`` and the weighted integrands of one stage."""

@@ -10,10 +10,11 @@ from functools import cached_property
 
 import sympy as sp
 
+from brian_eventprop.adjoint.autapses import transition
 from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.adjoint.pathways import PathwayAdjoint, to_post
-from brian_eventprop.adjoint.reverse import compose
+from brian_eventprop.adjoint.reverse import commute, compose
 from brian_eventprop.codegen.scope import Scope, reads
 
 
@@ -107,8 +108,8 @@ class EventPathwayCode:
 
         def free_of_order(mode):
             others = [p.transition(mode) for p in inner]
-            before = [other for other in others if not _commute(other, reset)]
-            return all(_commute(self.transition(mode), other) for other in (reset, *before))
+            before = [other for other in others if not commute(other, reset)]
+            return all(commute(self.transition(mode), other) for other in (reset, *before))
 
         if self.last:
             return "True"
@@ -131,7 +132,7 @@ class EventPathwayCode:
         others = [self._reset]
         for p in self.target.incoming:
             others += [p.transition(mode) for mode in ("free", "frozen") if not p.outer]
-        return all(_commute(self.transition("free"), other) for other in others)
+        return all(commute(self.transition("free"), other) for other in others)
 
     @property
     def _reset(self) -> dict[str, sp.Expr]:
@@ -140,14 +141,7 @@ class EventPathwayCode:
 
     def transition(self, mode: str) -> dict[str, sp.Expr]:
         """What an arrival makes of each state, with constants that are this pathway's own."""
-        after = compose(getattr(self.adjoint, mode).statements, self.states)
-        own = {
-            s: symbol(f"{self.name}.{s.name}")
-            for e in after.values()
-            for s in e.free_symbols
-            if s.name not in self.states and s.name != "t" and not s.name.startswith("post__")
-        }
-        return {s: e.xreplace(own) for s, e in after.items()}
+        return transition(self.adjoint, mode, self.states, f"{self.name}.")
 
     def back(self) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
@@ -170,11 +164,3 @@ class EventPathwayCode:
         return lines + [
             f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed
         ]
-
-
-def _commute(first, second) -> bool:
-    """Whether two maps of the states may be swapped."""
-    then = {symbol(s): e for s, e in first.items()}
-    before = {symbol(s): e for s, e in second.items()}
-    gaps = (second[s].xreplace(then) - first[s].xreplace(before) for s in first)
-    return all(sp.expand(gap) == 0 or sp.simplify(gap) == 0 for gap in gaps)

@@ -6,13 +6,14 @@ Every attribute that the templates show is a list of lines.  Neuron ``j``, step 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sympy as sp
 
+from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
 from brian_eventprop.adjoint.conditions import derive_conditions
 from brian_eventprop.adjoint.expressions import symbol
-from brian_eventprop.adjoint.groups import GroupAdjoint, rise
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise
 from brian_eventprop.adjoint.hoist import COMMON, EACH
 from brian_eventprop.codegen.conditions import ConditionCode
 from brian_eventprop.codegen.scope import Scope, reads
@@ -60,6 +61,7 @@ class GroupCode:
         self.pushed = False
         self.recorded = False
         self.tops: tuple = ()
+        self.autapses: tuple = ()
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
         self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
@@ -117,8 +119,60 @@ class GroupCode:
         """One step of the state update of neuron j."""
         statements = self.modes[mode].statements
         read = reads(statements) | set(self.states)
-        lines = self.load(read, source) + self.scope.statements(statements)
-        return lines + self.store(target)
+        states = [self.scope.ref(s) for s in self.states]
+        block = self.scope.statements(statements)
+        return self.load(read, source) + self.cut(block, states) + self.store(target)
+
+    @property
+    def selects(self) -> bool:
+        """Whether frozen neurons take the same step but for the states that keep their values.
+
+        Then all neurons take it, without a branch, and the old values are put back.
+        """
+        if not (self.refractory and self.has_frozen):
+            return True
+        free, held = (self.modes[mode].statements for mode in ("free", "frozen"))
+        rest = iter(held)
+        expected, missing = next(rest, None), set()
+        for statement in free:
+            if statement == expected:
+                if reads([statement]) & missing:
+                    return False
+                missing.discard(statement.target)
+                expected = next(rest, None)
+            else:
+                missing.add(statement.target)
+        return expected is None and not missing & set(self.states) - set(self.frozen)
+
+    def whole_step(self, array: str) -> list[str]:
+        """The guard of neuron j before the state update, the update, and the threshold after it."""
+        scope, statements, crossing = self.scope, self.modes["free"].statements, None
+        read, guard = reads(statements) | set(self.states), None
+        if self.spikes:
+            crossing = self.adjoint.crossing
+            guard = crossing.g.xreplace({symbol("t"): symbol("t") - symbol("dt")})
+            read |= reads(guard, crossing.condition)
+        lines = self.load(read, array)
+        if guard is not None:
+            lines.append(f"{self.a('start')}[j] = {scope.sympy(guard)}")
+        held = self.frozen if self.refractory else ()
+        if self.refractory:
+            lines.append(f"free = n >= {self.a('free')}[j]")
+        lines += [f"{scope.ref(f'held.{s}')} = {scope.ref(s)}" for s in held]
+        lines += self.cut(scope.statements(statements), [scope.ref(s) for s in self.states])
+        lines += [
+            f"{scope.ref(s)} = {scope.ref(s)} if free else {scope.ref(f'held.{s}')}" for s in held
+        ]
+        lines += self.store(array)
+        if crossing is not None:
+            also = " & free" if self.refractory else ""
+            lines.append(f"{self.a('over')}[j] = ({scope.source(crossing.condition)}){also}")
+        return lines
+
+    def cut(self, lines: list[str], wanted: Iterable[str]) -> list[str]:
+        """Return assignments as they are; some targets call functions in place of long code."""
+        del wanted
+        return lines
 
     def store(self, array: str, index: str = "j") -> list[str]:
         """Store all states."""
@@ -161,7 +215,8 @@ class GroupCode:
         adjoint = self.modes[mode].adjoint
         read = adjoint.reads
         lines = self.load(read, source) + self.load_lam(read)
-        lines += self.scope.lines(adjoint.forward) + self.scope.lines(adjoint.reverse)
+        block = self.scope.lines(adjoint.forward) + self.scope.lines(adjoint.reverse)
+        lines += self.cut(block, [self.scope.ref(name) for name in reads(adjoint.results)])
         results = {s: adjoint.results.get(s, sp.Integer(0)) for s in self.states}
         lines += self.store_lam(results)
         return lines + self.add_bars(
@@ -219,20 +274,49 @@ class GroupCode:
         """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`.
 
         That part is what the crossing costs by coming later, so it is taken at the state of the
-        crossing: the arrivals of the same step are in continuous time after it.
+        crossing: the arrivals of the same step are in continuous time after it, except those that
+        the very spike sends.
         """
         rule = self.adjoint.spike[mode]
-        read = reads(rule.rate)
-        lines = self.load_spike(read, values, 0) + self.load_lam(read)
-        lines += [f"rate = {self.scope.sympy(rule.rate)}"] + self._tops_made(rule, values)
+        rate = rate_of_spike(self.adjoint, mode) if self.autapses else rule.rate
+        read = reads(rate)
+        lines = self._load_crossed(read, values) + self.load_lam(read)
+        lines += [f"rate = {self.scope.sympy(rate)}"] + self._tops_made(rule, values)
         read = reads(rule.lam, rule.parameters)
         lines += self.load_spike(read, values, self.n_states) + self.load_lam(read)
         return lines + self.add_bars(rule.parameters) + self.store_lam(rule.lam)
 
-    def load_spike(self, names, values: str, offset: int) -> list[str]:
-        """Load the states stored with spike k: before the arrivals (0) or before the reset."""
+    # ---- arrivals that a spike sends to its own neuron at once; see `adjoint.autapses` ----
+    @property
+    def carried_rows(self) -> int:
+        """How many numbers are carried through such arrivals: states, slopes, l at the crossing."""
+        return 2 * self.n_states + 1
+
+    def carry(self, values: str) -> list[str]:
+        """Set out from the crossing of spike q of neuron j."""
+        flow, loss = flow_of(self.adjoint.derivatives, self.states), self.adjoint.loss_rate
+        carried, lines = self.a("carried"), self.load_spike(reads(flow, loss), values, 0, "q")
+        for k in range(self.n_states):
+            lines.append(f"{carried}[{k}, j] = {values}[q, {k}]")
+        for k, s in enumerate(self.states):
+            lines.append(f"{carried}[{self.n_states + k}, j] = {self.scope.sympy(flow[s])}")
+        return [*lines, f"{carried}[{2 * self.n_states}, j] = {self.scope.sympy(loss)}"]
+
+    def _load_crossed(self, names, values: str) -> list[str]:
+        """Load the state of the crossing of spike k, after the arrivals that it sends to itself."""
+        if not self.autapses:
+            return self.load_spike(names, values, 0)
+        rows = [*self.states, *(slope(s).name for s in self.states), LOSS_BEFORE]
         return [
-            f"{self.scope.ref(s)} = {values}[k, {offset + p}]"
+            f"{self.scope.ref(name)} = {self.a('carried')}[{k}, j]"
+            for k, name in enumerate(rows)
+            if name in names
+        ] + self.load_constants(names)
+
+    def load_spike(self, names, values: str, offset: int, spike: str = "k") -> list[str]:
+        """Load the states stored with a spike: before the arrivals (0) or before the reset."""
+        return [
+            f"{self.scope.ref(s)} = {values}[{spike}, {offset + p}]"
             for p, s in enumerate(self.states)
             if s in names
         ] + self.load_constants(names)
@@ -263,7 +347,7 @@ class GroupCode:
         """
         lines = []
         for number, after in rule.rises.items():
-            inner = self.load_spike(reads(after), values, 0)
+            inner = self._load_crossed(reads(after), values)
             inner += [f"rise = {self.scope.sympy(after)}"]
             for top in self.tops:
                 inner = top.unless_leap(inner) if top.top.number == number else inner

@@ -10,7 +10,8 @@ import keyword
 import re
 
 RESERVED = frozenset(
-    "np math njit FLOAT n_steps dt t n trial record first last_trial e k j q r s b kk".split()
+    "np math njit FLOAT n_steps dt t n trial record first last_trial e k j q r s b kk "
+    "n_reset n_tested n_spiking n_acting n_final n_later n_changed n_at_once n_grazing".split()
 ) | frozenset(keyword.kwlist)
 
 
@@ -20,6 +21,7 @@ class NameTable:
     def __init__(self):
         self._taken: set[str] = set()
         self._given: dict[tuple[str, str], str] = {}
+        self._names: dict[str, tuple[str, str]] = {}
 
     def __call__(self, owner: str, name: str) -> str:
         """Return the identifier of a name of an owner."""
@@ -33,7 +35,12 @@ class NameTable:
                 identifier = f"{wanted}_{number}"
             self._taken.add(identifier)
             self._given[owner, name] = identifier
+            self._names[identifier] = owner, name
         return self._given[owner, name]
+
+    def name(self, identifier: str) -> tuple[str, str] | None:
+        """Return the owner and the name that an identifier was given to."""
+        return self._names.get(identifier)
 
     def alias(self, owner: str, name: str, other: str) -> None:
         """Let a name of an owner have the identifier of another one."""

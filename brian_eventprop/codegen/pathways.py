@@ -27,6 +27,8 @@ class PathwayCode:
         self.same = adjoint.free.statements == adjoint.frozen.statements
         self.ring = self.whole = self.ahead = self.streamed = False
         self.delay_trained = False
+        #: Of arrivals that a spike sends to its own neuron at once.
+        self.at_once = None
 
     def use_ring(self, whole: bool = False, ahead: bool = False, streamed: bool = False) -> None:
         """Let arrivals be added up by time step before they are delivered.
@@ -38,7 +40,7 @@ class PathwayCode:
         self.ring, self.whole, self.ahead, self.streamed = True, whole, ahead, streamed
         self.scope.ref(INCREMENT)
         self.row = self.scope.each.index(INCREMENT)
-        state = self.adjoint.increment.state
+        state = self.state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
         self.worths_array = self.target.a(f"worths_{state}")
         self.moving_array = self.target.a(f"moving_{state}")

@@ -135,7 +135,7 @@ class Scope:
         return self.in_loop and common and "t" in names
 
     def _step_name(self, text: str) -> str:
-        return self.per_step.setdefault(text, f"step{len(self.per_step)}")
+        return self.per_step.setdefault(text, f"step{len(self.per_step)}.")
 
     def step_lines(self) -> list[str]:
         """Return the assignments of what has one value per time step."""
@@ -167,7 +167,7 @@ class Scope:
             The expressions in terms of them.
         """
         keys = list(expressions)
-        symbols = (sp.Symbol(f"common{k}", real=True) for k in range(10**6))
+        symbols = (sp.Symbol(f"common{k}.", real=True) for k in range(10**6))
         parts, values = sp.cse([self._guarded(expressions[k]) for k in keys], symbols=symbols)
         lines = [f"{self.ref(s.name)} = {self.sympy(e)}" for s, e in parts]
         return lines, {k: self.sympy(v) for k, v in zip(keys, values, strict=True)}

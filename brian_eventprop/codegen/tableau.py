@@ -2,6 +2,8 @@
 and Wanner, Solving Ordinary Differential Equations I, 1993: two embedded methods give the error.
 """
 
+import math
+
 import numpy as np
 
 #: Number of stages of a step; the slope at its end serves the error estimate.
@@ -154,3 +156,20 @@ _LOWER = np.array(
 
 A = np.zeros((STAGES, STAGES))
 A[np.tril_indices(STAGES, -1)] = _LOWER
+
+
+def _series():
+    """Return what the method and what the exponential function have of each power of h J."""
+    method, term = [1.0], np.ones(STAGES)
+    for _ in range(STAGES):
+        method.append(B @ term)
+        term = A @ term
+    return np.array(method), np.array([1 / math.factorial(k) for k in range(STAGES + 1)])
+
+
+_METHOD, _EXPONENTIAL = _series()
+
+#: Of a step through x' = J x, the coefficients of the powers of h J up to the order of the method,
+#: 8, and those by which it misses exp(h J) x beyond.
+SERIES = np.where(np.arange(STAGES + 1) <= 8, _EXPONENTIAL, 0.0)
+MISSED = np.where(np.arange(STAGES + 1) <= 8, 0.0, np.abs(_METHOD - _EXPONENTIAL))

@@ -144,8 +144,8 @@ def evaluate(loss, values, targets):
 def cross_entropy(logits, labels):
     """Return the cross-entropy per row and its derivative in the logits."""
     rows = np.arange(len(logits))
-    shifted = logits - np.max(logits, axis=1, keepdims=True)
-    log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     derivative = np.exp(log_p)
     derivative[rows, labels] -= 1.0
     return -log_p[rows, labels], derivative

@@ -10,6 +10,9 @@ import numpy as np
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 from brian_eventprop.reading.writing import owners_of
 
+#: Most bytes of an array that are compared bit by bit.
+SHORT = 2**15
+
 
 class ReadValues:
     """What the objects of a network hold, to be compared with what they held before.
@@ -36,7 +39,6 @@ class ReadValues:
 
     def __init__(self, spec: NetworkSpec, values: NetworkValues, objects: Iterable):
         owners = owners_of(objects)
-        self._states = {(g.name, state) for g in spec.groups for state in g.states}
         self._owners: dict[tuple[str, str], Any] = {}
         self._constants: dict[tuple[str, str], Any] = {}
         for key in values.values:
@@ -47,8 +49,13 @@ class ReadValues:
                 self._owners[key] = owner
             elif name in owner.namespace:
                 self._constants[key] = owner
+        states = {(g.name, state) for g in spec.groups for state in g.states}
+        self._states = {key: owner for key, owner in self._owners.items() if key in states}
+        self._moving = {key[0]: owner for key, owner in self._states.items()}
         self._clocks = {obj.clock.name: obj.clock for obj in owners.values()}
         self._synapses = [owners[name] for name in dict.fromkeys(p.synapses for p in spec.pathways)]
+        #: The same once more where comparing bits takes less time than comparing numbers.
+        self._bits: dict[tuple[str, str], tuple | None] = {}
         self._held = {key: values.values[key] for key, _ in self._now()}
         self.refresh()
 
@@ -57,7 +64,8 @@ class ReadValues:
         for key, now in self._now():
             if not _equal(self._held[key], now):
                 self._held[key] = np.array(now)
-        self._runs = {key: _last_run(owner) for key, owner in self._owners.items()}
+            self._bits[key] = _bits(now)
+        self._runs = {name: _last_run(owner) for name, owner in self._moving.items()}
         self._steps = {name: clock.dt_ for name, clock in self._clocks.items()}
         self._sizes = {s.name: len(s) for s in self._synapses}
 
@@ -69,9 +77,14 @@ class ReadValues:
         found += [
             f"dt of '{n}'" for n, clock in self._clocks.items() if clock.dt_ != self._steps[n]
         ]
-        ran = {key for key in self._states & set(self._runs) if self._ran(key)}
+        moving = self._moving.items()
+        ran = {name for name, owner in moving if _last_run(owner) != self._runs[name]}
         for key, now in self._now():
-            if key not in ran and not _equal(self._held[key], now):
+            known = self._bits[key]
+            if known is not None and known == _bits(now):
+                continue
+            moved = key[0] in ran and key in self._states
+            if not moved and not _equal(self._held[key], now):
                 found.append(f"'{key[1]}' of '{key[0]}'")
         if found or ran:
             self.refresh()
@@ -83,8 +96,10 @@ class ReadValues:
         for key, owner in self._constants.items():
             yield key, np.asarray(owner.namespace.get(key[1], np.nan))
 
-    def _ran(self, key) -> bool:
-        return _last_run(self._owners[key]) != self._runs[key]
+
+def _bits(array: np.ndarray) -> tuple | None:
+    """Return what is the same for equal bits; None of long arrays, which would be copied."""
+    return (array.dtype, array.shape, array.tobytes()) if array.nbytes <= SHORT else None
 
 
 def _equal(held: np.ndarray, now: np.ndarray) -> bool:

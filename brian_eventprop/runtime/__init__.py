@@ -5,7 +5,7 @@ from __future__ import annotations
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.clock_cpu import ClockCPU
 from brian_eventprop.runtime.clock_cuda import ClockCUDA
-from brian_eventprop.runtime.clock_warnings import warn_of_autapses, warn_of_gaps
+from brian_eventprop.runtime.clock_warnings import warn_of_gaps
 from brian_eventprop.runtime.event_cpu import TOLERANCE, EventCPU
 from brian_eventprop.runtime.options import checked_options
 
@@ -46,5 +46,4 @@ def solver_for(
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
     warn_of_gaps(system)
-    warn_of_autapses(system, network)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)

@@ -61,10 +61,13 @@ class Chunks:
         few trials of a chunk at a time, one call after the other.  Returned is what the kernel
         returned, by trials.
         """
-        little = self._per_trial.get(kernel, np.inf) * n_trials < WORTH
+        key = getattr(kernel, "key", kernel)
+        little = self._per_trial.get(key, np.inf) * n_trials < WORTH
         n_threads = 1 if little else self.threads
         most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
         n_chunks = min(most, n_trials)
+        if n_chunks == 1:
+            return [self._alone(kernel, key, n_trials, arguments)]
         bounds = [n_trials * chunk // n_chunks for chunk in range(n_chunks + 1)]
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")
@@ -88,12 +91,23 @@ class Chunks:
         self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed
             seconds = (time.perf_counter() - began) * min(n_threads, n_chunks)
-            self._per_trial[kernel] = seconds / n_trials
+            self._per_trial[key] = seconds / n_trials
         return [piece for pieces in found for piece in pieces]
+
+    def _alone(self, kernel, key, n_trials: int, arguments):
+        """Call a kernel once, for all trials."""
+        known = bool(kernel.signatures)
+        began = time.perf_counter()
+        found = kernel(0, n_trials, *arguments(0))
+        if known:  # else it was compiled, too
+            self._per_trial[key] = (time.perf_counter() - began) / n_trials
+        return found
 
     def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:
         """Call a function that releases the GIL for each item, ``alone`` in this thread only."""
         items = list(items)
+        if alone or self.threads == 1 or len(items) == 1:
+            return [function(item) for item in items]
         found = [None] * len(items)
 
         def job(place, item):
@@ -101,7 +115,7 @@ class Chunks:
             yield
 
         jobs = [job(*numbered) for numbered in enumerate(items)]
-        self._work_off(jobs, 1 if alone else self.threads)
+        self._work_off(jobs, self.threads)
         return found
 
     def _work_off(self, jobs: list[Iterator], n_threads: int) -> None:
@@ -119,6 +133,9 @@ class Chunks:
 
         # the calling thread takes turns, too: it would have to be woken up in the end
         n_helpers = min(n_threads, len(jobs)) - 1
+        if n_helpers < 1:
+            take_turns()
+            return
         helpers = [self._executor().submit(take_turns) for _ in range(n_helpers)]
         try:
             take_turns()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,16 +17,29 @@ from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_clock, render_host
 from brian_eventprop.codegen.upstrokes import LOOKBACK
+from brian_eventprop.kernels import clock_loop
+from brian_eventprop.kernels.clock_loop import COUNT, GRAZING
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.chunks import Chunks, completed
+from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.clock_arrays import ClockArrays, work_sizes
+from brian_eventprop.runtime.clock_constants import ClockConstants
+from brian_eventprop.runtime.clock_program import Arrays, ClockProgram
 from brian_eventprop.runtime.host_update import HostGradients
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.layouts import known_ahead, known_streamed, ring_shape
+from brian_eventprop.runtime.layouts import (
+    known_ahead,
+    known_autapses,
+    known_streamed,
+    short_records,
+)
 from brian_eventprop.runtime.packing import packers, unsorted, whole_rows
-from brian_eventprop.runtime.passes import Passes, join_spikes
+from brian_eventprop.runtime.passes import LONG, Passes, join_spikes
 from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
 from brian_eventprop.runtime.sums import ChunkSums
 from brian_eventprop.runtime.traces import cells_on_grid, columns, rows, timed_input, traces_of
+
+#: A thread keeps the arrays that it works on between batches if they are smaller, in bytes.
+KEPT = 2**24
 
 
 @dataclass
@@ -42,6 +55,7 @@ class Forward:
     orders: dict[str, np.ndarray | None] = field(repr=False)
     stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
     segment: int = 0
+    described: tuple[Arrays, ...] = field(default=(), repr=False)
 
 
 @dataclass
@@ -51,6 +65,93 @@ class Backward:
     gradients: HostGradients
     inputs: dict[str, np.ndarray]
     grazing: int
+
+
+class _Pass:
+    """The calls of a pass over a batch, each for some of its trials."""
+
+    name, with_inputs = "forward", False
+
+    def __init__(self, solver: ClockCPU, given: Sequence[Arrays], arrays: Mapping, segment: int):
+        self.solver, self.program, self.segment = solver, solver.programs[self.name], segment
+        self.given, self.arrays = given, arrays
+        recorded = [g for g in solver.module.groups if g.recorded and g.rings]
+        self.longest = max((int(arrays[g.name, "shape"][2]) for g in recorded), default=0)
+        self.sizes = work_sizes(solver.module, arrays, segment)
+
+    @property
+    def key(self):
+        """What calls of the same kind have in common."""
+        return self.program
+
+    @property
+    def signatures(self) -> bool:
+        """Whether the operations are compiled."""
+        return self.program.compiled
+
+    def work(self, first: int, private: Mapping = {}) -> ClockArrays:
+        """Return the arrays that a call works on; each thread keeps its own if they are small."""
+        solver = self.solver
+        room, kept = solver.room(self.arrays), solver.kept_by_thread()
+        kind = self.sizes, tuple(id(array) for array in room.values())
+        known, found = kept.get(self.name, (None, None))
+        if known != kind:
+            given = {**private, **self.arrays}
+            keys = [key for key in self.program.keys if key not in given]
+            found = ClockArrays(
+                solver.module, keys, self.arrays, solver.sizes, self.sizes, solver.n_steps,
+                solver.dtype, room, self.name == "backward",
+            )  # fmt: skip
+            kept[self.name] = (kind, found) if found.n_bytes < KEPT else (None, None)
+        found.begin(first, self.with_inputs, self.longest, solver.module.lookback)
+        return found
+
+
+def _among(keys, arrays: Mapping) -> dict:
+    """Return the arrays with some keys, in the order of the keys."""
+    return {key: arrays[key] for key in keys if key in arrays}
+
+
+class _ForwardPass(_Pass):
+    def __call__(self, first: int, last: int):
+        """Run trials first..last; return steps, neurons, states and counts of the spikes."""
+        own = self.work(first)
+        while True:
+            operations, kept = self.program.bind((*self.given, own.bound))
+            if not clock_loop.forward(last, operations, self.program.ends, own.table, own.run):
+                break
+            own.grow()
+        del kept
+        found = []
+        for g in self.solver.module.groups:
+            if g.spikes:
+                n = own.table[own.rows[g.name], COUNT]
+                found += [own.arrays[g.name, role][:n].copy() for role in ("sn", "sj", "val")]
+                found.append(self.arrays[g.name, "counts"][first:last])
+        return tuple(found)
+
+
+class _BackwardPass(_Pass):
+    name = "backward"
+
+    def __init__(self, solver, given, arrays, segment, with_inputs):
+        super().__init__(solver, given, arrays, segment)
+        self.with_inputs = with_inputs
+        self.private: dict[int, Arrays] = {}
+
+    def __call__(self, first: int, last: int, chunk: int) -> int:
+        """Run the adjoint of trials first..last; return the number of grazing spikes."""
+        if chunk not in self.private:
+            self.private[chunk] = self.solver.sums.arrays(chunk)
+        private = self.private[chunk]
+        own = self.work(first, private.arrays)
+        while True:
+            operations, kept = self.program.bind((*self.given, private, own.bound))
+            if not clock_loop.backward(last, operations, self.program.ends, own.table, own.run):
+                break
+            own.grow()
+        del kept
+        return int(own.table[:, GRAZING].sum())
 
 
 class ClockCPU:
@@ -84,25 +185,40 @@ class ClockCPU:
         self._host = load_module(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.chunks = Chunks(threads)
-        self._network, self._whole = network, None
+        self._network, self._whole, self._autapses = network, None, None
         self._build()
 
     def _build(self) -> None:
         """Render the kernels, unless they fit the connections already."""
         spec, network = self.system.spec, self._network
-        sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
-        whole = whole_rows(spec, network, sizes, self.system.trained)
-        if whole == self._whole:
+        sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
+        recorded = short_records(spec, self.n_steps, self.dtype().itemsize)
+        whole = whole_rows(spec, network, sizes, self.system.trained) & recorded
+        autapses = known_autapses(self.system, network)
+        if (whole, autapses) == (self._whole, self._autapses):
             return
-        self._whole = whole
-        ahead = known_ahead(spec, whole)
-        layout = whole, ahead, known_streamed(spec, whole | ahead)
+        self._whole, self._autapses = whole, autapses
+        ahead = known_ahead(spec, whole) & recorded
+        streamed = known_streamed(spec, whole | ahead, recorded)
+        layout = whole, ahead, streamed, autapses
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
-        self.kernels = load_module(self.module.source, "clock")
+        rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
+        rows = {name: row for row, name in enumerate(rows)}
+        self.programs = {
+            "forward": ClockProgram(self.module.forward, rows),
+            "backward": ClockProgram(self.module.backward, rows),
+        }
+        keys = [key for program in self.programs.values() for key in program.keys]
+        self._keys, self._shared = tuple(dict.fromkeys(keys)), None
         self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
         self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
-        self._sums = ChunkSums(self.module, self.groups, self.pathways, self.dtype)
+        self.sums = ChunkSums(
+            self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
+        )
         self._rooms = threading.local()
+        self.constants = ClockConstants(
+            self.module, self.groups, self.pathways, spec.dt, self.n_steps, self.dtype, self.chunks
+        )
 
     @property
     def source(self) -> str:
@@ -119,7 +235,8 @@ class ClockCPU:
         self.pathways[pathway].reconnect(pre, post)
         self._network = self._network.reconnected(pathway, pre, post)
         self._build()
-        self._sums.make_room()
+        self.sums.make_room()
+        self.constants.forget()
 
     def hold(self, arrays: Mapping) -> Mapping:
         """Return arrays by key as this solver wants to have them."""
@@ -134,18 +251,19 @@ class ClockCPU:
         self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
     ) -> Forward:
         """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
-        arrays, constants, orders = self._pack(values, inputs, n_trials)
+        shared, arrays, constants, orders = self._pack(values, inputs, n_trials)
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
-        segment = self._checkpoints(arrays, n_trials)
-        grid = (self.n_steps, self.system.spec.dt, segment)
-        complete = completed(grid, self.module.arguments, arrays)
-
-        def arguments(_):
-            return complete(self._room(arrays))
-
-        given = [own.ptr for own in inputs.values()]
-        found = self.chunks.call(self.kernels.forward, n_trials, arguments, given, summed=False)
+        segment = self._checkpoints(shared, arrays, n_trials)
+        for g in self.module.groups:
+            if g.spikes:
+                arrays[g.name, "counts"] = np.zeros(n_trials, np.int64)
+        self._shared = Arrays(_among(self._keys, shared), self._shared)
+        given = self._shared, Arrays(_among(self._keys, arrays))
+        arrays |= shared
+        kernel = _ForwardPass(self, given, arrays, segment)
+        sent = [own.ptr for own in inputs.values()]
+        found = self.chunks.call(kernel, n_trials, lambda _: (), sent, summed=False)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -156,15 +274,24 @@ class ClockCPU:
             else:
                 readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
         return Forward(
-            n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored, segment
+            n_trials,
+            tuple(readouts),
+            spikes,
+            inputs,
+            arrays,
+            constants,
+            orders,
+            stored,
+            segment,
+            given,
         )
 
-    def _checkpoints(self, arrays, n_trials: int) -> int:
+    def _checkpoints(self, shared, arrays, n_trials: int) -> int:
         """Make room for the states at the beginning of each segment; return a segment's steps."""
         recorded = [g for g in self.module.groups if g.recorded]
         if not recorded:
             return max(self.n_steps, 1)
-        segment = self._segment([arrays[g.name, "shape"][2] for g in recorded if g.rings])
+        segment = self._segment([shared[g.name, "shape"][2] for g in recorded if g.rings])
         for g in recorded:
             shape = n_trials, -(-self.n_steps // segment), g.n_states, self.groups[g.name].size
             arrays[g.name, "check"] = np.empty(shape, self.dtype)
@@ -180,9 +307,13 @@ class ClockCPU:
         steps = math.isqrt(max(self.n_steps - 1, 0)) + 1
         return max([steps, least, *(4 * int(d) for d in delays)])
 
-    def _room(self, arrays):
+    def kept_by_thread(self) -> dict:
+        """Return what a thread keeps between batches."""
+        return self._rooms.__dict__.setdefault("work", {})
+
+    def room(self, arrays):
         """Return memory for what arrives at the groups and its worth; each thread keeps its own."""
-        rooms = self._rooms.__dict__
+        rooms = self._rooms.__dict__.setdefault("room", {})
         for g in self.module.groups:
             if g.rings:
                 size = (len(g.driven) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
@@ -192,21 +323,17 @@ class ClockCPU:
         return rooms
 
     def _pack(self, values, inputs, n_trials):
-        arrays, constants, orders = {}, {}, {}
+        """Arrays that all trials share, those of this batch, constants, orders of the synapses."""
+        passes = Passes(self.chunks)
+        shared, arrays, constants, orders = self.constants(values, passes)
         for g in self.module.groups:
-            packer = self.groups[g.name]
-            v = constants[g.name] = packer.environment(values)
-            arrays[g.name, "X0"] = packer.initial(values, self.dtype)
-            arrays[g.name, "C"] = packer.common(v, self.dtype)
-            arrays[g.name, "P"] = packer.each(v, self.dtype)
-            if g.refractory:
-                arrays[g.name, "R"] = packer.refractory_steps(v)
+            size = self.groups[g.name].size
             for r in g.readouts:
-                arrays[g.name, f"value{r.number}"] = np.zeros((n_trials, packer.size))
+                arrays[g.name, f"value{r.number}"] = np.zeros((n_trials, size))
                 if r.kind == "maximum":
-                    arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, packer.size), np.int32)
+                    arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, size), np.int32)
             for top in g.tops:
-                shape = n_trials, top.rows, packer.size
+                shape = n_trials, top.rows, size
                 arrays[g.name, f"top{top.top.number}"] = np.empty(shape, self.dtype)
         for name, given in inputs.items():
             # as the kernels know the spikes of groups
@@ -214,27 +341,13 @@ class ClockCPU:
             arrays[name, "step"] = np.minimum(
                 given.steps, self.n_steps, dtype=np.int32, casting="unsafe"
             )
-        passes = Passes(self.chunks)
-        delays = {
-            p.name: self.pathways[p.name].delays(values) for p in self.module.pathways if p.ring
-        }
-        for g in self.module.groups:
-            if g.rings:
-                names = [p.name for p in self.module.pathways if p.target is g]
-                arriving = [self.pathways[name] for name in names]
-                longest = [self.pathways[name].longest(delays[name]) for name in names]
-                size = self.groups[g.name].size
-                arrays[g.name, "shape"] = ring_shape(g.name, arriving, longest, size, self.n_steps)
-        for p in self.module.pathways:
-            v = constants[p.name] = self.pathways[p.name].environment(values)
-            orders[p.name] = self._pack_pathway(p, v, values, delays.get(p.name), arrays, passes)
         passes.run()
-        return arrays, constants, orders
+        return shared, arrays, constants, orders
 
     def _pack_traces(self, g, values, given, n_trials):
         """Values (trials, cells, columns) of each trace of a group, and where to look."""
         group, spec = g.adjoint.group, self.system.spec
-        traces = traces_of(group, spec.readouts)
+        traces = traces_of(group, spec.readouts) if spec.timed else ()
         if not traces:
             return {}
         arrays, cells, column = {}, [], []
@@ -247,52 +360,37 @@ class ClockCPU:
         arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)
         return arrays
 
-    def _pack_pathway(self, p, v, values, delays, arrays, passes):
-        """Pack a pathway; return the order of its synapses' gradients."""
-        packer = self.pathways[p.name]
-        if p.whole:
-            layout = packer.row_layout(delays, self.n_steps)
-            order = back = layout.pop("order")
-        elif p.streamed:
-            shape = arrays[p.target.name, "shape"]
-            layout = packer.lane_layout(delays, shape, self.n_steps, passes)
-            order = back = layout.pop("order")
-        elif p.ring:
-            shape = arrays[p.target.name, "shape"]
-            layout = packer.tile_layout(delays, shape, self.n_steps, passes)
-            order = back = layout.pop("order")
-            if not p.ahead:
-                layout |= packer.ring_layout(delays, shape, self.n_steps, passes)
-                order = layout.pop("order")
-        else:
-            order, post, rows, steps, start = packer.layout(values)
-            back, layout = order, {"post": post, "rows": rows, "steps": steps, "start": start}
-        arrays[p.name, "C"] = packer.common(v, self.dtype)
-        arrays[p.name, "W"] = packer.each(v, self.dtype, order, passes)
-        arrays[p.source.name, "n"] = np.array([packer.n_source], np.int64)
-        for role, array in layout.items():
-            arrays[p.name, role] = array
-        return back
-
     def _collect(self, found, n_trials):
         """Join the spikes of the chunks."""
-        silent = np.zeros(n_trials, np.int64)
-        spikes = {g.name: GroupSpikes.room(silent) for g in self.module.groups}
-        stored, passes = {}, Passes(self.chunks)
-        for k, g in enumerate(g for g in self.module.groups if g.spikes):
-            parts = [chunk[4 * k : 4 * k + 3] for chunk in found]
-            counts = np.concatenate([chunk[4 * k + 3] for chunk in found])
-            own = spikes[g.name] = GroupSpikes.room(counts)
-            whole = tuple(np.empty((own.ptr[-1], *x.shape[1:]), x.dtype) for x in parts[0])
+        spikes, stored, passes, k = {}, {}, Passes(self.chunks), 0
+        for g in self.module.groups:
+            if not g.spikes:
+                spikes[g.name] = GroupSpikes.room(np.zeros(n_trials, np.int64))
+                continue
+            parts = [chunk[k : k + 3] for chunk in found]
+            counts = [chunk[k + 3] for chunk in found]
+            own = GroupSpikes.room(counts[0] if len(counts) == 1 else np.concatenate(counts))
+            whole = self._joined(parts, own, passes)
             stored |= {
                 (g.name, role): x for role, x in zip(("sn", "sj", "val"), whole, strict=True)
             }
-            sizes = [len(steps) for steps, _, _ in parts]
-            for part, size, end in zip(parts, sizes, np.cumsum(sizes), strict=True):
-                more = part, end - size, self.system.spec.dt, whole, own.neurons, own.times
-                passes.add(join_spikes, size, *more)
+            spikes[g.name], k = own, k + 4
         passes.run()
         return spikes, stored
+
+    def _joined(self, parts, own: GroupSpikes, passes: Passes) -> tuple[np.ndarray, ...]:
+        """Return steps, neurons and states of the spikes of all chunks, and fill in `own`."""
+        dt = self.system.spec.dt
+        if len(parts) == 1 and len(own.times) < LONG:
+            steps, own.neurons[:], _ = parts[0]
+            np.multiply(steps, dt, out=own.times)
+            return parts[0]
+        whole = tuple(np.empty((len(own.times), *x.shape[1:]), x.dtype) for x in parts[0])
+        sizes = [len(steps) for steps, _, _ in parts]
+        for part, size, end in zip(parts, sizes, np.cumsum(sizes), strict=True):
+            more = part, end - size, dt, whole, own.neurons, own.times
+            passes.add(join_spikes, size, *more)
+        return whole
 
     # ---- backward ----
     def backward(self, forward: Forward, weights, with_inputs: bool = True) -> Backward:
@@ -304,21 +402,16 @@ class ClockCPU:
         common = self._common_arrays(forward, weights, gradients)
 
         arrays = {**forward.arrays, **forward.stored, **common}
-        grid = (self.n_steps, self.system.spec.dt, forward.segment, with_inputs)
-        complete = completed(grid, (*self.module.arguments, *self.module.gradients), arrays)
-        private: dict[int, dict] = {}
-
-        def arguments(chunk):
-            if chunk not in private:
-                private[chunk] = self._sums.arrays(chunk)
-            return complete(private[chunk] | self._room(arrays))
-
+        own = Arrays(_among(self.programs["backward"].keys, {**forward.stored, **common}))
+        given = *forward.described, own
+        kernel = _BackwardPass(self, given, arrays, forward.segment, with_inputs)
         sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
-        kernel = self.kernels.backward
-        found = self.chunks.call(kernel, forward.n_trials, arguments, sent, divisible=True)
-        total = self._sums.total(len(private), self.chunks, forward.orders)
-        orders = {**forward.orders, **dict.fromkeys(self._sums.in_order)}
-        self._pull(replace(forward, orders=orders), total, gradients)
+        found = self.chunks.call(
+            kernel, forward.n_trials, lambda chunk: (chunk,), sent, divisible=True
+        )
+        total = self.sums.total(len(kernel.private), self.chunks, forward.orders)
+        orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
+        self._pull(forward.constants, orders, total, gradients)
         inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(found)))
 
@@ -353,9 +446,9 @@ class ClockCPU:
         """The pathways whose gradients are pulled back here."""
         return self.module.pathways
 
-    def _pull(self, forward, total, gradients):
+    def _pull(self, constants, orders, total, gradients):
         for g in self.module.groups:
-            packer, v = self.groups[g.name], dict(forward.constants[g.name])
+            packer, v = self.groups[g.name], constants[g.name]
             packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
@@ -363,8 +456,8 @@ class ClockCPU:
             if g.refractory:
                 packer.refractory_gradient(v, total[g.name, "RB"], gradients)
         for p in self._others:
-            packer, v = self.pathways[p.name], dict(forward.constants[p.name])
-            order = forward.orders[p.name]
+            packer, v = self.pathways[p.name], constants[p.name]
+            order = orders[p.name]
             bars = unsorted(total[p.name, "WB"], order)
             packer.gradients(v, total[p.name, "CB"], bars[: len(p.each_bars)], gradients)
             if p.delay_trained and p.whole:

@@ -32,7 +32,7 @@ from brian_eventprop.runtime.cuda_update import Held
 from brian_eventprop.runtime.cuda_values import DeviceValues
 from brian_eventprop.runtime.cuda_workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.layouts import known_ahead
+from brian_eventprop.runtime.layouts import known_ahead, known_autapses
 from brian_eventprop.runtime.packing import packers, whole_rows
 from brian_eventprop.runtime.readouts import spike_readouts
 
@@ -74,7 +74,7 @@ class ClockCUDA(CudaBackward):
             self._connect(p, network.pre[p.name], network.post[p.name])
         self.workspace = Workspace(self.device, self.dtype, n_steps)
         self.input_kernels = InputKernels(self.device, self.dtype, n_steps, sizes)
-        self._ahead = self._known_ahead()
+        self._layout = self._known_layout()
         self.module = self._render(False)
         host = load_module(render_host(system), "host")
         self.groups, self.pathways = packers(self.module, host, network, sizes, system.spec.dt)
@@ -111,23 +111,27 @@ class ClockCUDA(CudaBackward):
         """Take other ends for the synapses of a pathway, as many as before."""
         self.pathways[pathway].reconnect(pre, post)
         self._network = self._network.reconnected(pathway, pre, post)
-        before, ahead = self.connections[pathway], self._ahead
+        before, layout = self.connections[pathway], self._layout
         self._connect(next(p for p in self.system.spec.pathways if p.name == pathway), pre, post)
         found = self.connections[pathway]
-        self._ahead = self._known_ahead()
-        if (found.dense, found.planes, self._ahead) != (before.dense, before.planes, ahead):
+        self._layout = self._known_layout()
+        if (found.dense, found.planes, self._layout) != (before.dense, before.planes, layout):
             self._buffers.forget()
             self._take(self._render(False))
 
-    def _known_ahead(self):
-        """Return the pathways whose spikes are added up before the first step, as on the CPU."""
+    def _known_layout(self):
+        """Return the pathways whose spikes are added up before the first step, as on the CPU.
+
+        And the groups with autapses without delay.
+        """
         spec = self.system.spec
-        return known_ahead(spec, whole_rows(spec, self._network, self.sizes, self.system.trained))
+        whole = whole_rows(spec, self._network, self.sizes, self.system.trained)
+        return known_ahead(spec, whole), known_autapses(self.system, self._network)
 
     def _render(self, ring_on_chip: bool, team: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, self._ahead, team,
+            ring_on_chip, *self._layout, team,
         )  # fmt: skip
 
     @property

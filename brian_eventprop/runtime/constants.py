@@ -54,17 +54,23 @@ def check_constants(packer, v: Mapping[str, np.ndarray]) -> None:
     FloatingPointError
         The message names the object, the expression, the neuron or synapse and its values.
     """
-    code = packer.code
-    hoisted = code.adjoint.hoisted
-    definitions = {s.target: s.expression for s in hoisted.common + hoisted.each}
-    for name in (*code.scope.common, *code.scope.each):
+    scope = packer.code.scope
+    for name in (*scope.common, *scope.each):
         if name not in v:
             continue
-        if name in packer.divisors and not np.all(v[name]):
-            _refuse(packer, name, v[name] == 0, v, definitions)
+        value = v[name]
+        if name in packer.divisors and not np.all(value):
+            _refuse(packer, name, value == 0, v, _definitions(packer))
         # an infinite sum of finite numbers would only cost a closer look
-        if not math.isfinite(np.sum(v[name])):
-            check_value(packer, name, v[name], v, definitions)
+        total = value if isinstance(value, float) else np.add.reduce(value, axis=None)
+        if not math.isfinite(total):
+            check_value(packer, name, value, v, _definitions(packer))
+
+
+def _definitions(packer) -> dict[str, str]:
+    """The expression of each constant."""
+    hoisted = packer.code.adjoint.hoisted
+    return {s.target: s.expression for s in hoisted.common + hoisted.each}
 
 
 def check_digits(packer, near, v: Mapping[str, np.ndarray]) -> None:
@@ -79,8 +85,7 @@ def check_digits(packer, near, v: Mapping[str, np.ndarray]) -> None:
     if lost is None:
         return
     name, bad, error = lost
-    hoisted = packer.code.adjoint.hoisted
-    text = inline(name, {s.target: s.expression for s in hoisted.common + hoisted.each})
+    text = inline(name, _definitions(packer))
     at = int(np.argmax(bad)) if np.ndim(bad) else None
     used = [n for n in sorted(names(parse(text))) if n in packer.symbols]
     values = ", ".join(f"{n} = {_at(v[n], at)!r}" for n in used)

@@ -39,7 +39,7 @@ class CudaBackward(ClockCPU):
         lean = replace(forward, spikes={}, arrays={}, stored={})
 
         def rest():
-            self._pull(lean, self._total(arrays), gradients)
+            self._pull(lean.constants, lean.orders, self._total(arrays), gradients)
             return gradients
 
         def inputs():

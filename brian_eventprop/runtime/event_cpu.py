@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brian_eventprop.adjoint.display import as_text
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.chunks import Chunks
 from brian_eventprop.runtime.clock_cpu import Backward
-from brian_eventprop.runtime.constants import check_value
 from brian_eventprop.runtime.event_bulk import (
     group_arrays,
     late_tables,
@@ -103,9 +101,9 @@ class EventCPU(EventKernels):
         self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}
     ) -> EventForward:
         """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
-        windows, constants, numbers = self._settle(values)
+        windows, constants, arrays, numbers = self._settle(values)
         kernels = self.kernels
-        arrays = self._pack(values, inputs, n_trials, constants, numbers)
+        arrays |= self._pack(values, inputs, n_trials, constants, numbers)
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         prepared = kernels.prepare(windows, arrays)
@@ -139,21 +137,13 @@ class EventCPU(EventKernels):
     def _pack(self, values, inputs, n_trials, constants, numbers):
         arrays, bulk = {}, {}
         for g in self.module.groups:
-            packer, v = self.groups[g.name], constants[g.name]
+            size = self.groups[g.name].size
             if g.bulk:
                 made = bulk[g.name] = group_arrays(g, numbers[g.name])
                 arrays |= {(g.name, role): array for role, array in made.items()}
-            arrays[g.name, "X0"] = np.ascontiguousarray(packer.initial(values, float).T)
-            arrays[g.name, "C"] = packer.common(v, float)
-            arrays[g.name, "P"] = packer.each(v, float)
-            if g.closed:
-                arrays[g.name, "K"] = self._flow_constants(g, packer, v)
-            if g.refractory:
-                period = np.broadcast_to(packer.period(v), packer.size)
-                arrays[g.name, "period"] = np.array(period, float)
-            arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, packer.size))
+            arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, size))
             if g.maxima:
-                shape = (len(g.maxima), n_trials, packer.size)
+                shape = (len(g.maxima), n_trials, size)
                 arrays[g.name, "VR"][[g.position[r.number] for r in g.maxima]] = -np.inf
                 arrays[g.name, "ME"] = np.full(shape, -1, np.int64)
                 arrays[g.name, "MS"] = np.zeros(shape)
@@ -198,26 +188,6 @@ class EventCPU(EventKernels):
             [columns(group, trace, values, given[trace.array].shape[2]) for trace in group.traces]
         )
         return arrays
-
-    def _flow_constants(self, g, packer, v):
-        """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            rows = getattr(self.host, f"flow_{g.name}")(v)
-        expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
-        for expression, row in zip(expressions, rows, strict=True):
-            if not np.all(np.isfinite(row)):
-                hoisted = g.adjoint.hoisted
-                known = {s.target: s.expression for s in hoisted.common + hoisted.each}
-                check_value(packer, as_text(expression), row, v, known)
-        result = np.empty((g.n_coefficients, packer.size))
-        kept = g.n_coefficients - 1
-        for k in range(kept):
-            result[k] = rows[k]
-        speeds = [*rows[: len(g.flow.free.rates)], *rows[kept:]]
-        result[-1] = 0.0
-        for speed in speeds:
-            result[-1] = np.maximum(result[-1], np.abs(speed))
-        return result
 
     def _collect(self, tapes, n_trials):
         spikes, orders = {}, {}
@@ -293,7 +263,7 @@ class EventCPU(EventKernels):
 
     def _pull(self, forward, total, gradients):
         for g in forward.module.groups:
-            packer, v = self.groups[g.name], dict(forward.constants[g.name])
+            packer, v = self.groups[g.name], forward.constants[g.name]
             packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
@@ -301,7 +271,7 @@ class EventCPU(EventKernels):
             if g.refractory:
                 packer.refractory_gradient(v, total[g.name, "RB"], gradients)
         for p in forward.module.pathways:
-            packer, v = self.pathways[p.name], dict(forward.constants[p.name])
+            packer, v = self.pathways[p.name], forward.constants[p.name]
             order = self.layouts[p.name][0]
             found = self._bulk_bars(forward, p, total) if p.target.bulk else None
             common, each, shifts = found or (total[p.name, role] for role in ("CB", "WB", "DB"))

@@ -8,10 +8,12 @@ for each choice that comes up.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from brian2.utils.logger import get_logger
 
+from brian_eventprop.adjoint.display import as_text
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.system import AdjointSystem, derive
@@ -19,9 +21,11 @@ from brian_eventprop.codegen import load_module
 from brian_eventprop.codegen.event import bulk_groups, render_event, render_event_host
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.components import components, window_counts
+from brian_eventprop.runtime.constants import check_value
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
 from brian_eventprop.runtime.event_chain import EventChain
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unless_sorted
+from brian_eventprop.runtime.remembered import Remembered
 from brian_eventprop.runtime.traces import traces_of
 
 logger = get_logger(__name__)
@@ -66,9 +70,46 @@ class EventKernels:
                 )
                 for p in module.pathways
             }
-            self._built[key] = module, groups, pathways
+            constants = {g.name: _remembered(g, groups[g.name]) for g in module.groups}
+            self._built[key] = module, groups, pathways, constants
         self.order, self.bulk, _ = key
-        self.module, self.groups, self.pathways = self._built[key]
+        self.module, self.groups, self.pathways, self._of_groups = self._built[key]
+
+    def _made(self, g, values):
+        """The values of a group's names, and the arrays that are made of them."""
+        packer = self.groups[g.name]
+        v = packer.environment(values)
+        arrays = {
+            (g.name, "X0"): np.ascontiguousarray(packer.initial(values, float).T),
+            (g.name, "C"): packer.common(v, float),
+            (g.name, "P"): packer.each(v, float),
+        }
+        if g.closed:
+            arrays[g.name, "K"] = self._flow_constants(g, packer, v)
+        if g.refractory:
+            period = np.broadcast_to(packer.period(v), packer.size)
+            arrays[g.name, "period"] = np.array(period, float)
+        return v, arrays
+
+    def _flow_constants(self, g, packer, v):
+        """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            rows = getattr(self.host, f"flow_{g.name}")(v)
+        expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
+        for expression, row in zip(expressions, rows, strict=True):
+            if not np.all(np.isfinite(row)):
+                hoisted = g.adjoint.hoisted
+                known = {s.target: s.expression for s in hoisted.common + hoisted.each}
+                check_value(packer, as_text(expression), row, v, known)
+        result = np.empty((g.n_coefficients, packer.size))
+        kept = g.n_coefficients - 1
+        for k in range(kept):
+            result[k] = rows[k]
+        speeds = [*rows[: len(g.flow.free.rates)], *rows[kept:]]
+        result[-1] = 0.0
+        for speed in speeds:
+            result[-1] = np.maximum(result[-1], np.abs(speed))
+        return result
 
     @property
     def kernels(self):
@@ -88,7 +129,7 @@ class EventKernels:
         network = self._network
         ends = {**network.pre, pathway: pre}, {**network.post, pathway: post}
         self._network = replace(network, pre=ends[0], post=ends[1])
-        for _, _, pathways in self._built.values():
+        for _, _, pathways, _ in self._built.values():
             pathways[pathway].reconnect(pre, post)
         self.layouts[pathway] = self._layout(self.pathways[pathway])
         self._columns.pop(pathway, None)
@@ -132,15 +173,19 @@ class EventKernels:
     def _settle(self, values):
         """Choose the order of the groups and who takes arrivals in bulk.
 
-        Returns the number of windows of each group, the constants of the groups and the numbers of
-        those that take arrivals in bulk.
+        Returns the number of windows of each group, the constants of the groups, the arrays that
+        are made of them, and the numbers of those that take arrivals in bulk.
         """
         edges = self._edges(values)
         order, counts, by_event = self._order(edges, self.order)
         bulk = self._candidates
         while True:
             self._build(order, bulk, by_event)
-            constants = {name: packer.environment(values) for name, packer in self.groups.items()}
+            found = {
+                g.name: self._of_groups[g.name](partial(self._made, g), values)
+                for g in self.module.groups
+            }
+            constants = {name: v for name, (v, _) in found.items()}
             numbers, unfit = {}, set()
             for place, names in enumerate(order):
                 if set(names) <= self.bulk:
@@ -151,7 +196,8 @@ class EventKernels:
                         unfit |= set(names)
             if not unfit:
                 windows = {n: c for names, c in zip(order, counts, strict=True) for n in names}
-                return windows, constants, numbers
+                arrays = {key: array for _, own in found.values() for key, array in own.items()}
+                return windows, constants, arrays, numbers
             bulk = self.bulk - unfit
 
     def _plan(self, names, constants, values, edges):
@@ -175,6 +221,11 @@ class EventKernels:
 
     def _code(self, name):
         return next(g for g in self.module.groups if g.name == name)
+
+
+def _remembered(g, packer) -> Remembered:
+    """What is made of the values of a group."""
+    return Remembered([*packer.keys, *((g.name, state) for state in g.states)])
 
 
 def _warn_of_missing_resets(module) -> None:

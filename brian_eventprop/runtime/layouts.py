@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from brian_eventprop.adjoint.autapses import order_matters
+from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.tiles import TILE
+from brian_eventprop.reading.spec import NetworkValues
 
 #: Fewest synapses of a projection from inputs whose spikes are added up before the first step.
 #: Fewer fit into the first cache with all that belongs to them, and then there is nothing to gain.
@@ -18,6 +21,21 @@ FAN_IN = 128
 #: and writes all that belongs to its synapses, 14 bytes for each: the last cache must hold that.
 STREAMED = 2**19
 
+#: Most bytes of a record of a whole trial, for each thread.  If it would be longer, gradients are
+#: added up spike by spike however many synapses there are: writing and clearing the record at every
+#: step then takes longer than the synapses that are out of the cache.
+RECORD = 2**27
+
+
+def short_records(spec, n_steps: int, itemsize: int) -> frozenset[str]:
+    """Return the pathways whose targets may have a record of what arrives in a whole trial.
+
+    It has two numbers for each neuron and time step.
+    """
+    size = {g.name: g.size for g in spec.groups}
+    most = RECORD // (2 * itemsize * max(n_steps, 1))
+    return frozenset(p.name for p in spec.pathways if size[p.target] <= most)
+
 
 def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose spikes are added up before the first step."""
@@ -27,9 +45,32 @@ def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
     return frozenset(many) - whole
 
 
-def known_streamed(spec, others: frozenset[str]) -> frozenset[str]:
-    """Return the pathways whose gradients are added up spike by spike; `others` have a layout."""
-    return frozenset(p.name for p in spec.pathways if p.size <= STREAMED) - others
+def known_streamed(spec, others: frozenset[str], recorded: frozenset[str]) -> frozenset[str]:
+    """Return the pathways whose gradients are added up spike by spike.
+
+    The `others` have a layout; those among `recorded` may have a record of the whole trial.
+    """
+    few = (p.name for p in spec.pathways if p.size <= STREAMED or p.name not in recorded)
+    return frozenset(few) - others
+
+
+def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
+    """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
+
+    Only those where the order matters.  A delay that is trained may become 0.
+    """
+    loops = (p for p in system.pathways if p.pathway.source == p.pathway.target)
+    found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
+    return frozenset(p.pathway.target for p in found)
+
+
+def _at_once(pathway, system, network) -> bool:
+    """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
+    pre, post = network.pre[pathway.name], network.post[pathway.name]
+    delays = np.asarray(network.values[pathway.delay])
+    steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
+    own = pre == post
+    return bool(np.any(own if pathway.delay in system.trained else own & (steps == 0)))
 
 
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:

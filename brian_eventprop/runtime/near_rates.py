@@ -8,6 +8,7 @@ refused beyond; derivatives are computed again with as many digits as it takes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import mpmath
 import numpy as np
@@ -66,6 +67,7 @@ class NearRates:
         self._pull = compile("\n".join([*pull, f"results = {results}"]), "gradients", "exec")
         self._made = [s.target for s in (*hoisted.common, *hoisted.each)]
         self._common = {f"lam.{n}" for n in hoisted.active if hoisted.levels[n] == COMMON}
+        self._by_neuron = {f"lam.{n}" for n in hoisted.active} - self._common
         self._trusted: dict[str, np.ndarray] | None = None
 
     def lost(self, v: Values) -> tuple[str, np.ndarray, float] | None:
@@ -74,12 +76,11 @@ class NearRates:
         if self._trusted is not None and _same(given, self._trusted):
             return None
         exact = _run(self._prepare, _longer(given) if _EXTENDED else _digits(given), _EXTENDED)
-        for name in self._made:
-            value, right = np.asarray(v[name], float), np.asarray(exact["v"][name], float)
-            with np.errstate(all="ignore"):
-                error = np.where(value == right, 0.0, np.abs(value - right) / np.abs(right))
-            if np.any(error > LOST):
-                return name, error > LOST, float(np.max(error))
+        with np.errstate(all="ignore"):
+            for name in self._made:
+                error = _error(_floats(v[name]), _floats(exact["v"][name]))
+                if np.any(error > LOST):
+                    return name, error > LOST, float(np.max(error))
         self._trusted = {name: np.array(value) for name, value in given.items()}
         return None
 
@@ -93,43 +94,45 @@ class NearRates:
         v
             Values of the parameters, and the gradients ``lam.NAME`` of the constants.
         """
-        given = {n: np.asarray(x, float)[()] for n, x in v.items() if n not in self._made}
-        # what is common to all is looked at with one neuron only
-        alone = {n: x[:1] if np.ndim(x) else x for n, x in given.items()}
-        common, first = self._part({n: _only(n, x, self._common) for n, x in alone.items()})
-        kept = {n: 0 * x if n in self._common else x for n, x in given.items()}
-        by_neuron, second = self._part(kept)
-        if not (first or second):
+        given = {n: _floats(x) for n, x in v.items() if n not in self._made}
+        parts = []
+        if self._common:
+            # what is common to all is looked at with one neuron only
+            alone = {n: x[:1] if np.ndim(x) else x for n, x in given.items()}
+            parts.append(self._part({n: _only(n, x, self._common) for n, x in alone.items()}))
+        if self._by_neuron:
+            parts.append(self._part({n: _only(n, x, self._by_neuron) for n, x in given.items()}))
+        if not any(again for _, again in parts):
             return results
+        found = [_spread(part) for part, _ in parts]
         return {
-            name: common[name][0] + np.sum(by_neuron[name])
+            name: sum(np.sum(part[name]) for part in found)
             if np.ndim(result) == 0
-            else by_neuron[name]
+            else found[-1][name]
             for name, result in results.items()
         }
 
     def _part(self, given: Values) -> tuple[Values, bool]:
-        """The gradients, neuron by neuron, and whether some were computed again."""
+        """The gradients, neuron by neuron if not alike, and whether some were computed again."""
         found = _run(self._pull, given, True)["results"]
-        size = max((np.size(x) for x in found.values()), default=1)
-        found = {n: np.array(np.broadcast_to(x, size), float) for n, x in found.items()}
-        wrong = np.ones(size, bool)
-        if _EXTENDED:
-            better = _run(self._pull, _longer(given), True)["results"]
-            pairs = [(x, np.broadcast_to(better[n], size)) for n, x in found.items()]
-            wrong = ~np.all([_agree(x, y) for x, y in pairs], axis=0)
-        at = np.flatnonzero(wrong)
-        if len(at):
-            chosen = {n: x[at] if np.ndim(x) else x for n, x in given.items()}
-            exact = _run(self._pull, _digits(chosen), False)["results"]
-            for name, x in exact.items():
-                found[name][at] = np.asarray(x, float)
-        return found, bool(len(at))
+        better = _run(self._pull, _longer(given), True)["results"] if _EXTENDED else {}
+        with np.errstate(all="ignore"):
+            right = [_agree(x, better.get(n, np.nan)) for n, x in found.items()]
+        if np.all([np.all(part) for part in right]):
+            return found, False
+        found, right = _spread(found), _spread(dict(enumerate(right)), bool)
+        at = np.flatnonzero(~np.all(list(right.values()), axis=0))
+        chosen = {n: x[at] if np.ndim(x) else x for n, x in given.items()}
+        exact = _run(self._pull, _digits(chosen), False)["results"]
+        for name, x in exact.items():
+            found[name][at] = np.asarray(x, float)
+        return found, True
 
 
 def _run(code, v, extended: bool) -> dict:
     space = {**(_DOUBLE if extended else _MANY), "v": dict(v)}
-    with np.errstate(all="ignore"), mpmath.workdps(DIGITS):
+    digits = nullcontext() if extended else mpmath.workdps(DIGITS)
+    with np.errstate(all="ignore"), digits:
         exec(code, space)
     return space
 
@@ -137,6 +140,24 @@ def _run(code, v, extended: bool) -> dict:
 def _only(name, value, kept):
     """A value; 0 in place of the gradient of a constant that is not among those kept."""
     return 0 * value if name.startswith("lam.") and name not in kept else value
+
+
+def _spread(found: Mapping, kind=float) -> dict:
+    """Return one entry per neuron of each array."""
+    size = max((np.size(x) for x in found.values()), default=1)
+    return {n: np.array(np.broadcast_to(x, size), kind) for n, x in found.items()}
+
+
+def _floats(value):
+    """A number or an array in double precision."""
+    return value if isinstance(value, float) else np.asarray(value, float)[()]
+
+
+def _error(value, right):
+    """The relative error of a number or of each of several."""
+    if np.ndim(value) or np.ndim(right):
+        return np.where(value == right, 0.0, np.abs(value - right) / np.abs(right))
+    return 0.0 if value == right else np.abs(value - right) / np.abs(right)
 
 
 def _longer(given: Values) -> Values:

@@ -50,37 +50,54 @@ class Packer:
         Number of neurons or synapses.
     dt
         Brian2's time step in seconds.
+    owner
+        The Brian2 object, whose variables have one value per neuron or synapse.
     """
 
-    def __init__(self, code, host: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float):
-        self.code, self.symbols, self.size, self.dt = code, symbols, size, dt
+    def __init__(
+        self, code, host: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float,
+        owner: str,
+    ):  # fmt: skip
+        self.code, self.symbols, self.size, self.dt, self.owner = code, symbols, size, dt, owner
         self.prepare = getattr(host, f"prepare_{code.name}")
         self.pull = getattr(host, f"pull_{code.name}")
         self.indices: dict[str, np.ndarray] = {}
         self.divisors = divisors(code.adjoint)
-        self.owner = None
         self.near = None
+        of_kind = {kind: [] for kind in ("number", "shared", "neuron", "synapse", "index")}
+        for name, symbol in symbols.items():
+            of_kind.get(symbol.kind, []).append((name, symbol))
+        self._numbers = {"dt": dt} | {name: symbol.value for name, symbol in of_kind["number"]}
+        self._shared = [(name, symbol.key) for name, symbol in of_kind["shared"]]
+        each = [*of_kind["neuron"], *of_kind["synapse"], *of_kind["index"]]
+        self._each = [(name, symbol.key, self._side(symbol)) for name, symbol in each]
+        hoisted = code.adjoint.hoisted
+        self._prepares = bool(hoisted.common or hoisted.each)
+        self._no_bars = {f"lam.{name}": 0.0 for name in hoisted.active}
+        self._bars = [f"lam.{name}" for name in (*code.common_bars, *code.each_bars)]
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of all values that the constants are made of."""
+        return [key for _, key in self._shared] + [key for _, key, _ in self._each]
 
     def environment(self, values: Values) -> dict[str, np.ndarray]:
         """Return the value of every constant by its name."""
-        v = {"dt": self.dt}
-        for name, symbol in self.symbols.items():
-            if symbol.kind == "number":
-                v[name] = symbol.value
-            elif symbol.kind == "shared":
-                v[name] = values[symbol.key][0]
-            elif symbol.kind in ("neuron", "synapse", "index"):
-                v[name] = self._gather(symbol, values[symbol.key])
-        quietly(self.prepare, v)
+        v = self._numbers.copy()
+        for name, key in self._shared:
+            v[name] = values[key][0]
+        for name, key, side in self._each:
+            v[name] = values[key][self.indices[side]] if side else values[key]
+        if self._prepares:
+            quietly(self.prepare, v)
         check_constants(self, v)
         if self.near is not None:
             check_digits(self, self.near, v)
         return v
 
-    def _gather(self, symbol, array):
-        if symbol.side and symbol.key[0] != self.owner:
-            return array[self.indices[symbol.side]]
-        return array
+    def _side(self, symbol) -> str | None:
+        """The end of the synapses whose neurons have the values; None if they are its own."""
+        return symbol.side if symbol.side and symbol.key[0] != self.owner else None
 
     def common(self, v, dtype) -> np.ndarray:
         """Pack the values common to all."""
@@ -105,12 +122,11 @@ class Packer:
 
     def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
         """Pull summed gradients back and add them to the gradients by key."""
-        for name in self.code.adjoint.hoisted.active:
-            v[f"lam.{name}"] = 0.0
-        for name, bar in zip(self.code.common_bars, common_bars, strict=True):
-            v[f"lam.{name}"] = bar
-        for name, bar in zip(self.code.each_bars, each_bars, strict=True):
-            v[f"lam.{name}"] = bar
+        hoisted = self.code.adjoint.hoisted
+        if not any(self.symbols[name].key in into for name in hoisted.adjoint.results):
+            return
+        bars = dict(zip(self._bars, (*common_bars, *each_bars), strict=True))
+        v = {**v, **self._no_bars, **bars}
         results = quietly(self.pull, dict(v))
         self.scatter(self.near.pull(results, v) if self.near else results, into)
 
@@ -122,7 +138,7 @@ class Packer:
                 continue
             if symbol.kind == "shared":
                 into[symbol.key] += np.sum(bar)
-            elif symbol.side and symbol.key[0] != self.owner:
+            elif self._side(symbol):
                 np.add.at(into[symbol.key], self.indices[symbol.side], bar)
             else:
                 into[symbol.key] += bar
@@ -136,10 +152,9 @@ class GroupPacker(Packer):
         symbols = dict(group.symbols)
         for readout in code.readout_symbols:
             symbols |= readout
-        super().__init__(code, host, symbols, group.size, dt)
+        super().__init__(code, host, symbols, group.size, dt, group.name)
         self.near = near_rates(code.adjoint.hoisted) if group.method == "exact" else None
         self.host = host
-        self.owner = group.name
 
     def initial(self, values: Values, dtype) -> np.ndarray:
         """Return the initial states, one row per state."""
@@ -193,8 +208,7 @@ class PathwayPacker(Packer):
         for name, symbol in pathway.symbols.items():
             if symbol.kind != "state":
                 rename[name] = symbol
-        super().__init__(code, host, rename, pathway.size, dt)
-        self.owner = pathway.synapses
+        super().__init__(code, host, rename, pathway.size, dt, pathway.synapses)
         self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
         self.n_source = n_source
         self.delay, self.axonal = pathway.delay, pathway.axonal
@@ -224,6 +238,10 @@ class PathwayPacker(Packer):
         """Return the delay of each synapse in seconds."""
         delays = values[self.delay]
         self.check_delays(delays)
+        return self.by_synapse(delays)
+
+    def by_synapse(self, delays: np.ndarray) -> np.ndarray:
+        """Return the delay of each synapse, given one of each source or one for all, maybe."""
         if self.axonal:
             return delays[self.indices["pre"]]
         # compiled passes are made for whole arrays

@@ -27,9 +27,10 @@ class GroupSpikes:
     @classmethod
     def room(cls, counts: np.ndarray) -> GroupSpikes:
         """Return arrays for as many spikes per trial; neurons and times are to be filled in."""
-        ptr = np.append(0, np.cumsum(counts))
-        trials = np.repeat(np.arange(len(counts)), counts)
-        return cls(trials, np.empty(ptr[-1], np.int64), np.empty(ptr[-1]), ptr)
+        ptr = np.zeros(len(counts) + 1, np.int64)
+        counts.cumsum(out=ptr[1:])
+        trials, n = np.arange(len(counts)).repeat(counts), int(ptr[-1])
+        return cls(trials, np.empty(n, np.int64), np.empty(n), ptr)
 
     def counts(self, size: int) -> np.ndarray:
         """Return the number of spikes of each of `size` neurons, summed over the trials."""

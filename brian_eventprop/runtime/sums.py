@@ -8,6 +8,7 @@ import numpy as np
 
 from brian_eventprop.codegen.tiles import add_up
 from brian_eventprop.runtime.chunks import CHUNKS, Chunks
+from brian_eventprop.runtime.clock_program import Arrays
 from brian_eventprop.runtime.passes import Passes
 
 
@@ -20,11 +21,15 @@ class ChunkSums:
         The rendered kernels and the packers of their parts.
     dtype
         Of the states.
+    keys
+        Of the arrays that the kernels know.
     """
 
-    def __init__(self, module, groups: Mapping, pathways: Mapping, dtype):
+    def __init__(self, module, groups: Mapping, pathways: Mapping, dtype, keys):
         self.module, self.groups, self.pathways, self.dtype = module, groups, pathways, dtype
+        self._keys = frozenset(keys)
         self._private: dict[int, dict[tuple[str, str], np.ndarray]] = {}
+        self._described: dict[int, Arrays] = {}
         self._cleared: set[tuple[str, int]] = set()
         self._pairs: dict[str, np.ndarray] = {}
         self._both: dict[str, np.ndarray] = {}
@@ -41,15 +46,17 @@ class ChunkSums:
                 self._both[p.name] = np.empty((2, self.pathways[p.name].size))
                 self._private.clear()
 
-    def arrays(self, chunk: int) -> dict[tuple[str, str], np.ndarray]:
+    def arrays(self, chunk: int) -> Arrays:
         """Return the arrays that a chunk of trials adds to, zero."""
         if chunk not in self._private:
-            self._private[chunk] = self._new(chunk)
+            own = self._private[chunk] = self._new(chunk)
+            known = {key: array for key, array in own.items() if key in self._keys}
+            self._described[chunk] = Arrays(known)
         for (name, role), array in self._private[chunk].items():
-            if role != "GB" or (name, chunk) not in self._cleared:
-                array[...] = 0
+            if role != "bars" and (role != "GB" or (name, chunk) not in self._cleared):
+                array.fill(0)
         self._cleared -= {(name, chunk) for name in self._pairs}
-        return self._private[chunk]
+        return self._described[chunk]
 
     def _new(self, chunk):
         arrays = {}
@@ -65,6 +72,8 @@ class ChunkSums:
             arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
             if p.name in self._pairs:
                 arrays[p.name, "GB"] = self._pairs[p.name][chunk]
+                pair = np.float64 if self.dtype == np.float32 else np.complex128
+                arrays[p.name, "bars"] = arrays[p.name, "GB"].view(pair)
             elif p.whole:
                 arrays[p.name, "WB"] = np.zeros((1, size), self.dtype)
                 arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
@@ -82,6 +91,8 @@ class ChunkSums:
         private = [self._private[chunk] for chunk in range(n_chunks)]
         passes, sums = Passes(chunks), {}
         for name, role in private[0]:
+            if role == "bars":
+                continue
             if role != "GB":
                 sums[name, role] = _added_up([own[name, role] for own in private])
                 continue

@@ -100,3 +100,21 @@ def test_unknown_function_is_refused_by_name():
 
 def test_names_are_those_of_variables():
     assert names(parse("exp(-t/tau)*clip(v, 0, b)")) == {"t", "tau", "v", "b"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["int(v - a < a - u)", "int(0.5*v - 1.2 < 1.2 - 0.5*u)", "int(a*v - b >= b - a*u)",
+     "clip(v - a, 0, a - u)", "int(v - a < a - u and a - v > u - b)"],
+)  # fmt: skip
+def test_comparisons_whose_sides_sympy_swaps_to_and_fro(source):
+    values = {"v": 0.83, "u": 0.41, "a": 0.7, "b": 0.6}
+    v, after = symbol("v"), 0.1588 * symbol("v") - 1.16824
+    space = {"int": int, "clip": lambda x, low, high: min(max(x, low), high)}
+    for u in (0.41, 0.6, -2.0):
+        at = {symbol(n): x for n, x in {**values, "u": u}.items()}
+        form = to_sympy(source)
+        expected = eval(source, space, {**values, "u": u})
+        assert float(form.xreplace(at)) == pytest.approx(expected)
+        expected = eval(source, space, {**values, "u": u, "v": float(after.subs(v, 0.83))})
+        assert float(form.xreplace({v: after}).xreplace(at)) == pytest.approx(expected)

@@ -76,6 +76,19 @@ def run(monkeypatch, *network):
     return found
 
 
+@pytest.mark.parametrize("record", [0, 10**12])
+def test_long_records_are_not_kept(record, monkeypatch):
+    """Where a record of the whole trial would take too much memory, no layout needs one."""
+    monkeypatch.setattr(layouts, "RECORD", record)
+    for name in ("AHEAD", "FAN_IN", "STREAMED"):
+        monkeypatch.setattr(layouts, name, 0)
+    model, _, data = build("linear", 40, 1.0)
+    model.run(data)
+    pathways = model._solver.module.pathways
+    assert any(p.ahead for p in pathways) == (record > 0)
+    assert all(p.streamed for p in pathways) == (record == 0)
+
+
 @pytest.mark.parametrize(
     ("kind", "n_hidden", "p"),
     [("linear", 40, 0.3), pytest.param("quadratic", 21, 1.0, marks=pytest.mark.slow)],

@@ -18,8 +18,9 @@ def alone(equations, threshold, reset, start, duration=1 * ms, **options):
     for name, value in start.items():
         setattr(neuron, name, value)
     loss = bep.Sum(bep.SpikeTimes(neuron, "t/T"))
+    train = [getattr(neuron, name) for name in options.pop("train", ("v",))]
     return neuron, bep.EventPropModel(
-        [neuron], train=[neuron.v], loss=loss, duration=duration, solver="event", **options
+        [neuron], train=train, loss=loss, duration=duration, solver="event", **options
     )
 
 
@@ -132,3 +133,21 @@ def test_a_peak_that_meets_the_threshold_to_the_last_bit_comes_to_an_end():
         solver="event",
     )  # fmt: skip
     assert np.isfinite(model.run(data).loss)
+
+
+@pytest.mark.parametrize("method", ["exact", "rk4"])
+def test_a_reset_of_all_variables_of_a_threshold_with_two_conditions(method):
+    """The first spike waits for I, the second for v."""
+    bent = "" if method == "exact" else " + 0*I*v/ms"
+    neuron, model = alone(
+        f"dv/dt = (2 - v)/(10*ms) : 1\ndI/dt = -I/(5*ms){bent} : 1", "v > 1 and I < 1.039",
+        "v = -0.2 + 0.1588*(v + 0.2); I *= 0.6172", {"v": 0.0, "I": 8.0}, 20 * ms, method=method,
+        train=("I",),
+    )  # fmt: skip
+    first = 5e-3 * np.log(8 / 1.039)
+    reset = -0.2 + 0.1588 * (2 * (1 - np.exp(-first / 10e-3)) + 0.2)
+    second = first + 10e-3 * np.log(2 - reset)
+    np.testing.assert_allclose(times(model, neuron), [first, second], rtol=1e-11)
+    moved = 1 - 0.1588 * 2 * np.exp(-first / 10e-3) / (2 - reset)
+    found = model.gradient().raw(model.key_of(neuron.I))
+    np.testing.assert_allclose(found, 5e-3 / 8 * (1 + moved) / 20e-3, rtol=1e-9)

@@ -20,6 +20,7 @@ from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, SpikeMonitor, seco
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 
+from .coincidences import too_close
 from .differences import differentiate
 
 #: Largest relative error of a gradient in exact time.
@@ -189,7 +190,7 @@ def _exact_gradient(text: str, names: dict) -> str:
     gradients = model.gradient()
     arrays = {key: np.array(gradients.raw(key)) for key in model.parameters.keys}
     inputs = _of_inputs(gradients, scope)
-    names["exact"] = arrays
+    names["exact"], names["exact result"], names["exact scope"] = arrays, result, scope
     names["exact spikes"] = _pattern(result)
     names["exact loss"], names["exact grazing"] = result.loss, gradients.grazing
     bad = _not_finite(arrays | inputs)
@@ -348,8 +349,6 @@ def _converges(text: str, names: dict) -> str:
     """Compare the gradients of the two solvers as the time step falls."""
     if "jumps where a condition changes" in names.get("clock warnings", ""):
         return "warned: a condition that jumps"
-    if "themselves without delay" in names.get("clock warnings", ""):
-        return "warned: autapses without delay"
     errors: list = []
     gaps: list[float] = []
     same, grazing = True, 0
@@ -376,6 +375,9 @@ def _converges(text: str, names: dict) -> str:
         return "other spikes on the time grid"
     if gaps[-1] > 3e-4 and gaps[-1] > 0.45 * gaps[-2]:
         return f"other order of events on the time grid: {', '.join(f'{x:.1e}' for x in gaps)}"
+    close = too_close(names["exact scope"], names["exact result"], result, TIME_STEPS[-1])
+    if close:
+        return f"arrival and spike too close for the time grid: {close}"
     culprits = [k for k in errors[-1] if not _good([{k: e[k]} if e else {} for e in errors])]
     details = "; ".join(
         f"{k} {', '.join(f'{e[k]:.1e}' if e else 'other spikes' for e in errors)}" for k in culprits

@@ -1,0 +1,196 @@
+"""Operations: what the loops of a solver call, a function for each kind of neuron or synapse.
+
+The text of an operation depends on the equations alone, not on what the groups are called or how
+many there are, so equal ones are compiled once.  What its body reads without assigning it is given
+to it: arrays through the context (see `brian_eventprop.kernels.views`), numbers of the run, and the
+functions of the kernels' library.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from brian_eventprop.codegen.cache import load_module
+from brian_eventprop.kernels import clock_loop
+
+#: Owner and role of an array.
+ArrayKey = tuple[str, str]
+
+#: The arrays of the run itself: its whole numbers, and the time step.
+RUN, TIME_STEP = ("", "run"), ("", "time_step")
+
+#: What every operation may read besides its arrays, and how it is found.
+_NUMBERS = {
+    "n_steps": "run[STEPS_OF_TRIAL]", "segment": "run[SEGMENT]", "n0": "run[N0]", "n1": "run[N1]",
+    "start": "run[START]", "stop": "run[STOP]", "live": "run[LIVE]", "again": "run[AGAIN] != 0",
+    "with_inputs": "run[WITH_INPUTS] != 0", "dt64": "time_step[0]", "dt": "FLOAT(time_step[0])",
+    "t": "FLOAT(n * time_step[0])",
+}  # fmt: skip
+
+_LIBRARY = {
+    "codegen.buffers": (
+        "before clear copy_in deliver fill lowest next_round prefetch queue scatter waiting"
+    ),
+    "codegen.row_buffers": "add_moved_rows collect_rows scatter_rows write_row",
+    "codegen.tiles": (
+        "STEPS add_ahead add_moved add_moved_ahead clear_after collect deliver_ahead from_record "
+        "into_record moved_by write_pairs write_rates"
+    ),
+    "codegen.streams": "add_worths move_and_add_worths",
+    "codegen.functions": (
+        "clip dexprel exprel sign safe_product inverse_root positive_power power_log"
+    ),
+    "kernels.sorting": "sort_by_neuron rows_of_record",
+    "kernels.clock_loop": " ".join(
+        name for name, value in vars(clock_loop).items() if name.isupper() and type(value) is int
+    ),
+}
+
+#: Where each name of the library stands.
+LIBRARY = {name: module for module, names in _LIBRARY.items() for name in names.split()}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A function of a context, a trial and a time step.
+
+    Parameters
+    ----------
+    name
+        Name of the function.
+    body
+        Its lines; what they read and do not assign are arrays, numbers of the run, functions.
+    arrays
+        The identifiers of its arrays, and the owner and the role of each.
+    single
+        Whether states are in single precision.
+    functions
+        Generated functions that it calls, and the module of each.
+    constants
+        Lines that give constants their names, by name.
+    source
+        The group or input without whose spikes in a step there is nothing to do.
+    finds
+        Whether it finds these spikes, which are known.
+    """
+
+    name: str
+    body: str
+    arrays: tuple[tuple[str, ArrayKey], ...]
+    single: bool
+    functions: tuple[tuple[str, str], ...] = ()
+    constants: tuple[tuple[str, str], ...] = ()
+    source: str | None = None
+    finds: bool = False
+
+    @property
+    def keys(self) -> tuple[ArrayKey, ...]:
+        """The arrays in the order of the context."""
+        return tuple(key for _, key in self.arrays)
+
+    def text(self, views: tuple[tuple[str, int], ...]) -> str:
+        """Return the module of the function, given the view and the size in the context of each."""
+        return _module(self, views)
+
+
+@lru_cache(maxsize=4096)
+def _module(operation: Operation, views) -> str:
+    body = operation.body
+    lines = [line for _, line in operation.constants]
+    slot, made = 0, []
+    for (identifier, _), (view, size) in zip(operation.arrays, views, strict=True):
+        made.append(f"{identifier} = {view}(context, {slot})")
+        slot += size
+    read = free_names("\n".join((*lines, body)))
+    numbers = [f"{name} = {text}" for name, text in _NUMBERS.items() if name in read]
+    read |= free_names("\n".join(numbers))
+    imports: dict[str, set[str]] = {}
+    for name in sorted(read & set(LIBRARY)):
+        imports.setdefault(f"brian_eventprop.{LIBRARY[name]}", set()).add(name)
+    imports["brian_eventprop.codegen.cache"] = {"njit"}
+    if views:
+        imports["brian_eventprop.kernels.views"] = {view for view, _ in views}
+    for name, module in operation.functions:
+        if name in read:
+            imports.setdefault(module, set()).add(name)
+    head = [f"from {module} import {', '.join(sorted(imports[module]))}" for module in imports]
+    number, pair = ("float32", "float64") if operation.single else ("float64", "complex128")
+    return "\n".join((
+        "import math", "", "import numpy as np", "", *sorted(head), "",
+        f"FLOAT, PAIR = np.{number}, np.{pair}", "", "",
+        '@njit("int64(int64, int64, int64)", nogil=True, error_model="numpy", cache=True, '
+        "no_cpython_wrapper=True)",
+        f"def run_{operation.name}(context, trial, n):",
+        *(f"    {line}" for line in (*made, *numbers, *lines)),
+        textwrap.indent(body, "    ").rstrip(), "    return 0", "",
+    ))  # fmt: skip
+
+
+def operation(
+    name: str,
+    body: str,
+    find: Callable[[str], ArrayKey | None] | Mapping[str, ArrayKey],
+    single: bool,
+    constants: Mapping[str, str] | None = None,
+    functions: Mapping[str, str] | None = None,
+    source: str | None = None,
+    finds: bool = False,
+) -> Operation:
+    """Return the operation with a body, and what the body reads.
+
+    Parameters
+    ----------
+    name, body, single, source, finds
+        See `Operation`.
+    find
+        The array that an identifier stands for, if any.
+    constants
+        The line that assigns each constant.
+    functions
+        Generated functions and the modules they stand in.
+    """
+    find = find.get if isinstance(find, Mapping) else find
+    body = textwrap.dedent(body).strip("\n") or "pass"
+    given, lines, wanted = constants or {}, [], free_names(body)
+    for constant, line in reversed(given.items()):  # a reciprocal reads a constant
+        if constant in wanted:
+            lines.insert(0, (constant, line))
+            wanted |= free_names(line)
+    numbers = [text for number, text in _NUMBERS.items() if number in wanted]
+    wanted |= free_names("\n".join(numbers))
+    if any("dt" in free_names(line) for _, line in lines):
+        wanted |= {"time_step"}
+    whole = {"run": RUN, "time_step": TIME_STEP}
+    wanted -= set(functions or ())
+    found = {identifier: whole.get(identifier) or find(identifier) for identifier in wanted}
+    arrays = tuple(sorted((i, key) for i, key in found.items() if key is not None))
+    called = free_names(body)
+    used = tuple((f, module) for f, module in (functions or {}).items() if f in called)
+    return Operation(name, body, arrays, single, used, tuple(lines), source, finds)
+
+
+@lru_cache(maxsize=4096)
+def free_names(code: str) -> frozenset[str]:
+    """Return the names that code reads, or whose elements it assigns, without assigning them."""
+    read, assigned = set(), set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else assigned).add(node.id)
+    return frozenset(read - assigned)
+
+
+def may_be_array(identifier: str) -> bool:
+    """Return whether an identifier that a body reads may stand for an array."""
+    known = identifier in LIBRARY or identifier in _NUMBERS or hasattr(builtins, identifier)
+    return not known and identifier not in ("np", "math", "n", "trial", "FLOAT", "PAIR")
+
+
+def load_operation(operation: Operation, views) -> object:
+    """Return the compiled function of an operation for arrays of given kinds."""
+    module = load_module(operation.text(views), operation.name)
+    return getattr(module, f"run_{operation.name}")
