@@ -17,6 +17,7 @@ from numba.core import cgutils
 
 from brian_eventprop.codegen.arrivals import bare, compiled, in_order
 from brian_eventprop.codegen.buffers import prefetch
+from brian_eventprop.codegen.columns import FEW
 from brian_eventprop.codegen.vectors import INDEX, WORD, Arrays, constants, load, spread, store
 from brian_eventprop.kernels.intrinsics import intrinsic
 
@@ -29,9 +30,6 @@ LANES = np.zeros((256, 8), np.uint8)
 for _byte in range(256):
     _set = [n for n in range(8) if _byte >> n & 1]
     LANES[_byte, : len(_set)] = _set
-
-#: Most arrivals that are sorted by counting those before each.
-FEW = 128
 
 #: In place of an adjoint, the bits of -0.0: the events of the neuron part this window, see the
 #: segments.  It counts as nothing, so that sums need no branch.
@@ -130,6 +128,12 @@ def add_products(typing_context, sums, at, table, begin, factors):
         return context.get_dummy_value()
 
     return types.void(sums, types.uint64, table, types.uint64, factors), generate
+
+
+@compiled(_TABLE(int64, int64))
+def zero_table(rows, columns):
+    """Return a new table of zeros."""
+    return np.zeros((rows, columns))
 
 
 @compiled(_TABLE(_TABLE, int64, int64))
@@ -378,21 +382,3 @@ def ask_row(ticks, table, rows, neuron, columns):
     for i in range(16):
         prefetch(ticks, first + 16 * i)
         prefetch(table, columns * first + 8 * i)
-
-
-@bare(int64(_ROWS))
-def longest_row(rows):
-    """Return the largest number of synapses of a source."""
-    found = 0
-    for i in range(rows.shape[0] - 1):
-        found = max(found, rows[i + 1] - rows[i])
-    return found
-
-
-@bare(int64(_TABLE, int64, int64))
-def trial_end(spikes, first, trial):
-    """Return where the spikes of a trial end, which begin at `first`."""
-    last = first
-    while last < spikes.shape[0] and spikes[last, 2] == trial:
-        last += 1
-    return last

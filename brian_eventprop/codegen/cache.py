@@ -6,12 +6,15 @@ damaged), the kernels are compiled all the same: the cache saves time and nothin
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import linecache
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -25,14 +28,17 @@ from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps, pickle
 
+from brian_eventprop.codegen.linking import PartCompiler, without_literals
+
 logger = get_logger(__name__)
 
 #: Modules, seen from this folder, that generated modules import, and what these import: their code
 #: becomes part of the compiled kernels.
 HELPERS = (
     "functions", "arrivals", "bulk_adjoint", "bulk_arrivals", "nodes", "tableau", "buffers",
-    "tiles", "row_buffers", "streams", "vectors", "event_queue", "../kernels/sorting",
-    "../kernels/views", "../kernels/clock_loop", "../kernels/intrinsics",
+    "tiles", "row_buffers", "streams", "vectors", "event_queue", "event_upstrokes", "linking",
+    "columns", "../kernels/sorting", "../kernels/views", "../kernels/clock_loop",
+    "../kernels/intrinsics",
 )  # fmt: skip
 
 #: Their names as modules.
@@ -191,6 +197,8 @@ def njit(*signatures, cache: bool = False, **options):
         dispatcher = compiled(function)
         if not isinstance(dispatcher, Dispatcher):  # compilation is switched off
             return dispatcher
+        if options.get("pipeline_class") is PartCompiler:
+            without_literals(dispatcher)
         if cache:
             dispatcher._cache = KernelCache(function)
         if signatures:
@@ -201,6 +209,21 @@ def njit(*signatures, cache: bool = False, **options):
         return dispatcher
 
     return decorated
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Let Python look for cycles of garbage less often while something is compiled.
+
+    Numba makes many objects, and each search goes through those of NumPy, SymPy and Brian2 as well:
+    all in all an eighth of the time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], 50_000) if before[0] else 0, *(max(n, 20) for n in before[1:]))
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 # ---- generated modules ----
@@ -214,7 +237,8 @@ def load_module(source: str, tag: str) -> ModuleType:
     module.__generated__ = source, tag
     sys.modules[name] = module
     try:
-        exec(compile(source, module.__file__, "exec"), module.__dict__)
+        with seldom_collected():
+            exec(compile(source, module.__file__, "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.system import AdjointSystem
@@ -12,6 +12,17 @@ from brian_eventprop.codegen.clock import insert
 from brian_eventprop.codegen.event_bulk import BulkLayout, linear_guard, takes_bulk
 from brian_eventprop.codegen.event_groups import EventGroupCode
 from brian_eventprop.codegen.event_pathways import EventPathwayCode
+from brian_eventprop.codegen.event_work import (
+    WorkArray,
+    back_roles,
+    backward_group,
+    backward_pathway,
+    forward_group,
+    forward_loop,
+    forward_pathway,
+    has_partials,
+    scratch_roles,
+)
 from brian_eventprop.codegen.host import render_host
 from brian_eventprop.codegen.names import NameTable
 from brian_eventprop.codegen.printing import EDGE_FUNCTIONS, HostStyle, KernelStyle, print_sympy
@@ -19,46 +30,78 @@ from brian_eventprop.codegen.scope import Scope
 from brian_eventprop.codegen.templates import render
 
 
-class EventInputCode:
-    """A source of given spikes."""
+class EventSourceCode:
+    """A source of spikes outside of a component: an input, or a group that runs before it."""
 
-    is_input = True
+    outer = True
 
-    def __init__(self, name: str, table: NameTable):
-        self.name, self._table = name, table
-        self.outgoing: list = []
+    def __init__(self, name: str, owner: str, table: NameTable):
+        self.name, self._owner, self._table = name, owner, table
 
     def a(self, role: str) -> str:
-        """Identifier of an array that belongs to this input."""
-        return self._table(self.name, f"${role}")
+        """Identifier of an array that belongs to this source."""
+        return self._table(self._owner, f"${role}")
 
 
 @dataclass(frozen=True)
-class EventModule:
-    """The rendered kernels and what the runtime needs to call them.
+class EventComponent:
+    """The kernels of the groups that run together, and what the runtime needs to call them.
 
-    ``arguments``, ``tapes`` and ``gradients`` list (owner, role) of each array in the order of the
-    signatures; the owner '' has the number of windows of each component.
+    Their text holds no name of Brian2's: what is built again, or the same once more within a
+    network, is the same text, which is compiled once.
+
+    Attributes
+    ----------
+    source
+        The text.
+    groups, pathways
+        The code of its groups and of their incoming pathways.
+    sources
+        Names of the inputs and groups outside of it whose spikes arrive.
+    arguments, tapes, gradients
+        (owner, role) of each array in the order of the signatures.
+    forward_work, backward_work
+        Owner and array of all that the kernels work with, in the order of the signatures.
+    bulk
+        Whether arrivals are taken in bulk.
     """
 
     source: str
     groups: tuple[EventGroupCode, ...]
-    inputs: tuple[EventInputCode, ...]
     pathways: tuple[EventPathwayCode, ...]
+    sources: tuple[str, ...]
     arguments: tuple[tuple[str, str], ...]
+    forward_work: tuple[tuple[str, WorkArray], ...]
+    backward_work: tuple[tuple[str, WorkArray], ...]
     tapes: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
+    bulk: bool
+
+    def text(self) -> str:
+        """Return the text for somebody to read, with the names of Brian2."""
+        lines = _summary(self.groups, self.pathways)
+        return "\n".join(f"# {line}" for line in lines) + f"\n{self.source}"
+
+
+@dataclass(frozen=True)
+class EventModule:
+    """The rendered kernels of a network, in the order in which its components run."""
+
+    components: tuple[EventComponent, ...]
+    groups: tuple[EventGroupCode, ...]
+    inputs: tuple[str, ...]
+    pathways: tuple[EventPathwayCode, ...]
+
+    @property
+    def source(self) -> str:
+        """All of the text."""
+        return "\n\n".join(component.text() for component in self.components)
 
 
 @dataclass(frozen=True)
 class _Component:
     groups: list
-    windows: str
-
-    @property
-    def names(self) -> str:
-        """The names of its groups."""
-        return ", ".join(g.name for g in self.groups)
+    sources: list
 
     @property
     def by_event(self) -> bool:
@@ -88,15 +131,12 @@ class _Component:
     def bulk(self) -> bool:
         return self.groups[0].bulk is not None
 
-    @property
-    def outer(self) -> list:
-        """The sources outside of this loop, each once."""
-        found = [p.source for g in self.groups for p in g.incoming if p.outer]
-        return list(dict.fromkeys(found))
-
 
 #: What `forward` leaves for `backward`, per group.
 TAPE = ("tape", "marks", "spikes")
+
+#: What it leaves besides if a group spikes: where the spikes of each trial begin.
+BOUNDS = ("bounds",)
 
 #: What it leaves besides if a group that spikes is integrated numerically.
 STEPS = ("upstrokes",)
@@ -148,23 +188,30 @@ def render_event(
     by_event
         The components that have no windows, but take one event after the other.
     """
-    groups, inputs, pathways = _connect(system, flows)
-    for p in pathways:
-        ends = {p.target.name, p.source.name}
-        p.outer = not any(ends <= set(names) for names in components)
+    groups, sources, pathways = _connect(system, flows, components)
     for name in bulk:
         groups[name].bulk = BulkLayout(groups[name])
     for name in (name for names in by_event for name in names):
         groups[name].by_event = True
-    return _render(groups, inputs, pathways, components, tolerance)
+    rendered = [
+        _render(_Component([groups[name] for name in names], sources[names]), tolerance)
+        for names in components
+    ]
+    inputs = tuple(i.name for i in system.spec.inputs)
+    return EventModule(tuple(rendered), tuple(groups.values()), inputs, pathways)
 
 
-def _connect(system, flows):
-    """The code of the groups, by name, of the inputs and of the pathways."""
-    table, style = NameTable(), KernelStyle(single=False)
-    groups = {}
+def _connect(system, flows, components):
+    """The code of the groups, by name, of each component's sources, and of the pathways.
+
+    Within a component groups, pathways and sources are called by their numbers.
+    """
+    style, groups, tables, sources = KernelStyle(single=False), {}, {}, {}
+    place = {name: names for names in components for name in names}
     for g in system.groups:
-        scope = Scope(g.group.name, g.hoisted.levels, table, style)
+        names = place[g.group.name]
+        table = tables.setdefault(names, NameTable())
+        scope = Scope(f"g{names.index(g.group.name)}", g.hoisted.levels, table, style)
         scope.in_loop, scope.steep = False, g.steep
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.one_step = repr(system.spec.dt)
@@ -173,79 +220,113 @@ def _connect(system, flows):
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
         code.traces = [t.name for t in g.group.traces]
         code.pushed = g.group.name in system.pushed
-    inputs = {i.name: EventInputCode(i.name, table) for i in system.spec.inputs}
-    pathways = []
-    for number, p in enumerate(system.pathways):
+        sources[names] = []
+    counts, pathways = dict.fromkeys(tables, 0), []
+    for p in system.pathways:
         target = groups[p.pathway.target]
-        source = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        scope = Scope(p.pathway.name, p.hoisted.levels, table, style, target.scope)
+        names = place[target.name]
+        source = groups.get(p.pathway.source)
+        if source is None or place[source.name] != names:
+            source = _source(sources[names], p.pathway.source, tables[names])
+        number = counts[names]
+        counts[names] += 1
+        scope = Scope(f"p{number}", p.hoisted.levels, tables[names], style, target.scope)
         scope.in_loop, scope.steep = False, target.scope.steep
         code = EventPathwayCode(p, scope, target, source, number)
         code.delay_trained = p.pathway.delay in system.trained
         pathways.append(code)
         target.incoming.append(code)
-        source.outgoing.append(code)
-    return groups, tuple(inputs.values()), tuple(pathways)
+        if not source.outer:
+            source.outgoing.append(code)
+    for part in (*groups.values(), *pathways):
+        _call_weights_by_position(part)
+    return groups, sources, tuple(pathways)
+
+
+def _source(known, name, table):
+    """The code of a source of a component, which may be known already."""
+    for source in known:
+        if source.name == name:
+            return source
+    known.append(EventSourceCode(name, f"source{len(known)}", table))
+    return known[-1]
+
+
+def _call_weights_by_position(part):
+    """Let names of the weights of readouts not tell their numbers within the network."""
+    group = part if isinstance(part, EventGroupCode) else part.target
+    for number, position in group.position.items():
+        part.scope.table.alias(part.scope.owner, f"weight.{number}", f"$weight.{position}")
 
 
 def bulk_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> frozenset[str]:
     """Return the groups whose equations allow them to take their arrivals in bulk."""
-    groups, _, _ = _connect(system, flows)
+    groups, _, _ = _connect(system, flows, [(g.group.name,) for g in system.groups])
     return frozenset(name for name, g in groups.items() if takes_bulk(g))
 
 
 _MARK = "# edge functions"
 
 
-def _render(groups, inputs, pathways, components, tolerance):
-    for c, names in enumerate(components):
-        for name in names:
-            _prepare(groups[name], f"windows[{c}]")
-    parts = tuple(groups.values())
-    arguments = (("", "windows"), *_arguments(parts, inputs, pathways))
-    described = [
-        _Component([groups[n] for n in names], f"windows[{c}]")
-        for c, names in enumerate(components)
-    ]
-    logs = [component.a("log") for component in described if component.several]
-    tapes = (*((g.name, role) for g in parts for role in _tape(g)), *(("", log) for log in logs))
-    gradients = _gradients(parts, inputs, pathways)
-    owner = {part.name: part for part in (*parts, *inputs, *pathways)}
+def _render(component, tolerance):
+    groups, sources = component.groups, component.sources
+    pathways = sorted((p for g in groups for p in g.incoming), key=lambda p: p.number)
+    for g in groups:
+        _prepare(g)
+    arguments, gradients = _arguments(groups, pathways), _gradients(groups, pathways)
+    tapes = [(g.name, role) for g in groups for role in _tape(g)]
+    tapes += [(groups[0].name, "loop_log")] * component.several
+    work = _work(component, groups, pathways)
+    owner = {part.name: part for part in (*groups, *pathways)}
 
     def identifiers(pairs):
-        return [owner[name].a(role) if name else role for name, role in pairs]
+        return [owner[name].a(getattr(role, "role", role)) for name, role in pairs]
 
     source = render(
         "event_cpu.py.j2",
-        groups=parts,
-        inputs=inputs,
-        components=described,
-        by_event=any(component.by_event for component in described),
-        logs=logs,
+        groups=groups,
+        sources=sources,
+        component=component,
+        stepped=not all(g.closed for g in groups),
         tolerance=repr(float(tolerance)),
         arguments=identifiers(arguments),
+        work=[identifiers(arrays) for arrays in work],
         tapes=identifiers(tapes),
         gradients=identifiers(gradients),
         send=_send,
         spread=_spread,
         gather=_gather,
-        summary=_summary(parts, pathways),
         edge_functions=_MARK,
     )
     used = [f for f in EDGE_FUNCTIONS if re.search(rf"\b{f}\(", source)]
     imports = [f"from brian_eventprop.codegen.functions import {', '.join(used)}\n"] * bool(used)
     source = insert(source, _MARK, imports)
-    return EventModule(source, parts, inputs, pathways, arguments, tapes, gradients)
+    names = tuple(s.name for s in sources)
+    return EventComponent(
+        source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(tapes), gradients,
+        component.bulk,
+    )  # fmt: skip
+
+
+def _work(component, groups, pathways):
+    """Owner and array of what the forward and the backward kernel work with."""
+    forward = [(g.name, array) for g in groups for array in forward_group(g)]
+    forward += [(p.name, array) for p in pathways for array in forward_pathway(p)]
+    loop = [replace(array, role=f"loop_{array.role}") for array in forward_loop(component)]
+    forward += [(groups[0].name, array) for array in loop]
+    backward = [(g.name, array) for g in groups for array in backward_group(g)]
+    backward += [(p.name, array) for p in pathways for array in backward_pathway(p)]
+    return tuple(forward), tuple(backward)
 
 
 def _tape(g):
     """What a group leaves for the backward pass."""
-    return (*TAPE, *STEPS * (g.spikes and not g.closed))
+    return (*TAPE, *BOUNDS * g.spikes, *STEPS * (g.spikes and not g.closed))
 
 
-def _prepare(g, windows):
+def _prepare(g):
     """The names under which the windows of a group get and give their arrays."""
-    g.windows, g.slots = windows, "1" if g.bulk else f"min({windows}, 1024)"
+    g.slots = "1" if g.bulk else "min(windows, 1024)"
     g.lazy = not g.bulk and g.closed and g.spikes and g.flow.hump is not None
     g.lazy = g.lazy and not g.traces and not g.by_event
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
@@ -262,6 +343,8 @@ def _prepare(g, windows):
     traces += [f"trace{k}" for k in range(len(g.traces))]
     own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
+    if not g.bulk:
+        own += scratch_roles(g)
     if g.bulk:
         own += ["hot", "XN", *SEARCH]
         for p in g.incoming:
@@ -286,7 +369,8 @@ def _prepare(g, windows):
         into += [p.a("delay")] * p.grows_from_zero
     for source in dict.fromkeys(p.source for p in g.incoming):
         if source is not g:
-            into.append(source.a("TB" if source.is_input else "sent"))
+            into.append(source.a("sent"))
+    own += [*back_roles(g), *["partials"] * has_partials(g)] * (not g.bulk)
     g.back_parameters = [*own, "LAM", *into]
     g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
 
@@ -335,7 +419,7 @@ def _prepare_by_event(g, traces):
 
 
 def _prepare_bulk(g):
-    g.inner = [p for p in g.outgoing if not p.outer] if g.spikes else []
+    g.inner = g.outgoing if g.spikes else []
     g.numbers = list(QUIET)
     g.room = [g.a(r) for r in ROOM]
     g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
@@ -353,11 +437,11 @@ def _prepare_bulk(g):
 
 
 def _spread(p, t, neuron, q):
-    g, windows = p.target, p.target.windows
+    g = p.target
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
     arrays += [p.a(role) for role in ("B", "rows", "targets", "spots")]
     arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
-    lines = [f"{p.a('spread')}({t}, {neuron}, window, {windows}, end, {', '.join(arrays)})"]
+    lines = [f"{p.a('spread')}({t}, {neuron}, window, windows, end, {', '.join(arrays)})"]
     if g.spikes:
         roles = ("times", "sent", "latest", "history", "where", "last")
         lines += [
@@ -368,12 +452,12 @@ def _spread(p, t, neuron, q):
 
 
 def _gather(p, moving, t, neuron):
-    g, windows = p.target, p.target.windows
+    g = p.target
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
     arrays += [p.a(role) for role in ("B", "rows", "targets", "spots", "apart")]
     arrays += [g.a(role) for role in ("F", "rates", "due", "parted", "first_segment", "SEG")]
     arrays += [g.a("ring"), p.a("SB")]
-    call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, {windows}, end, "
+    call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, windows, end, "
     return f"{call}{', '.join(arrays)})"
 
 
@@ -384,11 +468,11 @@ def _send(p, spikes, first, last):
     return [
         f"{pool} = send(",
         f"    {spikes}, {first}, {last}, {p.number}, {arrays},",
-        f"    end, {target.windows}, {target.a('head')}, {pool})",
+        f"    end, windows, {target.a('head')}, {pool})",
     ]
 
 
-def _arguments(groups, inputs, pathways):
+def _arguments(groups, pathways):
     pairs = []
     for g in groups:
         roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
@@ -397,8 +481,6 @@ def _arguments(groups, inputs, pathways):
         roles += [f"trace{k}" for k in range(len(g.traces))]
         roles += [*QUIET, "MODES", "ring", "bits"] * bool(g.bulk)
         pairs += [(g.name, role) for role in roles]
-    for i in inputs:
-        pairs += [(i.name, role) for role in ("ptr", "spikes")]
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
         if p.target.bulk:
@@ -406,7 +488,7 @@ def _arguments(groups, inputs, pathways):
     return tuple(pairs)
 
 
-def _gradients(groups, inputs, pathways):
+def _gradients(groups, pathways):
     pairs = []
     for g in groups:
         roles = [
@@ -414,12 +496,11 @@ def _gradients(groups, inputs, pathways):
             "PB",
             "X0B",
             *["RB"] * g.refractory,
-            *["time"] * g.spikes,
+            *["time", "sent"] * g.spikes,
             *["push"] * g.pushed,
             "WR",
         ]
         pairs += [(g.name, role) for role in roles]
-    pairs += [(i.name, "TB") for i in inputs]
     for p in pathways:
         pairs += [(p.name, r) for r in (("SB",) if p.target.bulk else ("CB", "WB", "DB"))]
     return tuple(pairs)

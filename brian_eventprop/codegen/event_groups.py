@@ -30,7 +30,7 @@ _ZERO = sp.Integer(0)
 class EventGroupCode:
     """Code of a group; the templates read its attributes."""
 
-    is_input = False
+    outer = False
 
     def __init__(self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope):
         self.adjoint, self.flow, self.scope = adjoint, flow, scope
@@ -76,6 +76,10 @@ class EventGroupCode:
     def a(self, role: str) -> str:
         """Identifier of a function, array or variable of this group."""
         return self.scope.table(self.scope.owner, f"${role}")
+
+    def of(self, role: str, readout) -> str:
+        """Identifier of a function that belongs to a readout of this group."""
+        return self.a(f"{role}{self.position[readout.number]}")
 
     # ---- loading ----
     def load(self, names, x: str = "x", lams: str = "lam") -> list[str]:

@@ -75,7 +75,7 @@ class GuardCode:
     def panels_per_second(self, step: float) -> str:
         """How many pieces of a second a closed flow is looked at in: no pulse is stepped over."""
         own = f"K[{self.group.n_coefficients - 1}, j] / 0.5" if self.group.closed else ""
-        return f"max({own}, {1 / step!r})" if self.timed else own
+        return f"larger({own}, {1 / step!r})" if self.timed else own
 
     def longest_step(self, step: float) -> str:
         """The longest step of Runge-Kutta in seconds; empty if there is none."""

@@ -32,7 +32,7 @@ class EventPathwayCode:
         self.common_bars = [n for n in active if levels[n] == COMMON]
         self.each_bars = [n for n in active if levels[n] == EACH]
         self.states = [f"post__{s}" for s in target.states]
-        self.delay_trained, self.outer = False, True
+        self.delay_trained, self.outer = False, source.outer
 
     def a(self, role: str) -> str:
         """Identifier of a function or array of this pathway."""

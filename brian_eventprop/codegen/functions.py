@@ -7,10 +7,31 @@ import math
 import numpy as np
 
 from brian_eventprop.codegen.cache import njit
+from brian_eventprop.codegen.linking import PartCompiler
 
 # `_nrt` (counting references, without which no arrays can be made) is inherited from callers that
 # do not, unless it is said
 OPTIONS = {"cache": True, "error_model": "numpy", "_nrt": True}
+
+#: Options of a function that is always inlined: to load it would take longer than to compile it.
+PART = {
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PartCompiler,
+}
+
+
+@njit(**PART)
+def larger(a, b):
+    """Return the larger of two numbers, as Python's max, which Numba compiles for each kernel."""
+    return b if b > a else a
+
+
+@njit(**PART)
+def smaller(a, b):
+    """Return the smaller of two numbers, as Python's min."""
+    return b if b < a else a
 
 
 @njit(**OPTIONS)

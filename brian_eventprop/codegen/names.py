@@ -42,6 +42,10 @@ class NameTable:
         """Return the owner and the name that an identifier was given to."""
         return self._names.get(identifier)
 
+    def alias(self, owner: str, name: str, other: str) -> None:
+        """Let a name of an owner have the identifier of another one."""
+        self._given[owner, name] = self(owner, other)
+
 
 def _spell(name):
     if name.startswith("bar."):

@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from brian_eventprop.codegen.cache import seldom_collected
+
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
 #: for each of several threads where nothing is.
 CHUNKS = 8
@@ -83,7 +85,8 @@ class Chunks:
         # the first call compiles, but for plain Python; several threads would wait for a lock
         known = bool(getattr(kernel, "signatures", True))
         if not known:
-            next(jobs[0])
+            with seldom_collected():
+                next(jobs[0])
         began = time.perf_counter()
         self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed

@@ -260,6 +260,7 @@ def late_tables(
         "reach": reach,
         "span": span,
         "whole": bool(columns.whole and recent > 0),
+        "longest column": columns.longest,
     }
 
 
@@ -280,6 +281,7 @@ class Columns:
         self.into = order.astype(np.int64)
         self.pre, self.post = pre[order].astype(np.uint32), post[order].astype(np.uint32)
         self.column = np.searchsorted(self.post, np.arange(shape[1] + 1)).astype(np.int64)
+        self.longest = int(np.diff(self.column).max(initial=0))
         pairs = self.post.astype(np.int64) * shape[0] + self.pre
         self.whole = len(pairs) == shape[0] * shape[1] and not np.any(np.diff(pairs) == 0)
 

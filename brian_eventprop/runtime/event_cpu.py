@@ -7,7 +7,6 @@ in the order of the chunks, so that the result does not depend on the number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +16,6 @@ from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event import TAPE
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.backends import COMPILED, Backend
-from brian_eventprop.runtime.chunks import completed
 from brian_eventprop.runtime.clock_cpu import Backward
 from brian_eventprop.runtime.event_bulk import (
     group_arrays,
@@ -49,6 +47,7 @@ class EventForward:
     constants: dict[str, dict] = field(repr=False)
     tapes: list[dict[tuple[str, str], np.ndarray]] = field(repr=False)
     orders: dict[str, np.ndarray] = field(repr=False)
+    windows: dict[str, int] = field(repr=False)
     kernels: object = field(repr=False)
     module: object = field(repr=False)
 
@@ -106,14 +105,12 @@ class EventCPU(EventKernels):
     ) -> EventForward:
         """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
         windows, constants, arrays, numbers = self._settle(values)
+        kernels = self.kernels
         arrays |= self._pack(values, inputs, n_trials, constants, numbers)
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
-        arrays["", "windows"] = windows
-        arguments = [self.duration, *(arrays[pair] for pair in self.module.arguments)]
-        with _errors_with_times():
-            found = self.chunks.call(self.kernels.forward, n_trials, lambda chunk: arguments)
-        tapes = [dict(zip(self.module.tapes, given, strict=True)) for given in found]
+        prepared = kernels.prepare(windows, arrays)
+        tapes = self.chunks.call(kernels.forward, n_trials, lambda chunk: prepared)
         spikes, orders = self._collect(tapes, n_trials)
         readouts = []
         self._check_readouts(arrays)
@@ -125,8 +122,8 @@ class EventCPU(EventKernels):
                 row = self._code(spec.group).position[k]
                 readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
         return EventForward(
-            n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders,
-            self.kernels, self.module,
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders, windows,
+            kernels, self.module,
         )  # fmt: skip
 
     def _check_readouts(self, arrays):
@@ -170,6 +167,7 @@ class EventCPU(EventKernels):
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
                 own = bulk[p.target.name], found, self.chunks
                 tables = synapse_tables(p, targets, delay, amounts, *own)
+                tables["longest row"] = int(np.diff(rows).max(initial=0))
                 if p.target.spikes:
                     tables |= late_tables(
                         self.columns(p.name), delay, amounts, found.width, self.duration,
@@ -221,17 +219,18 @@ class EventCPU(EventKernels):
         arrays = {**forward.arrays, **common}
         # the kernel ticks off the maxima that it has met
         met = {(g.name, "ME"): arrays.pop((g.name, "ME")) for g in module.groups if g.maxima}
-        pairs = (*module.arguments, *module.tapes, *module.gradients)
-        complete = completed((self.duration, with_inputs), pairs, arrays)
+        prepared = forward.kernels.prepare(forward.windows, arrays, (with_inputs,))
 
         def arguments(chunk):
             own = {pair: array.copy() for pair, array in met.items()}
             own |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
-            return complete(own | sums.arrays(chunk) | forward.tapes[chunk])
+            own |= sums.arrays(chunk) | forward.tapes[chunk]
+            own |= {(g.name, "sent"): np.zeros(len(own[g.name, "spikes"])) for g in module.groups}
+            return *prepared, own
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
-        inputs = {i.name: common[i.name, "TB"] for i in module.inputs}
+        inputs = {name: common[name, "TB"] for name in module.inputs}
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
 
     def _sums_of(self, module):
@@ -297,16 +296,6 @@ class EventCPU(EventKernels):
         if p.each_bars:
             each[p.each_bars.index(INCREMENT)] = amounts
         return common, each, shifts
-
-
-@contextmanager
-def _errors_with_times():
-    """Put the numbers of an error into its text, which kernels cannot do."""
-    try:
-        yield
-    except FloatingPointError as error:
-        text, *numbers = error.args
-        raise FloatingPointError(text % tuple(numbers) if numbers else text) from None
 
 
 def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:

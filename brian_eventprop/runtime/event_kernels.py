@@ -24,6 +24,7 @@ from brian_eventprop.runtime.backends import Backend
 from brian_eventprop.runtime.components import components, window_counts
 from brian_eventprop.runtime.constants import check_value
 from brian_eventprop.runtime.event_bulk import Columns, busy, plan, target_table
+from brian_eventprop.runtime.event_chain import EventChain
 from brian_eventprop.runtime.packing import GroupPacker, PathwayPacker, unless_sorted
 from brian_eventprop.runtime.remembered import Remembered
 from brian_eventprop.runtime.traces import traces_of
@@ -121,7 +122,10 @@ class EventKernels:
     def kernels(self):
         """The kernels as the backend runs them."""
         if self._loaded is None or self._loaded[0] is not self.module:  # looking it up takes time
-            self._loaded = self.module, self.backend.load(self.module.source, "event")
+            chain = EventChain(
+                self.module, lambda text: self.backend.load(text, "event"), self.duration
+            )
+            self._loaded = self.module, chain
         return self._loaded[1]
 
     @property
@@ -188,8 +192,8 @@ class EventKernels:
     def _settle(self, values):
         """Choose the order of the groups and who takes arrivals in bulk.
 
-        Returns the number of windows of each loop, the constants of the groups, the arrays that are
-        made of them, and the numbers of those that take arrivals in bulk.
+        Returns the number of windows of each group, the constants of the groups, the arrays that
+        are made of them, and the numbers of those that take arrivals in bulk.
         """
         edges = self._edges(values)
         order, counts, by_event = self._order(edges, self.order)
@@ -210,8 +214,9 @@ class EventKernels:
                     except ValueError:
                         unfit |= set(names)
             if not unfit:
+                windows = {n: c for names, c in zip(order, counts, strict=True) for n in names}
                 arrays = {key: array for _, own in found.values() for key, array in own.items()}
-                return np.array(counts, np.int64), constants, arrays, numbers
+                return windows, constants, arrays, numbers
             bulk = self.bulk - unfit
 
     def _plan(self, names, constants, values, edges):

@@ -54,9 +54,9 @@ def identifiers(text):
 def test_constants_named_like_variables_of_the_kernels(solver):
     """None of them become one: as many names as with constants of other names."""
     plain = identifiers(source(solver, ["neutral"]))
-    prefixes = ("cells_", "neuron_")
+    prefixes = ("cells_", "neuron_", "g0_")
     made = {n.removeprefix(x) for n in plain for x in prefixes if n.startswith(x)}
-    known = {"v", "I", "u", "a", "K", "ms", "neutral"}
+    known = {"v", "I", "u", "a", "w", "K", "ms", "neutral"}
     words = sorted(w for w in made - known if re.fullmatch(r"[A-Za-z]\w*", w))
     words = [w for w in words if not w.endswith(("_pre", "_post")) and not iskeyword(w)]
     assert len(words) > 50
