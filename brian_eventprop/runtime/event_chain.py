@@ -34,6 +34,7 @@ class EventChain:
     def __init__(self, module: EventModule, load: Callable[[str], ModuleType], duration: float):
         self.duration, self._inputs, self._work = duration, frozenset(module.inputs), EventWork()
         loaded = [(component, load(component.source)) for component in module.components]
+        self.functions = {k: f for pair in loaded for k, f in _functions(*pair).items()}
         forward = [(component, kernels.forward) for component, kernels in loaded]
         backward = [(component, kernels.backward) for component, kernels in reversed(loaded)]
         self.forward = _Pass(self._forward, forward)
@@ -113,6 +114,19 @@ class EventChain:
             text = text % tuple(numbers) if numbers else text
             name = component.groups[running[0]].name
             raise FloatingPointError(f"{name}: {text}") from None
+
+
+def _functions(component: EventComponent, kernels: ModuleType) -> dict[str, Callable]:
+    """The generated functions of a component, named after its groups."""
+    found = {}
+    for name, value in vars(kernels).items():
+        if callable(value) and getattr(value, "__module__", "") == kernels.__name__:
+            number, _, rest = name.partition("_")
+            own = number.removeprefix("g") if number.startswith("g") else ""
+            groups = [component.groups[int(own)]] if own.isdecimal() else component.groups
+            key = ", ".join(g.name for g in groups)
+            found[f"{key}.{rest if own.isdecimal() else name}"] = value
+    return found
 
 
 class _Pass:

@@ -136,12 +136,7 @@ class EventKernels:
     @property
     def functions(self) -> dict[str, Callable]:
         """The generated functions by name."""
-        kernels = self.kernels
-        return {
-            name: value
-            for name, value in vars(kernels).items()
-            if callable(value) and getattr(value, "__module__", "") == kernels.__name__
-        }
+        return self.kernels.functions
 
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""

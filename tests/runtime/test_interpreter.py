@@ -93,9 +93,10 @@ def check_close(found, expected, times, digits):
 PROGRAM = """
 import types
 import numpy as np
-from brian2 import start_scope
+from brian2 import prefs, start_scope
 from helpers import small_networks
 
+prefs.codegen.target = "numpy"
 settings = np.geterr()
 for solver in ("clock", "event"):
     start_scope()
@@ -114,6 +115,14 @@ def test_nothing_is_compiled_or_changed(tmp_path):
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "", CACHE_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True, timeout=200)
     assert list(tmp_path.glob("*.py")) and not list(tmp_path.glob("**/*.nbc"))
+
+
+def test_functions_of_the_event_solver_have_the_names_of_objects():
+    model, data = small_networks.all_to_all(
+        backend="interpreter", solver="event", n_steps=30, trials=2
+    )
+    model.run(data)
+    assert {"hidden.forward", "hidden.reset", "output.backward"} <= set(model.functions)
 
 
 def test_functions_of_the_clock_solver_have_the_names_of_objects():
