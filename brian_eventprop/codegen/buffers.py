@@ -83,30 +83,6 @@ def longer(array):
 
 
 @njit(**OPTIONS)
-def roomy(array, rows):
-    """Return the same table, or a longer one if it has less than so many rows."""
-    while array.shape[0] < rows:
-        array = grow(array)
-    return array
-
-
-@njit(**OPTIONS)
-def integers(size, value):
-    """Return an array of one integer."""
-    array = np.empty(size, np.int32)
-    for k in range(size):
-        array[k] = value
-    return array
-
-
-@njit(**OPTIONS)
-def flags(size):
-    """Return a byte for each of so many neurons, and the same memory as words of eight."""
-    words = np.zeros((size + 7) // 8, np.uint64)
-    return words.view(np.uint8), words
-
-
-@njit(**OPTIONS)
 def fill(array, value):
     """Set all integers to a value."""
     for k in range(array.shape[0]):
@@ -201,20 +177,3 @@ def deliver(state, row, ring, base):
     at = np.uint64(base)
     for j in range(np.uint64(state.shape[1])):
         state[row, j] += ring[at + j]
-
-
-@njit(**OPTIONS)
-def by_neuron(neurons, begin, end, n_neurons):
-    """Sort spikes by neuron; those of neuron i are ``order[bound[i]:bound[i + 1]]``."""
-    order, bound = integers(end - begin, 0), integers(n_neurons + 1, 0)
-    for k in range(begin, end):
-        bound[neurons[k] + 1] += 1
-    for i in range(n_neurons):
-        bound[i + 1] += bound[i]
-    for k in range(begin, end):
-        order[bound[neurons[k]]] = k
-        bound[neurons[k]] += 1
-    for i in range(n_neurons, 0, -1):
-        bound[i] = bound[i - 1]
-    bound[0] = 0
-    return order, bound

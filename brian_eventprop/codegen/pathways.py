@@ -42,12 +42,7 @@ class PathwayCode:
         self.row = self.scope.each.index(INCREMENT)
         state = self.state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
-        self.worths_array = self.target.a(f"worths_{state}")
-        self.moving_array = self.target.a(f"moving_{state}")
-        self.drive_array = self.target.a(f"drive_{state}")
         self.pair_array = self.target.a(f"pair_{state}")
-        self.pairs_array = self.target.a(f"pairs_{state}")
-        self.wave_arrays = {part: self.target.a(f"wave_{part}_{state}") for part in ("lam", "rate")}
 
     def increment(self, synapse: str) -> str:
         """What an arrival adds."""

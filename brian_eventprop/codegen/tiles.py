@@ -217,15 +217,6 @@ def add_moved_ahead(sent, pair, order, bound, base, tiles, stride, off, weight, 
             sent[order[e]] += total
 
 
-@njit(**OPTIONS)
-def record_rows(order, steps, shift):
-    """Return where in a tile's record the step of each spike begins."""
-    base = np.empty(order.shape[0], np.uint32)
-    for k in range(order.shape[0]):
-        base[k] = steps[order[k]] << shift
-    return base
-
-
 def _spikes_to(n):
     """Return an intrinsic that adds the spikes first..last to what arrives through n synapses."""
 
