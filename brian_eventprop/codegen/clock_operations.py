@@ -140,8 +140,9 @@ class ClockOperations:
         ``others`` are arrays under other identifiers.
         """
         group = part.target if part in self.queued else part
-        owners = {NEURON: group.name} | {p.scope.owner: p.name for p in group.autapses}
-        owners |= {part.scope.owner: part.name}
+        # two pathways may have the same names, and no operation reads both
+        pathways = group.autapses if part is group else (part,)
+        owners = {NEURON: group.name} | {p.scope.owner: p.name for p in pathways}
 
         def find(identifier):
             if identifier in others:
@@ -149,11 +150,11 @@ class ClockOperations:
             owner, role = group.scope.table.name(identifier) or ("", "")
             return (owners[owner], role[1:]) if role.startswith("$") else None
 
-        constants = _constants(group) | (_constants(part) if part is not group else {})
-        for p in group.autapses:
+        constants = _constants(group)
+        for p in pathways:
             constants |= _constants(p)
         functions = self._functions[group.name]
-        body = body or _timed((group, part), self._bodies[part.name][name])
+        body = body or _timed((group, *pathways), self._bodies[part.name][name])
         options = {"functions": functions, "owner": part.name}
         return operation(name, body, find, self.single, constants, **options)
 

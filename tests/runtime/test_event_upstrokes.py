@@ -9,7 +9,8 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, mV, nS, pA, p
 from numba import njit
 
 import brian_eventprop as bep
-from brian_eventprop.codegen.arrivals import STEP, record_upstroke
+from brian_eventprop.codegen.columns import STEP
+from brian_eventprop.codegen.event_upstrokes import record_upstroke
 
 ADEX = """dv/dt = (g_L*(E_L - v) + g_L*D_T*exp((v - V_T)/D_T) - w + I + g*(E_e - v))/C : volt
           dw/dt = (a*(v - E_L) - w)/tau_w : amp
