@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
-from brian2 import NeuronGroup, ms, second, start_scope
+from brian2 import NeuronGroup, defaultclock, ms, second, start_scope
 
 import brian_eventprop as bep
 
@@ -20,6 +20,7 @@ tau_s : second
 def network():
     """Three rates in a row; those of the second are per neuron."""
     start_scope()
+    defaultclock.dt = 0.1 * ms  # the fixture of each test sets it too late for this one
     group = NeuronGroup(3, EQUATIONS, method="exact", name="G")
     group.tau_s, group.I, group.J = [3, 4, 7] * ms, 0.7, 1.3
     model = bep.EventPropModel(
