@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,9 +52,8 @@ class ClockModule:
     """The operations of a network, and what the runtime needs to know to give them arrays.
 
     ``forward`` and ``backward`` have the operations of each phase by its name; see
-    `brian_eventprop.kernels.clock_loop`.  With ``rerun``, the backward pass reads the states of
-    some groups and runs them again; with ``lookback`` it keeps those of the segment before, too.
-    ``source`` shows all of it.
+    `brian_eventprop.kernels.clock_loop`.  The backward pass runs groups again whose states it
+    reads; with ``lookback`` it keeps those of the segment before, too.  ``source`` shows all of it.
     """
 
     source: str
@@ -64,7 +62,6 @@ class ClockModule:
     pathways: tuple[PathwayCode, ...]
     forward: Mapping[str, tuple[Operation, ...]]
     backward: Mapping[str, tuple[Operation, ...]]
-    rerun: bool
     lookback: bool
 
 
@@ -98,11 +95,11 @@ def render_clock(
     choose_layout(groups, pathways, whole, ahead, streamed, autapses)
     for part in (*groups, *pathways):
         part.scope.inverts = True
-    rerun = _record(groups)
-    forward, backward = ClockOperations(groups, inputs, pathways, single).phases()
-    lookback = any(g.upstroke for g in groups)
-    source = _listing(groups, pathways, forward, backward)
-    return ClockModule(source, groups, inputs, pathways, forward, backward, rerun, lookback)
+    _record(groups)
+    operations = ClockOperations(groups, inputs, pathways, single)
+    forward, backward = operations.phases()
+    source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
+    return ClockModule(source, groups, inputs, pathways, forward, backward, lookback)
 
 
 def parts(system, table, style, group=None, source=None, pathway=None):
@@ -188,22 +185,14 @@ def _move_tops(g) -> None:
     g.replay |= bool(g.tops) and not g.rings
 
 
-def insert(source: str, mark: str, lines: list[str]) -> str:
-    """Put lines in the place of each mark, at its indentation."""
-    return re.sub(
-        f"^( *){mark}$", lambda m: "\n".join(m[1] + line for line in lines), source, flags=re.M
-    )
-
-
-def _record(groups) -> bool:
-    """Choose the groups whose states the way back reads; return whether there are any.
+def _record(groups) -> None:
+    """Choose the groups whose states the backward pass reads.
 
     ``runs`` is the condition for a step of the group, ``first_run`` the one for the forward pass.
     """
     for g in groups:
         g.recorded = g.needs_states or g.needs_final_states
         g.runs, g.first_run = ("n >= live", "not again") if g.recorded else ("True", "True")
-    return any(g.recorded for g in groups)
 
 
 def _listing(groups, pathways, forward, backward) -> str:

@@ -43,7 +43,7 @@ class NeuronCode(GroupCode):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.functions: dict[str, tuple[Piece, str]] = {}
+        self.pieces: dict[Piece, str] = {}
 
     def cut(self, lines, wanted):
         """Return calls of functions in place of long code; equal ones are one function."""
@@ -51,15 +51,14 @@ class NeuronCode(GroupCode):
             return lines
         calls = []
         for piece in pieces(lines, wanted):
-            known = {piece.function("", ""): name for name, (piece, _) in self.functions.items()}
-            name = known.get(piece.function("", "")) or self.a(f"part{len(self.functions)}")
-            self.functions[name] = piece, piece.function(name, _INLINED)
-            calls.append(piece.call(name))
+            if piece not in self.pieces:
+                self.pieces[piece] = self.a(f"part{len(self.pieces)}")
+            calls.append(piece.call(self.pieces[piece]))
         return calls
 
     def module(self) -> str:
         """Return the text of the functions, those of explosive upstrokes among them."""
-        texts = [text for _, text in self.functions.values()]
+        texts = [piece.function(name, _INLINED) for piece, name in self.pieces.items()]
         if self.upstroke is not None:
             texts.append(self.upstroke.functions(_DECORATOR))
         return "\n\n".join(texts)
@@ -158,36 +157,34 @@ class ClockOperations:
         options = {"functions": functions, "owner": part.name}
         return operation(name, body, find, self.single, constants, **options)
 
-    def _two_steps(self, g, name: str, first: str, last: str, conditions) -> Operation:
-        """The end of one time step and the beginning of the next one in one operation.
+    def _step(self, g) -> Operation:
+        """The end of the time step before n, then the beginning of step n.
 
         Nothing that happens between them concerns the group.
         """
-        bodies, (ends, begins) = self._bodies[g.name], conditions
-        lines = []
-        if first in bodies:
-            lines += [f"if {ends}:", _indented("n -= 1\n" * (ends == "n > start"))]
-            lines += [_indented(_timed((g, *g.autapses), bodies[first]))]
-            lines += [_indented("n += 1\n" * (ends == "n > start"))]
-        if last in bodies:
-            lines += [f"if {begins}:", _indented("n -= 1\n" * (begins == "n > n0"))]
-            lines += [_indented(_timed((g, *g.autapses), bodies[last]))]
-        return self._own(g, name, "\n".join(line for line in lines if line))
-
-    def _step(self, g) -> Operation:
-        """The end of the time step before n, then the beginning of step n."""
-        return self._two_steps(g, "step", "settle", "advance", ("n > start", "n < stop"))
+        before = self._within(g, "settle", "n > start", before=True)
+        return self._own(g, "step", before + self._within(g, "advance", "n < stop"))
 
     def _step_back(self, g) -> Operation:
         """Backwards through the beginning of step n, then through the end of the one before."""
-        return self._two_steps(g, "step_back", "update_back", "resets_back", ("n < n1", "n > n0"))
+        begin = self._within(g, "update_back", "n < n1")
+        end = self._within(g, "resets_back", "n > n0", before=True)
+        return self._own(g, "step_back", begin + end)
+
+    def _within(self, g, name: str, condition: str, before: bool = False) -> str:
+        """One of a group's bodies, if there is such a step, or for the step `before` that."""
+        if name not in self._bodies[g.name]:
+            return ""
+        body = _timed((g, *g.autapses), self._bodies[g.name][name])
+        body = f"n -= 1\n{body}\nn += 1" if before else body
+        return f"if {condition}:\n{textwrap.indent(body, '    ')}\n"
 
     # ---- what no equation is part of ----
     def _of(
         self, part, name: str, body: str, source=None, numbers=None, finds=False, **others
     ) -> Operation:
         """An operation of the library on the arrays of a part and some others."""
-        constants = {n: f"{n} = {value!r}" for n, value in (numbers or {}).items()}
+        constants = {n: repr(value) for n, value in (numbers or {}).items()}
         arrays = (i for i in free_names(body) if may_be_array(i) and i not in constants)
         keys = {i: others.get(i, (part.name, i)) for i in arrays}
         options = {"source": source, "finds": finds, "owner": part.name}
@@ -384,16 +381,10 @@ class ClockOperations:
 
 
 def _constants(part) -> dict[str, str]:
-    """The lines that give the constants of a part their names.
-
-    The array has the constants common to all, then reciprocals of some of them.
-    """
-    scope, lines = part.scope, {}
-    inverted = [f"per.{name}" for name in scope.inverted]
-    for k, name in enumerate([*scope.common, *inverted]):
-        identifier = scope.table(scope.owner, name)
-        lines[identifier] = f"{identifier} = {part.a('C')}[{k}]"
-    return lines
+    """Where the constants of a part are: those common to all, then reciprocals of some of them."""
+    scope = part.scope
+    names = [*scope.common, *(f"per.{name}" for name in scope.inverted)]
+    return {scope.table(scope.owner, name): f"{part.a('C')}[{k}]" for k, name in enumerate(names)}
 
 
 def _timed(parts, body: str) -> str:
@@ -408,7 +399,3 @@ def _timed(parts, body: str) -> str:
     if "t" in read:
         lines.insert(0, "t = FLOAT(n * dt64)")
     return "\n".join((*lines, body))
-
-
-def _indented(text: str) -> str:
-    return textwrap.indent(text.rstrip("\n"), "    ")

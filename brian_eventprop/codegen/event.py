@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock import insert
 from brian_eventprop.codegen.event_bulk import BulkLayout, linear_guard, takes_bulk
 from brian_eventprop.codegen.event_groups import EventGroupCode
 from brian_eventprop.codegen.event_pathways import EventPathwayCode
@@ -268,6 +267,13 @@ def bulk_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> f
 _MARK = "# edge functions"
 
 
+def _insert(source: str, mark: str, lines: list[str]) -> str:
+    """Put lines in the place of each mark, at its indentation."""
+    return re.sub(
+        f"^( *){mark}$", lambda m: "\n".join(m[1] + line for line in lines), source, flags=re.M
+    )
+
+
 def _render(component, tolerance):
     groups, sources = component.groups, component.sources
     pathways = sorted((p for g in groups for p in g.incoming), key=lambda p: p.number)
@@ -300,7 +306,7 @@ def _render(component, tolerance):
     )
     used = [f for f in EDGE_FUNCTIONS if re.search(rf"\b{f}\(", source)]
     imports = [f"from brian_eventprop.codegen.functions import {', '.join(used)}\n"] * bool(used)
-    source = insert(source, _MARK, imports)
+    source = _insert(source, _MARK, imports)
     names = tuple(s.name for s in sources)
     return EventComponent(
         source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(tapes), gradients,

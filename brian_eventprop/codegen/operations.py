@@ -70,8 +70,8 @@ class Operation:
         Whether states are in single precision.
     functions
         Generated functions that it calls, and the module of each.
-    constants
-        Lines that give constants their names, by name.
+    lines
+        Lines before it, which give numbers of the run and constants their names.
     source
         The group or input without whose spikes in a step there is nothing to do.
     finds
@@ -85,7 +85,7 @@ class Operation:
     arrays: tuple[tuple[str, ArrayKey], ...]
     single: bool
     functions: tuple[tuple[str, str], ...] = ()
-    constants: tuple[tuple[str, str], ...] = ()
+    lines: tuple[str, ...] = ()
     source: str | None = None
     finds: bool = False
     owner: str = field(default="", compare=False)
@@ -102,15 +102,11 @@ class Operation:
 
 @lru_cache(maxsize=4096)
 def _module(operation: Operation, views) -> str:
-    body = operation.body
-    lines = [line for _, line in operation.constants]
     slot, made = 0, []
     for (identifier, _), (view, size) in zip(operation.arrays, views, strict=True):
         made.append(f"{identifier} = {view}(context, {slot})")
         slot += size
-    read = free_names("\n".join((*lines, body)))
-    numbers = [f"{name} = {text}" for name, text in _NUMBERS.items() if name in read]
-    read |= free_names("\n".join(numbers))
+    read = free_names("\n".join((*operation.lines, operation.body)))
     imports: dict[str, set[str]] = {}
     for name in sorted(read & set(LIBRARY)):
         imports.setdefault(f"brian_eventprop.{LIBRARY[name]}", set()).add(name)
@@ -118,8 +114,7 @@ def _module(operation: Operation, views) -> str:
     if views:
         imports["brian_eventprop.kernels.views"] = {view for view, _ in views}
     for name, module in operation.functions:
-        if name in read:
-            imports.setdefault(module, set()).add(name)
+        imports.setdefault(module, set()).add(name)
     head = [f"from {module} import {', '.join(sorted(imports[module]))}" for module in imports]
     number, pair = ("float32", "float64") if operation.single else ("float64", "complex128")
     return "\n".join((
@@ -128,8 +123,8 @@ def _module(operation: Operation, views) -> str:
         '@njit("int64(int64, int64, int64)", nogil=True, error_model="numpy", cache=True, '
         "no_cpython_wrapper=True)",
         f"def run_{operation.name}(context, trial, n):",
-        *(f"    {line}" for line in (*made, *numbers, *lines)),
-        textwrap.indent(body, "    ").rstrip(), "    return 0", "",
+        *(f"    {line}" for line in (*made, *operation.lines)),
+        textwrap.indent(operation.body, "    ").rstrip(), "    return 0", "",
     ))  # fmt: skip
 
 
@@ -153,26 +148,23 @@ def operation(
     find
         The array that an identifier stands for, if any.
     constants
-        The line that assigns each constant.
+        The value of each constant, which may read those before it.
     functions
         Generated functions and the modules they stand in.
     """
     find = find.get if isinstance(find, Mapping) else find
     body = textwrap.dedent(body).strip("\n") or "pass"
-    given, lines, wanted = constants or {}, [], free_names(body)
-    for constant, line in reversed(given.items()):  # a reciprocal reads a constant
-        if constant in wanted:
-            lines.insert(0, (constant, line))
-            wanted |= free_names(line)
-    numbers = [text for number, text in _NUMBERS.items() if number in wanted]
-    wanted |= free_names("\n".join(numbers))
-    if any("dt" in free_names(line) for _, line in lines):
-        wanted |= {"time_step"}
-    whole = {"run": RUN, "time_step": TIME_STEP}
+    called = free_names(body)
+    lines, wanted = [], called
+    for known in (constants or {}, _NUMBERS):
+        for identifier, value in reversed(known.items()):  # a value may read one before it
+            if identifier in wanted:
+                lines.insert(0, f"{identifier} = {value}")
+                wanted |= free_names(value)
     wanted -= set(functions or ())
+    whole = {"run": RUN, "time_step": TIME_STEP}
     found = {identifier: whole.get(identifier) or find(identifier) for identifier in wanted}
     arrays = tuple(sorted((i, key) for i, key in found.items() if key is not None))
-    called = free_names(body)
     used = tuple((f, module) for f, module in (functions or {}).items() if f in called)
     return Operation(name, body, arrays, single, used, tuple(lines), source, finds, owner)
 

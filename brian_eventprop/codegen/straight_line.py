@@ -32,7 +32,7 @@ class Piece:
         return f"({', '.join(self.results)},) = {name}({', '.join(self.arguments)})"
 
 
-def pieces(lines: Sequence[str], wanted: Iterable[str], known: Iterable[str] = ()) -> list[Piece]:
+def pieces(lines: Sequence[str], wanted: Iterable[str]) -> list[Piece]:
     """Cut assignments into pieces.
 
     Parameters
@@ -41,18 +41,16 @@ def pieces(lines: Sequence[str], wanted: Iterable[str], known: Iterable[str] = (
         Assignments to names, one per line.
     wanted
         The names that are read afterwards.
-    known
-        Names that a function may read without being given them.
     """
     uses = [_uses(line) for line in lines]
     needed, found = set(wanted), []
     for begin, end in reversed(list(_bounds(lines))):
         written = {target for target, _ in uses[begin:end]}
-        read, made = [], set()
+        read, made = set(), set()
         for target, names in uses[begin:end]:
-            read += [n for n in names if n not in made and n not in read]
+            read |= names - made
             made.add(target)
-        arguments = tuple(n for n in sorted(read) if n not in known)
+        arguments = tuple(sorted(read))
         results = tuple(sorted(needed & written))
         needed = (needed - written) | set(arguments)
         if results:
@@ -69,21 +67,17 @@ def _bounds(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
             begin, size = k + 1, 0
 
 
-def _uses(line: str) -> tuple[str, tuple[str, ...]]:
-    """Return the name that a line assigns and the names that it reads."""
+def _uses(line: str) -> tuple[str, set[str]]:
+    """Return the name that a line assigns and the names that it reads, but for functions."""
     (statement,) = ast.parse(line).body
-    called = {id(n.func) for n in ast.walk(statement) if isinstance(n, ast.Call)}
-    attributes = {id(n.value) for n in ast.walk(statement) if isinstance(n, ast.Attribute)}
-    names = [
-        n.id for n in ast.walk(statement)
-        if isinstance(n, ast.Name) and id(n) not in called | attributes
-    ]  # fmt: skip
-    target = statement.target if isinstance(statement, ast.AugAssign) else statement.targets[0]
-    read = [n for n in names if n != target.id or _reads_target(statement, target)]
-    return target.id, tuple(dict.fromkeys(read))
-
-
-def _reads_target(statement, target) -> bool:
-    return isinstance(statement, ast.AugAssign) or any(
-        isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(statement.value)
-    )
+    added = isinstance(statement, ast.AugAssign)
+    target = statement.target if added else statement.targets[0]
+    functions, names = set(), {target.id} if added else set()
+    for node in ast.walk(statement.value):
+        if isinstance(node, ast.Call):
+            functions.add(node.func)
+        elif isinstance(node, ast.Attribute):  # of a module
+            functions.add(node.value)
+        elif isinstance(node, ast.Name) and node not in functions:
+            names.add(node.id)
+    return target.id, names

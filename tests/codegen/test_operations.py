@@ -45,7 +45,7 @@ def bodies(model):
     """What is compiled for a model: each operation without the arrays that it is given."""
     module = model._solver.module
     phases = (*module.forward.values(), *module.backward.values())
-    return {(op.name, op.body, op.constants) for ops in phases for op in ops}
+    return {(op.name, op.body, op.lines) for ops in phases for op in ops}
 
 
 @pytest.mark.parametrize("model", MODELS)
