@@ -8,8 +8,11 @@ EQUATIONS = """dv/dt = (I - v)/(20*ms) : 1
                dI/dt = -I/(5*ms) : 1"""
 
 
-def components(layers=2, edited=None):
-    """The components of a chain of groups, the equations of one of which may be edited."""
+def components(layers=2, edited=None, alive=None):
+    """The components of a chain of groups, the equations of one of which may be edited.
+
+    Brian2 gives the names of objects that are no more to others: `alive` keeps these.
+    """
     start_scope()
     objects = [SpikeGeneratorGroup(3, [0, 1, 2], [1, 2, 3] * ms)]
     for k in range(layers):
@@ -23,13 +26,16 @@ def components(layers=2, edited=None):
         objects, train=[synapses.w], loss=bep.Sum(bep.Integral(objects[-1], "v/second")),
         duration=20 * ms, solver="event",
     )  # fmt: skip
+    if alive is not None:
+        alive.append(objects)
     assert group.name in model.source
     assert all(c.source in model.source for c in model._solver.module.components)
     return [(c.groups[0].name, c.source) for c in model._solver.module.components]
 
 
 def test_the_same_network_built_again_is_the_same_text():
-    first, again = components(), components()
+    alive = []
+    first, again = components(alive=alive), components(alive=alive)
     assert {name for name, _ in first}.isdisjoint(name for name, _ in again)
     assert [text for _, text in first] == [text for _, text in again]
 
