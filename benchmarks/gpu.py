@@ -59,7 +59,7 @@ def median_step(step, synchronize, repeats):
 
 def ours(name, repeats):
     """Measure brian-eventprop."""
-    from brian_eventprop.codegen.cuda_package import cuda
+    from brian_eventprop.codegen.cuda.package import cuda
 
     rng, shape = np.random.default_rng(0), SHAPES[name]
     build = memory.network if name == "paper" else shd_shape.network
@@ -124,8 +124,8 @@ def device_times(device, step):
 
 def looks(name):
     """Return how many blocks add inputs up for a neuron, and how many of them look at a spike."""
-    from brian_eventprop.codegen.cuda_inputs import drive_cells, drive_shape
-    from brian_eventprop.codegen.cuda_target import Target
+    from brian_eventprop.codegen.cuda.inputs import drive_cells, drive_shape
+    from brian_eventprop.codegen.cuda.target import Target
 
     shape, most = SHAPES[name], 256
     steps, delay = shape["n_steps"], shape["max_delay"]
@@ -267,7 +267,7 @@ def table(rows, device):
 
 def main(shapes, repeats, results):
     """Measure, print one line of JSON for every tool and shape, and write the table."""
-    from brian_eventprop.runtime.cuda_device import CudaDevice
+    from brian_eventprop.runtime.cuda.device import CudaDevice
 
     try:
         CudaDevice()
@@ -286,7 +286,7 @@ def main(shapes, repeats, results):
                 found = {"failed": f"{type(error).__name__}: {error}"}
             rows.append({"shape": shape, "tool": tool} | found)
             print(json.dumps(rows[-1]), flush=True)
-    from brian_eventprop.codegen.cuda_package import cuda
+    from brian_eventprop.codegen.cuda.package import cuda
 
     device = cuda.get_current_device().name
     device = device.decode() if isinstance(device, bytes) else device

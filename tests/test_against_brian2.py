@@ -3,7 +3,7 @@
 import brian2
 import numpy as np
 import pytest
-from helpers import random_networks
+from helpers.networks import random as random_networks
 
 import brian_eventprop as bep
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from brian2 import defaultclock, ms, start_scope, us
-from helpers import random_networks, reference
-from helpers.dense_adjoint import dense_gradient
+from helpers.dense.adjoint import dense_gradient
+from helpers.networks import random as random_networks
+from helpers.networks import reference
 
 import brian_eventprop as bep
-from brian_eventprop.codegen import upstrokes
+from brian_eventprop.codegen.clock import upstrokes
 
 
 def check_gradients(model, spikes_of_trials, run_spikes):

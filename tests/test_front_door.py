@@ -49,7 +49,7 @@ def no_run(monkeypatch):
     def forward(*arguments):
         raise AssertionError("the network was run")
 
-    monkeypatch.setattr("brian_eventprop.runtime.event_cpu.EventCPU.forward", forward)
+    monkeypatch.setattr("brian_eventprop.runtime.event.solver.EventCPU.forward", forward)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import us
-from helpers import reference
+from helpers.networks import reference
 
 #: One case of each sort for every run of the tests; the others are marked slow.
 EVENT_CASES = [

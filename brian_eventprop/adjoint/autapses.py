@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import symbol
 from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
 from brian_eventprop.adjoint.pathways import PathwayAdjoint, may_add_up, to_post
-from brian_eventprop.adjoint.reverse import commute, compose
+from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.symbolic.expressions import symbol
+from brian_eventprop.adjoint.symbolic.reverse import commute, compose
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.reading.spec import Statement
 

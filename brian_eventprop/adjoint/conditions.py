@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise, weight
-from brian_eventprop.adjoint.reverse import lam
 from brian_eventprop.adjoint.switches import Switch, jumping
+from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
+from brian_eventprop.adjoint.symbolic.reverse import lam
 
 
 @dataclass(frozen=True)

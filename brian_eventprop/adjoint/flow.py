@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, rise
-from brian_eventprop.adjoint.reverse import lam
 from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches, jumps
+from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
+from brian_eventprop.adjoint.symbolic.reverse import lam
 from brian_eventprop.errors import UnsupportedError
 
 #: The constant 1 as a state, for the inhomogeneous part b of x' = A x + b.

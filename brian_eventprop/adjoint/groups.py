@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff, free_power, may_be_infinite
-from brian_eventprop.adjoint.expressions import (
+from brian_eventprop.adjoint.symbolic.derivatives import diff, free_power, may_be_infinite
+from brian_eventprop.adjoint.symbolic.expressions import (
     ExactPrinter,
     guard,
     names,
@@ -23,11 +23,11 @@ from brian_eventprop.adjoint.expressions import (
     symbol,
     to_sympy,
 )
-from brian_eventprop.adjoint.hoist import COMMON, EACH, Hoister, levels_of
-from brian_eventprop.adjoint.reverse import Adjoint, compose, lam, reverse
+from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH, Hoister, levels_of
+from brian_eventprop.adjoint.symbolic.reverse import Adjoint, compose, lam, reverse
 from brian_eventprop.adjoint.upstrokes import Upstroke, derive_upstroke
 from brian_eventprop.errors import UnsupportedError
-from brian_eventprop.reading.expressions import inline
+from brian_eventprop.reading.equations.expressions import inline
 from brian_eventprop.reading.spec import Group, Key, ReadoutSpec, Statement
 
 

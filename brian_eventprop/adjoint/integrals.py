@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import ExactPrinter, symbol, to_sympy
+from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, symbol, to_sympy
 from brian_eventprop.reading.spec import Key, NetworkSpec, ReadoutSpec, Symbol
 
 #: Largest exponent of a factor exp(k t) within a trial.

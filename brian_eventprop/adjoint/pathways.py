@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import ExactPrinter, symbol
 from brian_eventprop.adjoint.groups import (
     GroupAdjoint,
     Hoisted,
@@ -21,8 +19,10 @@ from brian_eventprop.adjoint.groups import (
     partials,
     tidy,
 )
-from brian_eventprop.adjoint.hoist import DYNAMIC, EACH, Hoister, levels_of
-from brian_eventprop.adjoint.reverse import compose, lam, renamed
+from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, symbol
+from brian_eventprop.adjoint.symbolic.loop_invariant import DYNAMIC, EACH, Hoister, levels_of
+from brian_eventprop.adjoint.symbolic.reverse import compose, lam, renamed
 from brian_eventprop.reading.spec import Key, Pathway, Statement
 
 

@@ -24,13 +24,13 @@ import numpy as np
 import sympy as sp
 from sympy.core.relational import Relational
 
-from brian_eventprop.adjoint.derivatives import (
+from brian_eventprop.adjoint.symbolic.derivatives import (
     cut_powers,
     diff,
     positive_power_,
     singular_arguments,
 )
-from brian_eventprop.adjoint.expressions import (
+from brian_eventprop.adjoint.symbolic.expressions import (
     PiecewiseConstant,
     ceil_,
     clip,

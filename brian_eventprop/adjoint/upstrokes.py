@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.derivatives import diff
-from brian_eventprop.adjoint.expressions import symbol
-from brian_eventprop.adjoint.reverse import lam
+from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.symbolic.expressions import symbol
+from brian_eventprop.adjoint.symbolic.reverse import lam
 from brian_eventprop.reading.spec import Group
 
 #: Methods whose steps have an error of the first order: x + dt f(x).

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.datasets.splits import stratified_split
-from brian_eventprop.spikes import SpikeData
 
 __all__ = ["braille"]
 

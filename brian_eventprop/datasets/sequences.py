@@ -10,7 +10,7 @@ import numpy as np
 from brian2 import ms, second
 
 from brian_eventprop._units import to_seconds
-from brian_eventprop.spikes import SpikeData
+from brian_eventprop.data.spikes import SpikeData
 
 __all__ = ["sequence_detection"]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brian_eventprop.spike_files import read_spikes
-from brian_eventprop.spikes import SpikeData
+from brian_eventprop.data.spikes import SpikeData
 
 __all__ = ["speech"]
 
@@ -56,7 +55,7 @@ def speech(
     >>> data = speech(tonic.datasets.SHD("data", train=True))  # doctest: +SKIP
     """
     file = _tonic_file(path, split) if hasattr(path, "data_filename") else _file(Path(path), split)
-    data = read_spikes(file, n_channels)
+    data = SpikeData.load(file, n_channels)
     if not isinstance(data.targets, np.ndarray) or data.targets.dtype.kind not in "iu":
         raise ValueError(f"{file} has no 'labels' that are whole numbers")
     data.targets = data.targets.astype(np.int64)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from brian_eventprop.spikes import SpikeData
+from brian_eventprop.data.spikes import SpikeData
 
 __all__ = ["hold_out", "leave_one_out", "stratified_split"]
 

@@ -1,7 +1,7 @@
 """Functions that write machine instructions, each with a twin in plain Python.
 
 The twin says what the instructions do: the interpreter calls it in their place (see
-`brian_eventprop.codegen.interpreter`), and a test compares the two.
+`brian_eventprop.runtime.interpreter`), and a test compares the two.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from brian_eventprop.codegen.buffers import OPTIONS
-from brian_eventprop.codegen.cache import njit
+from brian_eventprop.kernels.buffers import OPTIONS
+from brian_eventprop.kernels.cache import njit
 
 
 @njit(**OPTIONS)

@@ -18,10 +18,10 @@ from brian2 import Quantity, second
 
 from brian_eventprop._checks import number
 from brian_eventprop._units import to_si
+from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.losses.base import Loss, needed
 from brian_eventprop.losses.first_spike import positive
 from brian_eventprop.readouts import SpikeTimes
-from brian_eventprop.spikes import SpikeData
 
 #: Spikes closer than this fraction of tau stand at the same time: the time grid of Brian2 and
 #: decimal numbers differ in the last digit.

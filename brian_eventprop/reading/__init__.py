@@ -1,17 +1,17 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
-from brian_eventprop.reading.axons import Axonal, per_synapse, with_axonal_delays
-from brian_eventprop.reading.changes import ReadValues
-from brian_eventprop.reading.influence import check_influence
+from brian_eventprop.reading.equations.influence import check_influence
 from brian_eventprop.reading.inputs import (
     check_input_steps,
     on_own_grid,
     period_of,
     read_spikes,
 )
+from brian_eventprop.reading.live.axons import Axonal, per_synapse, with_axonal_delays
+from brian_eventprop.reading.live.changes import ReadValues
+from brian_eventprop.reading.live.views import key_of
+from brian_eventprop.reading.live.writing import write_connections, write_values
 from brian_eventprop.reading.network import is_monitor, left_out, network_objects, read_network
-from brian_eventprop.reading.views import key_of
-from brian_eventprop.reading.writing import write_connections, write_values
 
 __all__ = [
     "Axonal",

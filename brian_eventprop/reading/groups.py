@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.expressions import fold, inline, names
-from brian_eventprop.reading.refusals import (
-    check_functions,
-    check_neuron_group,
-    check_reserved,
-    refusal,
-)
-from brian_eventprop.reading.spec import Group, Statement, Symbol
-from brian_eventprop.reading.statements import (
+from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.equations.statements import (
     Block,
     as_expression,
     code_text,
@@ -24,8 +17,15 @@ from brian_eventprop.reading.statements import (
     spell_out_all,
     without_unused,
 )
-from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
-from brian_eventprop.reading.traces import TraceReader
+from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
+from brian_eventprop.reading.equations.timed_arrays import TraceReader
+from brian_eventprop.reading.spec import Group, Statement, Symbol
+from brian_eventprop.reading.unsupported import (
+    check_functions,
+    check_neuron_group,
+    check_reserved,
+    refusal,
+)
 
 _NO_ABSTRACT_CODE = "it has no abstract code that could be differentiated"
 _METHODS = "Use 'exact', 'exponential_euler', 'euler', 'rk2', 'rk4' or 'heun'."

@@ -10,8 +10,8 @@ import numpy as np
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.refusals import check_parts, check_schedule, refusal
 from brian_eventprop.reading.spec import Key, NetworkSpec, SpikeInput
+from brian_eventprop.reading.unsupported import check_parts, check_schedule, refusal
 
 INPUTS = (brian.SpikeGeneratorGroup, brian.PoissonGroup)
 

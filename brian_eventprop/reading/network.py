@@ -10,10 +10,21 @@ import numpy as np
 from brian2 import get_logger
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
-from brian_eventprop.reading.refusals import (
+from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
+from brian_eventprop.reading.start import check_start
+from brian_eventprop.reading.synapses import (
+    PathwayCode,
+    build_pathway,
+    connections,
+    parent,
+    read_synapses_code,
+    written_states,
+)
+from brian_eventprop.reading.unsupported import (
     WHOLE,
     check_clocks,
     check_inactive,
@@ -22,17 +33,6 @@ from brian_eventprop.reading.refusals import (
     check_parts,
     objects_below,
     refusal,
-)
-from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
-from brian_eventprop.reading.start import check_start
-from brian_eventprop.reading.symbols import Collection
-from brian_eventprop.reading.synapses import (
-    PathwayCode,
-    build_pathway,
-    connections,
-    parent,
-    read_synapses_code,
-    written_states,
 )
 
 logger = get_logger(__name__)

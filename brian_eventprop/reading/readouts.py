@@ -10,14 +10,14 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian_eventprop._units import to_si
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.expressions import inline, names, parse
+from brian_eventprop.reading.equations.expressions import inline, names, parse
+from brian_eventprop.reading.equations.statements import resolve
+from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
+from brian_eventprop.reading.equations.timed_arrays import TraceReader
 from brian_eventprop.reading.groups import subexpressions
-from brian_eventprop.reading.refusals import check_functions, check_reserved, refusal
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
-from brian_eventprop.reading.statements import resolve
-from brian_eventprop.reading.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.synapses import parent
-from brian_eventprop.reading.traces import TraceReader
+from brian_eventprop.reading.unsupported import check_functions, check_reserved, refusal
 
 _SPIKES = ("spike_times", "spike_count")
 _WITH_TRACES = ("integral", "maximum")

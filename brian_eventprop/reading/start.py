@@ -13,8 +13,8 @@ from brian2 import get_logger
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.inputs import holds_spikes
-from brian_eventprop.reading.refusals import networks_in
 from brian_eventprop.reading.spec import NetworkSpec
+from brian_eventprop.reading.unsupported import networks_in
 
 logger = get_logger(__name__)
 

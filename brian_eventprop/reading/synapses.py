@@ -11,16 +11,8 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
-from brian_eventprop.reading.expressions import names
-from brian_eventprop.reading.refusals import (
-    check_reserved,
-    check_synapses,
-    line_with,
-    line_writing,
-    refusal,
-)
-from brian_eventprop.reading.spec import Pathway, Symbol
-from brian_eventprop.reading.statements import (
+from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
     read_block,
@@ -28,7 +20,15 @@ from brian_eventprop.reading.statements import (
     spell_out_all,
     without_unused,
 )
-from brian_eventprop.reading.symbols import Collection, add_symbols, pathway_symbol
+from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
+from brian_eventprop.reading.spec import Pathway, Symbol
+from brian_eventprop.reading.unsupported import (
+    check_reserved,
+    check_synapses,
+    line_with,
+    line_writing,
+    refusal,
+)
 
 _PLASTIC = "Only post-synaptic states may change; train the synaptic variable instead."
 

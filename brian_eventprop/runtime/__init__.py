@@ -6,10 +6,10 @@ from functools import partial
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.backends import INTERPRETER
-from brian_eventprop.runtime.clock_cpu import ClockCPU
-from brian_eventprop.runtime.clock_cuda import ClockCUDA
-from brian_eventprop.runtime.clock_warnings import warn_of_gaps
-from brian_eventprop.runtime.event_cpu import TOLERANCE, EventCPU
+from brian_eventprop.runtime.clock.solver import ClockCPU
+from brian_eventprop.runtime.clock.warnings import warn_of_gaps
+from brian_eventprop.runtime.cuda.solver import ClockCUDA
+from brian_eventprop.runtime.event.solver import TOLERANCE, EventCPU
 from brian_eventprop.runtime.options import checked_options
 
 SOLVERS = {

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from brian_eventprop.codegen.cache import load_module
-from brian_eventprop.codegen.interpreter import library_module, load_interpreted, plain
-from brian_eventprop.codegen.operations import ArrayKey, Operation, load_operation
+from brian_eventprop.codegen.expr.operations import ArrayKey, Operation, load_operation
+from brian_eventprop.kernels.cache import load_module
 from brian_eventprop.kernels.views import description
-from brian_eventprop.runtime.chunks import Chunks
+from brian_eventprop.runtime.interpreter import library_module, load_interpreted, plain
+from brian_eventprop.runtime.trial_pool import Chunks
 
 #: The kinds of the arrays of operations: the function that makes the view of each array, and how
 #: many places of a context its description takes; see `kernels.views`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brian_eventprop.runtime.passes import compiled
+from brian_eventprop.runtime.array_passes import compiled
 
 
 def _as_it_is(function):

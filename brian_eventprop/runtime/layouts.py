@@ -6,7 +6,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.autapses import order_matters
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.tiles import TILE
+from brian_eventprop.kernels.clock.tiles import TILE
 from brian_eventprop.reading.spec import NetworkValues
 
 #: Fewest synapses of a projection from inputs whose spikes are added up before the first step.

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from brian_eventprop.adjoint.system import STATE_READOUTS
-from brian_eventprop.spikes import occurrence
+from brian_eventprop.data.spikes import occurrence
 
 
 @dataclass(frozen=True)

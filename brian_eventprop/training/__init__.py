@@ -1,6 +1,6 @@
 """Training: a loop over epochs and batches, its record, and what can hook into it."""
 
-from brian_eventprop import schedules
+from brian_eventprop.training import schedules
 from brian_eventprop.training.callbacks import (
     Callback,
     CSVLog,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from brian_eventprop.spikes import SpikeData
+from brian_eventprop.data.spikes import SpikeData
 
 
 def checked_data(data, what: str):

@@ -7,7 +7,7 @@ import csv
 import numpy as np
 
 from brian_eventprop._checks import number, whole_number
-from brian_eventprop.optimizers import name_of
+from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar", "ReduceOnPlateau"]
 

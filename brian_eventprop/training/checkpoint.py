@@ -12,10 +12,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brian_eventprop._files import READ_ERRORS, reading, writing
-from brian_eventprop.optimizers import name_of
+from brian_eventprop.data.files import READ_ERRORS, reading, writing
 from brian_eventprop.training.callbacks import Callback
 from brian_eventprop.training.fingerprint import describe, difference
+from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["Checkpoint"]
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from brian_eventprop.optimizers import name_of
+from brian_eventprop.training.optimizers import name_of
 
 
 def describe(model, optimizer) -> str:

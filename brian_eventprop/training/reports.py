@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from brian_eventprop.optimizers import name_of
 from brian_eventprop.training.callbacks import Callback
+from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["GradientNorms", "TensorBoardLog"]
 

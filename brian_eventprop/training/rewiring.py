@@ -10,8 +10,8 @@ import numpy as np
 
 from brian_eventprop._checks import number
 from brian_eventprop._units import to_seconds, to_si
-from brian_eventprop.optimizers import name_of
 from brian_eventprop.training.callbacks import Callback
+from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["DeepR"]
 

@@ -9,8 +9,7 @@ import numpy as np
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._checks import whole_number
-from brian_eventprop.augmentation import augmented, checked
-from brian_eventprop.optimizers import Optimizer, name_of
+from brian_eventprop.data.augmentation import augmented, checked
 from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import (
     batches,
@@ -21,6 +20,7 @@ from brian_eventprop.training.batches import (
 )
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
+from brian_eventprop.training.optimizers import Optimizer, name_of
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
 
 __all__ = ["Trainer"]
@@ -100,7 +100,7 @@ class Trainer:
         augment : callable or sequence of them, optional
             Variations of the training trials, made anew for every batch, such as ``[Blend(),
             ChannelShift(40)]``; any function ``f(batch, random, data)`` that returns the trials to
-            train on, see `brian_eventprop.augmentation`.
+            train on, see `brian_eventprop.data.augmentation`.
 
         Raises
         ------

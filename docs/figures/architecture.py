@@ -16,7 +16,7 @@ STAGES = [
     ("codegen/", "operations, (text of functions)"),
     ("runtime/", "arrays, addresses, trials"),
     ("kernels/", "loops over, trials and steps"),
-    ("model", "Result, Gradients"),
+    ("model/", "Result, Gradients"),
 ]
 FORWARD, BACKWARD = "#2c6fbb", "#b5482f"
 

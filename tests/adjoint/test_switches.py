@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brian_eventprop.adjoint.expressions import to_sympy
 from brian_eventprop.adjoint.switches import find_switches, jumps
+from brian_eventprop.adjoint.symbolic.expressions import to_sympy
 
 STATES, ACTIVE = ["v", "u"], ["p"]
 

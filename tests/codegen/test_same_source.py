@@ -8,7 +8,7 @@ PROGRAM = """
 import hashlib
 from brian2 import ms, start_scope
 import brian_eventprop as bep
-from helpers import random_networks
+from helpers.networks import random as random_networks
 
 for kind in ("saturating", "adex"):
     for solver in ("clock", "event"):

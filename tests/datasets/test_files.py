@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from brian2 import ms
 
+from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.datasets import braille, hold_out, leave_one_out, speech, stratified_split
-from brian_eventprop.spikes import SpikeData
 
 LETTERS = [*string.ascii_uppercase, "Space"]
 

@@ -6,7 +6,8 @@ import numpy as np
 from brian2 import Quantity, ms, start_scope
 
 import brian_eventprop as bep
-from helpers import random_networks, small_networks
+from helpers.networks import random as random_networks
+from helpers.networks import small as small_networks
 
 #: Networks whose arrivals are delivered one by one take longer to emulate: shorter trials.
 DURATIONS = {"coba": 40, "delta_refractory": 40, "saturating": 70}

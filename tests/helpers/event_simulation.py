@@ -19,7 +19,7 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from helpers.dual import evaluate, margin  # noqa: E402
+from helpers.dense.dual import evaluate, margin  # noqa: E402
 
 TOLERANCE = 1e-12
 LONGEST_STEP = 2e-4

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numba.core.extending import _Intrinsic
 
-from brian_eventprop.codegen.bulk_arrivals import LANES, PARTED
-from brian_eventprop.codegen.cache import LIBRARY
-from brian_eventprop.codegen.interpreter import library_module
+from brian_eventprop.kernels.cache import LIBRARY
+from brian_eventprop.kernels.event.batched_arrivals import LANES, PARTED
+from brian_eventprop.runtime.interpreter import library_module
 
 pytestmark = pytest.mark.compiled
 
@@ -88,55 +88,59 @@ def collected(rng, dtype):
 CASES = {
     "buffers.lowest": [lambda rng: (np.uint64(rng.integers(1, 2**62)),)],
     "buffers.prefetch": [lambda rng: (rng.normal(size=9), 3)],
-    "tiles.add_pair": [
+    "clock.tiles.add_pair": [
         lambda rng, dtype=dtype: tuple(pairs_of(dtype, rng, 2)) for dtype in (SINGLE, DOUBLE)
     ],
-    "tiles.write_pairs": [
+    "clock.tiles.write_pairs": [
         lambda rng, dtype=dtype: (rng.normal(size=70).astype(dtype), 7, *rng.normal(size=(2, 21)).astype(dtype))  # noqa: E501
         for dtype in (SINGLE, DOUBLE)
     ],
-    "tiles.into_record": [
+    "clock.tiles.into_record": [
         lambda rng: (rng.normal(size=2 * 3 * 160), rng.normal(size=2 * 8 * 21), 8, 20, 21, 2, 3, 160)  # noqa: E501
     ],
-    "tiles.from_record": [
+    "clock.tiles.from_record": [
         lambda rng: (rng.normal(size=8 * 21), rng.normal(size=3 * 160), 8, 20, 21, 3, 160)
     ],
-    "tiles.add_ahead": [
+    "clock.tiles.add_ahead": [
         lambda rng, dtype=dtype, fresh=fresh: ahead(rng, dtype, fresh)
         for dtype, fresh in ((SINGLE, True), (DOUBLE, False))
     ],
-    "tiles.collect": [lambda rng, dtype=dtype: collected(rng, dtype) for dtype in (SINGLE, DOUBLE)],
-    "streams.add_worths": [lambda rng, dtype=dtype: rows(rng, dtype) for dtype in (SINGLE, DOUBLE)],
-    "streams.move_and_add_worths": [
+    "clock.tiles.collect": [
+        lambda rng, dtype=dtype: collected(rng, dtype) for dtype in (SINGLE, DOUBLE)
+    ],
+    "clock.per_spike.add_worths": [
+        lambda rng, dtype=dtype: rows(rng, dtype) for dtype in (SINGLE, DOUBLE)
+    ],
+    "clock.per_spike.move_and_add_worths": [
         lambda rng, dtype=dtype: (rng.normal(size=6), 1, *rows(rng, dtype))
         for dtype in (SINGLE, DOUBLE)
     ],
-    "bulk_arrivals.places_of_eight": [
+    "event.batched_arrivals.places_of_eight": [
         lambda rng: (
             np.zeros(12, np.int32), 3, rng.integers(0, 2**14, 20).astype(np.int32), 5,
             rng.integers(0, 30, 20).astype(np.int32), 7, np.int32(rng.integers(0, 2**14)), 10, 9,
             np.int32(16), 25, np.int32(120), np.int32(4), np.int32(2),
         )
     ],  # fmt: skip
-    "bulk_arrivals.add_products": [
+    "event.batched_arrivals.add_products": [
         lambda rng: (rng.normal(size=9), np.uint64(4), rng.normal(size=20), np.uint64(6), (0.3, -2.0, 0.1))  # noqa: E501
     ],
-    "bulk_arrivals.recent_of_eight": [
+    "event.batched_arrivals.recent_of_eight": [
         lambda rng: (
             rng.integers(0, 2**63, (2, 20)).astype(np.uint64), 21,
             rng.integers(0, 70, 30).astype(np.uint8), 4, 3, 62, 7,
         )
     ],  # fmt: skip
-    "bulk_arrivals.append_lanes": [
+    "event.batched_arrivals.append_lanes": [
         lambda rng: (np.zeros(20, np.int32), 5, 100, int(rng.integers(0, 256)), LANES)
     ],
-    "bulk_arrivals.count_earlier": [
+    "event.batched_arrivals.count_earlier": [
         lambda rng: (np.append(rng.integers(0, 9, 20) * 1.0, np.full(4, np.inf)), 20, np.zeros(24, np.int64))  # noqa: E501
     ],
-    "bulk_arrivals.exponentials": [
+    "event.batched_arrivals.exponentials": [
         lambda rng: (rng.uniform(0, 0.05, (4, 24)), 1, 3, 20, 4.0)
     ],
-    "bulk_adjoint.add_row": [
+    "event.batched_adjoint.add_row": [
         lambda rng, options=options: add_row_arguments(rng, *options)
         for options in ((True, True, True), (False, True, True), (True, False, False))
     ],
@@ -146,8 +150,8 @@ CASES = {
 @cache
 def compiled(name, n):
     """The compiled function, to be called from Python with n arguments."""
-    module, function = name.split(".")
-    module = importlib.import_module(f"brian_eventprop.codegen.{module}")
+    module, _, function = name.rpartition(".")
+    module = importlib.import_module(f"brian_eventprop.kernels.{module}")
     names = ", ".join(f"a{k}" for k in range(n))
     scope = {"function": getattr(module, function)}
     exec(f"def call({names}):\n    return function({names})", scope)
@@ -156,8 +160,8 @@ def compiled(name, n):
 
 @pytest.mark.parametrize("name", CASES)
 def test_twins_do_the_same(name):
-    module, function = name.split(".")
-    plain = getattr(library_module(f"brian_eventprop.codegen.{module}"), function)
+    module, _, function = name.rpartition(".")
+    plain = getattr(library_module(f"brian_eventprop.kernels.{module}"), function)
     rng = np.random.default_rng(1)
     for case in CASES[name] * 3:
         first = case(rng)
@@ -192,4 +196,4 @@ def test_all_intrinsics_are_compared():
             n for n, value in vars(module).items()
             if isinstance(value, _Intrinsic) and n[0] != "_" and value._defn.__module__ == name
         }  # fmt: skip
-        assert {f"{name.split('.')[-1]}.{n}" for n in own} <= set(CASES)
+        assert {f"{name.removeprefix('brian_eventprop.kernels.')}.{n}" for n in own} <= set(CASES)

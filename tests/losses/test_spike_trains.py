@@ -5,6 +5,7 @@ import pytest
 from brian2 import DimensionMismatchError, NeuronGroup, ms, mV
 from helpers.losses import check_derivatives
 
+from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.losses import (
     CrossEntropy,
     MeanSquaredError,
@@ -13,7 +14,6 @@ from brian_eventprop.losses import (
     VanRossum,
 )
 from brian_eventprop.readouts import SpikeTimes
-from brian_eventprop.spikes import SpikeData
 
 B, N, TAU = 5, 3, 4e-3
 INF = np.inf

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from brian2 import Network, NeuronGroup, SpikeMonitor, StateMonitor, defaultclock, ms, prefs, seed
-from reading.interpreter import Interpreter
-from reading.networks import NETWORKS
+from helpers.brian_interpreter import Interpreter
+from helpers.networks.readable import NETWORKS
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError

@@ -1,9 +1,9 @@
 """What the tests of the CUDA backend share."""
 
 import pytest
-from helpers.cuda_emulator import Emulator
+from helpers.cuda.emulator import Emulator
 
-from brian_eventprop.runtime import clock_cuda
+from brian_eventprop.runtime.cuda import solver as clock_cuda
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ import sys
 import numpy as np
 import pytest
 from brian2 import ms, start_scope
-from helpers import backends, random_networks, small_networks
+from helpers import backends
+from helpers.networks import random as random_networks
+from helpers.networks import small as small_networks
 
-from brian_eventprop.codegen.cache import CACHE_VARIABLE
-from brian_eventprop.runtime import event_bulk, layouts
+from brian_eventprop.kernels.cache import CACHE_VARIABLE
+from brian_eventprop.runtime import layouts
+from brian_eventprop.runtime.event import batched
 
 pytestmark = pytest.mark.compiled
 
@@ -74,7 +77,7 @@ def test_the_event_solver(make):
 
 
 def test_bulk_arrivals_of_the_event_solver(monkeypatch):
-    monkeypatch.setattr(event_bulk, "BUSY", 0)
+    monkeypatch.setattr(batched, "BUSY", 0)
     found, expected = both(small_networks.all_to_all, solver="event", n_steps=40, trials=2)
     check_close(found, expected, times=1e-13, digits=1e-9)
 
@@ -94,7 +97,7 @@ PROGRAM = """
 import types
 import numpy as np
 from brian2 import prefs, start_scope
-from helpers import small_networks
+from helpers.networks import small as small_networks
 
 prefs.codegen.target = "numpy"
 settings = np.geterr()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, second
-from helpers.small_networks import all_to_all
+from helpers.networks.small import all_to_all
 
 import brian_eventprop as bep
 from brian_eventprop.reading import read_network

@@ -10,7 +10,6 @@ from brian2 import ms
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
 from brian_eventprop.datasets import yin_yang
-from brian_eventprop.optimizers import Adam
 from brian_eventprop.training import (
     Callback,
     CSVLog,
@@ -22,6 +21,7 @@ from brian_eventprop.training import (
     TensorBoardLog,
     Trainer,
 )
+from brian_eventprop.training.optimizers import Adam
 
 
 @pytest.fixture

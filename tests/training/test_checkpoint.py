@@ -10,9 +10,8 @@ import pytest
 from brian2 import ms
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
-from brian_eventprop._files import writing
+from brian_eventprop.data.files import writing
 from brian_eventprop.datasets import yin_yang
-from brian_eventprop.optimizers import SGD, Adam
 from brian_eventprop.training import (
     Callback,
     Checkpoint,
@@ -22,6 +21,7 @@ from brian_eventprop.training import (
     Trainer,
 )
 from brian_eventprop.training.fingerprint import describe, difference
+from brian_eventprop.training.optimizers import SGD, Adam
 
 EPOCHS = 9
 

@@ -9,7 +9,7 @@ from brian2.core.base import BrianObject  # noqa: F401  (Brian2's logger is set 
 from brian2.utils.logger import catch_logs
 from helpers.fake_model import FakeParameters
 
-from brian_eventprop.results import Spikes
+from brian_eventprop.model.results import Spikes
 from brian_eventprop.runtime.readouts import GroupSpikes
 from brian_eventprop.training import LiftSilent, RateWarning, SilenceWarning
 

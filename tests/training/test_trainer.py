@@ -6,8 +6,8 @@ from brian2 import ms
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
 from brian_eventprop.datasets import yin_yang
-from brian_eventprop.optimizers import SGD, Adam
 from brian_eventprop.training import Callback, Trainer
+from brian_eventprop.training.optimizers import SGD, Adam
 
 
 def trainer(seed=0, callbacks=(), optimizer=None):

@@ -1,0 +1,1 @@
+"""Derivatives, reverse mode and display of SymPy expressions."""

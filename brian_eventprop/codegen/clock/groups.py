@@ -1,0 +1,524 @@
+"""The code of one neuron group, block by block, for the kernel templates to place in their loops.
+
+Every attribute that the templates show is a list of lines.  Neuron ``j``, step ``n`` and trial
+``trial`` are the templates' loop variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sympy as sp
+
+from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
+from brian_eventprop.adjoint.conditions import derive_conditions
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise
+from brian_eventprop.adjoint.symbolic.expressions import symbol
+from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.codegen.clock.conditions import ConditionCode
+from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
+from brian_eventprop.codegen.expr.scope import Scope, reads
+from brian_eventprop.reading.spec import ReadoutSpec
+
+
+class GroupCode:
+    """Code of a group; the templates read its attributes."""
+
+    #: The time of the next step, and a statement that counts a spike or a condition that grazes.
+    later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
+    #: Whether a thread has the neuron, and the name of its count of grazing spikes.
+    on_device, grazed = False, "n_grazing"
+
+    def __init__(self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec] = ()):
+        self.adjoint, self.scope = adjoint, scope
+        group = adjoint.group
+        self.name, self.states = group.name, group.states
+        self.is_input = False
+        self.n_states = len(group.states)
+        self.spikes = adjoint.crossing is not None
+        self.refractory = group.refractory is not None and self.spikes
+        self.has_frozen = bool(group.frozen)
+        self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
+        self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
+        self.finals = [r for r in adjoint.readouts if r.kind == "final"]
+        self.readouts = adjoint.readouts
+        active = adjoint.hoisted.active
+        self.common_bars = [n for n in active if adjoint.hoisted.levels[n] == COMMON]
+        self.each_bars = [n for n in active if adjoint.hoisted.levels[n] == EACH]
+        self.modes = {"free": adjoint.free, "frozen": adjoint.frozen or adjoint.free}
+        self.frozen = group.frozen
+        self.replay = False
+        self.rings: tuple[str, ...] = ()
+        self.ring_rates: dict = {}
+        self.pairs: set[str] = set()
+        self.ringed: set[str] = set()
+        self.driven: set[str] = set()
+        self.moving: set[str] = set()
+        self.streaming: set[str] = set()
+        self.waves: set[str] = set()
+        self.traces = traces_of(adjoint, readouts)
+        self.readout_symbols = [r.symbols for r in readouts]
+        self.pushed = False
+        self.recorded = False
+        self.tops: tuple = ()
+        self.autapses: tuple = ()
+        conditions = derive_conditions(adjoint)
+        self.conditions = ConditionCode(self, conditions) if conditions is not None else None
+        self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
+
+    def a(self, role: str) -> str:
+        """Identifier of an array or variable of the kernels that belongs to this group."""
+        return self.scope.table(self.scope.owner, f"${role}")
+
+    # ---- loading ----
+    def load(self, names, array: str, index: str = "j") -> list[str]:
+        """Load the states among `names` from an array, and what else is stored per neuron."""
+        scope = self.scope
+        lines = [
+            f"{scope.ref(s)} = {element(array, k, index)}"
+            for k, s in enumerate(self.states)
+            if s in names
+        ]
+        return lines + self.load_constants(names, index)
+
+    def load_constants(self, names, index: str = "j", step: str = "n") -> list[str]:
+        """Load the constants per neuron and the weights of the readouts among `names`."""
+        lines = []
+        for name in sorted(names):
+            if self.scope.levels.get(name) == EACH:
+                ref = self.scope.ref(name)
+                row = self.scope.each.index(name)
+                lines.append(f"{ref} = {self.a('P')}[{row}, {index}]")
+            elif name.startswith("weight."):
+                number = name.split(".")[1]
+                lines.append(
+                    f"{self.scope.ref(name)} = {self.a('weight' + number)}[trial, {index}]"
+                )
+            elif self.scope.levels.get(name) == COMMON:
+                self.scope.ref(name)
+            elif name in self.traces:
+                lines.append(f"{self.scope.ref(name)} = {self.trace(name, index, step)}")
+        return lines
+
+    def trace(self, name: str, index: str = "j", step: str = "n") -> str:
+        """The value of a timed array for a neuron at a step of a trial."""
+        k = self.traces.index(name)
+        row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, {step}]"
+        return f"{self.a(f'trace{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
+
+    def load_lam(self, names, index: str = "j") -> list[str]:
+        """Load the adjoint variables among `names`."""
+        return [
+            f"{self.scope.ref(f'lam.{s}')} = {self.a('lam')}[{k}, {index}]"
+            for k, s in enumerate(self.states)
+            if f"lam.{s}" in names
+        ]
+
+    # ---- forward ----
+    def update(self, mode: str, source: str, target: str) -> list[str]:
+        """One step of the state update of neuron j."""
+        statements = self.modes[mode].statements
+        read = reads(statements) | set(self.states)
+        states = [self.scope.ref(s) for s in self.states]
+        block = self.scope.statements(statements)
+        return self.load(read, source) + self.cut(block, states) + self.store(target)
+
+    @property
+    def selects(self) -> bool:
+        """Whether frozen neurons take the same step but for the states that keep their values.
+
+        Then all neurons take it, without a branch, and the old values are put back.
+        """
+        if not (self.refractory and self.has_frozen):
+            return True
+        free, held = (self.modes[mode].statements for mode in ("free", "frozen"))
+        rest = iter(held)
+        expected, missing = next(rest, None), set()
+        for statement in free:
+            if statement == expected:
+                if reads([statement]) & missing:
+                    return False
+                missing.discard(statement.target)
+                expected = next(rest, None)
+            else:
+                missing.add(statement.target)
+        return expected is None and not missing & set(self.states) - set(self.frozen)
+
+    def whole_step(self, array: str) -> list[str]:
+        """The guard of neuron j before the state update, the update, and the threshold after it."""
+        scope, statements, crossing = self.scope, self.modes["free"].statements, None
+        read, guard = reads(statements) | set(self.states), None
+        if self.spikes:
+            crossing = self.adjoint.crossing
+            guard = crossing.g.xreplace({symbol("t"): symbol("t") - symbol("dt")})
+            read |= reads(guard, crossing.condition)
+        lines = self.load(read, array)
+        if guard is not None:
+            lines.append(f"{self.a('start')}[j] = {scope.sympy(guard)}")
+        held = self.frozen if self.refractory else ()
+        if self.refractory:
+            lines.append(f"free = n >= {self.a('free')}[j]")
+        lines += [f"{scope.ref(f'held.{s}')} = {scope.ref(s)}" for s in held]
+        lines += self.cut(scope.statements(statements), [scope.ref(s) for s in self.states])
+        lines += [
+            f"{scope.ref(s)} = {scope.ref(s)} if free else {scope.ref(f'held.{s}')}" for s in held
+        ]
+        lines += self.store(array)
+        if crossing is not None:
+            also = " & free" if self.refractory else ""
+            lines.append(f"{self.a('over')}[j] = ({scope.source(crossing.condition)}){also}")
+        return lines
+
+    def cut(self, lines: list[str], wanted: Iterable[str]) -> list[str]:
+        """Return assignments as they are; some targets call functions in place of long code."""
+        del wanted
+        return lines
+
+    def store(self, array: str, index: str = "j") -> list[str]:
+        """Store all states."""
+        return [f"{array}[{k}, {index}] = {self.scope.ref(s)}" for k, s in enumerate(self.states)]
+
+    def condition(self, array: str) -> tuple[list[str], str]:
+        """The threshold: lines that load what it reads, and the condition."""
+        source = self.adjoint.crossing.condition
+        return self.load(reads(source), array), self.scope.source(source)
+
+    def guard(self, array: str, index: str = "j") -> tuple[list[str], str]:
+        """The guard g at the beginning of a step, at the time of the test before: loads and g."""
+        t = symbol("t")
+        g = self.adjoint.crossing.g.xreplace({t: t - symbol("dt")})
+        return self.load(reads(g), array, index), self.scope.sympy(g)
+
+    def reset(self, array: str) -> list[str]:
+        """The reset of neuron j."""
+        statements = self.adjoint.reset
+        written = {s.target for s in statements} & set(self.states)
+        lines = self.load(reads(statements) | written, array) + self.scope.statements(statements)
+        return lines + [
+            f"{array}[{k}, j] = {self.scope.ref(s)}"
+            for k, s in enumerate(self.states)
+            if s in written
+        ]
+
+    def sample(self, kinds, array: str) -> tuple[list[str], dict[int, str]]:
+        """Readouts of the given kinds: loads, and an expression for each number."""
+        chosen = [r for r in self.readouts if r.kind in kinds]
+        loads = self.load(reads([r.expression for r in chosen]), array)
+        self.scope.in_loop = "final" not in kinds
+        values = {r.number: self.scope.source(r.expression) for r in chosen}
+        self.scope.in_loop = True
+        return loads, values
+
+    # ---- backward ----
+    def flow_back(self, mode: str, source: str) -> list[str]:
+        """The reverse of the state update of neuron j."""
+        adjoint = self.modes[mode].adjoint
+        read = adjoint.reads
+        lines = self.load(read, source) + self.load_lam(read)
+        block = self.scope.lines(adjoint.forward) + self.scope.lines(adjoint.reverse)
+        lines += self.cut(block, [self.scope.ref(name) for name in reads(adjoint.results)])
+        results = {s: adjoint.results.get(s, sp.Integer(0)) for s in self.states}
+        lines += self.store_lam(results)
+        return lines + self.add_bars(
+            {n: e for n, e in adjoint.results.items() if n not in self.states}
+        )
+
+    def store_lam(self, results, index: str = "j", scope: Scope | None = None) -> list[str]:
+        """Store new adjoint variables; all are computed before the first is stored."""
+        scope = scope or self.scope
+        changed = {s: e for s, e in results.items() if e != symbol(f"lam.{s}")}
+        if len(changed) == 1:
+            ((s, e),) = changed.items()
+            return [f"{self.a('lam')}[{self.states.index(s)}, {index}] = {scope.sympy(e)}"]
+        lines = [f"{scope.ref(f'new.{s}')} = {scope.sympy(e)}" for s, e in changed.items()]
+        return lines + [
+            f"{self.a('lam')}[{self.states.index(s)}, {index}] = {scope.ref(f'new.{s}')}"
+            for s in changed
+        ]
+
+    def add_bars(
+        self, terms, add: str = "+=", scale: str = "", form: str = "{0} * ({1})"
+    ) -> list[str]:
+        """Add to the gradients of the constants, or subtract; times what `scale` stands for."""
+        lines = []
+        for name, term in terms.items():
+            value = self.scope.scaled(scale, term, form) if scale else self.scope.sympy(term)
+            if name in self.common_bars:
+                lines.append(f"{self.a('CB')}[{self.common_bars.index(name)}] {add} {value}")
+            else:
+                lines.append(f"{self.a('PB')}[{self.each_bars.index(name)}, j] {add} {value}")
+        return lines
+
+    def inject(self, kinds, array: str, factor: str) -> list[str]:
+        """Add dL/d(readout) times the derivatives of readouts to the adjoint of neuron j."""
+        chosen = [r for r in self.readouts if r.kind in kinds]
+        self.scope.in_loop = "final" not in kinds
+        lines = sum((self.inject_one(r, array, factor) for r in chosen), [])
+        self.scope.in_loop = True
+        return lines
+
+    def inject_one(self, readout, array: str, factor: str) -> list[str]:
+        """The same for one readout."""
+        lines = self.load(reads(readout.states, readout.parameters), array)
+        return lines + self._injected(readout, factor, self.a("lam"), 0)
+
+    def _injected(self, readout, factor: str, into: str, row: int) -> list[str]:
+        scale = f"{self.a(f'weight{readout.number}')}[trial, j]{factor}"
+        lines = [
+            f"{into}[{row + self.states.index(s)}, j] += {self.scope.scaled(scale, e)}"
+            for s, e in readout.states.items()
+        ]
+        return lines + self.add_bars(readout.parameters, scale=scale)
+
+    def spike_back(self, mode: str, values: str) -> list[str]:
+        """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`.
+
+        That part is what the crossing costs by coming later, so it is taken at the state of the
+        crossing: the arrivals of the same step are in continuous time after it, except those that
+        the very spike sends.
+        """
+        rule = self.adjoint.spike[mode]
+        rate = rate_of_spike(self.adjoint, mode) if self.autapses else rule.rate
+        read = reads(rate)
+        lines = self._load_crossed(read, values) + self.load_lam(read)
+        lines += [f"rate = {self.scope.sympy(rate)}"] + self._tops_made(rule, values)
+        read = reads(rule.lam, rule.parameters)
+        lines += self.load_spike(read, values, self.n_states) + self.load_lam(read)
+        return lines + self.add_bars(rule.parameters) + self.store_lam(rule.lam)
+
+    # ---- arrivals that a spike sends to its own neuron at once; see `adjoint.autapses` ----
+    @property
+    def carried_rows(self) -> int:
+        """How many numbers are carried through such arrivals: states, slopes, l at the crossing."""
+        return 2 * self.n_states + 1
+
+    def carry(self, values: str) -> list[str]:
+        """Set out from the crossing of spike q of neuron j."""
+        flow, loss = flow_of(self.adjoint.derivatives, self.states), self.adjoint.loss_rate
+        carried, lines = self.a("carried"), self.load_spike(reads(flow, loss), values, 0, "q")
+        for k in range(self.n_states):
+            lines.append(f"{carried}[{k}, j] = {values}[q, {k}]")
+        for k, s in enumerate(self.states):
+            lines.append(f"{carried}[{self.n_states + k}, j] = {self.scope.sympy(flow[s])}")
+        return [*lines, f"{carried}[{2 * self.n_states}, j] = {self.scope.sympy(loss)}"]
+
+    def _load_crossed(self, names, values: str) -> list[str]:
+        """Load the state of the crossing of spike k, after the arrivals that it sends to itself."""
+        if not self.autapses:
+            return self.load_spike(names, values, 0)
+        rows = [*self.states, *(slope(s).name for s in self.states), LOSS_BEFORE]
+        return [
+            f"{self.scope.ref(name)} = {self.a('carried')}[{k}, j]"
+            for k, name in enumerate(rows)
+            if name in names
+        ] + self.load_constants(names)
+
+    def load_spike(self, names, values: str, offset: int, spike: str = "k") -> list[str]:
+        """Load the states stored with a spike: before the arrivals (0) or before the reset."""
+        return [
+            f"{self.scope.ref(s)} = {values}[{spike}, {offset + p}]"
+            for p, s in enumerate(self.states)
+            if s in names
+        ] + self.load_constants(names)
+
+    def slope(self, values: str) -> list[str]:
+        """The slope of the crossing of spike k and the guard just after it."""
+        c = self.adjoint.crossing
+        lines = self.load_spike(reads(c.slope, c.g), values, 0)
+        return lines + [
+            f"slope = {self.scope.sympy(c.slope)}",
+            f"guard = {self.scope.sympy(c.g)}",
+        ]
+
+    def top_moves(self, readout, values: str) -> list[str]:
+        """Add to D of spike k what a maximum that the spike ends gains by coming later.
+
+        Where a crossing ends it, it rises until then; a state that is left at once moves anyway.
+        """
+        before = rise(readout, self.adjoint.derivatives)
+        lines = self.load_spike(reads(before), values, 0) + [f"rise = {self.scope.sympy(before)}"]
+        weight = f"{self.a(f'weight{readout.number}')}[trial, j]"
+        return [*lines, "if rise > 0 or start > 0:", f"    change += {weight} * rise"]
+
+    def _tops_made(self, rule, values: str) -> list[str]:
+        """Add to `rate` what a maximum that the reset makes gains by coming later.
+
+        It only falls from there: the next sample is the largest.
+        """
+        lines = []
+        for number, after in rule.rises.items():
+            inner = self._load_crossed(reads(after), values)
+            inner += [f"rise = {self.scope.sympy(after)}"]
+            for top in self.tops:
+                inner = top.unless_leap(inner) if top.top.number == number else inner
+            lines += self._top_made(number, "n + 1", inner)
+        return lines
+
+    def _top_made(self, number: int, step: str, inner: list[str]) -> list[str]:
+        """Add to `rate` if the maximum is at that step and falls from there, with `rise`."""
+        weight = f"{self.a(f'weight{number}')}[trial, j]"
+        inner = [*inner, "if rise < 0:", f"    rate += {weight} * rise"]
+        at = f"if {self.a(f'at{number}')}[trial, j] == {step}:"
+        return [at, *(f"    {line}" for line in inner)]
+
+    def cross_back(self, values: str, into: str | None = None, row: int = 0) -> list[str]:
+        """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot.
+
+        The jump of lambda goes to rows of another array if one is given.
+        """
+        c = self.adjoint.crossing
+        lines = self.load_spike(reads(c.states, c.parameters), values, 0)
+        return lines + self._crossed(into or self.a("lam"), row)
+
+    def push_back(self, array: str) -> list[str]:
+        """The same at recorded states."""
+        c = self.adjoint.crossing
+        return self.load(reads(c.states, c.parameters), array) + self._crossed(self.a("lam"), 0)
+
+    def _crossed(self, into: str, row: int) -> list[str]:
+        c = self.adjoint.crossing
+        lines = [
+            f"{into}[{row + self.states.index(s)}, j] -= "
+            + self.scope.scaled("ratio", e, "({1})*{0}")
+            for s, e in c.states.items()
+        ]
+        return lines + self.add_bars(c.parameters, "-=", "ratio", "{0}*({1})")
+
+    def inject_crossed(self, readout, values: str, into: str, row: int) -> list[str]:
+        """Add dL/d(readout) times its derivatives at the crossing of spike k to an array."""
+        lines = self.load_spike(reads(readout.states, readout.parameters), values, 0)
+        return lines + self._injected(readout, "", into, row)
+
+    def worth(self, state: str, mode: str) -> list[str]:
+        """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
+        rate = self.ring_rates[state][mode]
+        dropped = mode == "frozen" and state in self.frozen
+        value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
+        read = reads(rate, value)
+        lines = self.load(read, self.then) + self.load_lam(read)
+        lines.append(f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}")
+        total = self.scope.sympy(rate)
+        if self.tops:
+            moved = (top.ring(self.rings.index(state), mode) for top in self.tops)
+            lines, total = [*lines, f"rate = {total}", *sum(moved, [])], "rate"
+        return [*lines, f"{self.a(f'rate_{state}')}[j] = {total}"]
+
+    @property
+    def silent(self) -> str:
+        """Whether neuron j did not spike in step n, on the way back."""
+        last = f"{self.a('last')}[j]"
+        return f"({last} < 0 or {self.a('sn')}[{last}] != n)"
+
+    def top(self, readout):
+        """The code of a maximum that arrivals may make or end; None for any other readout."""
+        return next((top for top in self.tops if top.top.number == readout.number), None)
+
+    @property
+    def now(self) -> str:
+        """The recorded states at step n."""
+        return f"{self.a('rec')}[{self.a('now')} + "
+
+    @property
+    def then(self) -> str:
+        """The recorded states at step n + 1."""
+        return f"{self.now}{self.n_states} + "
+
+    @property
+    def after(self) -> bool:
+        """Whether what an arrival is worth depends on the state that it meets."""
+        return bool(reads(list(self.ring_rates.values())) & set(self.states))
+
+    def release(self, array: str) -> list[str]:
+        """lambda . (f_frozen - f_free) of neuron j in `rate`, and what a maximum there gains.
+
+        It rises until the release and falls from there.
+        """
+        e = self.adjoint.release
+        lines = self.load(reads(e), array) + self.load_lam(reads(e))
+        lines.append(f"rate = {self.scope.sympy(e)}")
+        for number, after in self._rises_released.items():
+            inner = [*self.load(reads(after), array), f"rise = {self.scope.sympy(after)}"]
+            lines += self._top_made(number, "n", inner)
+        return lines
+
+    @property
+    def _rises_released(self) -> dict:
+        """The slope of each maximum just after a release, if that can make one."""
+        if not (self.has_frozen and self.spikes):
+            return {}
+        return {r.number: rise(r, self.adjoint.derivatives) for r in self.maxima}
+
+    # ---- arrivals at the step of a spike ----
+    @property
+    def rings_after(self) -> list[str]:
+        """States at which arrivals and the reset commute: the reset is taken to be first.
+
+        The crossing was within the step, the arrivals are at its end.  What an arrival costs by
+        coming later then has the adjoint after the reset, not that before it, of which a hard
+        reset leaves nothing.
+        """
+        if not self.spikes:
+            return list(self.rings)
+        rules = self.adjoint.spike.values()
+        same = {s: symbol(f"lam.{s}") for s in self.rings}
+        return [s for s in self.rings if all(r.lam.get(s, same[s]) == same[s] for r in rules)]
+
+    @property
+    def rings_before(self) -> list[str]:
+        """States at which the order matters: arrivals are before the reset, as in Brian2."""
+        return [s for s in self.rings if s not in self.rings_after]
+
+    @property
+    def made_by_reset(self) -> list[tuple[int, int]]:
+        """States that a reset may raise and arrivals add to after it, where there are maxima.
+
+        The numbers of each: among the states that arrivals change, and among all states.
+        """
+        if not self.tops or not self.spikes:
+            return []
+        changed = {s.target for s in self.adjoint.reset} & set(self.rings_after)
+        met = self.tops[0].met
+        return [(met.index(s), self.states.index(s)) for s in met if s in changed]
+
+    # ---- what the kernels must keep ----
+    @property
+    def needs_states(self) -> bool:
+        """Whether the reverse reads the states of every step (or those at a release)."""
+        states = set(self.states)
+        read = set().union(*(m.adjoint.reads for m in self.modes.values()))
+        read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
+        if self.has_frozen and self.spikes:
+            read |= reads(self.adjoint.release, self._rises_released)
+        keeps = self.replay or self.after or self.upstroke is not None
+        return bool(read & states or self.conditions) or keeps
+
+    @property
+    def needs_final_states(self) -> bool:
+        """Whether the derivative of a final readout reads the states."""
+        finals = [(r.states, r.parameters) for r in self.finals]
+        return bool(reads(finals) & set(self.states))
+
+    @property
+    def neurons(self) -> str:
+        """The neurons of the spikes."""
+        return self.a("sj")
+
+    @property
+    def steps(self) -> str:
+        """The time steps of the spikes."""
+        return self.a("sn")
+
+    def neuron(self, spike: str) -> str:
+        """The neuron that sent a spike."""
+        return f"{self.a('sj')}[{spike}]"
+
+
+def element(array: str, row, column: str) -> str:
+    """Return an element of an array; ``name[offset + `` stands for the rows from an offset on."""
+    return f"{array}{row}, {column}]" if "[" in array else f"{array}[{row}, {column}]"
+
+
+def traces_of(adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]) -> list[str]:
+    """Return the names of timed arrays in the code of a group and of its readouts."""
+    traces = [*adjoint.group.traces, *(t for r in readouts for t in r.traces)]
+    return list(dict.fromkeys(t.name for t in traces))

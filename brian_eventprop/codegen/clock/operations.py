@@ -1,0 +1,401 @@
+"""The operations of the clock solver for a network, phase by phase; see `kernels.clock.loop`.
+
+What the equations say is rendered here, per group and pathway, with the same names in any network;
+the rest is in `codegen.clock.library`.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterable
+from dataclasses import replace
+
+from brian_eventprop.codegen.clock import library
+from brian_eventprop.codegen.clock.groups import GroupCode
+from brian_eventprop.codegen.expr.operations import (
+    ArrayKey,
+    Operation,
+    free_names,
+    may_be_array,
+    operation,
+)
+from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
+from brian_eventprop.codegen.expr.straight_line import Piece, pieces
+from brian_eventprop.codegen.templates import render
+from brian_eventprop.kernels.cache import load_module
+from brian_eventprop.kernels.clock import loop as clock_loop
+
+#: What a group and a pathway are called in their own operations.
+NEURON, SYNAPSES = "neuron", "synapses"
+
+_DECORATOR = '@njit(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True)\n'
+_INLINED = _DECORATOR.replace(")\n", ", forceinline=True)\n")
+
+#: Longer code than so many characters is cut into functions.
+LONG = 4000
+
+Operations = Iterable[Operation]
+
+
+class NeuronCode(GroupCode):
+    """Code of a group whose long assignments become functions."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.pieces: dict[Piece, str] = {}
+
+    def cut(self, lines, wanted):
+        """Return calls of functions in place of long code; equal ones are one function."""
+        if sum(map(len, lines)) <= LONG:
+            return lines
+        calls = []
+        for piece in pieces(lines, wanted):
+            if piece not in self.pieces:
+                self.pieces[piece] = self.a(f"part{len(self.pieces)}")
+            calls.append(piece.call(self.pieces[piece]))
+        return calls
+
+    def module(self) -> str:
+        """Return the text of the functions, those of explosive upstrokes among them."""
+        texts = [piece.function(name, _INLINED) for piece, name in self.pieces.items()]
+        if self.upstroke is not None:
+            texts.append(self.upstroke.functions(_DECORATOR))
+        return "\n\n".join(texts)
+
+
+class ClockOperations:
+    """The operations of connected groups, inputs and pathways."""
+
+    def __init__(self, groups, inputs, pathways, single: bool):
+        self.groups, self.inputs, self.pathways, self.single = groups, inputs, pathways, single
+        self.queued = [p for p in pathways if not p.ring]
+        self.spiking = [g for g in groups if g.spikes]
+        self.recorded = [g for g in groups if g.recorded]
+        self.lookback = any(g.upstroke for g in groups)
+        self._bodies = {part.name: self._render(part) for part in (*groups, *self.queued)}
+        self._functions = {g.name: self._load_functions(g) for g in groups}
+
+    def phases(self):
+        """Return the operations of each phase, forward and backward."""
+        forward = {
+            "begin": self._begin(),
+            "checkpoint": (self._of(g, "checkpoint", library.CHECKPOINT) for g in self.recorded),
+            "neurons": (self._step(g) for g in self.groups),
+            "arrivals": self._arrivals(self.groups),
+            "end": self._end(),
+        }
+        backward = {
+            "prepare": self._prepare(),
+            "begin": self._begin_back(),
+            "restore": (self._own(g, "restore") for g in self.recorded),
+            "warm_up": self._warm_up(),
+            "neurons_again": self._again(self._step(g) for g in self.recorded),
+            "arrivals_again": self._again(self._arrivals(self.recorded)),
+            "recorded": (self._record_end(g) for g in self.recorded),
+            "final": (self._own(g, "final_back") for g in self.groups if g.finals or g.upstroke),
+            "neurons": (self._step_back(g) for g in self.groups),
+            "arrivals": self._arrivals_back(),
+            "after_segment": self._after_segment(),
+            "end": self._end_back(),
+        }
+        return tuple(
+            {name: tuple(found[name]) for name in names}
+            for found, names in ((forward, clock_loop.FORWARD), (backward, clock_loop.BACKWARD))
+        )
+
+    # ---- what the equations say ----
+    def _render(self, part) -> dict[str, str]:
+        """Render the bodies of a group or of a pathway with a queue."""
+        if part in self.queued:
+            names = ["deliver", "deliver_back", *["deliver_again"] * part.target.replay]
+            return {name: render(f"clock/synapses/{name}.py.j2", p=part) for name in names}
+        names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
+        names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
+        names += ["restore"] * part.recorded + ["states_again"] * part.replay
+        names += ["final_back"] * bool(part.finals or part.upstroke)
+        names += ["trial_end"] * bool(part.finals or any(top.jumps for top in part.tops))
+        return {name: render(f"clock/groups/{name}.py.j2", g=part) for name in names}
+
+    def _load_functions(self, g) -> dict[str, str]:
+        """The functions that the operations of a group call, and the module that they stand in."""
+        text = g.module()
+        if not text:
+            return {}
+        used = ["clip", "dexprel", "exprel", "sign", *EDGE_FUNCTIONS]
+        number = "float32" if self.single else "float64"
+        source = (
+            "import math\n\nimport numpy as np\n\n"
+            "from brian_eventprop.kernels.cache import njit\n"
+            f"from brian_eventprop.kernels.brian_functions import {', '.join(sorted(used))}\n\n"
+            f"FLOAT = np.{number}\n\n\n{text}"
+        )
+        module = load_module(source, "neuron").__name__
+        return {node.name: module for node in ast.parse(text).body}
+
+    def _own(self, part, name: str, body="", **others: ArrayKey) -> Operation:
+        """One of a part's rendered operations, or one with another body.
+
+        ``others`` are arrays under other identifiers.
+        """
+        group = part.target if part in self.queued else part
+        # two pathways may have the same names, and no operation reads both
+        pathways = group.autapses if part is group else (part,)
+        owners = {NEURON: group.name} | {p.scope.owner: p.name for p in pathways}
+
+        def find(identifier):
+            if identifier in others:
+                return others[identifier]
+            owner, role = group.scope.table.name(identifier) or ("", "")
+            return (owners[owner], role[1:]) if role.startswith("$") else None
+
+        constants = _constants(group)
+        for p in pathways:
+            constants |= _constants(p)
+        functions = self._functions[group.name]
+        body = body or _timed((group, *pathways), self._bodies[part.name][name])
+        options = {"functions": functions, "owner": part.name}
+        return operation(name, body, find, self.single, constants, **options)
+
+    def _step(self, g) -> Operation:
+        """The end of the time step before n, then the beginning of step n.
+
+        Nothing that happens between them concerns the group.
+        """
+        before = self._within(g, "settle", "n > start", before=True)
+        return self._own(g, "step", before + self._within(g, "advance", "n < stop"))
+
+    def _step_back(self, g) -> Operation:
+        """Backwards through the beginning of step n, then through the end of the one before."""
+        begin = self._within(g, "update_back", "n < n1")
+        end = self._within(g, "resets_back", "n > n0", before=True)
+        return self._own(g, "step_back", begin + end)
+
+    def _within(self, g, name: str, condition: str, before: bool = False) -> str:
+        """One of a group's bodies, if there is such a step, or for the step `before` that."""
+        if name not in self._bodies[g.name]:
+            return ""
+        body = _timed((g, *g.autapses), self._bodies[g.name][name])
+        body = f"n -= 1\n{body}\nn += 1" if before else body
+        return f"if {condition}:\n{textwrap.indent(body, '    ')}\n"
+
+    # ---- what no equation is part of ----
+    def _of(
+        self, part, name: str, body: str, source=None, numbers=None, finds=False, **others
+    ) -> Operation:
+        """An operation of the library on the arrays of a part and some others."""
+        constants = {n: repr(value) for n, value in (numbers or {}).items()}
+        arrays = (i for i in free_names(body) if may_be_array(i) and i not in constants)
+        keys = {i: others.get(i, (part.name, i)) for i in arrays}
+        options = {"source": source, "finds": finds, "owner": part.name}
+        return operation(name, body, keys, self.single, constants, **options)
+
+    def _from(
+        self, part, name: str, body: str, source=None, numbers=None, finds=False, **others
+    ) -> Operation:
+        """An operation of the library on the spikes of a source and the arrays of a part."""
+        sender = getattr(part, "source", part)
+        steps, neurons = ("step", "i") if sender.is_input else ("sn", "sj")
+        roles = {"steps": steps, "neurons": neurons, "moved": "TB", "sent": "sent"}
+        for role in ("table", "ptr", "counts", "order", "bound", "base"):
+            roles[role] = role
+        given = {f"source_{i}": (sender.name, role) for i, role in roles.items()}
+        if sender is not part:
+            given["target_shape"] = part.target.name, "shape"
+            given["target_due"] = part.target.name, "due"
+        source = sender.name if finds else source
+        return self._of(part, name, body, source, numbers, finds, **(given | others))
+
+    # ---- forward pass ----
+    def _begin(self) -> Operations:
+        yield from (self._own(g, "trial_begin") for g in self.groups)
+        yield from (self._from(i, "input_begin", library.INPUT_BEGIN) for i in self.inputs)
+        yield from (self._of(p, "queue_begin", library.QUEUE_BEGIN) for p in self.queued)
+        yield from self._ahead(self.pathways)
+
+    def _ahead(self, pathways) -> Operations:
+        """Add the spikes of inputs up by time step, all of a trial."""
+        begun = set()
+        for i in self.inputs:
+            own = [p for p in pathways if p.ahead and p.source is i]
+            if own:
+                yield self._from(i, "sort", library.SORT)
+            for p in own:
+                drive = p.target.name, f"drive_{p.state}"
+                numbers = {"ROW": p.row, "FRESH": drive not in begun}
+                begun.add(drive)
+                yield self._from(
+                    p, "send_ahead", library.SEND_AHEAD, numbers=numbers,
+                    target_drive=drive, weights=(p.name, "W"),
+                )  # fmt: skip
+
+    def _arrivals(self, groups) -> Operations:
+        for source in (*self.inputs, *(g for g in self.spiking if g not in groups)):
+            yield self._from(source, "known_spikes", library.KNOWN_SPIKES, finds=True)
+        yield from (self._send(p) for p in self.pathways if p.target in groups and not p.ahead)
+
+    def _send(self, p) -> Operation:
+        if not p.ring:
+            return self._own(p, "deliver", **self._source(p))
+        body = library.SEND_ROWS if p.whole else library.SEND
+        return self._from(
+            p, "send", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
+            target_ring=(p.target.name, f"ring_{p.state}"),
+        )  # fmt: skip
+
+    def _source(self, p):
+        """What a pathway's rendered operations call the arrays of its source."""
+        name, given = p.source.name, p.source.is_input
+        return {
+            "source_steps": (name, "step" if given else "sn"),
+            "source_neurons": (name, "i" if given else "sj"),
+            "source_table": (name, "table"),
+            "source_moved": (name, "TB" if given else "sent"),
+        }
+
+    def _end(self) -> Operations:
+        yield from (self._from(g, "count_spikes", library.COUNT_SPIKES) for g in self.spiking)
+        ending = [g for g in self.groups if "trial_end" in self._bodies[g.name]]
+        yield from (self._own(g, "trial_end") for g in ending)
+
+    # ---- backward pass ----
+    def _prepare(self) -> Operations:
+        for g in self.groups:
+            for state in g.rings:
+                if state in g.pairs:
+                    pairs = g.name, f"pair_{state}"
+                    yield self._of(g, "clear_after_end", library.CLEAR_AFTER_END, pairs=pairs)
+
+    def _begin_back(self) -> Operations:
+        yield from (self._own(g, "trial_begin_back") for g in self.groups)
+        yield from (
+            self._from(i, "input_begin_back", library.INPUT_BEGIN_BACK) for i in self.inputs
+        )
+        yield from self._ahead([p for p in self.pathways if p.target.recorded])
+        for p in self.queued:
+            yield self._from(p, "queue_begin_back", library.QUEUE_BEGIN_BACK)
+            if p.target.replay:
+                yield self._from(p, "count_due", library.COUNT_DUE, begins=(p.name, "start"))
+        yield from (self._of(g, "check_due", library.CHECK_DUE) for g in self.groups if g.replay)
+
+    def _warm_up(self) -> Operations:
+        if not self.recorded:
+            return
+        yield from (
+            self._from(g, "first_spike", library.FIRST_SPIKE) for g in self.recorded if g.spikes
+        )
+        for source in (*self.inputs, *(g for g in self.spiking if not g.recorded)):
+            yield self._from(source, "first_known_spike", library.FIRST_KNOWN_SPIKE)
+
+    def _again(self, operations: Operations) -> Operations:
+        """The same operations where a segment runs again."""
+        if not self.recorded:
+            return
+        for op in operations:
+            arrays = ((i, self._record(*key)) for i, key in op.arrays)
+            yield replace(op, arrays=tuple(arrays))
+
+    def _record(self, owner, role):
+        """Where the states of the segment go that runs again."""
+        return owner, "former" if self.lookback and role == "rec" else role
+
+    def _record_end(self, g) -> Operation:
+        return self._of(g, "record_end", library.RECORD_END, record=self._record(g.name, "rec"))
+
+    def _after_segment(self) -> Operations:
+        for g in self.recorded if self.lookback else ():
+            yield self._of(g, "keep_record", library.KEEP_RECORD, record=(g.name, "rec"))
+
+    def _arrivals_back(self) -> Operations:
+        for i in self.inputs:
+            if any(p.streamed and p.source is i for p in self.pathways):
+                yield self._from(i, "input_step_back", library.INPUT_STEP_BACK, finds=True)
+        for g in self.groups:
+            if g.replay:
+                yield self._own(g, "states_again")
+                own = [p for p in self.pathways if p.target is g]
+                yield from (self._own(p, "deliver_again") for p in own)
+        yield from (self._accumulate(p) for p in self.pathways if p.streamed)
+        for p in self.pathways:
+            if p.ring and not p.streamed and not p.source.is_input:
+                yield self._move(p)
+        yield from (self._own(p, "deliver_back", **self._source(p)) for p in reversed(self.queued))
+
+    def _accumulate(self, p) -> Operation:
+        body = library.ACCUMULATE_INPUTS if p.source.is_input else library.ACCUMULATE
+        return self._from(
+            p, "accumulate", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
+            target_pairs=(p.target.name, f"worths_{p.state}"), gradient=(p.name, "GB"),
+        )  # fmt: skip
+
+    def _move(self, p) -> Operation:
+        """The derivatives in the times of spikes, from their arrivals."""
+        if p.whole:
+            return self._from(
+                p, "move", library.MOVE_ROWS, p.source.name, {"ROW": p.row},
+                weights=(p.name, "W"), delay_gradient=(p.name, "DB"),
+                target_history=(p.target.name, f"wave_rate_{p.state}"),
+            )  # fmt: skip
+        return self._from(
+            p, "move", library.MOVE, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
+            target_moving=(p.target.name, f"moving_{p.state}"),
+        )  # fmt: skip
+
+    def _end_back(self) -> Operations:
+        for g in self.groups:
+            yield self._of(g, "add_initial", library.ADD_INITIAL, gradient=(g.name, "X0B"))
+        for source in (*self.inputs, *self.groups):
+            own = [p for p in self.pathways if p.ring and not p.streamed and p.source is source]
+            if own:
+                yield self._from(source, "sort", library.SORT)
+            for p in own:
+                yield from self._collect_rows(p) if p.whole else self._collect(p)
+
+    def _collect_rows(self, p) -> Operations:
+        """The gradients of synapses in whole rows, from the record of the whole trial."""
+        yield self._from(
+            p, "collect_rows", library.COLLECT_ROWS, gradient=(p.name, "WB"),
+            target_history=(p.target.name, f"wave_lam_{p.state}"),
+        )  # fmt: skip
+        if p.source.is_input:
+            yield self._from(
+                p, "move_input_rows", library.MOVE_INPUT_ROWS,
+                numbers={"ROW": p.row, "DELAYS": p.delay_trained},
+                weights=(p.name, "W"), delay_gradient=(p.name, "DB"),
+                target_history=(p.target.name, f"wave_rate_{p.state}"),
+            )  # fmt: skip
+
+    def _collect(self, p) -> Operations:
+        """The gradients of synapses by tiles, from the record of the whole trial."""
+        target = p.target.name
+        yield self._from(
+            p, "collect_tiles", library.COLLECT, gradient=(p.name, "bars"),
+            target_pairs=(target, f"pairs_{p.state}"),
+        )  # fmt: skip
+        if p.source.is_input:
+            body = library.MOVE_AHEAD if p.ahead else library.MOVE_INPUTS
+            yield self._from(
+                p, "move_inputs", body, numbers={"ROW": p.row}, weights=(p.name, "W"),
+                target_pair=(target, f"pair_{p.state}"),
+            )  # fmt: skip
+
+
+def _constants(part) -> dict[str, str]:
+    """Where the constants of a part are: those common to all, then reciprocals of some of them."""
+    scope = part.scope
+    names = [*scope.common, *(f"per.{name}" for name in scope.inverted)]
+    return {scope.table(scope.owner, name): f"{part.a('C')}[{k}]" for k, name in enumerate(names)}
+
+
+def _timed(parts, body: str) -> str:
+    """Put before a body what it reads of some parts that depends on the time step."""
+    body = textwrap.dedent(body).strip("\n") or "pass"
+    known = dict.fromkeys(line for part in parts for line in part.scope.step_lines())
+    read, lines = free_names(body), []
+    for line in reversed(known):
+        if line.split(" = ")[0] in read:
+            lines.insert(0, line)
+            read |= free_names(line)
+    if "t" in read:
+        lines.insert(0, "t = FLOAT(n * dt64)")
+    return "\n".join((*lines, body))

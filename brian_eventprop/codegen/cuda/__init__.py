@@ -1,0 +1,1 @@
+"""The clock solver's CUDA kernels as text, a kernel for each network."""

@@ -1,0 +1,396 @@
+"""Render the clock solver's CUDA kernels for a network, or the same kernels for the emulator.
+
+The emulator's kernels are generators that yield at every barrier; everything else is the same text.
+Numbers of neurons and steps are constants of the kernels, delays are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.clock.network import choose_layout, parts, summary
+from brian_eventprop.codegen.cuda.parts import (
+    ROUNDING,
+    Connections,
+    CudaGroup,
+    CudaInput,
+    CudaPathway,
+    CudaStyle,
+)
+from brian_eventprop.codegen.cuda.target import (
+    ON_CHIP,
+    TEAM_THREADS,
+    Kernel,
+    LocalArray,
+    Target,
+    spelling,
+)
+from brian_eventprop.codegen.expr.names import NameTable
+from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
+from brian_eventprop.codegen.templates import render
+
+#: Arrivals at one neuron in one step whose states are kept at a time.
+DEPTH = 16
+#: Spikes whose sums over all threads are taken between two barriers.
+CHUNK = 32
+_KERNELS = ("forward", "record", "backward")
+_FUNCTIONS = ("sign", "clip", "exprel", "dexprel", *EDGE_FUNCTIONS)
+
+
+@dataclass(frozen=True)
+class CudaModule:
+    """The rendered kernels and what the runtime needs to call them; see `ClockModule`."""
+
+    source: str
+    groups: tuple[CudaGroup, ...]
+    inputs: tuple[CudaInput, ...]
+    pathways: tuple[CudaPathway, ...]
+    kernels: Mapping[str, Kernel]
+    threads: int
+    rerun: bool
+    target: Target = field(default_factory=Target)
+
+
+def render_cuda(
+    system: AdjointSystem,
+    connections: Mapping[str, Connections],
+    n_steps: int,
+    single: bool = False,
+    target: Target | None = None,
+    ring_on_chip: bool = False,
+    ahead=frozenset(),
+    autapses=frozenset(),
+    team: int = 1,
+) -> CudaModule:
+    """Render the kernels of the clock solver for CUDA.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    connections
+        The synapses of each pathway.
+    n_steps
+        Number of time steps of a trial.
+    single
+        Whether states are in single precision.
+    target
+        CUDA, or the emulator.
+    ring_on_chip
+        Whether the rings of arrivals fit beside the other arrays of a block.
+    ahead
+        Names of the pathways whose spikes, given as input, are added up before the first step.
+    autapses
+        Names of the groups whose spikes may arrive at their own neuron at once.
+    team
+        How many blocks run a trial together.
+    """
+    target = target or Target()
+    if team > 1:
+        target = replace(target, threads=min(target.threads, TEAM_THREADS))
+    table, style = NameTable(), CudaStyle(single, target.rounds)
+    groups, inputs, pathways = _parts(system, connections, table, style, ahead, autapses)
+    threads = _place(groups, target)
+    places = {"ring_on_chip": ring_on_chip, "team": team}
+    return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
+
+
+def _parts(system, connections, table, style, ahead, autapses):
+    groups, inputs, pathways = parts(system, table, style, CudaGroup, CudaInput, CudaPathway)
+    for p in pathways:
+        found = connections[p.name]
+        p.dense, p.planes = found.dense, found.planes
+    choose_layout(groups, pathways, ahead=ahead, autapses=autapses)
+    kinds = {(r.group, r.kind) for r in system.spec.readouts}
+    for g in groups:
+        g.timed = (g.name, "spike_times") in kinds
+        g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
+    for i in inputs:
+        own = [p for p in pathways if p.source is i]
+        i.walked = any(not p.ahead for p in own)
+        i.queued = any(not p.ring for p in own)
+        i.sorted = any(p.ring for p in own)
+    return groups, inputs, pathways
+
+
+def _place(groups, target) -> int:
+    """Give every group its threads and its words of spikes; return the number of threads."""
+    lane = word = 0
+    for number, g in enumerate(groups):
+        g.number, g.lane, g.word = number, lane, word
+        lane += 32 * g.words
+        word += g.words * g.spikes
+    return max(32 if target.warps else 1, min(lane, target.threads))
+
+
+class _Renderer:
+    """Renders the kernels one after the other, then the constants that they turned out to use."""
+
+    def __init__(
+        self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip, team
+    ):
+        self.groups, self.inputs, self.pathways = groups, inputs, pathways
+        self.n_steps, self.single, self.target = n_steps, single, target
+        self.threads, self.ring_on_chip, self.team = threads, ring_on_chip, team
+        self.float = "float32" if single else "float64"
+        self.spiking = [g for g in groups if g.spikes]
+        self.words = sum(g.words for g in self.spiking)
+        self.words += bool(self.words)
+        self.all = threads * team
+        self.parts = self.all // 32 if target.warps else self.all
+        self.rerun = any(g.keeps_states for g in groups)
+        self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
+
+    def __call__(self) -> CudaModule:
+        kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.rerun}
+        texts = [g.upstroke.functions(self.decorator) for g in self.groups if g.upstroke]
+        texts += [self.text(name, kernel) for name, kernel in kernels.items()]
+        body = "\n\n".join(texts)
+        per_step = [x for part in (*self.groups, *self.pathways) for x in part.scope.step_lines()]
+        body = body.replace(_STEP_MARK, "\n        ".join(per_step) or "pass")
+        constants = [x for part in (*self.groups, *self.pathways) for x in _constants(part)]
+        body = body.replace(_MARK, "\n    ".join(constants) or "pass")
+        head = render(
+            "cuda/module.py.j2",
+            emulated=self.target.emulated,
+            team=self.team,
+            products=not self.single and not self.target.rounds,
+            float=self.float,
+            summary=summary(self.groups, self.pathways),
+            library=not self.target.rounds,
+            rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", body)],
+            functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
+        )
+        return CudaModule(
+            head + "\n\n" + body, self.groups, self.inputs, self.pathways, kernels,
+            self.threads, self.rerun, self.target,
+        )  # fmt: skip
+
+    def text(self, name: str, kernel: Kernel) -> str:
+        """Render one kernel."""
+        ids = ["thread", "place"] if self.team > 1 else ["tid", "block"]
+        ids = [*ids, *(a.name for a in kernel.on_chip)] if self.target.emulated else []
+        ids += ["ring"] * (self.target.emulated and self.ring_on_chip and name != "backward")
+        names = [self.name(*pair) for pair in kernel.arguments]
+        template = "backward" if name == "backward" else "forward"
+        text = render(
+            f"cuda/{template}.py.j2",
+            name=name,
+            record=name == "record",
+            arguments=[*ids, *names],
+            groups=self.groups,
+            spiking=self.spiking,
+            pathways=self.pathways,
+            senders=self.senders(),
+            on_chip=kernel.on_chip,
+            in_memory=kernel.in_memory,
+            ring_on_chip=self.ring_on_chip and name != "backward",
+            queued=any(not p.ring and not p.source.is_input for p in self.pathways),
+            words=self.words,
+            n_steps=self.n_steps,
+            block_threads=self.threads,
+            threads=self.all,
+            parts=self.parts,
+            in_warps=self.target.warps,
+            lanes=32 if self.target.warps else 1,
+            lane="(tid & 31)" if self.target.warps else "0",
+            depth=DEPTH,
+            chunk=CHUNK,
+            float=self.float,
+            constants=_MARK,
+            per_step=_STEP_MARK,
+            **spelling(self.target, self.threads, self.single, self.team),
+        )
+        if self.team > 1:
+            for array in kernel.on_chip:
+                text = re.sub(rf"\b({array.name}\[(?:[^][]*, )?)j\]", r"\1thread]", text)
+        return text
+
+    @property
+    def decorator(self) -> str:
+        """What stands before a function that kernels call."""
+        return "" if self.target.emulated else "@cuda.jit(device=True)\n"
+
+    def senders(self) -> list:
+        """Return those whose spikes are told in the trial's kernel what their arrivals moved."""
+        sending = [g for g in self.groups if any(p.source is g for p in self.pathways)]
+        return [i for i in self.inputs if i.queued] + sending
+
+    def name(self, owner: str, role: str) -> str:
+        """Identifier of an argument."""
+        return self.owners[owner].a(role) if owner else role
+
+    # ---- arguments and arrays ----
+    def kernel(self, name: str) -> Kernel:
+        """Return the arguments and arrays of a kernel."""
+        local = self.local_arrays(name)
+        on_chip, in_memory, used = [], [], 0
+        limit = ON_CHIP - 1024
+        for array in map(self.place, local):
+            used_then = used + array.size * (4 if self.single or array.dtype != "FLOAT" else 8)
+            if used_then <= limit and not array.large:
+                on_chip.append(array)
+                used = used_then
+            else:
+                in_memory.append(array)
+        arguments = [("", "first"), ("", "dt"), ("", "times")]
+        arguments += [("", "arrived")] * (self.team > 1)
+        if name == "backward":
+            arguments += [("", "with_inputs"), ("", "grazing")]
+        elif any(g.ring_states for g in self.groups):
+            arguments.append(("", "shape"))
+        arguments += self.backward_arguments() if name == "backward" else []
+        arguments += self.shared_arguments(name)
+        arguments += [(a.owner, f"{a.role}_all") for a in in_memory]
+        return Kernel(tuple(arguments), tuple(on_chip), tuple(in_memory))
+
+    def place(self, array: LocalArray) -> LocalArray:
+        """Return an array as it stands on the chip if it fits there.
+
+        Of a team, each block has its own threads' neurons there, if each has one; what blocks share
+        lies in memory.
+        """
+        if self.team == 1 or array.large:
+            return array
+        if not array.owner or self.owners[array.owner].size > self.all:
+            return replace(array, large=True)
+        return replace(array, shape=(*array.shape[:-1], self.threads))
+
+    def shared_arguments(self, name: str):
+        """Arrays of all trials that the kernels read, and what the way forwards leaves."""
+        pairs = []
+        for g in self.groups:
+            roles = ["C", "P"] + ["R"] * g.refractory
+            roles += ["X0"] * (name != "backward")
+            roles += ["spk", "sptr"] * g.spikes
+            roles += ["trial", "cell", "column"] * bool(g.traces)
+            roles += [f"trace{k}" for k in range(len(g.traces))]
+            if name != "record":
+                roles += ["storedval", "final"] * g.spikes
+                roles += [f"at{r.number}" for r in g.maxima]
+                roles += [f"top{r.top.number}" for r in g.tops]
+            if name == "forward":
+                roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.readouts]
+            pairs += [(g.name, role) for role in roles]
+        back = name == "backward"
+        walked = [i for i in self.inputs if (i.queued if back else i.walked)]
+        pairs += [(i.name, role) for i in walked for role in ("spk", "sptr")]
+        for p in self.pathways:
+            # of inputs that only add, other kernels see to the arrivals
+            read = not p.source.is_input or not (p.ring if back else p.ahead)
+            roles = ["C"] + ["W", "steps"] * read + ["delays"] * (not p.ring)
+            roles += ["base", "bits"] * (read and not p.dense)
+            pairs += [(p.name, role) for role in roles]
+        return pairs
+
+    def backward_arguments(self):
+        """Arrays of all trials that only the way back reads or writes."""
+        pairs = []
+        for g in self.groups:
+            roles = ["time", "tptr"] * g.timed + ["push"] * g.pushed
+            roles += [f"weight{r.number}" for r in g.readouts]
+            roles += ["X0B"] + ["PBout"] * bool(g.each_bars) + ["RBout"] * g.refractory
+            pairs += [(g.name, role) for role in roles]
+        pairs += [(i.name, "TB") for i in self.inputs if i.queued]
+        return pairs + [
+            (part.name, "CBout") for part in (*self.groups, *self.pathways) if part.common_bars
+        ]
+
+    def local_arrays(self, name: str) -> list[LocalArray]:
+        """Return the arrays of a block, those that should be on the chip first."""
+        return self.local_backward() if name == "backward" else self.local_forward(name)
+
+    def array(self, owner, role, shape, dtype="FLOAT", large=False):
+        """Return one array of a block."""
+        return LocalArray(owner, role, self.name(owner, role), shape, dtype, large)
+
+    def local_forward(self, name):
+        arrays = [self.array("", "mask", (3 * self.words,), "np.uint32")] * bool(self.words)
+        for g in self.groups:
+            arrays += [self.array(g.name, "free", (g.size,), "np.int32")] * g.refractory
+            if name == "forward":
+                arrays += [self.array(g.name, "last", (g.size,), "np.int32")] * g.spikes
+                arrays += [
+                    self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.integrals + g.maxima
+                ]
+            arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in ("x", "y")]
+            if g.tops and name == "forward":
+                arrays.append(self.array(g.name, "was", (len(g.tops[0].met), g.size)))
+        if any(g.ring_states for g in self.groups) and not self.ring_on_chip:
+            arrays.append(self.array("", "ring", ("ring",), large=True))
+        for g in self.groups:
+            shape = self.n_steps, g.size
+            arrays += [self.array(g.name, f"drive_{s}", shape, large=True) for s in g.drive_states]
+        if name == "record":
+            arrays += self.records()
+        return arrays
+
+    def records(self):
+        shape = (self.n_steps + 1,)
+        return [
+            self.array(g.name, "rec", (*shape, g.n_states, g.size), large=True)
+            for g in self.groups
+            if g.keeps_states
+        ]
+
+    def upstrokes(self, g):
+        """Return the arrays of explosive upstrokes, which few neurons read at a time."""
+        shapes = {"low": ((g.size,), "np.int32"), "hit": ((g.size,), "np.int32")}
+        shapes["store"] = (g.upstroke.rows, g.size), "np.float64"
+        return [
+            self.array(g.name, f"upstroke_{role}", shape, dtype, large=True)
+            for role, (shape, dtype) in shapes.items()
+        ]
+
+    def local_backward(self):
+        arrays = [self.array("", "part", (2, CHUNK))]
+        if self.target.emulated and self.target.warps:
+            arrays.append(self.array("", "lanes", (self.all,)))
+        for g in self.groups:
+            if g.spikes:
+                arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))
+                roles = ("sent", "jump", "release", "pending")
+                arrays += [self.array(g.name, role, (g.size,)) for role in roles]
+            arrays += [self.array(g.name, "RB", (g.size,))] * g.refractory
+            arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
+            if g.queued and g.replay:
+                arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
+            if g.autapses:
+                shape = g.carried_rows, g.size
+                arrays.append(self.array(g.name, "carried", shape, large=True))
+            if g.each_bars:
+                arrays.append(self.array(g.name, "PB", (len(g.each_bars), g.size)))
+            if g.upstroke:
+                arrays += self.upstrokes(g)
+        for g in self.groups:
+            shape = (self.n_steps, 2, g.size)
+            arrays += [self.array(g.name, f"pair_{state}", shape, large=True) for state in g.rings]
+            if g.queued:
+                arrays.append(
+                    self.array(g.name, "notes", (g.size, DEPTH, 3), "np.int32", large=True)
+                )
+                arrays.append(self.array(g.name, "stacks", (g.size, DEPTH, g.n_states), large=True))
+        for p in self.pathways:
+            if not p.ring:
+                size = p.adjoint.pathway.size
+                arrays.append(self.array(p.name, "moved", (p.name, p.target.size), large=True))
+                arrays.append(
+                    self.array(p.name, "WB", (max(len(p.each_bars), 1), size), large=True)
+                )
+                arrays += [self.array(p.name, "DB", (size,), large=True)] * p.delay_trained
+        return arrays + self.records()
+
+
+_MARK = "# constants"
+_STEP_MARK = "# once per step"
+
+
+def _constants(part):
+    """The lines that read the constants common to all, and take their reciprocals."""
+    return [
+        f"{part.scope.table(part.scope.owner, name)} = {part.a('C')}[{k}]"
+        for k, name in enumerate(part.scope.common)
+    ] + part.scope.reciprocal_lines()

@@ -1,0 +1,200 @@
+"""The code of groups, inputs and pathways for the CUDA kernels.
+
+The neurons' and the synapses' own code is that of the CPU; what differs is where sums go.  A
+gradient common to all neurons is summed in a variable of the thread, and what arrivals are worth is
+recorded step by step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brian_eventprop.codegen.clock.groups import GroupCode
+from brian_eventprop.codegen.clock.network import InputCode
+from brian_eventprop.codegen.clock.pathways import PathwayCode
+from brian_eventprop.codegen.expr.printing import KERNEL_FUNCTIONS, KernelStyle
+
+#: Functions that the kernels' module takes from NumPy or from the library of the device.
+ROUNDING = ("floor", "ceil", "trunc")
+
+
+class CudaStyle(KernelStyle):
+    """As on the CPU; products in double precision are rounded before they are added.
+
+    Compilers for GPUs fuse a product and a sum into one operation, which rounds once; then a spike
+    could come a step earlier or later than on the CPU.
+    """
+
+    functions = KERNEL_FUNCTIONS | {name: name for name in ROUNDING}
+
+    def __init__(self, single: bool, rounds: bool):
+        super().__init__(single)
+        self.plain = single or rounds
+
+    def product(self, left, right):
+        return super().product(left, right) if self.plain else f"mul({left}, {right})"
+
+    def power(self, base, exponent):
+        # the very multiplications that Numba makes of a power on the CPU
+        result, square = "", base
+        while exponent:
+            if exponent & 1:
+                result = self.product(result, square) if result else square
+            exponent >>= 1
+            square = self.product(square, square)
+        return result
+
+
+def _in_thread(part, lines: list[str]) -> list[str]:
+    """Sum gradients of what is common to all in variables of the thread."""
+    for k in range(len(part.common_bars)):
+        old, new = f"{part.a('CB')}[{k}] ", f"{part.a(f'CB{k}')} "
+        lines = [line.replace(old, new) if line.startswith(old) else line for line in lines]
+    return lines
+
+
+class CudaGroup(GroupCode):
+    """A group; ``lane`` is the thread of its first neuron, ``word`` its first word of spikes.
+
+    ``timed`` tells that a readout depends on the times of its spikes.
+    """
+
+    on_device, grazed = True, "grazed"
+    number = lane = word = 0
+    later, count_grazing = "times[n + 1]", "grazed += 1"
+    timed = False
+    queued: tuple[PathwayCode, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.adjoint.group.size
+
+    @property
+    def words(self) -> int:
+        """Words of 32 bits that hold one bit per neuron."""
+        return -(-self.size // 32)
+
+    @property
+    def ring_states(self) -> tuple[str, ...]:
+        """States whose arrivals are added up as they are sent."""
+        return tuple(s for s in self.rings if s in self.ringed)
+
+    @property
+    def drive_states(self) -> tuple[str, ...]:
+        """States whose arrivals are, at least in part, added up before the first step."""
+        return tuple(s for s in self.rings if s in self.driven)
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether the way back reads states of every step."""
+        return self.needs_states or self.needs_final_states
+
+    def neuron(self, spike: str) -> str:
+        """The neuron that sent a spike."""
+        return f"{self.a('spk')}[trial, {spike}, 1]"
+
+    def step(self, spike: str) -> str:
+        """The step of a spike."""
+        return f"{self.a('spk')}[trial, {spike}, 0]"
+
+    def add_bars(self, terms, *how, **named) -> list[str]:
+        """Add to the gradients of the constants."""
+        return _in_thread(self, super().add_bars(terms, *how, **named))
+
+    @property
+    def then(self) -> str:
+        """The recorded states at step n + 1."""
+        return f"{self.a('rec')}[n + 1, "
+
+    @property
+    def silent(self) -> str:
+        """Whether neuron j did not spike in step n, on the way back."""
+        last = f"{self.a('last')}[j]"
+        return f"({last} < 0 or {self.a('stored')}[{last} & 0x7FFFFFFF, 0] != n)"
+
+    def worth(self, state: str, mode: str) -> list[str]:
+        """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
+        lines = super().worth(state, mode)
+        for k, role in enumerate((f"lam_{state}", f"rate_{state}")):
+            old, new = f"{self.a(role)}[j] =", f"{self.a(f'pair_{state}')}[n, {k}, j] ="
+            lines = [line.replace(old, new, 1) for line in lines]
+        return lines
+
+
+class CudaInput(InputCode):
+    """A source of given spikes, rows (step, neuron).
+
+    They are ``walked`` through step by step if not all is added up ahead; some pathways are
+    ``queued``, as their arrivals are delivered one by one; others read them ``sorted`` by neuron.
+    """
+
+    walked = queued = sorted = False
+
+    def neuron(self, spike: str) -> str:
+        """The neuron that sent a spike."""
+        return f"{self.a('spk')}[0, {spike}, 1]"
+
+    def step(self, spike: str) -> str:
+        """The step of a spike."""
+        return f"{self.a('spk')}[0, {spike}, 0]"
+
+
+class CudaPathway(PathwayCode):
+    """A pathway; ``dense`` tells that every source has one synapse onto every target."""
+
+    dense, planes = True, 1
+
+    def deliver_back(self, mode: str, stack: str) -> list[str]:
+        """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
+        return _in_thread(self, super().deliver_back(mode, stack))
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Which synapses a pathway has: all pairs once, or some, in several planes if some are twice.
+
+    Synapses are sorted by source, plane and target; ``order`` does that (None: they are in order).
+    For each plane, source and word of 32 targets, ``bits`` tells which are connected and ``base``
+    is the number of the first.
+    """
+
+    dense: bool
+    planes: int
+    order: np.ndarray | None
+    base: np.ndarray
+    bits: np.ndarray
+
+
+def connections(pre, post, n_source: int, n_target: int) -> Connections:
+    """Sort the synapses of a pathway.
+
+    Examples
+    --------
+    >>> found = connections(np.array([0, 0, 1]), np.array([2, 1, 2]), 2, 3)
+    >>> found.dense, found.order.tolist(), found.base.tolist(), found.bits.tolist()
+    (False, [1, 0, 2], [[[0], [2]]], [[[6], [4]]])
+    """
+    pre, post = np.asarray(pre, np.int64), np.asarray(post, np.int64)
+    by_pair = np.lexsort((post, pre))  # stable: synapses of one pair stay in their order
+    pair = (pre * n_target + post)[by_pair]
+    starts = np.flatnonzero(np.diff(pair, prepend=-1)) if len(pair) else np.empty(0, np.int64)
+    copies = np.diff(starts, append=len(pair))
+    plane = np.empty(len(pre), np.int64)
+    plane[by_pair] = np.arange(len(pair)) - np.repeat(starts, copies)
+    planes = int(plane.max(initial=0)) + 1
+    order = np.lexsort((post, plane, pre))
+    words = max(-(-n_target // 32), 1)
+    where = ((plane * n_source + pre) * words + post // 32)[order]
+    bits = np.zeros(planes * n_source * words, np.uint32)
+    np.bitwise_or.at(bits, where, (1 << (post[order] % 32)).astype(np.uint32))
+    base = np.zeros(planes * n_source * words, np.int32)
+    base[where[::-1]] = np.arange(len(where))[::-1]
+    shape = (planes, n_source, words)
+    dense = planes == 1 and len(pre) == n_source * n_target
+    in_order = bool(np.all(np.diff(order) > 0))
+    return Connections(
+        dense, planes, None if in_order else order, base.reshape(shape), bits.reshape(shape)
+    )

@@ -1,0 +1,464 @@
+"""The code of one neuron group in continuous time: bodies of the functions in the templates.
+
+Conventions of these functions: ``x`` and ``lam`` are the state and adjoint of neuron ``j``, one
+entry per state; ``C`` and ``P`` hold the constants common to all and per neuron, ``K`` the rates
+and coefficients of the closed flow, ``WR`` dL/d(readout).  ``frozen`` tells whether the neuron is
+refractory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy as sp
+from sympy.core.relational import Relational
+
+from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
+from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
+from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.symbolic.expressions import PiecewiseConstant, symbol, to_sympy
+from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.adjoint.symbolic.reverse import compose, lam
+from brian_eventprop.codegen.event.guards import GuardCode
+from brian_eventprop.codegen.event.switches import SwitchCode
+from brian_eventprop.codegen.expr.scope import Scope, reads
+
+_SCALE = "scale."
+_ZERO = sp.Integer(0)
+
+
+class EventGroupCode:
+    """Code of a group; the templates read its attributes."""
+
+    outer = False
+
+    def __init__(self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope):
+        self.adjoint, self.flow, self.scope = adjoint, flow, scope
+        group = adjoint.group
+        self.name, self.states = group.name, group.states
+        self.n_states = len(group.states)
+        self.spikes = adjoint.crossing is not None
+        self.refractory = group.refractory is not None and self.spikes
+        self.has_frozen = bool(group.frozen) and self.refractory
+        self.closed = flow.closed
+        self.readouts = adjoint.readouts
+        self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
+        self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
+        self.finals = [r for r in adjoint.readouts if r.kind == "final"]
+        if self.closed:
+            self.width, self.switches = self.n_states, ()
+        else:
+            self.width = self.n_states + len(self.integrals) + len(flow.switches)
+            self.switches = SwitchCode(self)
+        self.bounds = GuardCode(self)
+        active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
+        self.common_bars = [n for n in active if levels[n] == COMMON]
+        self.each_bars = [n for n in active if levels[n] == EACH]
+        self.position = {r.number: k for k, r in enumerate(self.readouts)}
+        self.incoming: list = []
+        self.outgoing: list = []
+        self.pushed = False
+        self.traces: list[str] = []
+        self.bulk, self.by_event = None, False
+
+    def follow(self, x: str, cell: str) -> list[str]:
+        """Set the states that stand for timed arrays to their values from a break on."""
+        lines = []
+        for k, name in enumerate(self.traces):
+            at = f"trials[{k}, trial], cells[{k}, {cell}], column[{k}, j]"
+            lines.append(f"{x}[{self.states.index(name)}] = trace{k}[{at}]")
+        return lines
+
+    def forget(self) -> list[str]:
+        """At a break: what a timed array had been before is of no consequence after it."""
+        return [f"lam[{self.states.index(name)}] = 0.0" for name in self.traces]
+
+    def a(self, role: str) -> str:
+        """Identifier of a function, array or variable of this group."""
+        return self.scope.table(self.scope.owner, f"${role}")
+
+    def of(self, role: str, readout) -> str:
+        """Identifier of a function that belongs to a readout of this group."""
+        return self.a(f"{role}{self.position[readout.number]}")
+
+    # ---- loading ----
+    def load(self, names, x: str = "x", lams: str = "lam") -> list[str]:
+        """Load the states, adjoint variables and constants among `names`."""
+        ref, lines = self.scope.ref, []
+        for k, s in enumerate(self.states):
+            if s in names:
+                lines.append(f"{ref(s)} = {x}[{k}]")
+            if f"lam.{s}" in names:
+                lines.append(f"{ref(f'lam.{s}')} = {lams}[{k}]")
+        return lines + self.load_constants(names)
+
+    def load_constants(self, names) -> list[str]:
+        """Load the constants and the weights of readouts among `names`."""
+        lines = []
+        for name in sorted(names):
+            level = self.scope.levels.get(name)
+            identifier = self.scope.ref(name)
+            if level == EACH:
+                lines.append(f"{identifier} = P[{self.scope.each.index(name)}, j]")
+            elif level == COMMON:
+                lines.append(f"{identifier} = C[{self.scope.common.index(name)}]")
+            elif name.startswith("weight."):
+                position = self.position[int(name.split(".")[1])]
+                lines.append(f"{identifier} = WR[{position}, trial, j]")
+        return lines
+
+    # ---- forward ----
+    def rate(self) -> list[str]:
+        """``dx = f(x)``."""
+        return self._rates(self.flow.rate)
+
+    def smooth_rate(self) -> list[str]:
+        """The same with the flags of conditions, followed by the integrands."""
+        lines = self._rates(self.flow.smooth)
+        return self.switches.load() + lines + self.switches.still()
+
+    def _rates(self, values):
+        lines = self.load(reads(values))
+        parts, text = self.scope.shared_terms(values)
+        lines += parts
+        for k, (name, value) in enumerate(text.items()):
+            stopped = self.has_frozen and name in self.adjoint.group.frozen
+            lines.append(f"dx[{k}] = {f'0.0 if frozen else {value}' if stopped else value}")
+        return lines
+
+    def guard(self) -> list[str]:
+        """The threshold as a function that crosses 0."""
+        g = self.adjoint.crossing.g
+        return [*self.load(reads(g)), f"return {self.scope.sympy(g)}"]
+
+    def slope(self) -> list[str]:
+        """Its derivative along the flow of a free neuron."""
+        e = self.adjoint.crossing.slope
+        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
+
+    def bend(self) -> list[str]:
+        """Its second derivative."""
+        e = self.flow.bend
+        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
+
+    def reset(self) -> list[str]:
+        """The reset, in place."""
+        statements = self.adjoint.reset
+        written = {s.target for s in statements} & set(self.states)
+        lines = self.load(reads(statements) | written) + self.scope.statements(statements)
+        return lines + [
+            f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written
+        ]
+
+    @property
+    def resets_guard(self) -> bool:
+        """Whether a reset changes the guard at all."""
+        if not self.spikes:
+            return False
+        after = {symbol(s): e for s, e in compose(self.adjoint.reset, self.states).items()}
+        g = self.adjoint.crossing.g
+        return sp.simplify(g.xreplace(after) - g) != 0
+
+    @property
+    def decides_at_crossing(self) -> bool:
+        """Whether what happens at a crossing has a condition that may change right there.
+
+        The reset, and arrivals that come before it, find the threshold exceeded, as in Brian2.
+        """
+        if not self.spikes:
+            return False
+        after = list(compose(self.adjoint.reset, self.states).values())
+        arriving = [p for p in self.incoming if self.by_event and not p.outer]
+        after += [
+            e for p in arriving for e in compose(p.adjoint.free.statements, p.states).values()
+        ]
+        return any(e.has(Relational, PiecewiseConstant) for e in after)
+
+    def guard_size(self) -> list[str]:
+        """How large the terms of the guard are, whose rounding hides on which side it is."""
+        g = self.adjoint.crossing.g
+        size = sum((sp.Abs(symbol(s) * diff(g, symbol(s))) for s in self.states), _ZERO)
+        return [*self.load(reads(size)), f"return {self.scope.sympy(size)}"]
+
+    def sample(self, readout) -> list[str]:
+        """The value of a readout's expression."""
+        return [
+            *self.load(reads(readout.expression)),
+            f"return {self.scope.source(readout.expression)}",
+        ]
+
+    # ---- the closed flow ----
+    @property
+    def n_coefficients(self) -> int:
+        """Rows of ``K``: rates, coefficients and the fastest rate."""
+        free = self.flow.free
+        return len(free.rates) + len(free.coefficients) + 1
+
+    def exponentials(self, mode: str) -> list[str]:
+        """The divided differences that a mode uses, as ``e_...`` for the time h."""
+        closed: Propagator = getattr(self.flow, mode)
+        used = closed.differences
+        single = sorted({r for rates in used for r in rates if len(rates) <= 2})
+        lines = [f"e{r} = {self._exp(closed, r)}" for r in single]
+        for rates in used:
+            if len(rates) == 1:
+                continue
+            values = [self._rate(closed, r) for r in rates]
+            if len(rates) == 2:
+                a, b = rates
+                if a == b:
+                    lines.append(f"e{a}_{b} = h * e{a}")
+                else:
+                    lines.append(f"e{a}_{b} = difference2({values[0]}, {values[1]}, e{a}, e{b}, h)")
+            else:
+                name = "_".join(map(str, rates))
+                lines.append(f"e{name} = difference{len(rates)}({', '.join(values)}, h)")
+        return lines
+
+    def _rate(self, closed, r):
+        return "0.0" if closed.rates[r] == 0 else f"K[{r}, j]"
+
+    def _exp(self, closed, r):
+        # times within the short windows of arrivals in bulk are small
+        exp = "exp_of_little" if self.bulk else "math.exp"
+        return "1.0" if closed.rates[r] == 0 else f"{exp}(K[{r}, j] * h)"
+
+    def _entry(self, closed, terms):
+        parts = []
+        for term in terms:
+            name = "e" + "_".join(map(str, term.rates))
+            if closed.coefficients[term.coefficient] == 1:
+                parts.append(name)
+            else:
+                parts.append(f"K[{len(closed.rates) + term.coefficient}, j] * {name}")
+        return " + ".join(parts) if len(parts) == 1 else f"({' + '.join(parts)})"
+
+    def advance(self, mode: str) -> list[str]:
+        """``y = exp(A h) x + ...``; y may be x."""
+        closed: Propagator = getattr(self.flow, mode)
+        lines = self.exponentials(mode)
+        lines += [f"x{k} = x[{k}]" for k in range(self.n_states)]
+        for k, target in enumerate(self.states):
+            terms = [
+                self._entry(closed, closed.entries[target, source])
+                + (f" * x{p}" if source != ONE else "")
+                for p, source in enumerate((*self.states, ONE))
+                if (target, source) in closed.entries
+            ]
+            lines.append(f"y[{k}] = {' + '.join(terms)}")
+        return lines
+
+    def transpose(self, mode: str) -> list[str]:
+        """``lam = exp(A h)^T lam``, in place."""
+        closed: Propagator = getattr(self.flow, mode)
+        lines = self.exponentials(mode)
+        lines += [f"lam{k} = lam[{k}]" for k in range(self.n_states)]
+        for k, source in enumerate(self.states):
+            terms = [
+                f"{self._entry(closed, closed.entries[target, source])} * lam{p}"
+                for p, target in enumerate(self.states)
+                if (target, source) in closed.entries
+            ]
+            lines.append(f"lam[{k}] = {' + '.join(terms)}")
+        return lines
+
+    # ---- backward ----
+    def add_bars(self, terms, scale: str = "") -> list[str]:
+        """Add to the gradients of the constants."""
+        lines = []
+        for name, term in terms.items():
+            value = self.scope.scaled(scale, term) if scale else self.scope.sympy(term)
+            if name in self.common_bars:
+                lines.append(f"CB[{self.common_bars.index(name)}] += {value}")
+            else:
+                lines.append(f"PB[{self.each_bars.index(name)}, j] += {value}")
+        return lines
+
+    @property
+    def flow_parameters(self) -> bool:
+        """Whether the gradient of a constant of f is wanted."""
+        return bool(self.flow.parameters)
+
+    @property
+    def parameters_of_flow(self) -> list[str]:
+        """Add ``scale * lambda . f_p`` at ``x``."""
+        return self._by_mode(
+            lambda terms: [*self.load(reads(terms)), *self.add_bars(terms, "scale")],
+            self.flow.parameters, self.flow.parameters_frozen,
+        )  # fmt: skip
+
+    def _by_mode(self, body, free, frozen):
+        if not self.has_frozen or free == frozen:
+            return body(free) or ["pass"]
+        lines = ["if frozen:", *(f"    {line}" for line in body(frozen) or ["pass"])]
+        return lines + ["else:", *(f"    {line}" for line in body(free) or ["pass"])]
+
+    def source(self) -> list[str]:
+        """``mu = dl/dx`` weighted with dL/d(readout), and ``scale * dl/dp`` to the gradients."""
+        values = {s: sp.Integer(0) for s in self.states}
+        parameters: dict[str, sp.Expr] = {}
+        for r in self.integrals:
+            w = symbol(f"weight.{r.number}")
+            for s, e in r.states.items():
+                values[s] += w * e
+            for name, e in r.parameters.items():
+                parameters[name] = parameters.get(name, sp.Integer(0)) + w * e
+        lines = self.load(reads(values, parameters))
+        lines += [f"mu[{k}] = {self.scope.sympy(values[s])}" for k, s in enumerate(self.states)]
+        return lines + self.add_bars(parameters, "scale")
+
+    def rate_back(self) -> list[str]:
+        """``back = J^T bar`` and the gradients of constants, for one stage of Runge-Kutta.
+
+        ``bar`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
+        """
+        total = self._stage_loss()
+        wanted = {s: diff(total, symbol(s)) for s in self.states}
+        for name in self.adjoint.hoisted.active:
+            derivative = diff(total, symbol(name))
+            if derivative != 0:
+                wanted[f"bar.{name}"] = derivative
+        lines = self._load_stage(wanted)
+        parts, text = self.scope.shared_terms(wanted)
+        lines += parts
+        for name, value in text.items():
+            if not name.startswith("bar."):
+                lines.append(f"back[{self.states.index(name)}] = {value}")
+            elif name[4:] in self.common_bars:
+                lines.append(f"CB[{self.common_bars.index(name[4:])}] += {value}")
+            else:
+                lines.append(f"PB[{self.each_bars.index(name[4:])}, j] += {value}")
+        return lines
+
+    def jacobian(self) -> list[str]:
+        """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
+        smooth, sources = self.flow.smooth, list(enumerate(self.states))
+        last = sum((symbol(f"weight.{r.number}") * smooth[r.number] for r in self.integrals), _ZERO)
+        rows = [*((name, smooth[name]) for name in self.states), ("", last)]
+        wanted = {
+            f"out[{r}, {s}]": (target, diff(value, symbol(source)))
+            for r, (target, value) in enumerate(rows)
+            for s, source in sources
+        }
+        wanted = {place: entry for place, entry in wanted.items() if entry[1] != 0}
+        entries = {place: entry for place, (_, entry) in wanted.items()}
+        parts, text = self.scope.shared_terms(entries)
+        stopped = self.adjoint.group.frozen if self.has_frozen else ()
+        lines = [
+            f"{place} = {f'0.0 if frozen else {text[place]}' if target in stopped else text[place]}"
+            for place, (target, _) in wanted.items()
+        ]
+        return [*self.switches.load(), *self.load(reads(entries)), *parts, *lines]
+
+    def _stage_loss(self):
+        """``bar . f`` and the weighted integrands of one stage."""
+        smooth = self.flow.smooth
+        total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
+        for r in self.integrals:
+            total += symbol(_SCALE) * symbol(f"weight.{r.number}") * smooth[r.number]
+        return total
+
+    def _load_stage(self, wanted):
+        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="bar")
+        if self.has_frozen:
+            lines += [
+                f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else bar[{self.states.index(s)}]"
+                for s in self.adjoint.group.frozen
+            ]
+        return [*lines, f"{self.scope.ref(_SCALE)} = scale"]
+
+    def time_back(self) -> list[str]:
+        """The derivative of `_stage_loss` in the time itself."""
+        wanted = {"t": diff(self._stage_loss(), symbol("t"))}
+        return [*self._load_stage(wanted), f"return {self.scope.sympy(wanted['t'])}"]
+
+    def spike_back(self) -> list[str]:
+        """Backwards through the reset; leaves the reset's part of D in `rate`.
+
+        Without a closed form, the terms with the slopes before the spike are left out: they may
+        be huge, see `guard_partials`.  With conditions, what the equations and the integrands add
+        is left out: it reads their flags before and after the spike.
+        """
+        rules = self.adjoint.spike
+        modes = {"free": (), "frozen": self.adjoint.group.frozen if self.has_frozen else ()}
+        if len(self.switches):
+            rules = {mode: replace(rules[mode], rate=self._reset_by_time()) for mode in modes}
+        elif not self.closed:
+            rules = {
+                mode: replace(rules[mode], rate=rate_after_spike(self.adjoint, stopped))
+                for mode, stopped in modes.items()
+            }
+        frozen = rules["frozen"] if self.has_frozen else rules["free"]
+        return self._by_mode(self._reset_back, rules["free"], frozen)
+
+    def _reset_by_time(self):
+        """``lambda . R_t``."""
+        after = compose(self.adjoint.reset, self.states)
+        return sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), _ZERO)
+
+    def guard_partials(self) -> list[str]:
+        """``out``: the derivatives of the guard in the states and in the time."""
+        g = self.adjoint.crossing.g
+        values = [diff(g, symbol(s)) for s in (*self.states, "t")]
+        lines = self.load(reads(dict(enumerate(values))))
+        return lines + [f"out[{k}] = {self.scope.sympy(e)}" for k, e in enumerate(values)]
+
+    def _reset_back(self, rule):
+        wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
+        changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
+        wanted |= {f"new.{s}": e for s, e in changed.items()}
+        lines = self.load(reads(wanted))
+        parts, text = self.scope.shared_terms(wanted)
+        lines += [*parts, f"rate = {text['rate']}"]
+        for name in rule.parameters:
+            place = (
+                f"CB[{self.common_bars.index(name)}]"
+                if name in self.common_bars
+                else f"PB[{self.each_bars.index(name)}, j]"
+            )
+            lines.append(f"{place} += {text[f'bar.{name}']}")
+        new = [f"{self.scope.ref(f'new.{s}')} = {text[f'new.{s}']}" for s in changed]
+        return (
+            lines
+            + new
+            + [f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed]
+        )
+
+    def cross_back(self) -> list[str]:
+        """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
+        c = self.adjoint.crossing
+        lines = self.load(reads(c.states, c.parameters))
+        lines += [
+            f"lam[{self.states.index(s)}] -= {self.scope.scaled('ratio', e, '({1}) * {0}')}"
+            for s, e in c.states.items()
+        ]
+        return lines + self.add_bars(c.parameters, "-ratio")
+
+    def release(self) -> list[str]:
+        """lambda . (f_frozen - f_free) at the end of the refractory period."""
+        e = self.adjoint.release
+        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
+
+    def inject(self, readout) -> list[str]:
+        """Add ``scale`` times the derivatives of a readout."""
+        lines = self.load(reads(readout.states, readout.parameters))
+        lines += [
+            f"lam[{self.states.index(s)}] += {self.scope.scaled('scale', e)}"
+            for s, e in readout.states.items()
+        ]
+        return lines + self.add_bars(readout.parameters, "scale") or ["pass"]
+
+    def inject_rate(self, readout) -> list[str]:
+        """The derivative of a readout's expression along ``dx``."""
+        value = diff(to_sympy(readout.expression), symbol("t"))
+        lines = self.load(reads(readout.states, value))
+        terms = [
+            f"dx[{self.states.index(s)}] * ({self.scope.sympy(e)})"
+            for s, e in readout.states.items()
+        ]
+        return lines + [f"return {' + '.join([*terms, self.scope.sympy(value)])}"]
+
+    @property
+    def flow_needs_state(self) -> bool:
+        """Whether the way back between two events reads the state."""
+        return not self.closed or bool(self.integrals) or self.flow_parameters

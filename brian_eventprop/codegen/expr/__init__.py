@@ -1,0 +1,1 @@
+"""Expressions, names and blocks of code that all solvers share."""

@@ -1,0 +1,97 @@
+"""What is computed before and after the trials, as NumPy source.
+
+``prepare_NAME(v)`` completes the constants of a group or pathway; ``pull_NAME(v)`` takes the
+gradients that the kernels summed for these constants back to the parameters.  ``v`` maps names to
+arrays; gradients are ``lam.NAME``.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from brian_eventprop.adjoint.groups import Hoisted, partials
+from brian_eventprop.adjoint.symbolic.expressions import parse, to_sympy
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.expr.printing import HostStyle, Style, print_sympy, print_tree
+
+_HEAD = '''"""Constants before the trials, and their gradients afterwards; generated."""
+
+import numpy as np
+
+from brian_eventprop.kernels.brian_functions import dexprel_array, exprel_array
+'''
+
+
+def render_host(system: AdjointSystem) -> str:
+    """Render the host functions of every group and pathway."""
+    parts = [_HEAD]
+    for g in system.groups:
+        parts.append(_functions(g.group.name, g.hoisted))
+        if g.refractory:
+            parts.append(_refractory(g))
+    parts += [_functions(p.pathway.name, p.hoisted) for p in system.pathways]
+    for number, readout in enumerate(system.spec.readouts):
+        if readout.kind == "spike_times":
+            parts.append(_spike_times(number, readout, system))
+    return "\n".join(parts)
+
+
+def _name(name: str) -> str:
+    return f'v["{name}"]'
+
+
+def _functions(owner: str, hoisted: Hoisted, prefix: str = "") -> str:
+    prepare, (pull, results) = prepare_lines(hoisted), pull_lines(hoisted)
+    pull = [*pull, f"return {results}"]
+    return (
+        f"\ndef {prefix}prepare_{owner}(v):\n    " + "\n    ".join(prepare or ["pass"]) + "\n\n"
+        f"\ndef {prefix}pull_{owner}(v):\n    " + "\n    ".join(pull) + "\n"
+    )
+
+
+def prepare_lines(hoisted: Hoisted, style: Style | None = None) -> list[str]:
+    """Return the assignments of the constants."""
+    style = style or HostStyle()
+    return [
+        f"{_name(s.target)} = {print_tree(parse(s.expression), _name, style)}"
+        for s in hoisted.common + hoisted.each
+    ]
+
+
+def pull_lines(
+    hoisted: Hoisted, style: Style | None = None, total: str = "np.sum"
+) -> tuple[list[str], str]:
+    """Return the lines that take gradients of constants back, and the dictionary of the results."""
+    style, pull = style or HostStyle(), []
+    for line in hoisted.adjoint.forward + hoisted.adjoint.reverse:
+        if isinstance(line.value, ast.AST):
+            value = print_tree(line.value, _name, style)
+        else:
+            value = print_sympy(line.value, _name, style)
+        value = f"{total}({value})" if line.total else value
+        target = _name(line.target)
+        pull.append(f"{target} = {target} + {value}" if line.add else f"{target} = {value}")
+    results = ", ".join(
+        f'"{name}": {print_sympy(e, _name, style)}' for name, e in hoisted.adjoint.results.items()
+    )
+    return pull, f"{{{results}}}"
+
+
+def _refractory(group) -> str:
+    expression = print_tree(parse(group.refractory), _name, HostStyle())
+    text = f"\ndef refractory_{group.group.name}(v):\n    return {expression}\n"
+    return text + _functions(group.group.name, group.refractory_hoisted, "refractory_")
+
+
+def _spike_times(number: int, readout, system: AdjointSystem) -> str:
+    """An expression at each spike, and its derivatives in the time and in the parameters."""
+    style = HostStyle()
+    symbols = {**system.spec.group(readout.group).symbols, **readout.symbols}
+    wanted = ["t"] + [n for n, s in symbols.items() if s.key in system.trained]
+    partial = partials(to_sympy(readout.expression), wanted)
+    entries = ", ".join(f'"{n}": {print_sympy(e, _name, style)}' for n, e in partial.items())
+    value = print_tree(parse(readout.expression), _name, style)
+    return (
+        f"\ndef spikes_{number}(v):\n    return {value}\n\n"
+        f"\ndef spikes_{number}_back(v):\n    return {{{entries}}}\n"
+    )

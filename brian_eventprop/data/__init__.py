@@ -1,0 +1,1 @@
+"""Spike trains, timed inputs, their files and their augmentation."""

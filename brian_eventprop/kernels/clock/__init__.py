@@ -1,0 +1,1 @@
+"""Loops and layouts of the clock solver that serve every network."""

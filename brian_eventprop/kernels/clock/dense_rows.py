@@ -1,0 +1,63 @@
+"""Loops over synapses in whole rows: from every source onto every target, with one delay a source.
+
+Then neighbouring synapses meet neighbouring elements of the ring and of the record, and a row is
+a few vector instructions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brian_eventprop.kernels.buffers import OPTIONS
+from brian_eventprop.kernels.cache import njit
+
+
+@njit(**OPTIONS)
+def scatter_rows(ring, base, width, size, lag, weight, row, neurons, first, last):
+    """Add the rows of the spikes first..last to the steps at which they arrive."""
+    columns = np.uint64(size)
+    for q in range(np.uint64(first), np.uint64(last)):
+        i = np.uint64(neurons[q])
+        at = np.uint64(base + lag[i] * width)
+        begin = i * columns
+        for j in range(columns):
+            ring[at + j] += weight[row, begin + j]
+
+
+@njit(**OPTIONS)
+def write_row(wave, n, values):
+    """Write what arrivals at step n are worth into the record."""
+    for j in range(np.uint64(values.shape[0])):
+        wave[n, j] = values[j]
+
+
+@njit(fastmath={"reassoc"}, **OPTIONS)
+def _along(wave, step, weight, row, begin):
+    """Return the sum of weight * (what an arrival is worth) along a row."""
+    total = wave.dtype.type(0)
+    for j in range(np.uint64(wave.shape[1])):
+        total += weight[row, begin + j] * wave[step, j]
+    return total
+
+
+@njit(**OPTIONS)
+def add_moved_rows(sent, offset, bars, wave, steps, lag, weight, row, neurons, first, last):
+    """Add dL/d(time) of the spikes first..last from all their arrivals, and dL/d(delay)."""
+    size = np.uint64(wave.shape[1])
+    for q in range(np.uint64(first), np.uint64(last)):
+        i = np.uint64(neurons[q])
+        moved = _along(wave, np.uint64(steps[q] + lag[i]), weight, row, i * size)
+        sent[q - np.uint64(offset)] += moved
+        bars[i] += moved
+
+
+@njit(**OPTIONS)
+def collect_rows(wave, order, bound, steps, lag, weight_bar):
+    """Sum what each synapse's arrivals are worth: the gradients of the weights."""
+    size, zero = np.uint64(wave.shape[1]), np.uint64(0)
+    for i in range(np.uint64(bound.shape[0] - 1)):
+        begin = i * size
+        for e in range(np.uint64(bound[i]), np.uint64(bound[i + np.uint64(1)])):
+            step = np.uint64(steps[np.uint64(order[e])] + lag[i])
+            for j in range(zero, size):
+                weight_bar[zero, begin + j] += wave[step, j]

@@ -1,0 +1,566 @@
+"""The one object a user holds: a Brian2 network that knows its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from brian2 import Network, collect, get_device, get_logger, second
+from brian2.core.namespace import get_local_namespace
+from brian2.core.variables import VariableView
+
+from brian_eventprop._checks import mapping, plain_numbers
+from brian_eventprop._units import to_seconds, to_steps
+from brian_eventprop.adjoint import derive
+from brian_eventprop.data.spike_checks import check_spikes
+from brian_eventprop.data.spikes import SpikeData
+from brian_eventprop.data.timed_inputs import given_traces
+from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.losses.base import Loss, evaluate
+from brian_eventprop.model.brian_messages import note_as_read
+from brian_eventprop.model.equations import Equations
+from brian_eventprop.model.finite import mention_no_number, not_finite
+from brian_eventprop.model.late_spikes import check_end
+from brian_eventprop.model.parameters import Parameters
+from brian_eventprop.model.results import Gradients, Result, Spikes
+from brian_eventprop.reading import (
+    Axonal,
+    ReadValues,
+    check_influence,
+    check_input_steps,
+    is_monitor,
+    key_of,
+    left_out,
+    network_objects,
+    on_own_grid,
+    per_synapse,
+    period_of,
+    read_network,
+    read_spikes,
+    with_axonal_delays,
+    write_connections,
+    write_values,
+)
+from brian_eventprop.readouts import Readout
+from brian_eventprop.runtime import checked_options, solver_for
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a run needs: the spikes and traces as they were given, and what was made of them."""
+
+    given: object
+    traces: Mapping | None
+    targets: object
+    prepared: dict
+    timed: Mapping
+    n_trials: int
+
+
+class EventPropModel:
+    """A Brian2 network with a loss and the exact gradient of the loss.
+
+    Parameters
+    ----------
+    network : `Network`, list of Brian2 objects, optional
+        The network; by default the objects that are visible where the model is made (Brian2's
+        `collect`).  The objects are read, not changed, until `write_back`.  Trials begin at time 0
+        with the states that they hold; a network that was run before is refused if Brian2 would go
+        on otherwise.
+    train : list
+        What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
+        parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
+        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.  What cannot influence the loss
+        is refused.
+    loss : `Loss` or callable
+        What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
+        of their derivatives in each readout; it needs `readouts`.
+    duration : Quantity
+        Duration of a trial.
+    readouts : list of `Readout`, optional
+        What a callable loss sees.
+    solver : {'clock', 'event'}
+        Brian2's time grid, or exact times.
+    backend : {'cpu', 'cuda', 'interpreter'}
+        What runs the generated code: machine code on the CPU or on a GPU, or the Python
+        interpreter, which compiles nothing and in which a debugger can stop (see `functions`), but
+        is slower by far: forty times for a dozen neurons, more for many.
+    precision : {'float64', 'float32'}
+        Precision of the neurons' states; gradients are summed in double precision.  The event
+        solver has double precision only.
+    threads : int, optional
+        Largest number of threads, by default one per core; the interpreter always has one.
+        Results do not depend on it.
+    tolerance : float, optional
+        For ``solver='event'``: relative error of one integration step of equations that have no
+        closed form, by default 1e-11.
+    namespace : dict, optional
+        Where external names are looked up; by default around the call, as in ``Network.run``.
+    level : int, optional
+        How many more calls up the names are looked up.
+
+    Raises
+    ------
+    UnsupportedError
+        If the network uses a feature of Brian2 that has no gradient here; the message names it.
+
+    Examples
+    --------
+    >>> from brian2 import *
+    >>> import brian_eventprop as bep
+    >>> start_scope()
+    >>> source = SpikeGeneratorGroup(1, [0], [1]*ms)
+    >>> neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact")
+    >>> s = Synapses(source, neuron, "w : 1", on_pre="v_post += w")
+    >>> s.connect()
+    >>> s.w, s.delay = 2.0, 3*ms
+    >>> model = bep.EventPropModel([source, neuron, s], train=[s.w, s.delay],
+    ...                            loss=bep.Sum(bep.Final(neuron, "v")), duration=10*ms)
+    >>> result = model.run()
+    >>> gradients = model.gradient()
+    >>> float(gradients[s.w][0]) == result.loss/2.0
+    True
+    """
+
+    def __init__(
+        self,
+        network=None,
+        *,
+        train: Sequence,
+        loss,
+        duration,
+        readouts: Sequence | None = None,
+        solver: str = "clock",
+        backend: str = "cpu",
+        precision: str = "float64",
+        threads: int | None = None,
+        tolerance: float | None = None,
+        namespace: Mapping | None = None,
+        level: int = 0,
+    ):
+        _check_device()
+        threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
+        if namespace is None:
+            namespace = get_local_namespace(level=level + 1)
+        given = network is not None
+        if not given:
+            network = collect(level=level + 1)
+        elif isinstance(network, Iterator):
+            network = list(network)
+        self.objects = network_objects(network)
+        note_as_read(self.objects)
+        if given and not isinstance(network, Network):
+            _mention_left_out(self.objects, collect(level=level + 1))
+        self.loss, self.readouts = loss, _readouts_of(loss, readouts)
+        self.duration = to_seconds(duration, "duration") * second
+        self.spec, self._network = read_network(
+            network, self.readouts, namespace, float(self.duration)
+        )
+        train = _items(train, "train", "s.w")
+        for item in train:
+            if isinstance(item, Axonal):
+                key = self.key_of(item)
+                self.spec, self._network = with_axonal_delays(self.spec, self._network, key)
+        self.n_steps = to_steps(float(self.duration), self.spec.dt)
+        trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
+        if not trained:
+            raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
+        if solver == "clock":
+            check_input_steps(self.spec, self._network.values, trained)
+        self.system = derive(self.spec, trained)
+        self._solver = solver_for(
+            solver, backend, self.system, self._network, self.n_steps, precision, threads,
+            float(self.duration), tolerance,
+        )  # fmt: skip
+        check_influence(trained, self.spec)
+        hold = self._solver.hold
+        values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
+        self._values = hold(values)
+        self.parameters = Parameters(
+            trained, self._values, self._network.dimensions, self.key_of, hold
+        )
+        self.solver, self.backend = solver, backend
+        self._last, self._losses, self._as_read = None, None, self._network
+        self._coming: dict[str, _Batch] = {}
+        self._rewired: dict[str, None] = {}
+        self._in_brian2 = ReadValues(self.spec, self._network, self.objects)
+        self._own: dict[str, tuple] = {}
+        _mention_monitors(self.objects)
+
+    def key_of(self, item) -> tuple[str, str]:
+        """Return the key (owner, name) of a view, of the name of a constant or of a key."""
+        item = item.delays if isinstance(item, Axonal) else item
+        return key_of(item, self.spec, self._network)
+
+    def targets(self, pathway: str) -> np.ndarray:
+        """Return the index of the target neuron of each synapse of a pathway."""
+        return self._network.post[pathway]
+
+    # ---- connections ----
+    def ends(self, synapses) -> tuple[int, int]:
+        """Return how many source and target neurons a `Synapses` object (or its name) has."""
+        obj, _ = self._projection(synapses)
+        return len(obj.source), len(obj.target)
+
+    def connections(self, synapses, first: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return source and target of each synapse, as ``s.i`` and ``s.j`` of a `Synapses`.
+
+        With `first`, those with which the model was made.
+        """
+        obj, (pathway, *_) = self._projection(synapses)
+        network = self._as_read if first else self._network
+        i = network.pre[pathway] - getattr(obj.source, "start", 0)
+        return i, network.post[pathway] - getattr(obj.target, "start", 0)
+
+    def wiring(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return the connections of every projection that was rewired, by its name."""
+        return {name: self.connections(name) for name in self._rewired}
+
+    def reconnect(self, synapses, i, j) -> None:
+        """Give the synapses of a projection other sources and targets, for the next run.
+
+        Parameters
+        ----------
+        synapses : `Synapses` or str
+            The object or its name.
+        i, j : array
+            Source and target of each synapse, as many as there are; weights, delays and all else
+            stay with their synapse.  `write_back` writes them into the Brian2 object.
+        """
+        obj, pathways = self._projection(synapses)
+        used = {(obj.name, name) for name in ("i", "j", "N_incoming", "N_outgoing")}
+        if used & set(self._values):
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron, "
+                "or its number of synapses. Use a synaptic variable in its place."
+            )
+        ends = []
+        for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
+            given = plain_numbers(given, what)
+            inside = given.shape == (len(obj),) and np.all((given >= 0) & (given < len(end)))
+            if not inside or np.any(given != given.astype(np.int64)):
+                raise ValueError(f"{what} must be {len(obj)} indices in 0..{len(end) - 1}")
+            ends.append(given.astype(np.int64) + getattr(end, "start", 0))
+        pre, post = dict(self._network.pre), dict(self._network.post)
+        for pathway in pathways:
+            pre[pathway], post[pathway] = ends
+            self._solver.reconnect(pathway, *ends)
+        self._network = replace(self._network, pre=pre, post=post)
+        self._rewired[obj.name] = self._last = None
+
+    def _projection(self, synapses):
+        name = getattr(synapses, "name", synapses)
+        pathways = [p.name for p in self.spec.pathways if p.synapses == name]
+        if not pathways:
+            known = ", ".join(dict.fromkeys(p.synapses for p in self.spec.pathways)) or "none"
+            raise ValueError(f"'{name}' is no Synapses object of the model; it has: {known}")
+        return next(obj for obj in self.objects if obj.name == name), pathways
+
+    # ---- run and differentiate ----
+    def run(self, spikes=None, targets=None, traces: Mapping | None = None) -> Result:
+        """Run a batch of trials.
+
+        Parameters
+        ----------
+        spikes : `SpikeData` or dict of them, optional
+            Input spikes, a dict by input group (or its name) if there are several.  By default the
+            spikes that the `SpikeGeneratorGroup` itself holds now, one trial.  Spikes at or after
+            the end of the trial are refused: `SpikeData.until` leaves them out.
+        targets : array, optional
+            What the loss compares with, one per trial; by default the targets of `spikes`.
+        traces : dict, optional
+            Values of the `TimedArray` objects in the equations, by their name there: arrays
+            (trials, cells) or (trials, cells, columns) in the array's own unit and on its own time
+            grid.  By default those that `spikes` carries, else the array's own in every trial.
+
+        Returns
+        -------
+        Result
+        """
+        batch = self._coming.pop("batch", None)
+        if batch is None or batch.given is not spikes or batch.traces is not traces:
+            batch = self._batch(spikes, traces)
+            self._mention_changes()
+        if targets is None:
+            targets = batch.targets
+        self._check_targets(targets, batch.n_trials)
+        self._last = None
+        more = (batch.timed,) if batch.timed else ()
+        forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
+        losses, derivatives = evaluate(self.loss, forward.readouts, targets)
+        mention_no_number(losses)
+        self._last = forward, tuple(d / batch.n_trials for d in derivatives)
+        self._losses = losses
+        return Result(float(losses.mean()), losses, forward.readouts, Spikes(forward.spikes))
+
+    def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
+        """Get the next batch ready while a GPU is still at work on this one.
+
+        To be called between the gradient and the optimiser's step, as `Trainer` does.  On the CPU
+        it does nothing.
+
+        Parameters
+        ----------
+        spikes, traces
+            What the next `run` will be given: the same objects, not equal ones.
+        """
+        if self.backend == "cuda":
+            batch = self._coming["batch"] = self._batch(spikes, traces)
+            self._solver.look_ahead(self._values, batch.prepared, batch.n_trials, batch.timed)
+
+    def check_inputs(self, spikes) -> None:
+        """Refuse spikes and targets that `run` would refuse: all of a data set before a training.
+
+        Parameters
+        ----------
+        spikes
+            As in `run`, with their targets.
+        """
+        data = self._inputs(spikes)
+        check_end(data, self._end, own=spikes is None)
+        parts = list(data.values()) or [spikes]
+        targets = next((d.targets for d in parts if d.targets is not None), None)
+        self._check_targets(targets, len(parts[0]))
+
+    def _check_targets(self, targets, n_trials: int) -> None:
+        if isinstance(self.loss, Loss):
+            self.loss.check_targets(targets, n_trials)
+
+    def _batch(self, spikes, traces) -> _Batch:
+        """Check a batch and bring it onto the solver's time grid."""
+        data = self._inputs(spikes)
+        check_end(data, self._end, own=spikes is None)
+        sources = data.values() or ([spikes] if isinstance(spikes, SpikeData) else [])
+        targets = next((d.targets for d in sources if d.targets is not None), None)
+        counts = {len(d) for d in data.values()}
+        if len(counts) > 1:
+            raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
+        mapping(traces, "traces", "{'I_ext': array}")
+        timed = given_traces(self.spec, self._network, spikes, traces)
+        counts |= {len(array) for array in timed.values() if len(array) > 1}
+        if len(counts - {1}) > 1 or (data and len(counts) > 1):
+            raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
+        n_trials = max(counts, default=1)
+        if n_trials == 0:
+            raise ValueError("there are no trials to run")
+        sources = {i.name: i for i in self.spec.inputs} if self.solver == "clock" else {}
+        prepared = {}
+        for name, given in data.items():
+            if name in sources:
+                given = on_own_grid(sources[name], given, self.spec.dt)
+            prepared[name] = self._solver.prepare(name, given)
+        return _Batch(spikes, traces, targets, prepared, timed, n_trials)
+
+    def gradient(self) -> Gradients:
+        """Return the gradient of the last run's mean loss."""
+        found = self._backward()
+        arrays = {key: found.gradients[key] for key in self.parameters.keys}
+        inputs = self._in_given_order(found.inputs)
+        times = {(name, "spike times"): array for name, array in inputs.items()}
+        wrong = not_finite({**arrays, **times}, self.spec, self._losses)
+        dimensions = self._network.dimensions
+        return Gradients(arrays, dimensions, self.key_of, inputs, found.grazing, wrong)
+
+    def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
+        return self._backward(with_inputs=False).gradients.ordered(self.parameters.keys)
+
+    def _backward(self, with_inputs: bool = True):
+        if self._last is None:
+            raise RuntimeError("there is nothing to differentiate yet: call run() first")
+        return self._solver.backward(*self._last, with_inputs)
+
+    def _in_given_order(self, inputs):
+        grids = self._last[0].inputs
+        ordered = {}
+        for name, bars in inputs.items():
+            ordered[name] = np.empty_like(bars)
+            ordered[name][grids[name].original] = bars
+        return ordered
+
+    @property
+    def _end(self) -> float:
+        """End of a trial in seconds: on the time grid a part of a step is a whole one."""
+        duration = float(self.duration)
+        return max(duration, self.n_steps * self.spec.dt) if self.solver == "clock" else duration
+
+    def _inputs(self, spikes) -> dict[str, SpikeData]:
+        sizes = {i.name: i.size for i in self.spec.inputs}
+        if spikes is None:
+            given = {name: self._own_spikes(name, size) for name, size in sizes.items()}
+        elif isinstance(spikes, SpikeData):
+            if not sizes and spikes.n_channels == 0:  # it carries traces only
+                return {}
+            if len(sizes) != 1:
+                raise ValueError(
+                    f"the network has {len(sizes)} inputs ({', '.join(sizes) or 'none'}): give a "
+                    "dict with one SpikeData for each"
+                )
+            given = {next(iter(sizes)): spikes}
+        elif isinstance(spikes, Mapping):
+            given = {getattr(k, "name", k): d for k, d in spikes.items()}
+        else:
+            given = {"": spikes}
+        for data in given.values():
+            if not isinstance(data, SpikeData):
+                raise TypeError(
+                    "spikes must be SpikeData, or a dict with one for each input group, not "
+                    f"{type(data).__name__}: SpikeData(times, channels, trials, n_trials, "
+                    "n_channels)"
+                )
+        if set(given) != set(sizes):
+            needed, found = (", ".join(map(str, names)) or "none" for names in (sizes, given))
+            raise ValueError(f"spikes are needed for {needed}, not for {found}")
+        for name, data in given.items():
+            if data.n_channels != sizes[name]:
+                raise ValueError(
+                    f"'{name}' has {sizes[name]} neurons, but its spikes have "
+                    f"{data.n_channels} channels"
+                )
+            check_spikes(name, data)
+        return given
+
+    def _own_spikes(self, name: str, size: int) -> SpikeData:
+        """Return the spikes that an input group holds now: `set_spikes` may have changed them."""
+        if self._network.spikes[name] is None:
+            raise ValueError(
+                f"the spikes of '{name}' are random: give the ones to replay, "
+                "model.run(SpikeData(...))"
+            )
+        group = next(obj for obj in self.objects if obj.name == name)
+        held = group._neuron_index, group._spike_time, period_of(group)
+        known, data = self._own.get(name, ((None,) * 3, None))
+        if any(a is not b for a, b in zip(held[:2], known[:2], strict=True)) or held[2] != known[2]:
+            indices, times = read_spikes(group, float(self.duration))
+            data = SpikeData(times, indices, np.zeros(len(times), int), 1, size)
+            self._own[name] = held, data
+        return data
+
+    def _mention_changes(self) -> None:
+        """Say what was changed in Brian2's objects since the model has read or written them."""
+        if changed := self._in_brian2.changes():
+            logger.warn(
+                f"After this model was made, values were changed in Brian2: {', '.join(changed)}. "
+                "The model goes on with the values that it has: change trained ones in "
+                "model.parameters, and make a new model for all others.",
+                "changed",
+            )
+
+    # ---- back to Brian2 ----
+    def write_back(self) -> None:
+        """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
+        self._mention_changes()
+        trained = {key: self._values[key] for key in self.parameters.keys}
+        write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
+        for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
+            obj, (pathway, *_) = self._projection(name)
+            write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
+        self._in_brian2.refresh()
+
+    # ---- to look at ----
+    @property
+    def equations(self) -> Equations:
+        """The network's equations and the adjoint derived from them: LaTeX in a notebook."""
+        return Equations(self.system)
+
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self._solver.source
+
+    @property
+    def functions(self) -> dict[str, Callable]:
+        """The generated functions by name, once they have been called.
+
+        With ``backend='interpreter'`` they are plain Python functions, in which a debugger can
+        stop.  Those of the clock solver are called after the object and what they do.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact", name="neuron")
+        >>> neuron.v = 1.0
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
+        ...                            loss=bep.Sum(bep.Final(neuron, "v")), backend="interpreter")
+        >>> result = model.run()
+        >>> gradients = model.gradient()
+        >>> model.functions["neuron.step_back"].__name__
+        'run_step_back'
+        """
+        if self.backend == "cuda":
+            raise UnsupportedError(
+                "model.functions: kernels for a GPU are no functions that Python can call. Use "
+                "backend='cpu' or backend='interpreter'."
+            )
+        return self._solver.functions
+
+    def __repr__(self) -> str:
+        trained = ", ".join(self.parameters)
+        return f"EventPropModel({len(self.spec.groups)} groups, trains {trained})"
+
+
+def _mention_left_out(objects, visible) -> None:
+    if missing := left_out(objects, visible):
+        logger.warn(
+            f"Brian2's run() would also run {', '.join(missing)}, which the list of objects lacks "
+            "though all that they act on is in it. Add what the model should have, and set the "
+            "attribute 'active' of what it should not have to False.",
+            "left_out",
+            once=True,
+        )
+
+
+def _mention_monitors(objects) -> None:
+    monitors = [f"{type(obj).__name__} '{obj.name}'" for obj in objects if is_monitor(obj)]
+    if monitors:
+        logger.warn(
+            f"A model does not fill monitors: {', '.join(monitors)} will hold what Brian2's own "
+            "runs record. Find the spikes of model.run() in result.spikes and what the loss sees "
+            "of the states in result.readout; or call model.write_back() and run the network in "
+            "Brian2.",
+            "monitors",
+            once=True,
+        )
+
+
+def _readouts_of(loss, readouts) -> tuple:
+    if isinstance(loss, Loss):
+        if readouts is not None:
+            raise ValueError("readouts=[...] goes with a callable loss; this loss has its own")
+        return tuple(loss.readouts)
+    if isinstance(loss, type) or not isinstance(loss, Callable):
+        given = f"the class {loss.__name__}" if isinstance(loss, type) else repr(loss)
+        raise TypeError(
+            f"the loss must be a Loss such as Sum(Final(group, 'v')), or a callable, not {given}"
+        )
+    if not readouts:
+        raise ValueError("a callable loss needs readouts=[...]: what it sees of the network")
+    readouts = (readouts,) if isinstance(readouts, Readout) else tuple(readouts)
+    for readout in readouts:
+        if not isinstance(readout, Readout):
+            raise TypeError(f"readouts must be such as Final(group, 'v'), not {readout!r}")
+    return readouts
+
+
+def _items(given, what: str, example: str) -> list:
+    """Return what may be one item or several as a list."""
+    if isinstance(given, str | tuple | VariableView | Axonal) and (
+        not isinstance(given, tuple) or all(isinstance(part, str) for part in given)
+    ):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{what} must be a list such as [{example}], not {given!r}")
+    return list(given)
+
+
+def _check_device() -> None:
+    name = type(get_device()).__name__
+    if name != "RuntimeDevice":
+        raise UnsupportedError(
+            f"The active Brian2 device is {name}; networks can be read on the runtime device only. "
+            "Call set_device('runtime')."
+        )

@@ -1,0 +1,1 @@
+"""Equations, statements and symbols of Brian2 as SymPy expressions."""

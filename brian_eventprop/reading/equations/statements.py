@@ -1,0 +1,170 @@
+"""Brian2's abstract code as plain statements, in Brian2's own order of floating point operations.
+
+Brian2 optimises abstract code before it generates anything from it: loop invariants are pulled
+out, sums and products are collected, and expressions with a boolean are split in two.  The
+statements here are the ones that result, so that running them gives Brian2's bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.spec import Statement
+from brian_eventprop.reading.unsupported import check_functions
+
+_OPERATORS = {"+=": "+", "-=": "-", "*=": "*", "/=": "/", "**=": "**"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Abstract code after Brian2's optimisation: its statements and the variables they name."""
+
+    scalar: Sequence[Any]
+    vector: Sequence[Any]
+    variables: Mapping[str, Any]
+
+    @property
+    def statements(self) -> list[Any]:
+        """The statements in the order in which Brian2 executes them."""
+        return [*self.scalar, *self.vector]
+
+    @property
+    def written(self) -> list[str]:
+        """The variables of the model that the block writes, in order."""
+        arrays = [s.var for s in self.vector if isinstance(self.variables.get(s.var), _ARRAY)]
+        return list(dict.fromkeys(arrays))
+
+
+_ARRAY = brian.ArrayVariable
+
+
+def code_text(code) -> str:
+    """Return code as text; newer Brian2 releases also take expression objects."""
+    return code if isinstance(code, str) else getattr(code, "code", str(code))
+
+
+def resolve(group, code: str, namespace: Mapping, extra: Mapping | None = None) -> dict[str, Any]:
+    """Return the Brian2 variable, constant or function behind every name in the code."""
+    known = {**group.variables, **(extra or {})}
+    _, used, unknown = brian.analyse_identifiers(code, known, recursive=True)
+    try:
+        return group.resolve_all(
+            sorted(used | unknown), namespace, user_identifiers=set(), additional_variables=extra
+        )
+    except KeyError as error:
+        raise KeyError(f"{error.args[0]} (In the code of {group.name}.)") from error
+
+
+def read_block(
+    group,
+    code: str,
+    variables: Mapping,
+    owner=None,
+    user_code: str | None = None,
+    check_units: bool = True,
+    traces: bool = False,
+) -> Block:
+    """Return the optimised statements of some code.
+
+    Parameters
+    ----------
+    group
+        The Brian2 group whose code it is.
+    code
+        The abstract code.
+    variables
+        What `resolve` found.
+    owner
+        The object that errors name, if not the group.
+    user_code
+        The code that errors quote, if the abstract code is not the user's.
+    check_units
+        Whether Brian2 checks the units of the statements.
+    traces
+        Whether timed arrays may be called.
+    """
+    check_functions(owner or group, user_code or code, variables, traces)
+    if check_units:
+        brian.check_units_statements(code, variables)
+    scalar, vector = brian.make_statements(code, variables, np.float64, optimise=True)
+    return Block(scalar, vector, variables)
+
+
+def spell_out(statement, free: bool | None = None) -> Statement:
+    """Return a Brian2 statement as an assignment, for a free or a refractory neuron."""
+    expression = statement.expr if free is None else _of_mode(statement, free)
+    if statement.op in _OPERATORS:
+        expression = f"{statement.var} {_OPERATORS[statement.op]} ({expression})"
+    return Statement(statement.var, expression)
+
+
+def spell_out_all(statements: Iterable, free: bool | None = None) -> list[Statement]:
+    """Return a block's statements as assignments, for a free or a refractory neuron.
+
+    Conditions that Brian2 gave a name (boolean subexpressions) go back to where they are used:
+    they have no derivative of their own.
+    """
+    conditions: dict[str, str] = {}
+    result = []
+    for statement in statements:
+        plain = spell_out(statement, free)
+        if conditions.keys() & names(plain.expression):
+            plain = Statement(plain.target, inline(plain.expression, conditions))
+        if _is_named_condition(statement):
+            conditions[plain.target] = plain.expression
+        else:
+            result.append(plain)
+    return result
+
+
+def _is_named_condition(statement) -> bool:
+    """Whether a statement only names a condition whose operands stay as they are."""
+    made_by_brian = statement.subexpression or statement.var.startswith("_lio_")
+    return made_by_brian and np.dtype(statement.dtype) == bool
+
+
+def _of_mode(statement, free: bool) -> str:
+    """Return the expression for one value of ``not_refractory``.
+
+    Brian2's numpy target evaluates the split expressions only where they are the cheaper ones; in
+    all other cases it multiplies by one or zero.
+    """
+    if "not_refractory" not in names(statement.expr):
+        return statement.expr
+    split = statement.used_boolean_variables == ["not_refractory"]
+    if split and statement.complexity_std > sum(statement.complexities.values()):
+        return statement.boolean_simplified_expressions[(("not_refractory", free),)]
+    return fold(statement.expr, free)
+
+
+def without_unused(statements: Sequence[Statement], kept: Iterable[str]) -> tuple[Statement, ...]:
+    """Drop assignments to temporaries that no later statement reads.
+
+    >>> a, b, c = Statement("a", "2*k"), Statement("b", "a + 1"), Statement("v", "a*v")
+    >>> [s.target for s in without_unused([a, b, c], {"v"})]
+    ['a', 'v']
+    """
+    needed, kept, result = set(), set(kept), []
+    for statement in reversed(statements):
+        if statement.target in kept:
+            needed |= names(statement.expression)
+        elif statement.target in needed:
+            needed = (needed - {statement.target}) | names(statement.expression)
+        else:
+            continue
+        result.append(statement)
+    return tuple(reversed(result))
+
+
+def as_expression(statements: Sequence[Statement], target: str) -> str:
+    """Return what a block assigns to one name, the temporaries substituted."""
+    definitions: dict[str, str] = {}
+    for statement in statements:
+        definitions[statement.target] = inline(statement.expression, definitions)
+    return definitions[target]

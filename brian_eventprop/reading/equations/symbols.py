@@ -1,0 +1,191 @@
+"""From the variable behind a name to its `Symbol`, and its value into the collection.
+
+Brian2 resolves every name to a variable, a constant or a function, with an index that says which
+neuron or synapse it belongs to.  That is all a symbol needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.spec import Key, NetworkValues, Symbol, TimedInput
+from brian_eventprop.reading.unsupported import refusal
+
+_PRE, _POST = "_presynaptic_idx", "_postsynaptic_idx"
+_SIDES = {_PRE: "pre", _POST: "post"}
+
+#: Numbers of synapses of a neuron in synaptic code, and whose they are.
+COUNTS = {"N_outgoing": "pre", "N_incoming": "post"}
+_DECLARE = "Declare a parameter with the values instead."
+
+
+@dataclass
+class Collection:
+    """What has been read so far: the states of each group, and values and dimensions by key."""
+
+    states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[Key, np.ndarray] = field(default_factory=dict)
+    dimensions: dict[Key, Any] = field(default_factory=dict)
+    timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
+    traces: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def add(self, key: Key, values, dimension) -> Key:
+        """Keep a value; the first one under a key stays."""
+        if key not in self.values:
+            self.values[key] = np.array(values, dtype=np.float64, ndmin=1).ravel()
+            self.dimensions[key] = dimension
+        return key
+
+    def add_timed(self, group, spec: TimedInput, array) -> None:
+        """Keep a timed array; its name must not stand for another one elsewhere."""
+        if self.timed.setdefault(spec.name, (spec, array))[1] is not array:
+            raise ValueError(
+                f"'{spec.name}' is one TimedArray in '{group.name}' and another one elsewhere: "
+                "rename one of them."
+            )
+
+    def freeze(self, pre, post, spikes) -> NetworkValues:
+        """Return everything as `NetworkValues`."""
+        arrays = {name: array for name, (_, array) in self.timed.items()}
+        return NetworkValues(
+            self.values, self.dimensions, pre, post, spikes,
+            {n: a.values.reshape(len(a.values), -1) for n, a in arrays.items()},
+            {n: a.dim for n, a in arrays.items()},
+        )  # fmt: skip
+
+
+Finder = Callable[[str, Any, "Collection"], Symbol | None]
+
+
+def external_symbol(group, name: str, variable, collection: Collection) -> Symbol:
+    """Return the symbol of a name from outside the group: a unit or the user's constant."""
+    value = float(variable.get_value())
+    if name in brian.DEFAULT_CONSTANTS or name in brian.DEFAULT_UNITS:
+        return Symbol(name, "number", name, value=value)
+    owner = group.name if name in (group.namespace or {}) else ""
+    key = collection.add((owner, name), value, variable.dim)
+    return Symbol(name, "shared", name, key, dimension=variable.dim)
+
+
+def group_symbol(group, name: str, variable, collection: Collection) -> Symbol | None:
+    """Return the symbol of a name in the equations of a `NeuronGroup`; None for a function."""
+    if isinstance(variable, brian.Function | brian.Subexpression):
+        return None
+    if name not in group.variables:
+        return external_symbol(group, name, variable, collection)
+    common = _common_symbol(group, name, variable, collection)
+    return common or _neuron_symbol(group, name, variable, "", collection)
+
+
+def pathway_symbol(
+    pathway, synapses, name: str, variable, collection: Collection, line: str = ""
+) -> Symbol | None:
+    """Return the symbol of a name in ``on_pre``; None for a function.
+
+    ``line`` is the statement that errors quote.
+    """
+    if isinstance(variable, brian.Function | brian.Subexpression):
+        return None
+    if variable is pathway._delays:
+        kind = "shared" if variable.scalar else "synapse"
+        key = collection.add((pathway.name, "delay"), variable.get_value(), variable.dim)
+        return Symbol(name, kind, "delay", key)
+    if name not in synapses.variables:
+        return external_symbol(synapses, name, variable, collection)
+    if name in ("i", "i_pre", "j", "i_post"):
+        return _synaptic_index(synapses, name, collection)
+    if name == "N":
+        return Symbol(name, "number", name, value=float(len(synapses)))
+    if name in COUNTS:
+        return _synaptic_count(synapses, name, variable, collection)
+    common = _common_symbol(synapses, name, variable, collection)
+    if common:
+        return common
+    if variable.owner.name == synapses.name:
+        return _synaptic_symbol(synapses, name, variable, collection)
+    side = _SIDES.get(synapses.variables.indices[name], "")
+    owner = variable.owner
+    if not _readable(owner, variable, collection):
+        reason = f"'{name}' is internal to Brian2 or to an input group"
+        raise refusal(synapses, line or pathway.code, reason, _DECLARE)
+    if side == "pre" and variable.name in collection.states.get(owner.name, ()):
+        reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
+        way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
+        raise refusal(synapses, line or pathway.code, reason, way_out)
+    return _neuron_symbol(owner, name, variable, side, collection)
+
+
+def add_symbols(
+    symbols: dict[str, Symbol], wanted, variables: Mapping[str, Any], find, collection: Collection
+) -> None:
+    """Look up every wanted name that is not there yet; temporaries have no variable."""
+    for name in sorted(wanted):
+        if name in symbols or name not in variables:
+            continue
+        symbol = find(name, variables[name], collection)
+        if symbol is not None:
+            symbols[name] = symbol
+
+
+def _common_symbol(group, name: str, variable, collection: Collection) -> Symbol | None:
+    """Time, time step and sizes."""
+    owner = getattr(variable, "owner", None)
+    if owner is group.clock and variable.name in ("t", "dt"):
+        return Symbol(name, variable.name, variable.name)
+    if isinstance(variable, brian.Constant):
+        return Symbol(name, "number", variable.name, value=float(variable.get_value()))
+    return None
+
+
+def _readable(owner, variable, collection: Collection) -> bool:
+    """Whether a neuron group's variable is one of the user's own, or time or index."""
+    if variable.name in ("t", "dt", "i"):
+        return True
+    return owner.name in collection.states and variable.name in owner.user_equations.names
+
+
+def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection) -> Symbol:
+    """A state or parameter of a neuron group."""
+    if variable.name in ("t", "dt"):
+        return Symbol(name, variable.name, variable.name)
+    if variable.name == "i":
+        key = collection.add((owner.name, "i"), variable.get_value(), variable.dim)
+        return Symbol(name, "index", "i", key, side)
+    if not _readable(owner, variable, collection):
+        raise refusal(owner, name, f"'{name}' is internal to Brian2", _DECLARE)
+    key = collection.add((owner.name, variable.name), variable.get_value(), variable.dim)
+    if variable.name in collection.states[owner.name]:
+        return Symbol(name, "state", variable.name, key, side)
+    if variable.scalar:
+        return Symbol(name, "shared", variable.name, key)
+    return Symbol(name, "neuron", variable.name, key, side)
+
+
+def _synaptic_symbol(synapses, name: str, variable, collection: Collection) -> Symbol:
+    if name not in synapses.equations.names:
+        raise refusal(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
+    key = collection.add((synapses.name, name), variable.get_value(), variable.dim)
+    return Symbol(name, "shared" if variable.scalar else "synapse", name, key)
+
+
+def _synaptic_count(synapses, name: str, variable, collection: Collection) -> Symbol:
+    """How many synapses the source or target neuron has, one value per synapse."""
+    side = COUNTS[name]
+    neurons = synapses.variables[f"_synaptic_{side}"].get_value()
+    key = collection.add((synapses.name, name), variable.get_value()[neurons], brian.DIMENSIONLESS)
+    return Symbol(name, "index", name, key, side)
+
+
+def _synaptic_index(synapses, name: str, collection: Collection) -> Symbol:
+    """The pre or post index, one value per synapse, relative to the source or target."""
+    side = "pre" if name in ("i", "i_pre") else "post"
+    end = synapses.source if side == "pre" else synapses.target
+    index = synapses.variables[f"_synaptic_{side}"].get_value() - getattr(end, "start", 0)
+    canonical = "i" if side == "pre" else "j"
+    key = collection.add((synapses.name, canonical), index, brian.DIMENSIONLESS)
+    return Symbol(name, "index", canonical, key, side)

@@ -1,0 +1,1 @@
+"""Brian2's objects while a model is used: values read again, written back, or changed."""

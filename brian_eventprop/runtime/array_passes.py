@@ -1,0 +1,85 @@
+"""Compiled passes over the long arrays around the kernels, each shared by the threads of a solver.
+
+NumPy goes over an array once per operation and in one thread; beside the kernels on several threads
+that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from brian_eventprop.kernels.cache import njit
+from brian_eventprop.runtime.trial_pool import Chunks
+
+#: Fewest entries for which a compiled pass, and for which another thread pays.
+LONG = 2**14
+
+#: Compile a function that goes over long arrays; those for `Passes` go over ``first..last``.
+compiled = njit(nogil=True, error_model="numpy", cache=True)
+
+
+class Passes:
+    """Passes that may be made in any order, put off until `run`.
+
+    Parameters
+    ----------
+    chunks
+        The threads.
+    """
+
+    def __init__(self, chunks: Chunks):
+        self.chunks = chunks
+        self._calls: list[tuple[Callable, tuple]] = []
+        self._long = False
+
+    def add(self, function: Callable, size: int, *arguments) -> None:
+        """Call ``function(first, last, *arguments)`` later, for parts of a range."""
+        self._long |= size >= LONG
+        function = self.chunks.function(function)
+        parts = self.chunks.threads if size >= LONG else 1
+        bounds = [size * part // parts for part in range(parts + 1)]
+        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+            self._calls.append((function, (first, last, *arguments)))
+
+    def run(self) -> None:
+        """Make all passes."""
+        calls, self._calls = self._calls, []
+        self.chunks.map(lambda call: call[0](*call[1]), calls, alone=not self._long)
+
+
+@compiled
+def gather(first, last, into, values, order):
+    """Fill in values in an order; where it is negative, 0."""
+    for k in range(np.uint64(first), np.uint64(last)):
+        at = order[k]
+        into[k] = values[np.uint64(at)] if at >= 0 else 0
+
+
+@compiled
+def fill_offsets(first, last, offsets, delays, dt, order, n_steps, scale, place):
+    """Fill in ``delay * scale + place``, the delay in steps as Brian2 rounds it.
+
+    Without an ``order`` the synapses stand as they are.  No delay is beyond the end.
+    """
+    for k in range(np.uint64(first), np.uint64(last)):
+        at = order[k] if order.shape[0] > 0 else np.int64(k)
+        late = np.int64(delays[np.uint64(at)] / dt + 0.5) if at >= 0 else 0
+        offsets[k] = min(late, n_steps) * scale + place[k]
+
+
+@compiled
+def join_spikes(first, last, chunk, at, dt, all_chunks, neurons, times):
+    """Put the spikes of a chunk of trials, which begin at ``at`` there, among those of all chunks.
+
+    Both are (steps, neurons, states); ``neurons`` and ``times`` are what users read.
+    """
+    to_steps, to_neurons, to_states = all_chunks
+    from_steps, from_neurons, from_states = chunk
+    for k in range(np.uint64(first), np.uint64(last)):
+        place = np.uint64(at) + k
+        to_steps[place], to_neurons[place] = from_steps[k], from_neurons[k]
+        neurons[place], times[place] = from_neurons[k], from_steps[k] * dt
+        for s in range(np.uint64(from_states.shape[1])):
+            to_states[place, s] = from_states[k, s]

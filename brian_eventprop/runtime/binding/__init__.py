@@ -1,0 +1,1 @@
+"""Parameter values into the arrays that kernels read, and gradients back."""

@@ -1,0 +1,445 @@
+"""Numbers into the arrays that the kernels read, and gradients back to the parameters' keys.
+
+One `Packer` per group or pathway: it looks the values of names up, computes the constants (see
+`codegen.expr.parameter_map`), packs those that the kernels use, and afterwards pulls the summed
+gradients back through the same statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import numpy as np
+
+from brian_eventprop.adjoint.groups import PERIOD
+from brian_eventprop.codegen.clock.network import ClockModule
+from brian_eventprop.kernels.clock.per_spike import LANES
+from brian_eventprop.reading.delays import check_delays
+from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
+from brian_eventprop.runtime.array_passes import LONG, Passes, fill_offsets, gather
+from brian_eventprop.runtime.binding.constants import check_constants, check_digits, divisors
+from brian_eventprop.runtime.binding.near_rates import near_rates
+from brian_eventprop.runtime.layouts import STREAMED
+
+Values = Mapping[Key, np.ndarray]
+
+#: Most places per synapse where rows are filled up to whole lanes.  If all rows are alike, the
+#: machine foresees their ends; else a wrong guess costs as much as several synapses.
+FILLED, FILLED_UNLIKE = 1.5, 6.0
+
+
+def quietly(function, v):
+    """Call a host function; what is not finite is looked for afterwards."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return function(v)
+
+
+class Packer:
+    """Constants of one group or pathway.
+
+    Parameters
+    ----------
+    code
+        The generated code of the group or pathway.
+    host
+        The module of host functions.
+    symbols
+        What its names stand for.
+    size
+        Number of neurons or synapses.
+    dt
+        Brian2's time step in seconds.
+    owner
+        The Brian2 object, whose variables have one value per neuron or synapse.
+    """
+
+    def __init__(
+        self, code, host: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float,
+        owner: str,
+    ):  # fmt: skip
+        self.code, self.symbols, self.size, self.dt, self.owner = code, symbols, size, dt, owner
+        self.prepare = getattr(host, f"prepare_{code.name}")
+        self.pull = getattr(host, f"pull_{code.name}")
+        self.indices: dict[str, np.ndarray] = {}
+        self.divisors = divisors(code.adjoint)
+        self.near = None
+        of_kind = {kind: [] for kind in ("number", "shared", "neuron", "synapse", "index")}
+        for name, symbol in symbols.items():
+            of_kind.get(symbol.kind, []).append((name, symbol))
+        self._numbers = {"dt": dt} | {name: symbol.value for name, symbol in of_kind["number"]}
+        self._shared = [(name, symbol.key) for name, symbol in of_kind["shared"]]
+        each = [*of_kind["neuron"], *of_kind["synapse"], *of_kind["index"]]
+        self._each = [(name, symbol.key, self._side(symbol)) for name, symbol in each]
+        hoisted = code.adjoint.hoisted
+        self._prepares = bool(hoisted.common or hoisted.each)
+        self._no_bars = {f"lam.{name}": 0.0 for name in hoisted.active}
+        self._bars = [f"lam.{name}" for name in (*code.common_bars, *code.each_bars)]
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of all values that the constants are made of."""
+        return [key for _, key in self._shared] + [key for _, key, _ in self._each]
+
+    def environment(self, values: Values) -> dict[str, np.ndarray]:
+        """Return the value of every constant by its name."""
+        v = self._numbers.copy()
+        for name, key in self._shared:
+            v[name] = values[key][0]
+        for name, key, side in self._each:
+            v[name] = values[key][self.indices[side]] if side else values[key]
+        if self._prepares:
+            quietly(self.prepare, v)
+        check_constants(self, v)
+        if self.near is not None:
+            check_digits(self, self.near, v)
+        return v
+
+    def _side(self, symbol) -> str | None:
+        """The end of the synapses whose neurons have the values; None if they are its own."""
+        return symbol.side if symbol.side and symbol.key[0] != self.owner else None
+
+    def common(self, v, dtype) -> np.ndarray:
+        """Pack the values common to all."""
+        return np.array([v[n] for n in self.code.scope.common], dtype)
+
+    def each(self, v, dtype, order=None, passes: Passes | None = None) -> np.ndarray:
+        """Pack the values per neuron or synapse, one row per name; long ones in ``passes``."""
+        names = self.code.scope.each
+        rows = np.empty((len(names), self.size if order is None else len(order)), dtype)
+        for row, name in zip(rows, names, strict=True):
+            value = v[name]
+            if order is None or np.ndim(value) == 0:
+                row[:] = value
+            elif passes and len(order) >= LONG and value.dtype == float:
+                passes.add(gather, len(order), row, value, order)
+                continue
+            else:
+                row[:] = value[order]
+            if len(row) > self.size:
+                row[order < 0] = 0  # places of no synapse
+        return rows
+
+    def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
+        """Pull summed gradients back and add them to the gradients by key."""
+        hoisted = self.code.adjoint.hoisted
+        if not any(self.symbols[name].key in into for name in hoisted.adjoint.results):
+            return
+        bars = dict(zip(self._bars, (*common_bars, *each_bars), strict=True))
+        v = {**v, **self._no_bars, **bars}
+        results = quietly(self.pull, dict(v))
+        self.scatter(self.near.pull(results, v) if self.near else results, into)
+
+    def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
+        """Add gradients of names to the gradients of their keys."""
+        for name, bar in results.items():
+            symbol = self.symbols[name]
+            if symbol.key not in into:
+                continue
+            if symbol.kind == "shared":
+                into[symbol.key] += np.sum(bar)
+            elif self._side(symbol):
+                np.add.at(into[symbol.key], self.indices[symbol.side], bar)
+            else:
+                into[symbol.key] += bar
+
+
+class GroupPacker(Packer):
+    """Constants, initial states and refractory steps of a group."""
+
+    def __init__(self, code, host, dt):
+        group = code.adjoint.group
+        symbols = dict(group.symbols)
+        for readout in code.readout_symbols:
+            symbols |= readout
+        super().__init__(code, host, symbols, group.size, dt, group.name)
+        self.near = near_rates(code.adjoint.hoisted) if group.method == "exact" else None
+        self.host = host
+
+    def initial(self, values: Values, dtype) -> np.ndarray:
+        """Return the initial states, one row per state."""
+        rows = np.empty((len(self.code.states), self.size), dtype)
+        for row, state in zip(rows, self.code.states, strict=True):
+            # what stands for a timed array has no initial value of its own
+            row[:] = values.get((self.code.name, state), 0.0)
+            if not np.all(np.isfinite(row)):
+                at = int(np.argmin(np.isfinite(row)))
+                raise FloatingPointError(
+                    f"NeuronGroup '{self.code.name}': '{state}' of neuron {at} is {row[at]} at the "
+                    "beginning of a trial: set it before the model is made"
+                )
+        return rows
+
+    def period(self, v) -> np.ndarray:
+        """Return the refractory period of each neuron, or one for all, in seconds."""
+        period = np.asarray(getattr(self.host, f"refractory_{self.code.name}")(v), dtype=float)
+        if not np.all(np.isfinite(period)):
+            at = int(np.argmin(np.isfinite(period)))
+            raise FloatingPointError(
+                f"NeuronGroup '{self.owner}': the refractory period"
+                + f" of neuron {at}" * bool(period.ndim)
+                + f" is {period.flat[at]} s, but it must be finite; give one that is longer than "
+                "the trial to a neuron that shall spike only once"
+            )
+        return period
+
+    def refractory_steps(self, v) -> np.ndarray:
+        """Return the steps from a spike to the first free one, as Brian2's `timestep` counts."""
+        steps = np.minimum((self.period(v) + 1e-3 * self.dt) / self.dt, 2.0**31).astype(np.int64)
+        return np.maximum(np.broadcast_to(steps, self.size), 1)
+
+    def refractory_gradient(self, v, bars, into) -> None:
+        """Pull dL/d(refractory period) back to the parameters."""
+        v = dict(v)
+        hoisted = self.code.adjoint.refractory_hoisted
+        for name in hoisted.active:
+            v[f"lam.{name}"] = bars if name == PERIOD else 0.0
+        if PERIOD in hoisted.active:
+            pull = getattr(self.host, f"refractory_pull_{self.code.name}")
+            self.scatter(quietly(pull, v), into)
+
+
+class PathwayPacker(Packer):
+    """Constants of a pathway, and its synapses sorted by source, delay and creation."""
+
+    def __init__(self, code, host, dt, network: NetworkValues, n_source: int):
+        pathway = code.adjoint.pathway
+        rename = {}
+        for name, symbol in pathway.symbols.items():
+            if symbol.kind != "state":
+                rename[name] = symbol
+        super().__init__(code, host, rename, pathway.size, dt, pathway.synapses)
+        self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
+        self.n_source = n_source
+        self.delay, self.axonal = pathway.delay, pathway.axonal
+        self._layout: tuple[bytes, tuple] | None = None
+        self._by_source: tuple | None = None
+        self._in_lanes: tuple | None = None
+        self._by_tile: tuple | None = None
+
+    def reconnect(self, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses, as many as before."""
+        self.indices = {"pre": pre, "post": post}
+        self._layout = self._by_source = self._in_lanes = self._by_tile = None
+
+    def add_row_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
+        """Add the gradient of the delay of each source."""
+        into[self.delay] += delays if self.axonal else np.sum(delays)
+
+    def add_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
+        """Add the gradient of each synapse's delay; delays that are shared get the sum."""
+        if self.axonal:
+            into[self.delay] += np.bincount(self.indices["pre"], delays, self.n_source)
+        else:
+            shared = len(into[self.delay]) != self.size
+            into[self.delay] += np.sum(delays) if shared else delays
+
+    def delays(self, values: Values) -> np.ndarray:
+        """Return the delay of each synapse in seconds."""
+        delays = values[self.delay]
+        self.check_delays(delays)
+        return self.by_synapse(delays)
+
+    def by_synapse(self, delays: np.ndarray) -> np.ndarray:
+        """Return the delay of each synapse, given one of each source or one for all, maybe."""
+        if self.axonal:
+            return delays[self.indices["pre"]]
+        # compiled passes are made for whole arrays
+        return delays if len(delays) == self.size else np.full(self.size, delays)
+
+    def check_delays(self, delays: np.ndarray) -> None:
+        """Refuse delays that are no times: they would be places outside of the buffers."""
+        per = "source neuron" if self.axonal else "synapse"
+        check_delays(self.owner, self.code.name, delays, self.dt, per)
+
+    def steps(self, values: Values) -> np.ndarray:
+        """Return the delay of each synapse in time steps."""
+        return self._in_steps(self.delays(values))
+
+    def longest(self, delays: np.ndarray) -> int:
+        """Return the longest of some delays in time steps."""
+        return int(self._in_steps(delays.max(initial=0)))
+
+    def _in_steps(self, delays):
+        """Round delays to time steps as Brian2 does."""
+        return (delays / self.dt + 0.5).astype(np.int64)
+
+    def row_layout(self, delays: np.ndarray, n_steps: int) -> dict:
+        """Return the arrays of synapses in whole rows; ``lag`` is the delay of a row in steps."""
+        order = self._sort_by_source()[0]
+        first = slice(None, None, self.size // self.n_source)
+        steps = self._in_steps(delays[first] if order is None else delays[order[first]])
+        return {"order": order, "lag": np.minimum(steps, n_steps)}
+
+    def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
+        """Return the arrays of synapses that add, sorted by source, then target.
+
+        ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its worth
+        stands in the record, relative to the step of the spike.  A delay beyond the end never
+        arrives.
+        """
+        order, rows, post = self._sort_by_source()
+        limit = shape[0] * shape[1]
+        offsets = self._offsets(delays, order, n_steps, shape[0], post, limit, passes)
+        layout = {"order": order, "rows": rows, "off": offsets}
+        if self.code.source.is_input and not self.code.streamed:
+            steps = self._in_steps(delays if order is None else delays[order])
+            steps = np.minimum(steps, n_steps)
+            tile = 1 << shape[6]
+            at = steps * tile + post % tile + (post // tile) * shape[3]
+            layout["pairoff"] = at.astype(np.uint32)
+        return layout
+
+    def lane_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
+        """Return the same arrays for loops that take whole lanes of synapses at a time.
+
+        Rows that are no whole lanes get places of no synapse at their ends, where the order is -1,
+        unless there would be too many of them.
+        """
+        order, rows, post = self._sort_in_lanes()
+        limit = shape[0] * shape[1]
+        offsets = self._offsets(delays, order, n_steps, shape[0], post, limit, passes)
+        return {"order": order, "rows": rows, "off": offsets}
+
+    @property
+    def stored(self) -> int:
+        """The number of places for synapses in the arrays of the kernels."""
+        return len(self._sort_in_lanes()[2]) if self.code.streamed else self.size
+
+    def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
+        """Return the arrays of synapses that add, sorted by tile of targets, source and target.
+
+        ``tileoff`` is where an arrival goes in the tile's drive, and where its worth stands in the
+        tile's record, relative to the step of the spike.  The first synapse of source i onto tile m
+        is ``tiles[m * n_source + i]``.
+        """
+        tile = 1 << shape[6]
+        if self._by_tile is None:
+            self._by_tile = self._sort_by_tile(tile, -(-shape[5] // tile))
+        order, column, tiles = self._by_tile
+        limit = shape[3] - n_steps * tile
+        offsets = self._offsets(delays, order, n_steps, tile, column, limit, passes)
+        return {"order": order, "tileoff": offsets, "tiles": tiles}
+
+    def _offsets(self, delays, order, n_steps: int, scale, place, limit, passes) -> np.ndarray:
+        """Return ``delay * scale + place`` of synapses in an order, once ``passes`` are made.
+
+        Offsets below `limit` are in 16 bits if they fit: half the memory to read per event.
+        """
+        offsets = np.empty(len(place), np.uint16 if limit <= 2**16 else np.uint32)
+        order = np.arange(0) if order is None else order
+        numbers = int(n_steps), int(scale)
+        passes.add(fill_offsets, len(place), offsets, delays, self.dt, order, *numbers, place)
+        return offsets
+
+    def _sort_by_source(self):
+        if self._by_source is None:
+            pre, post = self.indices["pre"], self.indices["post"]
+            order = np.lexsort((post, pre))
+            rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
+            self._by_source = unless_sorted(order), rows, post[order]
+        return self._by_source
+
+    def _sort_in_lanes(self):
+        if self._in_lanes is None:
+            order, rows, post = self._sort_by_source()
+            counts = np.diff(rows)
+            whole = np.append(0, np.cumsum(-(-counts // LANES) * LANES))
+            most = FILLED if np.all(counts == counts[:1]) else FILLED_UNLIKE
+            if whole[-1] == self.size or whole[-1] > min(most * self.size, STREAMED):
+                self._in_lanes = order, rows, post
+            else:
+                places = np.arange(self.size) + np.repeat(whole[:-1] - rows[:-1], counts)
+                wide_order = np.full(whole[-1], -1)
+                # neighbours with the same target would wait for each other
+                wide_post = np.arange(whole[-1], dtype=post.dtype) % min(LANES, post.max() + 1)
+                wide_order[places] = np.arange(self.size) if order is None else order
+                wide_post[places] = post
+                self._in_lanes = wide_order, whole, wide_post
+        return self._in_lanes
+
+    def _sort_by_tile(self, tile: int, n_tiles: int):
+        pre, post = self.indices["pre"], self.indices["post"]
+        order = np.lexsort((post, pre, post // tile))
+        keys = (post // tile * self.n_source + pre)[order]
+        tiles = np.searchsorted(keys, np.arange(n_tiles * self.n_source + 1)).astype(np.int32)
+        return unless_sorted(order), post[order] % tile, tiles
+
+    def layout(self, values: Values):
+        """Return (order, post, rows, steps, start): see the kernels.
+
+        A row is the synapses of one source with one delay; ``rows[i]:rows[i + 1]`` are the rows of
+        source i, ascending in delay.
+        """
+        steps = self.steps(values)
+        known = steps.tobytes()
+        if self._layout is None or self._layout[0] != known:
+            self._layout = known, self._sorted(steps)
+        return self._layout[1]
+
+    def _sorted(self, steps):
+        pre, post = self.indices["pre"], self.indices["post"]
+        order = np.lexsort((steps, pre))
+        pre_sorted, steps_sorted = pre[order], steps[order]
+        new = np.ones(self.size, bool)
+        new[1:] = (np.diff(pre_sorted) != 0) | (np.diff(steps_sorted) != 0)
+        first = np.flatnonzero(new)
+        start = np.append(first, self.size).astype(np.int64)
+        rows = np.searchsorted(pre_sorted[first], np.arange(self.n_source + 1)).astype(np.int64)
+        return (
+            order,
+            post[order].astype(np.int32),
+            rows,
+            steps_sorted[first].astype(np.int64),
+            start,
+        )
+
+
+def whole_rows(spec, network: NetworkValues, sizes: Mapping[str, int], trained) -> frozenset[str]:
+    """Return the names of the pathways with whole rows; see `has_whole_rows`."""
+    return frozenset(
+        p.name
+        for p in spec.pathways
+        if has_whole_rows(p, network, sizes[p.source], sizes[p.target], trained)
+    )
+
+
+def has_whole_rows(pathway, network: NetworkValues, n_source: int, n_target: int, trained) -> bool:
+    """Return whether every source has one synapse onto every target, all with one delay.
+
+    It must stay so in training: delays of single synapses may not be among the ``trained`` keys.
+    """
+    if not pathway.size or pathway.size != n_source * n_target:
+        return False
+    pair = network.pre[pathway.name] * n_target + network.post[pathway.name]
+    order = np.argsort(pair, kind="stable")
+    if not np.array_equal(pair[order], np.arange(pathway.size)):
+        return False
+    delays = network.values[pathway.delay]
+    if pathway.axonal or len(delays) == 1:
+        return True
+    rows = np.asarray(delays)[order].reshape(n_source, n_target)
+    return pathway.delay not in trained and bool(np.all(rows == rows[:, :1]))
+
+
+def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Put synapses, the last axis, back into the order of their creation."""
+    if order is None:
+        return array
+    result = np.empty_like(array)
+    result[..., order] = array
+    return result
+
+
+def unless_sorted(order: np.ndarray) -> np.ndarray | None:
+    """Return an order, or None if it changes nothing."""
+    return None if np.all(np.diff(order) > 0) else order
+
+
+def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):
+    """Return the packers of the groups and of the pathways, by name."""
+    groups = {g.name: GroupPacker(g, host, dt) for g in module.groups}
+    pathways = {
+        p.name: PathwayPacker(p, host, dt, network, sizes[p.source.name]) for p in module.pathways
+    }
+    return groups, pathways

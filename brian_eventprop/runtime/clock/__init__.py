@@ -1,0 +1,1 @@
+"""Run the clock solver on the CPU."""

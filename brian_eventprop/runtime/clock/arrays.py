@@ -1,0 +1,267 @@
+"""The arrays that a chunk of trials works on, allocated by what the operations read.
+
+Each role has one rule, which says the shape and the kind of numbers of its array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from brian_eventprop.codegen.expr.operations import RUN, ArrayKey
+from brian_eventprop.kernels.clock.loop import (
+    CAPACITY,
+    COLUMNS,
+    COUNT,
+    LONGEST,
+    LOOKBACK,
+    NEEDED,
+    NUMBERS,
+    SEGMENT,
+    STEP,
+    STEPS_OF_TRIAL,
+    TRIAL,
+    WITH_INPUTS,
+)
+from brian_eventprop.kernels.clock.tiles import STEPS
+from brian_eventprop.runtime.backends import Arrays
+
+#: Places for spikes, or for queued arrivals, that an array has at first.
+FEW = 256
+
+
+@dataclass(frozen=True)
+class WorkSizes:
+    """What the sizes of the arrays depend on that may change from batch to batch.
+
+    These are the steps of a segment, places for the spikes of one trial of each source, the shapes
+    of rings and records, and the number of rows of synapses with one delay.
+    """
+
+    segment: int
+    spikes: tuple[tuple[str, int], ...]
+    rings: tuple[bytes, ...]
+    rows: tuple[int, ...]
+
+
+def work_sizes(module, arrays: Mapping, segment: int) -> WorkSizes:
+    """Return the sizes for the given arrays."""
+    spikes = []
+    for source in (*module.inputs, *module.groups):
+        ptr = arrays.get((source.name, "ptr" if source.is_input else "tptr"))
+        if ptr is not None:
+            most = int((ptr[1:] - ptr[:-1]).max(initial=0))
+            spikes.append((source.name, 1 << most.bit_length()))
+    rings = tuple(arrays[g.name, "shape"].tobytes() for g in module.groups if g.rings)
+    rows = tuple(len(arrays[p.name, "start"]) for p in module.pathways if not p.ring)
+    return WorkSizes(segment, tuple(spikes), rings, rows)
+
+
+class ClockArrays:
+    """The arrays that a thread works on, one call for some trials after the other.
+
+    Parameters
+    ----------
+    module
+        The operations of the network.
+    keys
+        Owner and role of each array.
+    given
+        The arrays that are there already.
+    sizes
+        Number of neurons of each group and input.
+    work
+        What the sizes depend on besides; see `work_sizes`.
+    n_steps
+        Time steps of a trial.
+    dtype
+        The kind of the states.
+    room
+        Memory for what arrives at groups, by group.
+    backward
+        Whether it is for the backward pass.
+    """
+
+    def __init__(
+        self, module, keys: Iterable[ArrayKey], given: Mapping, sizes, work: WorkSizes, n_steps,
+        dtype, room: Mapping, backward: bool = False,
+    ):  # fmt: skip
+        self.groups = {g.name: g for g in module.groups}
+        self.pathways = {p.name: p for p in module.pathways}
+        self.given, self.sizes, self.room, self.most = given, sizes, room, dict(work.spikes)
+        self.n_steps, self.segment, self.dtype = n_steps, work.segment, np.dtype(dtype)
+        self.rows = {name: row for row, name in enumerate((*sizes, *self._queued()))}
+        self.table = np.zeros((len(self.rows), COLUMNS), np.int64)
+        self.backward = backward
+        self.run = np.zeros(NUMBERS, np.int64)
+        self.arrays: dict[ArrayKey, np.ndarray] = {}
+        for key in keys:
+            self._find(*key)
+        self.arrays = {key: self.arrays[key] for key in keys}
+        self.bound = Arrays(self.arrays)
+
+    def begin(self, first: int, with_inputs: bool, longest: int, lookback: bool) -> None:
+        """Set the numbers of a call that begins with a trial."""
+        self.table[:], self.run[:] = 0, 0
+        self.table[:, CAPACITY] = 2**62
+        self.run[STEPS_OF_TRIAL], self.run[SEGMENT] = self.n_steps, self.segment
+        self.run[TRIAL], self.run[STEP] = first, -1
+        self.run[WITH_INPUTS], self.run[LONGEST] = with_inputs, longest
+        self.run[LOOKBACK] = lookback
+        if not self.backward:
+            self._set_capacities()
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all arrays."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    def _queued(self):
+        return [p.name for p in self.pathways.values() if not p.ring]
+
+    def _find(self, owner: str, role: str) -> np.ndarray:
+        if (owner, role) in self.given:
+            return self.given[owner, role]
+        if (owner, role) not in self.arrays and role == "table":
+            self.arrays[owner, role] = self.table[self.rows[owner]]
+        elif (owner, role) == RUN:
+            self.arrays[RUN] = self.run
+        elif (owner, role) not in self.arrays:
+            make = self._of_pathway if owner in self.pathways else self._of_source
+            self.arrays[owner, role] = make(owner, role)
+        return self.arrays[owner, role]
+
+    def _of_pathway(self, owner: str, role: str) -> np.ndarray:
+        if role in ("head", "tail"):
+            return np.empty(self.n_steps, np.int32)
+        if role == "entry":
+            return np.empty((FEW + len(self.given[owner, "start"]), 3), np.int32)
+        if role == "scratch":
+            return np.empty(len(self._find(owner, "entry")), np.int32)
+        raise KeyError((owner, role))
+
+    @property
+    def _pair(self):
+        """The kind of two numbers side by side."""
+        return np.float64 if self.dtype == np.float32 else np.complex128
+
+    def _of_source(self, owner: str, role: str) -> np.ndarray:
+        """An array of a group or of an input."""
+        size = self.sizes[owner]
+        if role == "order":
+            return np.empty(self.most[owner], np.int32)
+        if role == "base":
+            return np.empty(self.most[owner], np.uint32)
+        if role == "bound":
+            return np.empty(size + 1, np.int32)
+        g, _, state = self.groups[owner], *role.partition("_")[1:]
+        kind = role.removesuffix(f"_{state}") if state else role
+        if kind == "upstroke":
+            return self._of_upstroke(g, state, size)
+        for rules in (self._states, self._spikes, self._arrivals):
+            found = rules(g, kind, state, size)
+            if found is not None:
+                return found
+        raise KeyError((owner, role))
+
+    def _states(self, g, kind: str, state: str, size: int):
+        if kind in ("x", "y", "lam") and not state:
+            return np.zeros((g.n_states, size), self.dtype)
+        if kind == "was":
+            return np.zeros((len(g.tops[0].met), size), self.dtype)
+        if kind in ("rec", "former"):
+            rows = (min(self.segment, self.n_steps) + 1) * g.n_states
+            return np.zeros((rows, size), self.dtype)
+        if kind == "stack":
+            return np.empty((64, g.n_states), self.dtype)
+        if kind == "carried":
+            return np.zeros((g.carried_rows, size), self.dtype)
+        if kind == "stacked":
+            return np.zeros(1, np.int64)
+        if kind == "due":
+            return np.zeros(self.n_steps, np.int32)
+        return None
+
+    def _spikes(self, g, kind: str, state: str, size: int):
+        if kind == "start":
+            return np.empty(size, self.dtype)
+        if kind == "words":
+            return np.zeros((size + 7) // 8, np.uint64)
+        if kind == "over":
+            return self._find(g.name, "words").view(np.uint8)
+        if kind in ("sn", "sj"):
+            return np.empty(FEW + size, np.int32)
+        if kind == "val":
+            return np.empty((FEW + size, 2 * g.n_states + 1), self.dtype)
+        if kind in ("free", "last"):
+            return np.zeros(size, np.int32)
+        if kind in ("release", "pending"):
+            return np.empty(size)
+        if kind in ("sent", "jump"):
+            return np.empty(self.most[g.name])
+        if kind == "before":
+            return np.empty(self.most[g.name], np.int32)
+        return None
+
+    def _arrivals(self, g, kind: str, state: str, size: int):
+        shape = self.given.get((g.name, "shape"))
+        width, slots, longest, _, total = (int(k) for k in shape[:5]) if g.rings else (0,) * 5
+        if kind == "ring":
+            return np.empty(2 * width * slots, self.dtype)
+        if kind == "soon":
+            return np.empty(STEPS * size, self.dtype)
+        if kind in ("lam", "rate"):
+            return np.empty(size, self.dtype)
+        if kind == "late":
+            return np.empty(2 * STEPS * size, self.dtype)
+        if kind == "worths":
+            return np.empty(2 * width * slots, self.dtype)
+        if kind == "moving":
+            return np.empty(width * slots, self.dtype)
+        if kind == "wave":  # lam or rate, and the state
+            return np.zeros((self.n_steps + longest + 1, size), self.dtype)
+        room, driven = self.room[g.name, "room"], len(g.driven)
+        if kind == "drive":
+            at = [s for s in g.rings if s in g.driven].index(state)
+            return room[at * total : (at + 1) * total]
+        if kind in ("pair", "pairs"):
+            at = driven + 2 * g.rings.index(state)
+            pair = room[at * total : (at + 2) * total]
+            return pair if kind == "pair" else pair.view(self._pair)
+        return None
+
+    def _of_upstroke(self, g, role: str, size: int) -> np.ndarray:
+        if role == "number":
+            return np.zeros(1, np.int64)
+        if role == "store":
+            return np.zeros((g.upstroke.rows, size))
+        return np.zeros(size, np.int32)
+
+    # ---- arrays that grow ----
+    def _set_capacities(self) -> None:
+        for g in self.groups.values():
+            if (g.name, "val") in self.arrays:
+                row = self.rows[g.name]
+                self.table[row, NEEDED] = self.sizes[g.name]
+                self.table[row, CAPACITY] = len(self.arrays[g.name, "sn"])
+        for name in self._queued():
+            if (name, "entry") in self.arrays:
+                self.table[self.rows[name], NEEDED] = len(self.given[name, "start"])
+                self.table[self.rows[name], CAPACITY] = len(self.arrays[name, "entry"])
+
+    def grow(self) -> None:
+        """Make arrays longer that an operation found too short."""
+        needed = self.table[:, NEEDED] + (0 if self.backward else self.table[:, COUNT])
+        for (owner, role), array in list(self.arrays.items()):
+            if role not in ("sn", "sj", "val", "entry", "scratch", "stack"):
+                continue
+            least = int(needed[self.rows[owner]])
+            if least > len(array):
+                longer = np.empty((max(2 * len(array), least), *array.shape[1:]), array.dtype)
+                longer[: len(array)] = array
+                self.arrays[owner, role] = longer
+        self.bound = Arrays(self.arrays)
+        if not self.backward:
+            self._set_capacities()

@@ -1,0 +1,487 @@
+"""Run the clock solver's kernels on the CPU.
+
+A batch is cut into a fixed number of chunks of trials; each chunk has gradients of its own, summed
+in the order of the chunks, so that the result does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brian_eventprop.adjoint.pathways import INCREMENT
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen import render_clock, render_host
+from brian_eventprop.codegen.clock.upstrokes import LOOKBACK
+from brian_eventprop.kernels.clock import loop as clock_loop
+from brian_eventprop.kernels.clock.loop import COUNT, GRAZING
+from brian_eventprop.reading.spec import NetworkValues
+from brian_eventprop.runtime.array_passes import LONG, Passes, join_spikes
+from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
+from brian_eventprop.runtime.binding.binder import packers, unsorted, whole_rows
+from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
+from brian_eventprop.runtime.clock.constants import ClockConstants
+from brian_eventprop.runtime.clock.program import ClockProgram
+from brian_eventprop.runtime.clock.sums import ChunkSums
+from brian_eventprop.runtime.inputs import InputSpikes, on_grid
+from brian_eventprop.runtime.layouts import (
+    known_ahead,
+    known_autapses,
+    known_streamed,
+    short_records,
+)
+from brian_eventprop.runtime.optimizer_steps import HostGradients
+from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
+from brian_eventprop.runtime.timed_inputs import (
+    cells_on_grid,
+    columns,
+    rows,
+    timed_input,
+    traces_of,
+)
+
+#: A thread keeps the arrays that it works on between batches if they are smaller, in bytes.
+KEPT = 2**24
+
+
+@dataclass
+class Forward:
+    """What a forward run leaves for the loss and for the way back."""
+
+    n_trials: int
+    readouts: tuple[np.ndarray, ...]
+    spikes: dict[str, GroupSpikes]
+    inputs: Mapping[str, InputSpikes]
+    arrays: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    constants: dict[str, dict] = field(repr=False)
+    orders: dict[str, np.ndarray | None] = field(repr=False)
+    stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    segment: int = 0
+    described: tuple[Arrays, ...] = field(default=(), repr=False)
+
+
+@dataclass
+class Backward:
+    """Gradients by key, dL/d(time) of each input spike, and the number of grazing spikes."""
+
+    gradients: HostGradients
+    inputs: dict[str, np.ndarray]
+    grazing: int
+
+
+class _Pass:
+    """The calls of a pass over a batch, each for some of its trials."""
+
+    name, with_inputs = "forward", False
+
+    def __init__(self, solver: ClockCPU, given: Sequence[Arrays], arrays: Mapping, segment: int):
+        self.solver, self.program, self.segment = solver, solver.programs[self.name], segment
+        self.given, self.arrays = given, arrays
+        recorded = [g for g in solver.module.groups if g.recorded and g.rings]
+        self.longest = max((int(arrays[g.name, "shape"][2]) for g in recorded), default=0)
+        self.sizes = work_sizes(solver.module, arrays, segment)
+
+    @property
+    def key(self):
+        """What calls of the same kind have in common."""
+        return self.program
+
+    @property
+    def signatures(self) -> bool:
+        """Whether the operations are loaded."""
+        return self.program.loaded
+
+    def work(self, first: int, private: Mapping = {}) -> ClockArrays:
+        """Return the arrays that a call works on; each thread keeps its own if they are small."""
+        solver = self.solver
+        room, kept = solver.room(self.arrays), solver.kept_by_thread()
+        kind = self.sizes, tuple(id(array) for array in room.values())
+        known, found = kept.get(self.name, (None, None))
+        if known != kind:
+            given = {**private, **self.arrays}
+            keys = [key for key in self.program.keys if key not in given]
+            found = ClockArrays(
+                solver.module, keys, self.arrays, solver.sizes, self.sizes, solver.n_steps,
+                solver.dtype, room, self.name == "backward",
+            )  # fmt: skip
+            kept[self.name] = (kind, found) if found.n_bytes < KEPT else (None, None)
+        found.begin(first, self.with_inputs, self.longest, solver.module.lookback)
+        return found
+
+
+def _among(keys, arrays: Mapping) -> dict:
+    """Return the arrays with some keys, in the order of the keys."""
+    return {key: arrays[key] for key in keys if key in arrays}
+
+
+class _ForwardPass(_Pass):
+    def __call__(self, first: int, last: int):
+        """Run trials first..last; return steps, neurons, states and counts of the spikes."""
+        own = self.work(first)
+        while True:
+            operations, kept = self.program.bind((*self.given, own.bound))
+            rest = self.program.ends, own.table, own.run
+            if not self.solver.loops.forward(last, operations, *rest):
+                break
+            own.grow()
+        del kept
+        found = []
+        for g in self.solver.module.groups:
+            if g.spikes:
+                n = own.table[own.rows[g.name], COUNT]
+                found += [own.arrays[g.name, role][:n].copy() for role in ("sn", "sj", "val")]
+                found.append(self.arrays[g.name, "counts"][first:last])
+        return tuple(found)
+
+
+class _BackwardPass(_Pass):
+    name = "backward"
+
+    def __init__(self, solver, given, arrays, segment, with_inputs):
+        super().__init__(solver, given, arrays, segment)
+        self.with_inputs = with_inputs
+        self.private: dict[int, Arrays] = {}
+
+    def __call__(self, first: int, last: int, chunk: int) -> int:
+        """Run the adjoint of trials first..last; return the number of grazing spikes."""
+        if chunk not in self.private:
+            self.private[chunk] = self.solver.sums.arrays(chunk)
+        private = self.private[chunk]
+        own = self.work(first, private.arrays)
+        while True:
+            operations, kept = self.program.bind((*self.given, private, own.bound))
+            rest = self.program.ends, own.table, own.run
+            if not self.solver.loops.backward(last, operations, *rest):
+                break
+            own.grow()
+        del kept
+        return int(own.table[:, GRAZING].sum())
+
+
+class ClockCPU:
+    """The clock solver on the CPU.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    network
+        Its numbers; only index arrays and shapes are kept.
+    n_steps
+        Number of time steps of a trial.
+    single
+        Whether states are in single precision.
+    threads
+        Number of threads; by default one per core.
+    backend
+        What runs the kernels.
+    """
+
+    def __init__(
+        self,
+        system: AdjointSystem,
+        network: NetworkValues,
+        n_steps: int,
+        single: bool = False,
+        threads: int | None = None,
+        backend: Backend = COMPILED,
+    ):
+        self.system, self.n_steps = system, n_steps
+        self.backend, self.loops = backend, backend.library(clock_loop)
+        self.dtype = np.float32 if single else np.float64
+        self.host_source = render_host(system)
+        self._host = backend.load(self.host_source, "host")
+        self.shapes = {key: np.shape(value) for key, value in network.values.items()}
+        self.chunks = backend.chunks(threads)
+        self._network, self._whole, self._autapses = network, None, None
+        self._build()
+
+    def _build(self) -> None:
+        """Render the kernels, unless they fit the connections already."""
+        spec, network = self.system.spec, self._network
+        sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
+        recorded = short_records(spec, self.n_steps, self.dtype().itemsize)
+        whole = whole_rows(spec, network, sizes, self.system.trained) & recorded
+        autapses = known_autapses(self.system, network)
+        if (whole, autapses) == (self._whole, self._autapses):
+            return
+        self._whole, self._autapses = whole, autapses
+        ahead = known_ahead(spec, whole) & recorded
+        streamed = known_streamed(spec, whole | ahead, recorded)
+        layout = whole, ahead, streamed, autapses
+        self.module = render_clock(self.system, self.dtype == np.float32, *layout)
+        rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
+        rows = {name: row for row, name in enumerate(rows)}
+        self.programs = {
+            "forward": ClockProgram(self.module.forward, rows, self.backend),
+            "backward": ClockProgram(self.module.backward, rows, self.backend),
+        }
+        keys = [key for program in self.programs.values() for key in program.keys]
+        self._keys, self._shared = tuple(dict.fromkeys(keys)), None
+        self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
+        self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
+        self.sums = ChunkSums(
+            self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
+        )
+        self._rooms = threading.local()
+        self.constants = ClockConstants(
+            self.module, self.groups, self.pathways, spec.dt, self.n_steps, self.dtype, self.chunks
+        )
+
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self.module.source
+
+    @property
+    def functions(self) -> dict[str, Callable]:
+        """The generated functions that have been called, by name."""
+        return self.programs["forward"].functions | self.programs["backward"].functions
+
+    def prepare(self, name: str, data) -> InputSpikes:
+        """Return the input spikes of a batch on the time grid."""
+        dt = self.system.spec.dt
+        given = data.times, data.channels, data.trial_ptr
+        return on_grid(*given, dt, self.n_steps, name, self.chunks.function)
+
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
+        self.pathways[pathway].reconnect(pre, post)
+        self._network = self._network.reconnected(pathway, pre, post)
+        self._build()
+        self.sums.make_room()
+        self.constants.forget()
+
+    def hold(self, arrays: Mapping) -> Mapping:
+        """Return arrays by key as this solver wants to have them."""
+        return arrays
+
+    def look_ahead(self, *batch) -> None:
+        """Nothing is gained by preparing the next batch early on the CPU."""
+        del batch
+
+    # ---- forward ----
+    def forward(
+        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
+    ) -> Forward:
+        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
+        shared, arrays, constants, orders = self._pack(values, inputs, n_trials)
+        for g in self.module.groups:
+            arrays |= self._pack_traces(g, values, traces, n_trials)
+        segment = self._checkpoints(shared, arrays, n_trials)
+        for g in self.module.groups:
+            if g.spikes:
+                arrays[g.name, "counts"] = np.zeros(n_trials, np.int64)
+        self._shared = Arrays(_among(self._keys, shared), self._shared)
+        given = self._shared, Arrays(_among(self._keys, arrays))
+        arrays |= shared
+        kernel = _ForwardPass(self, given, arrays, segment)
+        sent = [own.ptr for own in inputs.values()]
+        found = self.chunks.call(kernel, n_trials, lambda _: (), sent, summed=False)
+        spikes, stored = self._collect(found, n_trials)
+        readouts = []
+        for k, spec in enumerate(self.system.spec.readouts):
+            if k in self.spike_readouts:
+                v = constants.get(spec.group)
+                readout = self.spike_readouts[k]
+                readouts.append(readout.values(v, spikes[spec.group], n_trials))
+            else:
+                readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
+        return Forward(
+            n_trials,
+            tuple(readouts),
+            spikes,
+            inputs,
+            arrays,
+            constants,
+            orders,
+            stored,
+            segment,
+            given,
+        )
+
+    def _checkpoints(self, shared, arrays, n_trials: int) -> int:
+        """Make room for the states at the beginning of each segment; return a segment's steps."""
+        recorded = [g for g in self.module.groups if g.recorded]
+        if not recorded:
+            return max(self.n_steps, 1)
+        segment = self._segment([shared[g.name, "shape"][2] for g in recorded if g.rings])
+        for g in recorded:
+            shape = n_trials, -(-self.n_steps // segment), g.n_states, self.groups[g.name].size
+            arrays[g.name, "check"] = np.empty(shape, self.dtype)
+        return segment
+
+    def _segment(self, delays) -> int:
+        """Return how many steps are run again at a time where the way back reads their states.
+
+        They are several times the longest delay, so that few spikes are put on their way twice, and
+        no upstroke is longer.
+        """
+        least = LOOKBACK if any(g.upstroke for g in self.module.groups) else 0
+        steps = math.isqrt(max(self.n_steps - 1, 0)) + 1
+        return max([steps, least, *(4 * int(d) for d in delays)])
+
+    def kept_by_thread(self) -> dict:
+        """Return what a thread keeps between batches."""
+        return self._rooms.__dict__.setdefault("work", {})
+
+    def room(self, arrays):
+        """Return memory for what arrives at the groups and its worth; each thread keeps its own."""
+        rooms = self._rooms.__dict__.setdefault("room", {})
+        for g in self.module.groups:
+            if g.rings:
+                size = (len(g.driven) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
+                known = rooms.get((g.name, "room"))
+                if known is None or known.size < size:
+                    rooms[g.name, "room"] = np.empty(size, self.dtype)
+        return rooms
+
+    def _pack(self, values, inputs, n_trials):
+        """Arrays that all trials share, those of this batch, constants, orders of the synapses."""
+        passes = Passes(self.chunks)
+        shared, arrays, constants, orders = self.constants(values, passes)
+        for g in self.module.groups:
+            size = self.groups[g.name].size
+            for r in g.readouts:
+                arrays[g.name, f"value{r.number}"] = np.zeros((n_trials, size))
+                if r.kind == "maximum":
+                    arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, size), np.int32)
+            for top in g.tops:
+                shape = n_trials, top.rows, size
+                arrays[g.name, f"top{top.top.number}"] = np.empty(shape, self.dtype)
+        for name, given in inputs.items():
+            # as the kernels know the spikes of groups
+            arrays[name, "ptr"], arrays[name, "i"] = given.ptr, given.neurons.astype(np.int32)
+            arrays[name, "step"] = np.minimum(
+                given.steps, self.n_steps, dtype=np.int32, casting="unsafe"
+            )
+        passes.run()
+        return shared, arrays, constants, orders
+
+    def _pack_traces(self, g, values, given, n_trials):
+        """Values (trials, cells, columns) of each trace of a group, and where to look."""
+        group, spec = g.adjoint.group, self.system.spec
+        traces = traces_of(group, spec.readouts) if spec.timed else ()
+        if not traces:
+            return {}
+        arrays, cells, column = {}, [], []
+        for k, trace in enumerate(traces):
+            timed, array = timed_input(spec, trace), given[trace.array]
+            arrays[g.name, f"trace{k}"] = np.ascontiguousarray(array, self.dtype)
+            cells.append(cells_on_grid(timed, trace, self.n_steps, array.shape[1], spec.dt))
+            column.append(columns(group, trace, values, array.shape[2]))
+        arrays[g.name, "trial"] = np.stack([rows(given[t.array], n_trials) for t in traces])
+        arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)
+        return arrays
+
+    def _collect(self, found, n_trials):
+        """Join the spikes of the chunks."""
+        spikes, stored, passes, k = {}, {}, Passes(self.chunks), 0
+        for g in self.module.groups:
+            if not g.spikes:
+                spikes[g.name] = GroupSpikes.room(np.zeros(n_trials, np.int64))
+                continue
+            parts = [chunk[k : k + 3] for chunk in found]
+            counts = [chunk[k + 3] for chunk in found]
+            own = GroupSpikes.room(counts[0] if len(counts) == 1 else np.concatenate(counts))
+            whole = self._joined(parts, own, passes)
+            stored |= {
+                (g.name, role): x for role, x in zip(("sn", "sj", "val"), whole, strict=True)
+            }
+            spikes[g.name], k = own, k + 4
+        passes.run()
+        return spikes, stored
+
+    def _joined(self, parts, own: GroupSpikes, passes: Passes) -> tuple[np.ndarray, ...]:
+        """Return steps, neurons and states of the spikes of all chunks, and fill in `own`."""
+        dt = self.system.spec.dt
+        if len(parts) == 1 and len(own.times) < LONG:
+            steps, own.neurons[:], _ = parts[0]
+            np.multiply(steps, dt, out=own.times)
+            return parts[0]
+        whole = tuple(np.empty((len(own.times), *x.shape[1:]), x.dtype) for x in parts[0])
+        sizes = [len(steps) for steps, _, _ in parts]
+        for part, size, end in zip(parts, sizes, np.cumsum(sizes), strict=True):
+            more = part, end - size, dt, whole, own.neurons, own.times
+            passes.add(join_spikes, size, *more)
+        return whole
+
+    # ---- backward ----
+    def backward(self, forward: Forward, weights, with_inputs: bool = True) -> Backward:
+        """Return the gradient of the loss, given its derivatives in the readouts.
+
+        Without `with_inputs`, derivatives in the times of input spikes may be left out.
+        """
+        gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
+        common = self._common_arrays(forward, weights, gradients)
+
+        arrays = {**forward.arrays, **forward.stored, **common}
+        own = Arrays(_among(self.programs["backward"].keys, {**forward.stored, **common}))
+        given = *forward.described, own
+        kernel = _BackwardPass(self, given, arrays, forward.segment, with_inputs)
+        sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
+        found = self.chunks.call(
+            kernel, forward.n_trials, lambda chunk: (chunk,), sent, divisible=True
+        )
+        total = self.sums.total(len(kernel.private), self.chunks, forward.orders)
+        orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
+        self._pull(forward.constants, orders, total, gradients)
+        inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
+        return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(found)))
+
+    def _common_arrays(self, forward, weights, gradients):
+        arrays = {}
+        for g in self.module.groups:
+            spikes = forward.spikes[g.name]
+            arrays[g.name, "time"] = np.zeros(len(spikes.times))
+            arrays[g.name, "tptr"] = spikes.ptr
+            if g.pushed:
+                readouts = self.system.spec.readouts
+                arrays[g.name, "push"] = pushes(readouts, spikes, g.name, weights)
+        for k, spec in enumerate(self.system.spec.readouts):
+            if k in self.spike_readouts:
+                self.spike_readouts[k].gradient(
+                    forward.constants[spec.group],
+                    forward.spikes[spec.group],
+                    weights[k],
+                    arrays[spec.group, "time"],
+                    gradients,
+                )
+            else:
+                full = np.zeros((forward.n_trials, self.groups[spec.group].size), self.dtype)
+                full[:, spec.start : spec.stop] = weights[k]
+                arrays[spec.group, f"weight{k}"] = full
+        for name, given in forward.inputs.items():
+            arrays[name, "TB"] = np.zeros(len(given.steps))
+        return arrays
+
+    @property
+    def _others(self):
+        """The pathways whose gradients are pulled back here."""
+        return self.module.pathways
+
+    def _pull(self, constants, orders, total, gradients):
+        for g in self.module.groups:
+            packer, v = self.groups[g.name], constants[g.name]
+            packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
+            for k, state in enumerate(g.states):
+                if (g.name, state) in gradients:
+                    gradients[g.name, state] += total[g.name, "X0B"][k]
+            if g.refractory:
+                packer.refractory_gradient(v, total[g.name, "RB"], gradients)
+        for p in self._others:
+            packer, v = self.pathways[p.name], constants[p.name]
+            order = orders[p.name]
+            bars = unsorted(total[p.name, "WB"], order)
+            packer.gradients(v, total[p.name, "CB"], bars[: len(p.each_bars)], gradients)
+            if p.delay_trained and p.whole:
+                packer.add_row_delays(total[p.name, "DB"], gradients)
+            elif p.delay_trained:
+                delays = unsorted(total[p.name, "DB"], order)
+                if p.ring:
+                    delays *= v[INCREMENT]
+                packer.add_delays(delays, gradients)

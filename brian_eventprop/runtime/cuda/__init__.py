@@ -1,0 +1,1 @@
+"""Run the clock solver on a CUDA device."""

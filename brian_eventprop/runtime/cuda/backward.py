@@ -1,0 +1,200 @@
+"""The way back on a CUDA device: what goes in, the launches, and the sums that come out.
+
+Synapses' gradients are summed per block or per group of trials and then in a fixed order, so two
+runs give the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from brian_eventprop.adjoint.groups import PERIOD
+from brian_eventprop.runtime.clock.solver import ClockCPU, Forward
+from brian_eventprop.runtime.cuda.arrays import in_flight, unsorted_spikes
+from brian_eventprop.runtime.cuda.results import DeviceBackward, DeviceGradients
+from brian_eventprop.runtime.cuda.workspace import PARTS
+
+
+class CudaBackward(ClockCPU):
+    """What `ClockCUDA` does for the gradient; it has the device, the kernels and the memory."""
+
+    def backward(self, forward: Forward, weights, with_inputs: bool = True) -> DeviceBackward:
+        """Return the gradient of the loss, given its derivatives in the readouts.
+
+        The kernels run on while the host goes on; it waits when it looks a number up.
+        """
+        self._gradients_lent.take_back()
+        others = [key for key in self.system.trained if key not in self.held.keys]
+        gradients = {key: np.zeros(self.shapes[key]) for key in others}
+        arrays = dict(forward.arrays)
+        arrays |= self._weights(forward, weights, gradients)
+        self._gradient_arrays(arrays, forward, with_inputs)
+        self._run_backward(forward, arrays, with_inputs)
+        values = forward.stored["values"]
+        there = self.held.pull(values, arrays, forward.constants, forward.orders)
+
+        # whoever holds the gradients does not hold the spikes
+        lean = replace(forward, spikes={}, arrays={}, stored={})
+
+        def rest():
+            self._pull(lean.constants, lean.orders, self._total(arrays), gradients)
+            return gradients
+
+        def inputs():
+            return {name: self._moved(arrays, name, given) for name, given in lean.inputs.items()}
+
+        def grazing():
+            return int(self.device.get(arrays["", "grazing"]).sum())
+
+        found = DeviceGradients(self.system.trained, there, rest, self.held, values)
+        return DeviceBackward(self._gradients_lent.give(found), inputs, grazing)
+
+    def _weights(self, forward, weights, gradients):
+        """Return dL/d(what a readout measures) as the kernels read it, on the device."""
+        n_trials, host = forward.n_trials, {}
+        for g in self.module.groups:
+            if g.timed:
+                spikes = forward.spikes[g.name]
+                host[g.name, "time"] = np.zeros(len(spikes.times))
+                host[g.name, "tptr"] = spikes.ptr.astype(np.int32)
+            if g.pushed:
+                host[g.name, "push"] = np.zeros((n_trials, g.size))
+        for k, (spec, weight) in enumerate(zip(self.system.spec.readouts, weights, strict=True)):
+            if spec.kind == "spike_count":
+                if spec.scale is not None:
+                    host[spec.group, "push"][:, spec.start : spec.stop] += weight / spec.scale
+            elif k in self.spike_readouts:
+                v, spikes = forward.constants[spec.group], forward.spikes[spec.group]
+                into = host[spec.group, "time"]
+                self.spike_readouts[k].gradient(v, spikes, weight, into, gradients)
+            else:
+                full = np.zeros((n_trials, self.groups[spec.group].size))
+                full[:, spec.start : spec.stop] = weight
+                host[spec.group, f"weight{k}"] = full
+        kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
+        return {key: self.workspace.put(key, array) for key, array in kept.items()}
+
+    def _moved(self, arrays, name, given):
+        """Return dL/d(time) of each spike of an input, on the host."""
+        n, total = len(given.steps), np.zeros(len(given.steps))
+        if (name, "TB") in arrays:
+            total += self.device.get(arrays[name, "TB"])[:n]
+        if (name, "MB") in arrays:
+            total += unsorted_spikes(given, self.device.get(arrays[name, "MB"]))
+        return total
+
+    def _gradient_arrays(self, arrays, forward, with_inputs):
+        """Put the arrays that the way back fills into `arrays`."""
+        n_trials = forward.n_trials
+        for i in self.module.inputs:
+            size = len(forward.inputs[i.name].steps) if with_inputs else 1
+            for role in ("TB",) * i.queued + ("MB",) * i.sorted:
+                arrays[i.name, role] = self.workspace.array((i.name, role), (size,))
+                self.workspace.clear(arrays[i.name, role])
+        team = arrays["", "blocks"]
+        threads = team * self._compiled(False, team)[0].threads
+        arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
+        for part in (*self.module.groups, *self.module.pathways):
+            if part.common_bars:
+                shape = n_trials, len(part.common_bars), threads
+                arrays[part.name, "CBout"] = self.workspace.array((part.name, "CBout"), shape)
+        for g in self.module.groups:
+            shapes = {"X0B": (n_trials, g.n_states, g.size)}
+            if g.each_bars:
+                shapes["PBout"] = n_trials, len(g.each_bars), g.size
+            if g.refractory:
+                shapes["RBout"] = n_trials, g.size
+            for role, shape in shapes.items():
+                arrays[g.name, role] = self.workspace.array((g.name, role), shape)
+
+    def _run_backward(self, forward, arrays, with_inputs):
+        """Run the adjoint in waves of trials; return the synapses' gradients."""
+        module = self.module
+        known = self._rows_in_flight(forward, with_inputs)
+        blocks = self._blocks(["record", "backward"], known, forward.n_trials, arrays)
+        for p in module.pathways:
+            size = p.adjoint.pathway.size
+            if p.ring:
+                arrays[p.name, "sums"] = self.workspace.array((p.name, "sums"), (PARTS, 2, size))
+            for role in ("sums", "WB_all", "DB_all"):
+                if (p.name, role) in arrays:
+                    self.workspace.clear(arrays[p.name, role])
+        summed = [
+            p
+            for p in module.pathways
+            if p.ring and p.adjoint.pathway.size and (p.each_bars or p.delay_trained)
+        ]
+        for g in module.groups:
+            if any(p.source is g for p in summed):
+                self.workspace.sort(g, arrays)
+        for first in range(0, forward.n_trials, blocks):
+            count = min(blocks, forward.n_trials - first)
+            if module.rerun:
+                self._drive(arrays, first, count)
+                self._launch("record", arrays, first, count)
+            self._launch("backward", arrays, first, count, with_inputs=with_inputs)
+            if with_inputs:
+                self.input_kernels.moved(module.pathways, arrays, first, count)
+            for p in summed:
+                self.workspace.collect(p, arrays, self.sizes, first, count)
+
+    def _rows_in_flight(self, forward, with_inputs) -> dict[str, int]:
+        """Return how many spikes of each queued pathway can be under way at a time."""
+        found = {}
+        for p in self.module.pathways:
+            if p.ring:
+                continue
+            if p.source.is_input:
+                given = forward.inputs[p.source.name]
+                trials = np.repeat(np.arange(forward.n_trials), np.diff(given.ptr))
+                steps = given.steps
+            else:
+                spikes = forward.spikes[p.source.name]
+                trials = spikes.trials
+                steps = np.round(spikes.times / self.system.spec.dt).astype(np.int64)
+            wanted = with_inputs or not p.source.is_input
+            most = in_flight(trials, steps, self.packing.longest[p.name]) if wanted else 1
+            found[p.name] = 1 << max(most - 1, 0).bit_length()
+        return found
+
+    def _total(self, arrays):
+        """Return the sums over trials of the gradients that the host pulls back."""
+
+        def added_up(name, role):
+            return self.workspace.added_up(arrays[name, role], (name, role))
+
+        total, others = {}, self._others
+        for part in (*self.module.groups, *others):
+            total[part.name, "CB"] = np.zeros(len(part.common_bars))
+            if part.common_bars:
+                total[part.name, "CB"] = added_up(part.name, "CBout").sum(axis=1)
+        for g in self.module.groups:
+            total[g.name, "PB"] = (
+                added_up(g.name, "PBout") if g.each_bars else np.zeros((0, g.size))
+            )
+            if any((g.name, state) in self.system.trained for state in g.states):
+                total[g.name, "X0B"] = added_up(g.name, "X0B")
+            if g.refractory:
+                wanted = PERIOD in g.adjoint.refractory_hoisted.active
+                total[g.name, "RB"] = added_up(g.name, "RBout") if wanted else np.zeros(g.size)
+        for p in others:
+            if not p.adjoint.pathway.size:
+                total[p.name, "WB"] = np.zeros((max(len(p.each_bars), 1), 0))
+                total[p.name, "DB"] = np.zeros(0)
+            elif not (p.each_bars or p.delay_trained):
+                total[p.name, "WB"] = np.zeros((1, p.adjoint.pathway.size))
+            elif p.ring:
+                bars = added_up(p.name, "sums")
+                total[p.name, "WB"], total[p.name, "DB"] = bars[:1], bars[1]
+            else:
+                total[p.name, "WB"] = added_up(p.name, "WB_all")
+                if p.delay_trained:
+                    total[p.name, "DB"] = added_up(p.name, "DB_all")
+        return total
+
+    @property
+    def _others(self):
+        """The pathways whose variables go by the host."""
+        return tuple(p for p in self.module.pathways if p.name not in self.held.pathways)

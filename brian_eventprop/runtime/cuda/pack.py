@@ -1,0 +1,103 @@
+"""Numbers of a network into the arrays that the CUDA kernels read.
+
+Few numbers change between batches: those of the trained synapses, which a kernel packs on the
+device, and inputs.  Everything else is copied again only if it has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from brian_eventprop.runtime.cuda.update import Held
+from brian_eventprop.runtime.cuda.values import DeviceValues
+
+
+class CudaPacking:
+    """Packs the constants of a network.
+
+    Parameters
+    ----------
+    module
+        The rendered kernels.
+    groups, pathways
+        The packers, by name; see `brian_eventprop.runtime.binding.binder`.
+    held
+        The variables that stay on the device.
+    workspace
+        The memory of the solver.
+    n_steps, dt
+        The time grid.
+
+    Attributes
+    ----------
+    longest
+        Longest delay of each pathway in steps, as of the last batch.
+    ring_size
+        Entries of all rings of a trial.
+    """
+
+    def __init__(self, module, groups, pathways, held: Held, workspace, n_steps: int, dt: float):
+        self.module, self.groups, self.pathways = module, groups, pathways
+        self.held, self.workspace, self.dtype = held, workspace, workspace.dtype
+        self.n_steps, self.dt = n_steps, dt
+        self.longest: dict[str, int] = {}
+        self.ring_size = 0
+
+    def __call__(self, values: DeviceValues, orders: Mapping) -> tuple[dict, dict]:
+        """Return the names' values of every part, and the arrays; ``orders`` sort the synapses."""
+        constants, host = {}, {}
+        known = values.as_they_are()  # what the device has changed is not read here
+        for g in self.module.groups:
+            packer = self.groups[g.name]
+            v = constants[g.name] = packer.environment(known)
+            host[g.name, "X0"] = packer.initial(known, self.dtype)
+            host[g.name, "C"] = packer.common(v, self.dtype)
+            host[g.name, "P"] = packer.each(v, self.dtype)
+            if g.refractory:
+                limit = np.iinfo(np.int32).max // 2
+                steps = np.minimum(packer.refractory_steps(v), limit)
+                host[g.name, "R"] = steps.astype(np.int32)
+        for p in self.module.pathways:
+            constants[p.name] = self.pathways[p.name].environment(known)
+        arrays, ends = self.held.pack(values, constants, orders)
+        for p in self.module.pathways:
+            host |= self._pathway(p, known, constants[p.name], orders[p.name], ends)
+        host["", "shape"] = self._ring_shape()
+        host["", "times"] = (np.arange(self.n_steps + 1) * self.dt).astype(self.dtype)
+        return constants, {k: self.workspace.send(k, array) for k, array in host.items()} | arrays
+
+    def _pathway(self, p, values, v, order, ends):
+        packer, host = self.pathways[p.name], {}
+        host[p.name, "C"] = packer.common(v, self.dtype)
+        if p.name not in self.held.pathways:
+            host[p.name, "W"] = packer.each(v, self.dtype, order)
+        if p.name in ends:
+            shortest, longest = (int(n) for n in ends[p.name])
+        else:
+            narrow = np.uint16 if self.n_steps < 2**16 else np.int32
+            steps = np.minimum(packer.steps(values), self.n_steps)
+            host[p.name, "steps"] = (steps if order is None else steps[order]).astype(narrow)
+            shortest = int(steps.min(initial=self.n_steps))
+            longest = int(steps.max(initial=0))
+        self.longest[p.name] = longest
+        if not p.ring:
+            host[p.name, "delays"] = np.array([shortest, longest], np.int32)
+        return host
+
+    def _ring_shape(self):
+        """Return, per group, the number of slots of its rings and where each ring begins."""
+        groups = self.module.groups
+        most = max((len(g.ring_states) for g in groups), default=0)
+        shape, used = np.zeros((len(groups), 1 + most), np.int32), 0
+        for g in groups:
+            arriving = [
+                self.longest[p.name] for p in self.module.pathways if p.target is g and not p.ahead
+            ]
+            shape[g.number, 0] = slots = max(arriving, default=0) + 1
+            for k in range(len(g.ring_states)):
+                shape[g.number, 1 + k] = used
+                used += slots * g.size
+        self.ring_size = used
+        return shape

@@ -1,0 +1,1 @@
+"""Run the event solver on the CPU."""

@@ -1,0 +1,300 @@
+"""Which kernels the event solver runs: the order of the groups, their windows, and bulk arrivals.
+
+All of it may follow the trained values: delays decide the order within a loop and the length of
+windows, time constants and delays whether arrivals are taken in bulk.  Kernels are rendered once
+for each choice that comes up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from brian2.utils.logger import get_logger
+
+from brian_eventprop.adjoint.flow import derive_flow
+from brian_eventprop.adjoint.integrals import integrals_as_states
+from brian_eventprop.adjoint.symbolic.display import as_text
+from brian_eventprop.adjoint.system import AdjointSystem, derive
+from brian_eventprop.codegen.event.network import bulk_groups, render_event, render_event_host
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
+from brian_eventprop.runtime.backends import Backend
+from brian_eventprop.runtime.binding.binder import GroupPacker, PathwayPacker, unless_sorted
+from brian_eventprop.runtime.binding.constants import check_value
+from brian_eventprop.runtime.binding.remembered import Remembered
+from brian_eventprop.runtime.event.batched import Columns, busy, plan, target_table
+from brian_eventprop.runtime.event.chain import EventChain
+from brian_eventprop.runtime.event.components import components, window_counts
+from brian_eventprop.runtime.timed_inputs import traces_of
+
+logger = get_logger(__name__)
+
+
+class EventKernels:
+    """The kernels of a network, chosen by its values; see `EventCPU`."""
+
+    def __init__(
+        self,
+        system: AdjointSystem,
+        network: NetworkValues,
+        duration: float,
+        tolerance: float,
+        backend: Backend,
+    ):
+        system = derive(_without_steps(system.spec), system.trained)
+        system, self.flows = _with_integrals(system, network, duration)
+        self.system, self.duration, self.tolerance = system, duration, tolerance
+        self.backend = backend
+        self.host_source = render_event_host(system, self.flows)
+        self.host = backend.load(self.host_source, "event_host")
+        self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
+        self._network = network
+        self._candidates, self._built = bulk_groups(system, self.flows), {}
+        self._loaded: tuple | None = None
+        order, _, by_event = self._order(self._edges(network.values))
+        self._build(order, self._candidates, by_event)
+        _warn_of_missing_resets(self.module)
+        self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
+        self._columns: dict[str, Columns] = {}
+
+    def _build(self, order, bulk, by_event):
+        """Use the kernels for an order of the groups, some of which take arrivals in bulk.
+
+        The components ``by_event`` take one event after the other.
+        """
+        spec = self.system.spec
+        whole = [names for names in order if set(names) <= bulk and busy(names, spec)]
+        whole = [names for names in whole if names not in by_event]
+        key = order, frozenset(name for names in whole for name in names), by_event
+        if key not in self._built:
+            module = render_event(self.system, self.flows, key[0], self.tolerance, *key[1:])
+            groups = {g.name: GroupPacker(g, self.host, spec.dt) for g in module.groups}
+            pathways = {
+                p.name: PathwayPacker(
+                    p, self.host, spec.dt, self._network, self.sizes[p.source.name]
+                )
+                for p in module.pathways
+            }
+            constants = {g.name: _remembered(g, groups[g.name]) for g in module.groups}
+            self._built[key] = module, groups, pathways, constants
+        self.order, self.bulk, _ = key
+        self.module, self.groups, self.pathways, self._of_groups = self._built[key]
+
+    def _made(self, g, values):
+        """The values of a group's names, and the arrays that are made of them."""
+        packer = self.groups[g.name]
+        v = packer.environment(values)
+        arrays = {
+            (g.name, "X0"): np.ascontiguousarray(packer.initial(values, float).T),
+            (g.name, "C"): packer.common(v, float),
+            (g.name, "P"): packer.each(v, float),
+        }
+        if g.closed:
+            arrays[g.name, "K"] = self._flow_constants(g, packer, v)
+        if g.refractory:
+            period = np.broadcast_to(packer.period(v), packer.size)
+            arrays[g.name, "period"] = np.array(period, float)
+        return v, arrays
+
+    def _flow_constants(self, g, packer, v):
+        """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            rows = getattr(self.host, f"flow_{g.name}")(v)
+        expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
+        for expression, row in zip(expressions, rows, strict=True):
+            if not np.all(np.isfinite(row)):
+                hoisted = g.adjoint.hoisted
+                known = {s.target: s.expression for s in hoisted.common + hoisted.each}
+                check_value(packer, as_text(expression), row, v, known)
+        result = np.empty((g.n_coefficients, packer.size))
+        kept = g.n_coefficients - 1
+        for k in range(kept):
+            result[k] = rows[k]
+        speeds = [*rows[: len(g.flow.free.rates)], *rows[kept:]]
+        result[-1] = 0.0
+        for speed in speeds:
+            result[-1] = np.maximum(result[-1], np.abs(speed))
+        return result
+
+    @property
+    def kernels(self):
+        """The kernels as the backend runs them."""
+        if self._loaded is None or self._loaded[0] is not self.module:  # looking it up takes time
+            chain = EventChain(
+                self.module, lambda text: self.backend.load(text, "event"), self.duration
+            )
+            self._loaded = self.module, chain
+        return self._loaded[1]
+
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self.module.source
+
+    @property
+    def functions(self) -> dict[str, Callable]:
+        """The generated functions by name."""
+        return self.kernels.functions
+
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
+        network = self._network
+        ends = {**network.pre, pathway: pre}, {**network.post, pathway: post}
+        self._network = replace(network, pre=ends[0], post=ends[1])
+        for _, _, pathways, _ in self._built.values():
+            pathways[pathway].reconnect(pre, post)
+        self.layouts[pathway] = self._layout(self.pathways[pathway])
+        self._columns.pop(pathway, None)
+
+    def columns(self, pathway: str) -> Columns:
+        """The synapses of a pathway by target."""
+        if pathway not in self._columns:
+            packer, (order, post, *_) = self.pathways[pathway], self.layouts[pathway]
+            shape = packer.n_source, self.sizes[packer.code.target.name]
+            pre = packer.indices["pre"]
+            pre = pre if order is None else pre[order]
+            self._columns[pathway] = Columns(pre, post, shape)
+        return self._columns[pathway]
+
+    @property
+    def _names(self):
+        return [g.group.name for g in self.system.groups]
+
+    def _edges(self, values):
+        return {
+            p.name: (p.source, p.target, float(np.min(values[p.delay])))
+            for p in self.system.spec.pathways
+            if p.source in self._names and p.size
+        }
+
+    def _order(self, edges, order=None):
+        """Return an order of the groups, the windows of its components, and those without windows.
+
+        A given order is kept if it allows windows: trained delays may ask for another one.
+        """
+        counts = window_counts(order, edges, self.duration) if order is not None else [0]
+        if 0 in counts:
+            order = components(self._names, edges)
+            counts = window_counts(order, edges, self.duration)
+        # within a component without windows the order does not matter, and stays the same
+        fixed = zip(order, counts, strict=True)
+        order = tuple(tuple(sorted(names)) if count == 0 else names for names, count in fixed)
+        by_event = frozenset(names for names, count in zip(order, counts, strict=True) if not count)
+        return order, [max(count, 1) for count in counts], by_event
+
+    def _settle(self, values):
+        """Choose the order of the groups and who takes arrivals in bulk.
+
+        Returns the number of windows of each group, the constants of the groups, the arrays that
+        are made of them, and the numbers of those that take arrivals in bulk.
+        """
+        edges = self._edges(values)
+        order, counts, by_event = self._order(edges, self.order)
+        bulk = self._candidates
+        while True:
+            self._build(order, bulk, by_event)
+            found = {
+                g.name: self._of_groups[g.name](partial(self._made, g), values)
+                for g in self.module.groups
+            }
+            constants = {name: v for name, (v, _) in found.items()}
+            numbers, unfit = {}, set()
+            for place, names in enumerate(order):
+                if set(names) <= self.bulk:
+                    try:
+                        numbers |= self._plan(names, constants, values, edges)
+                        counts[place] = round(self.duration / numbers[names[0]].width)
+                    except ValueError:
+                        unfit |= set(names)
+            if not unfit:
+                windows = {n: c for names, c in zip(order, counts, strict=True) for n in names}
+                arrays = {key: array for _, own in found.values() for key, array in own.items()}
+                return windows, constants, arrays, numbers
+            bulk = self.bulk - unfit
+
+    def _plan(self, names, constants, values, edges):
+        groups = [self._code(name) for name in names]
+        packers = [self.pathways[p.name] for g in groups for p in g.incoming]
+        delays = {packer.code.name: packer.delays(values) for packer in packers}
+        inner = [d for source, target, d in edges.values() if source in names and target in names]
+        return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
+
+    def _layout(self, packer):
+        """Synapses sorted by source: (order, targets, rows, table of targets in bulk).
+
+        The order is None if they are sorted already.
+        """
+        pre, post = packer.indices["pre"], packer.indices["post"]
+        order = np.argsort(pre, kind="stable")
+        rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
+        post = post[order].astype(np.uint32)
+        targets = target_table(post, rows, self.sizes[packer.code.target.name])
+        return unless_sorted(order), post, rows, targets
+
+    def _code(self, name):
+        return next(g for g in self.module.groups if g.name == name)
+
+
+def _remembered(g, packer) -> Remembered:
+    """What is made of the values of a group."""
+    return Remembered([*packer.keys, *((g.name, state) for state in g.states)])
+
+
+def _warn_of_missing_resets(module) -> None:
+    for g in module.groups:
+        if g.spikes and not g.refractory and not g.resets_guard:
+            logger.warn(
+                f"NeuronGroup '{g.name}': its reset changes nothing that the threshold "
+                f"'{g.adjoint.group.threshold}' compares, so in exact time a neuron spikes once "
+                "each time it crosses the threshold; Brian2 lets it spike in every time step "
+                "while it is above. Give the group a reset or a refractory period, and both agree.",
+                "no_reset",
+            )
+
+
+def _with_integrals(system: AdjointSystem, network: NetworkValues, duration: float):
+    """The network and its flows, integrals as states where that lets arrivals come in bulk."""
+    flows = {g.group.name: derive_flow(g) for g in system.groups}
+    for name in list(flows):
+        if not (flows[name].closed and busy((name,), system.spec)):
+            continue
+        spec = integrals_as_states(system.spec, name, system.trained, network.values, duration)
+        if spec is not system.spec:
+            other = derive(spec, system.trained)
+            others = {g.group.name: derive_flow(g) for g in other.groups}
+            if name in bulk_groups(other, others):
+                system, flows = other, others
+    return system, flows
+
+
+def _without_steps(spec: NetworkSpec) -> NetworkSpec:
+    """The network without Brian2's update statements, which divide by tau_m - tau_s and more.
+
+    Timed arrays become states: they stand still between two events, and each break sets them.
+    """
+    groups = []
+    for g in spec.groups:
+        traces = tuple(traces_of(replace(g, traces=_now(g.traces)), spec.readouts))
+        symbols = {**g.symbols, **_states(g, traces)}
+        groups.append(
+            replace(
+                g, update=(), update_refractory=(), symbols=symbols, traces=traces,
+                states=(*g.states, *(t.name for t in traces)),
+            )
+        )  # fmt: skip
+    by_name = {g.name: g for g in groups}
+    readouts = tuple(
+        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.traces)})
+        for r in spec.readouts
+    )
+    return replace(spec, groups=tuple(groups), readouts=readouts)
+
+
+def _now(traces):
+    return tuple(trace for trace in traces if trace.offset == 0)
+
+
+def _states(group, traces):
+    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in traces}

@@ -1,0 +1,309 @@
+"""Run the event solver's kernels on the CPU: real-valued times, exact flows between events.
+
+A batch is cut into a fixed number of chunks of trials; each chunk has gradients of its own, summed
+in the order of the chunks, so that the result does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brian_eventprop.adjoint.pathways import INCREMENT
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.event.network import TAPE
+from brian_eventprop.reading.spec import NetworkValues
+from brian_eventprop.runtime.backends import COMPILED, Backend
+from brian_eventprop.runtime.binding.binder import unsorted
+from brian_eventprop.runtime.clock.solver import Backward
+from brian_eventprop.runtime.event.batched import (
+    group_arrays,
+    late_tables,
+    synapse_gradients,
+    synapse_tables,
+)
+from brian_eventprop.runtime.event.kernels import EventKernels
+from brian_eventprop.runtime.event.sums import EventSums
+from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
+from brian_eventprop.runtime.optimizer_steps import HostGradients
+from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
+from brian_eventprop.runtime.timed_inputs import columns, rows, timed_input
+
+#: Relative error of one step of Runge-Kutta, unless the user asks for another.
+TOLERANCE = 1e-11
+
+
+@dataclass
+class EventForward:
+    """What a forward run leaves for the loss and for the way back."""
+
+    n_trials: int
+    readouts: tuple[np.ndarray, ...]
+    spikes: dict[str, GroupSpikes]
+    inputs: Mapping[str, ExactSpikes]
+    arrays: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    constants: dict[str, dict] = field(repr=False)
+    tapes: list[dict[tuple[str, str], np.ndarray]] = field(repr=False)
+    orders: dict[str, np.ndarray] = field(repr=False)
+    windows: dict[str, int] = field(repr=False)
+    kernels: object = field(repr=False)
+    module: object = field(repr=False)
+
+
+class EventCPU(EventKernels):
+    """The event solver on the CPU.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    network
+        Its numbers; only index arrays and shapes are kept.
+    duration
+        Duration of a trial in seconds.
+    threads
+        Number of threads; by default one per core.
+    tolerance
+        Relative error of one step, where equations have no closed form.
+    backend
+        What runs the kernels.
+    """
+
+    def __init__(
+        self,
+        system: AdjointSystem,
+        network: NetworkValues,
+        duration: float,
+        threads: int | None = None,
+        tolerance: float = TOLERANCE,
+        backend: Backend = COMPILED,
+    ):
+        super().__init__(system, network, duration, tolerance, backend)
+        self.shapes = {key: np.shape(value) for key, value in network.values.items()}
+        self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
+        self.chunks = backend.chunks(threads)
+        self._sums: EventSums | None = None
+
+    def prepare(self, name: str, data) -> ExactSpikes:
+        """Return the input spikes of a batch as the kernels take them."""
+        del name
+        return in_exact_time(data.times, data.channels, data.trial_ptr, self.chunks.function)
+
+    def hold(self, arrays: Mapping) -> Mapping:
+        """Return arrays by key as this solver wants to have them."""
+        return arrays
+
+    def look_ahead(self, *batch) -> None:
+        """Nothing is gained by preparing the next batch early on the CPU."""
+        del batch
+
+    # ---- forward ----
+    def forward(
+        self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}
+    ) -> EventForward:
+        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
+        windows, constants, arrays, numbers = self._settle(values)
+        kernels = self.kernels
+        arrays |= self._pack(values, inputs, n_trials, constants, numbers)
+        for g in self.module.groups:
+            arrays |= self._pack_traces(g, values, traces, n_trials)
+        prepared = kernels.prepare(windows, arrays)
+        tapes = self.chunks.call(kernels.forward, n_trials, lambda chunk: prepared)
+        spikes, orders = self._collect(tapes, n_trials)
+        readouts = []
+        self._check_readouts(arrays)
+        for k, spec in enumerate(self.system.spec.readouts):
+            if k in self.spike_readouts:
+                v, readout = constants.get(spec.group), self.spike_readouts[k]
+                readouts.append(readout.values(v, spikes[spec.group], n_trials))
+            else:
+                row = self._code(spec.group).position[k]
+                readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
+        return EventForward(
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders, windows,
+            kernels, self.module,
+        )  # fmt: skip
+
+    def _check_readouts(self, arrays):
+        """Stop if a state or what a readout makes of it is infinite or not a number."""
+        for g in self.module.groups:
+            for row, readout in zip(arrays[g.name, "VR"], g.readouts, strict=True):
+                if not np.all(np.isfinite(row)):
+                    raise FloatingPointError(
+                        f"{g.name}: its {readout.kind} readout '{readout.expression}' is infinite "
+                        "or not a number: a variable of the group is, or the expression cannot be "
+                        "evaluated at a state that a neuron reaches"
+                    )
+
+    def _pack(self, values, inputs, n_trials, constants, numbers):
+        arrays, bulk = {}, {}
+        for g in self.module.groups:
+            size = self.groups[g.name].size
+            if g.bulk:
+                made = bulk[g.name] = group_arrays(g, numbers[g.name])
+                arrays |= {(g.name, role): array for role, array in made.items()}
+            arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, size))
+            if g.maxima:
+                shape = (len(g.maxima), n_trials, size)
+                arrays[g.name, "VR"][[g.position[r.number] for r in g.maxima]] = -np.inf
+                arrays[g.name, "ME"] = np.full(shape, -1, np.int64)
+                arrays[g.name, "MS"] = np.zeros(shape)
+        for name, given in inputs.items():
+            arrays[name, "ptr"], arrays[name, "spikes"] = given.ptr, given.table
+        for p in self.module.pathways:
+            packer = self.pathways[p.name]
+            v = constants[p.name] = packer.environment(values)
+            order, post, rows, targets = self.layouts[p.name]
+            arrays[p.name, "C"] = packer.common(v, float)
+            arrays[p.name, "W"] = packer.each(v, float, order)
+            arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
+            delays = packer.delays(values)
+            delays = delays if order is None else delays[order]
+            arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
+            if p.target.bulk:
+                amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
+                delay, found = arrays[p.name, "delay"], numbers[p.target.name]
+                own = bulk[p.target.name], found, self.chunks
+                tables = synapse_tables(p, targets, delay, amounts, *own)
+                tables["longest row"] = int(np.diff(rows).max(initial=0))
+                if p.target.spikes:
+                    tables |= late_tables(
+                        self.columns(p.name), delay, amounts, found.width, self.duration,
+                        self.chunks,
+                    )  # fmt: skip
+                arrays |= {(p.name, role): table for role, table in tables.items()}
+        return arrays
+
+    def _pack_traces(self, g, values, given, n_trials):
+        """Values (trials, cells, columns) of each trace of a group, and when its cells begin."""
+        group, spec, arrays = g.adjoint.group, self.system.spec, {}
+        if not group.traces:
+            return arrays
+        timed = [timed_input(spec, trace) for trace in group.traces]
+        begins = [np.arange(given[t.name].shape[1]) * t.dt for t in timed]
+        breaks = np.unique(np.concatenate(begins))
+        cells = [np.searchsorted(begin, breaks, "right") - 1 for begin in begins]
+        for k, trace in enumerate(group.traces):
+            arrays[g.name, f"trace{k}"] = np.ascontiguousarray(given[trace.array], float)
+        arrays[g.name, "breaks"], arrays[g.name, "cells"] = breaks, np.stack(cells)
+        arrays[g.name, "trials"] = np.stack([rows(given[t.name], n_trials) for t in timed])
+        arrays[g.name, "column"] = np.stack(
+            [columns(group, trace, values, given[trace.array].shape[2]) for trace in group.traces]
+        )
+        return arrays
+
+    def _collect(self, tapes, n_trials):
+        spikes, orders = {}, {}
+        for g in self.module.groups:
+            rows = np.concatenate([t[g.name, "spikes"] for t in tapes] or [np.empty((0, 4))])
+            trials, neurons = rows[:, 2].astype(np.int64), rows[:, 3].astype(np.int64)
+            ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
+            # by trial already, and within a window by neuron: those at one time stay in this order
+            times = rows[:, 0].copy()
+            order = orders[g.name] = np.lexsort((times, trials))
+            spikes[g.name] = GroupSpikes(trials, neurons[order], times[order], ptr)
+        return spikes, orders
+
+    # ---- backward ----
+    def backward(
+        self, forward: EventForward, weights: tuple[np.ndarray, ...], with_inputs: bool = True
+    ) -> Backward:
+        """Return the gradient of the loss, given its derivatives in the readouts."""
+        gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
+        common, spiked = self._common_arrays(forward, weights, gradients)
+        module = forward.module
+        sums = self._sums_of(module)
+
+        arrays = {**forward.arrays, **common}
+        # the kernel ticks off the maxima that it has met
+        met = {(g.name, "ME"): arrays.pop((g.name, "ME")) for g in module.groups if g.maxima}
+        prepared = forward.kernels.prepare(forward.windows, arrays, (with_inputs,))
+
+        def arguments(chunk):
+            own = {pair: array.copy() for pair, array in met.items()}
+            own |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
+            own |= sums.arrays(chunk) | forward.tapes[chunk]
+            own |= {(g.name, "sent"): np.zeros(len(own[g.name, "spikes"])) for g in module.groups}
+            return *prepared, own
+
+        grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
+        self._pull(forward, sums.total(), gradients)
+        inputs = {name: common[name, "TB"] for name in module.inputs}
+        return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
+
+    def _sums_of(self, module):
+        """The arrays to add gradients to; other kernels have others."""
+        if self._sums is None or self._sums.module is not module:
+            self._sums = EventSums(module, self.groups, self.pathways, self.chunks)
+        self._sums.begin(alone=self.chunks.threads == 1)
+        return self._sums
+
+    def _common_arrays(self, forward, weights, gradients):
+        arrays, spiked = {}, {}
+        ordered = {name: np.zeros(len(s.times)) for name, s in forward.spikes.items()}
+        for g in forward.module.groups:
+            arrays[g.name, "WR"] = np.zeros_like(forward.arrays[g.name, "VR"])
+        for k, spec in enumerate(self.system.spec.readouts):
+            if k in self.spike_readouts:
+                self.spike_readouts[k].gradient(
+                    forward.constants[spec.group],
+                    forward.spikes[spec.group],
+                    weights[k],
+                    ordered[spec.group],
+                    gradients,
+                )
+            else:
+                row = self._code(spec.group).position[k]
+                arrays[spec.group, "WR"][row, :, spec.start : spec.stop] = weights[k]
+        for name, by_time in ordered.items():
+            spiked[name, "time"] = _by_chunk(forward, name, by_time)
+        for name in self.system.pushed:
+            push = pushes(self.system.spec.readouts, forward.spikes[name], name, weights)
+            spiked[name, "push"] = _by_chunk(forward, name, push)
+        for name, given in forward.inputs.items():
+            arrays[name, "TB"] = np.zeros(len(given.table))
+        return arrays, spiked
+
+    def _pull(self, forward, total, gradients):
+        for g in forward.module.groups:
+            packer, v = self.groups[g.name], forward.constants[g.name]
+            packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
+            for k, state in enumerate(g.states):
+                if (g.name, state) in gradients:
+                    gradients[g.name, state] += total[g.name, "X0B"][:, k]
+            if g.refractory:
+                packer.refractory_gradient(v, total[g.name, "RB"], gradients)
+        for p in forward.module.pathways:
+            packer, v = self.pathways[p.name], forward.constants[p.name]
+            order = self.layouts[p.name][0]
+            found = self._bulk_bars(forward, p, total) if p.target.bulk else None
+            common, each, shifts = found or (total[p.name, role] for role in ("CB", "WB", "DB"))
+            packer.gradients(v, common, unsorted(each, order), gradients)
+            if p.delay_trained:
+                packer.add_delays(unsorted(shifts, order), gradients)
+
+    def _bulk_bars(self, forward, p, total):
+        """What the kernels of other pathways leave in CB, WB and DB."""
+        common = np.zeros(len(p.common_bars))
+        each = np.zeros((len(p.each_bars), self.pathways[p.name].size))
+        if not p.sums:
+            return common, each, np.zeros(each.shape[1])
+        tables = {role: forward.arrays[p.name, role] for role in ("A", "G")}
+        rates = forward.arrays[p.target.name, "rates"]
+        amounts, shifts = synapse_gradients(p, tables, rates, total[p.name, "SB"], self.chunks)
+        if p.each_bars:
+            each[p.each_bars.index(INCREMENT)] = amounts
+        return common, each, shifts
+
+
+def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
+    """Put what belongs to the spikes of a group into the order of each chunk's own list."""
+    made = np.empty_like(by_time)
+    made[forward.orders[name]] = by_time
+    counts = [len(tape[name, "spikes"]) for tape in forward.tapes]
+    return np.split(made, np.cumsum(counts)[:-1]) if counts else []
+
+
+__all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]

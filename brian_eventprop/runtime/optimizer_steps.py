@@ -1,0 +1,75 @@
+"""Steps of an optimiser in one pass over long arrays.
+
+NumPy goes over all arrays once per operation, a dozen times; the numbers are the same to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from brian_eventprop.runtime.array_passes import LONG, Passes, compiled
+from brian_eventprop.runtime.trial_pool import Chunks
+
+
+@compiled
+def _adam(
+    first, last, into, value, gradient, mean, square, rate, low, high, new1, new2, eps, all1, all2
+):
+    for k in range(np.uint64(first), np.uint64(last)):
+        mean[k] += new1 * (gradient[k] - mean[k])
+        square[k] += new2 * (gradient[k] * gradient[k] - square[k])
+        moved = value[k] - rate * ((mean[k] / all1) / (np.sqrt(square[k] / all2) + eps))
+        moved = low if moved < low else moved
+        into[k] = high if moved > high else moved
+
+
+_KERNELS = {"adam": _adam}
+
+
+class HostGradients(dict):
+    """Gradients by key, as NumPy arrays, and the threads for loops over them."""
+
+    def __init__(self, gradients, chunks: Chunks):
+        super().__init__(gradients)
+        self.chunks, self.passes = chunks, Passes(chunks)
+
+    def ordered(self, keys) -> HostGradients:
+        """Return the gradients in another order of their keys."""
+        return HostGradients({key: self[key] for key in keys}, self.chunks)
+
+    def moved(
+        self,
+        kernel: str | None,
+        key,
+        value: np.ndarray,
+        memory: Sequence[np.ndarray],
+        limits: Sequence,
+        numbers: Sequence[float],
+    ) -> np.ndarray | None:
+        """Return the values of a variable after a step, or None if that is left to NumPy.
+
+        They are there once the `passes` are made.
+
+        Parameters
+        ----------
+        kernel
+            The optimiser's name among the kernels.
+        key, value
+            Of the variable.
+        memory
+            The optimiser's arrays of the variable, which change.
+        limits
+            Learning rate, lowest and highest value.
+        numbers
+            What else the kernel needs.
+        """
+        step = _KERNELS.get(kernel)
+        if step is None or value.size < LONG or any(np.ndim(x) > 0 for x in limits):
+            return None
+        numbers = [*(float(x) for x in limits), *(float(x) for x in numbers)]
+        into = np.empty_like(value)
+        arrays = into, value, np.asarray(self[key], dtype=float), *memory
+        self.passes.add(step, value.size, *arrays, *numbers)
+        return into

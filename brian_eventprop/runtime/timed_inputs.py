@@ -1,0 +1,78 @@
+"""Timed arrays of a batch as the kernels look them up: values, cells of the grid, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from brian2.core.functions import DEFAULT_FUNCTIONS
+
+from brian_eventprop.reading.equations.expressions import functions
+from brian_eventprop.reading.spec import (
+    Group,
+    NetworkSpec,
+    ReadoutSpec,
+    Symbol,
+    TimedInput,
+    Trace,
+)
+
+
+def traces_of(group: Group, readouts: Sequence[ReadoutSpec]) -> list[Trace]:
+    """Return the traces in the code of a group and of its readouts, once each."""
+    traces = [*group.traces, *(t for r in readouts if r.group == group.name for t in r.traces)]
+    return list({t.name: t for t in traces}.values())
+
+
+def timed_input(spec: NetworkSpec, trace: Trace) -> TimedInput:
+    """Return the timed array that a trace reads."""
+    return next(timed for timed in spec.timed if timed.name == trace.array)
+
+
+def columns(group: Group, trace: Trace, values: Mapping, n_columns: int) -> np.ndarray:
+    """Return the column of the array that each neuron reads; 0 outside of the trace's part."""
+    result = np.zeros(group.size, np.int64)
+    if not trace.column:
+        return result
+    start, stop = trace.part or (0, group.size)
+    scope = {s.name: _constant(group, s, values, start, stop) for s in trace.names}
+    scope |= {name: DEFAULT_FUNCTIONS[name].pyfunc for name in functions(trace.column)}
+    with np.errstate(all="ignore"):
+        found = np.asarray(eval(trace.column, {"__builtins__": {}}, scope))
+    call = f"'{trace.array}(t, {trace.column})' of '{group.name}'"
+    whole = found.dtype != bool and np.all(np.isfinite(found)) and np.all(found == np.rint(found))
+    if not whole:
+        raise ValueError(f"{call} asks for columns that are no whole numbers")
+    if found.min(initial=0) < 0 or found.max(initial=0) >= n_columns:
+        raise ValueError(
+            f"{call} asks for the columns {found.min():g} to {found.max():g}, but the array has "
+            f"{n_columns}"
+        )
+    result[start:stop] = found
+    return result
+
+
+def _constant(group: Group, symbol: Symbol, values: Mapping, start: int, stop: int):
+    """Return the value of a name in the expression of a column, whole numbers as such."""
+    if symbol.kind == "index":
+        return np.arange(stop - start)
+    if symbol.kind == "number":
+        return stop - start if symbol.name == "N" else symbol.value
+    array = values[symbol.key]
+    array = array[start:stop] if symbol.kind == "neuron" else array[0]
+    return (
+        array.astype(np.int64) if np.all(np.isfinite(array) & (array == np.rint(array))) else array
+    )
+
+
+def cells_on_grid(timed: TimedInput, trace: Trace, n_steps: int, n_cells: int, dt: float):
+    """Return the cell of the array at every time step, rounded as Brian2 does."""
+    times = np.arange(n_steps) * dt + trace.offset * dt
+    upsampled = np.round(times / (timed.dt / timed.factor))
+    cells = (upsampled / timed.factor).astype(np.int64)
+    return np.clip(cells, 0, n_cells - 1)
+
+
+def rows(array: np.ndarray, n_trials: int) -> np.ndarray:
+    """Return the row of an array that each trial reads: one each, or the only one."""
+    return np.arange(n_trials) if len(array) > 1 else np.zeros(n_trials, np.int64)

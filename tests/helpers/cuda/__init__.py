@@ -1,0 +1,1 @@
+"""The CUDA emulator, and kernels compiled without a device."""
