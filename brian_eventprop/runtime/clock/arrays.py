@@ -28,6 +28,12 @@ from brian_eventprop.kernels.clock.loop import (
 from brian_eventprop.kernels.clock.tiles import STEPS
 from brian_eventprop.runtime.backends import Arrays
 
+#: Roles that a group has for each state at which arrivals are added up: a kind, then the state.
+PER_STATE = (
+    "ring", "soon", "drive", "lam", "rate", "late", "worths", "moving", "wave_lam", "wave_rate",
+    "pairs", "pair",
+)  # fmt: skip
+
 #: Places for spikes, or for queued arrivals, that an array has at first.
 FEW = 256
 
@@ -156,10 +162,9 @@ class ClockArrays:
             return np.empty(self.most[owner], np.uint32)
         if role == "bound":
             return np.empty(size + 1, np.int32)
-        g, _, state = self.groups[owner], *role.partition("_")[1:]
-        kind = role.removesuffix(f"_{state}") if state else role
-        if kind == "upstroke":
-            return self._of_upstroke(g, state, size)
+        g, (kind, state) = self.groups[owner], _kind_and_state(role)
+        if role.startswith("upstroke_"):
+            return self._of_upstroke(g, role.removeprefix("upstroke_"), size)
         for rules in (self._states, self._spikes, self._arrivals):
             found = rules(g, kind, state, size)
             if found is not None:
@@ -220,7 +225,7 @@ class ClockArrays:
             return np.empty(2 * width * slots, self.dtype)
         if kind == "moving":
             return np.empty(width * slots, self.dtype)
-        if kind == "wave":  # lam or rate, and the state
+        if kind in ("wave_lam", "wave_rate"):
             return np.zeros((self.n_steps + longest + 1, size), self.dtype)
         room, driven = self.room[g.name, "room"], len(g.driven)
         if kind == "drive":
@@ -265,3 +270,11 @@ class ClockArrays:
         self.bound = Arrays(self.arrays)
         if not self.backward:
             self._set_capacities()
+
+
+def _kind_and_state(role: str) -> tuple[str, str]:
+    """Split a role into its kind and the state that it is for, if any."""
+    for kind in PER_STATE:
+        if role.startswith(f"{kind}_"):
+            return kind, role.removeprefix(f"{kind}_")
+    return role, ""
