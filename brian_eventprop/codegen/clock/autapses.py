@@ -67,7 +67,7 @@ class AutapseCode:
         before, after = self._sides(readout, value, mode)
         inner = [
             *self.pathway.load(reads(before, after), self.array),
-            *target.load_spike(reads(value), target.a("val"), 0, "q"),
+            *target.load_spike(reads(value), target.a("spike_state"), 0, "q"),
             f"leap = {self.scope.sympy(after[0] - before[0])}",
             f"rise = {self.scope.sympy(before[1])}",
             f"fall = {self.scope.sympy(after[1])}",

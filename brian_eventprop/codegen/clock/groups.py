@@ -407,7 +407,7 @@ class GroupCode:
     def silent(self) -> str:
         """Whether neuron j did not spike in step n, on the way back."""
         last = f"{self.a('last')}[j]"
-        return f"({last} < 0 or {self.a('sn')}[{last}] != n)"
+        return f"({last} < 0 or {self.a('spike_step')}[{last}] != n)"
 
     def top(self, readout):
         """The code of a maximum that arrivals may make or end; None for any other readout."""
@@ -501,16 +501,16 @@ class GroupCode:
     @property
     def neurons(self) -> str:
         """The neurons of the spikes."""
-        return self.a("sj")
+        return self.a("spike_neuron")
 
     @property
     def steps(self) -> str:
         """The time steps of the spikes."""
-        return self.a("sn")
+        return self.a("spike_step")
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
-        return f"{self.a('sj')}[{spike}]"
+        return f"{self.a('spike_neuron')}[{spike}]"
 
 
 def element(array: str, row, column: str) -> str:

@@ -195,7 +195,7 @@ class ClockOperations:
     ) -> Operation:
         """An operation of the library on the spikes of a source and the arrays of a part."""
         sender = getattr(part, "source", part)
-        steps, neurons = ("step", "i") if sender.is_input else ("sn", "sj")
+        steps, neurons = ("step", "i") if sender.is_input else ("spike_step", "spike_neuron")
         roles = {"steps": steps, "neurons": neurons, "moved": "TB", "sent": "sent"}
         for role in ("table", "ptr", "counts", "order", "bound", "base"):
             roles[role] = role
@@ -247,8 +247,8 @@ class ClockOperations:
         """What a pathway's rendered operations call the arrays of its source."""
         name, given = p.source.name, p.source.is_input
         return {
-            "source_steps": (name, "step" if given else "sn"),
-            "source_neurons": (name, "i" if given else "sj"),
+            "source_steps": (name, "step" if given else "spike_step"),
+            "source_neurons": (name, "i" if given else "spike_neuron"),
             "source_table": (name, "table"),
             "source_moved": (name, "TB" if given else "sent"),
         }

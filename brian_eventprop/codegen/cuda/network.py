@@ -265,11 +265,11 @@ class _Renderer:
         for g in self.groups:
             roles = ["C", "P"] + ["R"] * g.refractory
             roles += ["X0"] * (name != "backward")
-            roles += ["spk", "sptr"] * g.spikes
+            roles += ["spike_rows", "sptr"] * g.spikes
             roles += ["trial", "cell", "column"] * bool(g.traces)
             roles += [f"trace{k}" for k in range(len(g.traces))]
             if name != "record":
-                roles += ["storedval", "final"] * g.spikes
+                roles += ["stored_spike_state", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]
                 roles += [f"top{r.top.number}" for r in g.tops]
             if name == "forward":
@@ -277,7 +277,7 @@ class _Renderer:
             pairs += [(g.name, role) for role in roles]
         back = name == "backward"
         walked = [i for i in self.inputs if (i.queued if back else i.walked)]
-        pairs += [(i.name, role) for i in walked for role in ("spk", "sptr")]
+        pairs += [(i.name, role) for i in walked for role in ("spike_rows", "sptr")]
         for p in self.pathways:
             # of inputs that only add, other kernels see to the arrivals
             read = not p.source.is_input or not (p.ring if back else p.ahead)

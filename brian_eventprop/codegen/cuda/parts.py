@@ -94,11 +94,11 @@ class CudaGroup(GroupCode):
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
-        return f"{self.a('spk')}[trial, {spike}, 1]"
+        return f"{self.a('spike_rows')}[trial, {spike}, 1]"
 
     def step(self, spike: str) -> str:
         """The step of a spike."""
-        return f"{self.a('spk')}[trial, {spike}, 0]"
+        return f"{self.a('spike_rows')}[trial, {spike}, 0]"
 
     def add_bars(self, terms, *how, **named) -> list[str]:
         """Add to the gradients of the constants."""
@@ -135,11 +135,11 @@ class CudaInput(InputCode):
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
-        return f"{self.a('spk')}[0, {spike}, 1]"
+        return f"{self.a('spike_rows')}[0, {spike}, 1]"
 
     def step(self, spike: str) -> str:
         """The step of a spike."""
-        return f"{self.a('spk')}[0, {spike}, 0]"
+        return f"{self.a('spike_rows')}[0, {spike}, 0]"
 
 
 class CudaPathway(PathwayCode):

@@ -196,9 +196,9 @@ class ClockArrays:
             return np.zeros((size + 7) // 8, np.uint64)
         if kind == "over":
             return self._find(g.name, "words").view(np.uint8)
-        if kind in ("sn", "sj"):
+        if kind in ("spike_step", "spike_neuron"):
             return np.empty(FEW + size, np.int32)
-        if kind == "val":
+        if kind == "spike_state":
             return np.empty((FEW + size, 2 * g.n_states + 1), self.dtype)
         if kind in ("free", "last"):
             return np.zeros(size, np.int32)
@@ -247,10 +247,10 @@ class ClockArrays:
     # ---- arrays that grow ----
     def _set_capacities(self) -> None:
         for g in self.groups.values():
-            if (g.name, "val") in self.arrays:
+            if (g.name, "spike_state") in self.arrays:
                 row = self.rows[g.name]
                 self.table[row, NEEDED] = self.sizes[g.name]
-                self.table[row, CAPACITY] = len(self.arrays[g.name, "sn"])
+                self.table[row, CAPACITY] = len(self.arrays[g.name, "spike_step"])
         for name in self._queued():
             if (name, "entry") in self.arrays:
                 self.table[self.rows[name], NEEDED] = len(self.given[name, "start"])
@@ -260,7 +260,14 @@ class ClockArrays:
         """Make arrays longer that an operation found too short."""
         needed = self.table[:, NEEDED] + (0 if self.backward else self.table[:, COUNT])
         for (owner, role), array in list(self.arrays.items()):
-            if role not in ("sn", "sj", "val", "entry", "scratch", "stack"):
+            if role not in (
+                "spike_step",
+                "spike_neuron",
+                "spike_state",
+                "entry",
+                "scratch",
+                "stack",
+            ):
                 continue
             least = int(needed[self.rows[owner]])
             if least > len(array):

@@ -133,7 +133,10 @@ class _ForwardPass(_Pass):
         for g in self.solver.module.groups:
             if g.spikes:
                 n = own.table[own.rows[g.name], COUNT]
-                found += [own.arrays[g.name, role][:n].copy() for role in ("sn", "sj", "val")]
+                found += [
+                    own.arrays[g.name, role][:n].copy()
+                    for role in ("spike_step", "spike_neuron", "spike_state")
+                ]
                 found.append(self.arrays[g.name, "counts"][first:last])
         return tuple(found)
 
@@ -390,7 +393,10 @@ class ClockCPU:
             own = GroupSpikes.room(counts[0] if len(counts) == 1 else np.concatenate(counts))
             whole = self._joined(parts, own, passes)
             stored |= {
-                (g.name, role): x for role, x in zip(("sn", "sj", "val"), whole, strict=True)
+                (g.name, role): x
+                for role, x in zip(
+                    ("spike_step", "spike_neuron", "spike_state"), whole, strict=True
+                )
             }
             spikes[g.name], k = own, k + 4
         passes.run()

@@ -237,7 +237,7 @@ class ClockCUDA(CudaBackward):
         for i in self.module.inputs:
             given = inputs[i.name]
             if i.walked:
-                arrays[i.name, "spk"] = spike_table(given)
+                arrays[i.name, "spike_rows"] = spike_table(given)
                 arrays[i.name, "sptr"] = step_pointers(given, n_trials, self.n_steps)
             if i.sorted:
                 size = self.sizes[i.name]
@@ -253,8 +253,8 @@ class ClockCUDA(CudaBackward):
             integer = {f"at{r.number}": (n_trials, g.size) for r in g.maxima}
             if g.spikes:
                 room = self._room[g.name]
-                shapes["storedval"] = n_trials, room, 2 * g.n_states + 1
-                integer["spk"] = n_trials, room, 3
+                shapes["stored_spike_state"] = n_trials, room, 2 * g.n_states + 1
+                integer["spike_rows"] = n_trials, room, 3
                 integer["sptr"] = n_trials, self.n_steps + 1
                 integer["final"] = n_trials, g.size
                 integer["needed"] = (n_trials,)
@@ -324,10 +324,10 @@ class ClockCUDA(CudaBackward):
             return DeviceSpikes(
                 np.zeros(n_trials), lambda: rows, lambda: none, lambda: none.sum(0), 0.0
             )
-        spk, final = arrays[g.name, "spk"], arrays[g.name, "final"]
+        spike_rows, final = arrays[g.name, "spike_rows"], arrays[g.name, "final"]
 
         def count():
-            return self.held.count(spk, final, g.name)
+            return self.held.count(spike_rows, final, g.name)
 
         def total():
             return self.workspace.added_up(count(), (g.name, "counts"))
@@ -335,7 +335,7 @@ class ClockCUDA(CudaBackward):
         return self._spikes_lent.give(
             DeviceSpikes(
                 needed[g.name],
-                lambda: self.device.get(spk),
+                lambda: self.device.get(spike_rows),
                 lambda: self.device.get(count()),
                 total,
                 self.system.spec.dt,

@@ -185,8 +185,8 @@ class Held:
         numbers = [float(x) for x in numbers]
         self.launch(kernel, gradient.shape[0], [gradient, *changed, *limits, *numbers])
 
-    def count(self, spk, final, name: str):
+    def count(self, spike_rows, final, name: str):
         """Return the number of spikes of each neuron in each trial, on the device."""
         counts = self.workspace.array((name, "counts"), final.shape)
-        self.launch("count", final.shape[0] * final.shape[1], [spk, final, counts])
+        self.launch("count", final.shape[0] * final.shape[1], [spike_rows, final, counts])
         return counts

@@ -142,7 +142,7 @@ class Workspace:
 
     def sort(self, group, arrays) -> None:
         """Sort the spikes of a group by neuron, as those of an input are."""
-        table, final = arrays[group.name, "spk"], arrays[group.name, "final"]
+        table, final = arrays[group.name, "spike_rows"], arrays[group.name, "final"]
         n_trials, room = table.shape[:2]
         if n_trials * room >= 2**31:
             raise MemoryError(

@@ -59,7 +59,7 @@ def test_all_to_all_connections(small, emulator):
         assert {"drive_dense", "moved_dense", "collect_dense"} < set(made[-1].launches)
         kernel = model._solver.module.kernels["forward"]
         assert "hidden_drive_I" in {a.name for a in kernel.in_memory}
-        assert not {("inp", "spk"), ("s_in_pre", "W")} & set(kernel.arguments)
+        assert not {("inp", "spike_rows"), ("s_in_pre", "W")} & set(kernel.arguments)
     for key, array in found[0].items():
         np.testing.assert_array_equal(found[1][key], array, err_msg=str(key))
 
