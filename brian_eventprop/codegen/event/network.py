@@ -62,7 +62,7 @@ class EventComponent:
         The code of its groups and of their incoming pathways.
     sources
         Names of the inputs and groups outside of it whose spikes arrive.
-    arguments, tapes, gradients
+    arguments, event_logs, gradients
         (owner, role) of each array in the order of the signatures.
     forward_work, backward_work
         Owner and array of all that the kernels work with, in the order of the signatures.
@@ -77,7 +77,7 @@ class EventComponent:
     arguments: tuple[tuple[str, str], ...]
     forward_work: tuple[tuple[str, WorkArray], ...]
     backward_work: tuple[tuple[str, WorkArray], ...]
-    tapes: tuple[tuple[str, str], ...]
+    event_logs: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
     bulk: bool
 
@@ -137,7 +137,7 @@ class _Component:
 
 
 #: What `forward` leaves for `backward`, per group.
-TAPE = ("tape", "marks", "spikes")
+EVENT_LOG = ("event_log", "window_offsets", "spikes")
 
 #: What it leaves besides if a group spikes: where the spikes of each trial begin.
 BOUNDS = ("bounds",)
@@ -285,8 +285,8 @@ def _render(component, tolerance):
     for g in groups:
         _prepare(g)
     arguments, gradients = _arguments(groups, pathways), _gradients(groups, pathways)
-    tapes = [(g.name, role) for g in groups for role in _tape(g)]
-    tapes += [(groups[0].name, "loop_log")] * component.several
+    event_logs = [(g.name, role) for g in groups for role in _event_log(g)]
+    event_logs += [(groups[0].name, "loop_log")] * component.several
     work = _work(component, groups, pathways)
     owner = {part.name: part for part in (*groups, *pathways)}
 
@@ -302,7 +302,7 @@ def _render(component, tolerance):
         tolerance=repr(float(tolerance)),
         arguments=identifiers(arguments),
         work=[identifiers(arrays) for arrays in work],
-        tapes=identifiers(tapes),
+        event_logs=identifiers(event_logs),
         gradients=identifiers(gradients),
         send=_send,
         spread=_spread,
@@ -315,7 +315,7 @@ def _render(component, tolerance):
     source = _insert(source, _MARK, imports)
     names = tuple(s.name for s in sources)
     return EventComponent(
-        source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(tapes), gradients,
+        source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(event_logs), gradients,
         component.bulk,
     )  # fmt: skip
 
@@ -331,9 +331,9 @@ def _work(component, groups, pathways):
     return tuple(forward), tuple(backward)
 
 
-def _tape(g):
+def _event_log(g):
     """What a group leaves for the backward pass."""
-    return (*TAPE, *BOUNDS * g.spikes, *STEPS * (g.spikes and not g.closed))
+    return (*EVENT_LOG, *BOUNDS * g.spikes, *STEPS * (g.spikes and not g.closed))
 
 
 def _prepare(g):
@@ -347,7 +347,7 @@ def _prepare(g):
     tops = ["ME", "MS"] * bool(g.maxima)
     state = ["X", "now", "until", "head", "pool", *["hint"] * (g.lazy or not g.closed)]
     stepped = g.spikes and not g.closed
-    g.returned = ["tape", "events", *["spikes", "count"] * g.spikes]
+    g.returned = ["event_log", "events", *["spikes", "count"] * g.spikes]
     g.returned += ["upstrokes", "kept"] * stepped
     g.latest = bool(g.maxima) or stepped
     own = [*state, *["latest"] * g.latest, *g.returned, *constants]
@@ -371,7 +371,7 @@ def _prepare(g):
         _prepare_by_event(g, traces)
     spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     spiking += ["push"] * g.pushed + ["upstrokes"] * stepped + ["ends"] * bool(len(g.switches))
-    own = ["tape", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
+    own = ["event_log", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
     g.happening = [*traces, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
     g.from_zero = any(p.grows_from_zero for p in g.incoming)
     own += ["newest", "LATER"] * g.from_zero
@@ -401,7 +401,7 @@ def _prepare(g):
     g.travel_parameters += [*moments, *["trial", "VR", "ME", "MS", "dx", "w"] * bool(g.maxima)]
 
     def travel(searching, event="latest[j]"):
-        given = {"since": "t - tape[latest[j], 0]", "event": event}
+        given = {"since": "t - event_log[latest[j], 0]", "event": event}
         arguments = [given.get(name, name) for name in g.travel_parameters]
         if g.closed:
             arguments = ["j", "C", "P", "K", "y", "z", "stack"]
@@ -419,7 +419,7 @@ def _prepare_by_event(g, traces):
     search = ["z", "stack", *["hint", "k", "path", "upstrokes", "kept"] * (not g.closed)]
     readouts = ["VR", *["ME", "MS", "w"] * bool(g.maxima)]
     readouts += ["dx"] * (bool(g.maxima) and not g.closed)
-    events = ["tape", "latest"] * g.latest
+    events = ["event_log", "latest"] * g.latest
     timed = ["breaks", "piece"] * bool(g.traces)
     inside = ["trial", *readouts] * (bool(g.maxima) and not g.closed)
     g.predict_parameters = [*state, *constants, *search, *events, *inside, *timed]
@@ -435,9 +435,9 @@ def _prepare_bulk(g):
     g.numbers = list(QUIET)
     g.room = [g.a(r) for r in ROOM]
     g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
-    own = ["X", "until", "tape", "events", "C", "P", "VR"]
+    own = ["X", "until", "event_log", "events", "C", "P", "VR"]
     g.finish_arguments = [g.a(role) for role in own]
-    own = ["tape", "C", "P", "K", "WR", "CB", "PB"]
+    own = ["event_log", "C", "P", "K", "WR", "CB", "PB"]
     own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
     own += ["push"] * g.pushed
     g.part_parameters = [*own, "LAM", "stopped"]

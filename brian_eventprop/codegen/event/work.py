@@ -76,8 +76,8 @@ def forward_group(g) -> list[WorkArray]:
         *[_each("latest", dtype=np.int64, zero=True)] * g.latest,
         WorkArray("head", lambda s: (1 if g.bulk else min(s.windows, 1024), s.neurons), np.int32),
         _fixed("pool", 256, 5), _fixed("spikes", 256, 4, kept=True),
-        _fixed("tape", 1024, (g.width if len(g.switches) else g.n_states) + COLUMNS, kept=True),
-        WorkArray("marks", lambda s: (s.trials, s.windows + 1), np.int64, kept=True),
+        _fixed("event_log", 1024, (g.width if len(g.switches) else g.n_states) + COLUMNS, kept=True),
+        WorkArray("window_offsets", lambda s: (s.trials, s.windows + 1), np.int64, kept=True),
     ]  # fmt: skip
     if g.spikes:
         found.append(WorkArray("bounds", lambda s: (s.trials + 1,), np.int64, True, True))
@@ -152,7 +152,7 @@ def forward_loop(component) -> list[WorkArray]:
     numbers = (
         # what each neuron does next by itself, the earliest first; the generation of its last spike
         "heap", "place", "rank", "generation", "what", "position", "last", "block",
-        # the spikes of a generation, what fired them, and where they stand on the tape
+        # the spikes of a generation, what fired them, and where they stand on the event log
         "spiking", "cause", "row", "quick",
         # whose threshold is tested next, the arrival that may have fired it, and all that changed
         "tested", "lifter", "changed",

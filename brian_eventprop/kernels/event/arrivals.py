@@ -1,4 +1,4 @@
-"""Spikes, arrivals and the tape of the event solver, for any network.
+"""Spikes, arrivals and the event log of the event solver, for any network.
 
 Everything is kept in tables of float64 (whole numbers are exact up to 2**53), which double in
 length when they are full:
@@ -6,7 +6,7 @@ length when they are full:
 - spikes: time, mean slope of the guard before it, trial, neuron;
 - pool, the arrivals on their way to a group: time, pathway, synapse, spike, next in its list; those
   of one neuron within one slot of time form a list that begins at ``head[slot, neuron]``;
-- tape, the events of a group in the order in which they happened: time, kind, neuron, synapse (or
+- event log, the events of a group in the order in which they happened: time, kind, neuron, synapse (or
   number of the spike), spike that arrived, refractory afterwards, and the state before the event.
 
 These functions have fixed signatures, so Numba compiles them once for all networks.
@@ -190,16 +190,16 @@ def collect(slot, neuron, window, windows, end, head, pool, due, other):
 
 
 @bare(void(_TABLE, int64, float64, _VECTOR, int64, int64, int64, int64, boolean))
-def record(tape, events, t, x, kind, neuron, synapse, spike, frozen):
-    """Write an event to the tape, which must be long enough."""
-    tape[events, 0] = t
-    tape[events, 1] = kind
-    tape[events, 2] = neuron
-    tape[events, 3] = synapse
-    tape[events, 4] = spike
-    tape[events, 5] = frozen
-    for s in range(tape.shape[1] - COLUMNS):
-        tape[events, COLUMNS + s] = x[s]
+def record(event_log, events, t, x, kind, neuron, synapse, spike, frozen):
+    """Write an event to the event log, which must be long enough."""
+    event_log[events, 0] = t
+    event_log[events, 1] = kind
+    event_log[events, 2] = neuron
+    event_log[events, 3] = synapse
+    event_log[events, 4] = spike
+    event_log[events, 5] = frozen
+    for s in range(event_log.shape[1] - COLUMNS):
+        event_log[events, COLUMNS + s] = x[s]
 
 
 @compiled(_TABLE(_TABLE, int64, float64, float64, int64, int64))

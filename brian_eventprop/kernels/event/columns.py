@@ -1,6 +1,6 @@
 """Sizes of the event solver's tables, for its kernels and for what allocates them."""
 
-#: Columns of the tape before the state.
+#: Columns of the event log before the state.
 COLUMNS = 6
 
 #: Columns of a step of Runge-Kutta before its state: length, time, slope of the guard.

@@ -57,7 +57,7 @@ class EventChain:
         for component, _ in steps:
             pairs = component.arguments
             if backward:
-                pairs = (*pairs, *component.tapes, *component.gradients)
+                pairs = (*pairs, *component.event_logs, *component.gradients)
             name = component.groups[0].name
             arranged = self._work.pool(component, bool(backward), arrays, windows[name])
             prepared.append((windows[name], arranged, completed((), pairs, arrays)))
@@ -65,18 +65,18 @@ class EventChain:
 
     def _forward(self, first, last, arrays: Arrays, prepared: list) -> dict:
         """Run a chunk of trials; return what it leaves for the backward pass."""
-        tapes: dict[tuple[str, str], np.ndarray] = {}
+        event_logs: dict[tuple[str, str], np.ndarray] = {}
         steps = zip(self.forward.kernels, prepared, strict=True)
         for (component, kernel), (windows, pool, complete) in steps:
             given = []
             for name in component.sources:
-                given += self._spikes(name, first, last, arrays, tapes)
+                given += self._spikes(name, first, last, arrays, event_logs)
             work = pool.take(last - first)
             given += [*complete({}), *work]
             found = self._call(component, kernel, first, last, windows, given)
-            tapes.update(zip(component.tapes, found, strict=True))
+            event_logs.update(zip(component.event_logs, found, strict=True))
             pool.give_back(work)
-        return tapes
+        return event_logs
 
     def _backward(self, first, last, arrays: Arrays, prepared: list, with_inputs, own: Arrays):
         """Take a chunk of trials backwards; return the number of spikes that graze.
@@ -99,11 +99,11 @@ class EventChain:
             pool.give_back(work)
         return grazing
 
-    def _spikes(self, name, first, last, arrays, tapes):
+    def _spikes(self, name, first, last, arrays, event_logs):
         """The spikes of a source, and where those of each trial begin."""
         if name in self._inputs:
             return arrays[name, "spikes"], arrays[name, "ptr"][first : last + 1]
-        return tapes[name, "spikes"], tapes[name, "bounds"]
+        return event_logs[name, "spikes"], event_logs[name, "bounds"]
 
     def _call(self, component: EventComponent, kernel, first, last, windows, given):
         running = np.zeros(1, np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.event.network import TAPE
+from brian_eventprop.codegen.event.network import EVENT_LOG
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.backends import COMPILED, Backend
 from brian_eventprop.runtime.binding.binder import unsorted
@@ -45,7 +45,7 @@ class EventForward:
     inputs: Mapping[str, ExactSpikes]
     arrays: dict[tuple[str, str], np.ndarray] = field(repr=False)
     constants: dict[str, dict] = field(repr=False)
-    tapes: list[dict[tuple[str, str], np.ndarray]] = field(repr=False)
+    event_logs: list[dict[tuple[str, str], np.ndarray]] = field(repr=False)
     orders: dict[str, np.ndarray] = field(repr=False)
     windows: dict[str, int] = field(repr=False)
     kernels: object = field(repr=False)
@@ -110,8 +110,8 @@ class EventCPU(EventKernels):
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         prepared = kernels.prepare(windows, arrays)
-        tapes = self.chunks.call(kernels.forward, n_trials, lambda chunk: prepared)
-        spikes, orders = self._collect(tapes, n_trials)
+        event_logs = self.chunks.call(kernels.forward, n_trials, lambda chunk: prepared)
+        spikes, orders = self._collect(event_logs, n_trials)
         readouts = []
         self._check_readouts(arrays)
         for k, spec in enumerate(self.system.spec.readouts):
@@ -122,7 +122,7 @@ class EventCPU(EventKernels):
                 row = self._code(spec.group).position[k]
                 readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
         return EventForward(
-            n_trials, tuple(readouts), spikes, inputs, arrays, constants, tapes, orders, windows,
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, event_logs, orders, windows,
             kernels, self.module,
         )  # fmt: skip
 
@@ -194,10 +194,10 @@ class EventCPU(EventKernels):
         )
         return arrays
 
-    def _collect(self, tapes, n_trials):
+    def _collect(self, event_logs, n_trials):
         spikes, orders = {}, {}
         for g in self.module.groups:
-            rows = np.concatenate([t[g.name, "spikes"] for t in tapes] or [np.empty((0, 4))])
+            rows = np.concatenate([t[g.name, "spikes"] for t in event_logs] or [np.empty((0, 4))])
             trials, neurons = rows[:, 2].astype(np.int64), rows[:, 3].astype(np.int64)
             ptr = np.searchsorted(trials, np.arange(n_trials + 1)).astype(np.int64)
             # by trial already, and within a window by neuron: those at one time stay in this order
@@ -224,7 +224,7 @@ class EventCPU(EventKernels):
         def arguments(chunk):
             own = {pair: array.copy() for pair, array in met.items()}
             own |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
-            own |= sums.arrays(chunk) | forward.tapes[chunk]
+            own |= sums.arrays(chunk) | forward.event_logs[chunk]
             own |= {(g.name, "sent"): np.zeros(len(own[g.name, "spikes"])) for g in module.groups}
             return *prepared, own
 
@@ -302,8 +302,8 @@ def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
     """Put what belongs to the spikes of a group into the order of each chunk's own list."""
     made = np.empty_like(by_time)
     made[forward.orders[name]] = by_time
-    counts = [len(tape[name, "spikes"]) for tape in forward.tapes]
+    counts = [len(event_log[name, "spikes"]) for event_log in forward.event_logs]
     return np.split(made, np.cumsum(counts)[:-1]) if counts else []
 
 
-__all__ = ["TAPE", "TOLERANCE", "EventCPU", "EventForward"]
+__all__ = ["EVENT_LOG", "TOLERANCE", "EventCPU", "EventForward"]
