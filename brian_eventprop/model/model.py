@@ -375,9 +375,9 @@ class EventPropModel:
     def _in_given_order(self, inputs):
         grids = self._last[0].inputs
         ordered = {}
-        for name, bars in inputs.items():
-            ordered[name] = np.empty_like(bars)
-            ordered[name][grids[name].original] = bars
+        for name, grads in inputs.items():
+            ordered[name] = np.empty_like(grads)
+            ordered[name][grids[name].original] = grads
         return ordered
 
     @property

@@ -46,7 +46,7 @@ def arrays_of(result, gradients, model):
         found[name, "t"] = np.asarray(trains.t)
     found |= {key: gradients.raw(key) for key in model.parameters.keys}
     inputs = gradients.inputs if isinstance(gradients.inputs, dict) else {"": gradients.inputs}
-    return found | {("inputs", name): np.asarray(bars) for name, bars in inputs.items()}
+    return found | {("inputs", name): np.asarray(grads) for name, grads in inputs.items()}
 
 
 def check_equal(found, expected, readouts=0.0, gradients=1e-10):

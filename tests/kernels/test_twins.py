@@ -68,9 +68,9 @@ def for_tables(rng):
 
 
 def add_row_arguments(rng, sums, apart, moving):
-    worth, spots, table, total = for_tables(rng)
+    adjoints, spots, table, total = for_tables(rng)
     apart = np.zeros(40, np.int32) if apart else None
-    return total if sums else None, table, 3, 32, worth, 2, spots, (0.5, -1.5, 2.5), apart, LANES, moving  # fmt: skip # noqa: E501
+    return total if sums else None, table, 3, 32, adjoints, 2, spots, (0.5, -1.5, 2.5), apart, LANES, moving  # fmt: skip # noqa: E501
 
 
 def ahead(rng, dtype, fresh):
@@ -108,10 +108,10 @@ CASES = {
     "clock.tiles.collect": [
         lambda rng, dtype=dtype: collected(rng, dtype) for dtype in (SINGLE, DOUBLE)
     ],
-    "clock.per_spike.add_worths": [
+    "clock.per_spike.add_arrivals": [
         lambda rng, dtype=dtype: rows(rng, dtype) for dtype in (SINGLE, DOUBLE)
     ],
-    "clock.per_spike.move_and_add_worths": [
+    "clock.per_spike.add_arrivals_and_times": [
         lambda rng, dtype=dtype: (rng.normal(size=6), 1, *rows(rng, dtype))
         for dtype in (SINGLE, DOUBLE)
     ],

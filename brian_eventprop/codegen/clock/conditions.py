@@ -222,7 +222,7 @@ class ConditionCode:
             n: -symbol("ratio.") * e.xreplace({symbol("t"): symbol("moment.")})
             for n, e in switch.parameters.items()
         }
-        return lines + group.add_bars(terms)
+        return lines + group.add_gradients(terms)
 
     def _guarded(self, flag: str) -> list[str]:
         """The slope of h on the side it comes from, but not much less than over the whole step.

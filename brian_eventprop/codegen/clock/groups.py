@@ -43,8 +43,8 @@ class GroupCode:
         self.finals = [r for r in adjoint.readouts if r.kind == "final"]
         self.readouts = adjoint.readouts
         active = adjoint.hoisted.active
-        self.common_bars = [n for n in active if adjoint.hoisted.levels[n] == COMMON]
-        self.each_bars = [n for n in active if adjoint.hoisted.levels[n] == EACH]
+        self.shared_grads = [n for n in active if adjoint.hoisted.levels[n] == COMMON]
+        self.element_grads = [n for n in active if adjoint.hoisted.levels[n] == EACH]
         self.modes = {"free": adjoint.free, "frozen": adjoint.frozen or adjoint.free}
         self.frozen = group.frozen
         self.replay = False
@@ -219,7 +219,7 @@ class GroupCode:
         lines += self.cut(block, [self.scope.ref(name) for name in reads(adjoint.results)])
         results = {s: adjoint.results.get(s, sp.Integer(0)) for s in self.states}
         lines += self.store_lam(results)
-        return lines + self.add_bars(
+        return lines + self.add_gradients(
             {n: e for n, e in adjoint.results.items() if n not in self.states}
         )
 
@@ -236,17 +236,21 @@ class GroupCode:
             for s in changed
         ]
 
-    def add_bars(
+    def add_gradients(
         self, terms, add: str = "+=", scale: str = "", form: str = "{0} * ({1})"
     ) -> list[str]:
         """Add to the gradients of the constants, or subtract; times what `scale` stands for."""
         lines = []
         for name, term in terms.items():
             value = self.scope.scaled(scale, term, form) if scale else self.scope.sympy(term)
-            if name in self.common_bars:
-                lines.append(f"{self.a('CB')}[{self.common_bars.index(name)}] {add} {value}")
+            if name in self.shared_grads:
+                lines.append(
+                    f"{self.a('grad_shared')}[{self.shared_grads.index(name)}] {add} {value}"
+                )
             else:
-                lines.append(f"{self.a('PB')}[{self.each_bars.index(name)}, j] {add} {value}")
+                lines.append(
+                    f"{self.a('grad_neuron')}[{self.element_grads.index(name)}, j] {add} {value}"
+                )
         return lines
 
     def inject(self, kinds, array: str, factor: str) -> list[str]:
@@ -268,7 +272,7 @@ class GroupCode:
             f"{into}[{row + self.states.index(s)}, j] += {self.scope.scaled(scale, e)}"
             for s, e in readout.states.items()
         ]
-        return lines + self.add_bars(readout.parameters, scale=scale)
+        return lines + self.add_gradients(readout.parameters, scale=scale)
 
     def spike_back(self, mode: str, values: str) -> list[str]:
         """Backwards through the reset of neuron j; leaves the reset's part of D in `rate`.
@@ -284,7 +288,7 @@ class GroupCode:
         lines += [f"rate = {self.scope.sympy(rate)}"] + self._tops_made(rule, values)
         read = reads(rule.lam, rule.parameters)
         lines += self.load_spike(read, values, self.n_states) + self.load_lam(read)
-        return lines + self.add_bars(rule.parameters) + self.store_lam(rule.lam)
+        return lines + self.add_gradients(rule.parameters) + self.store_lam(rule.lam)
 
     # ---- arrivals that a spike sends to its own neuron at once; see `adjoint.autapses` ----
     @property
@@ -382,14 +386,14 @@ class GroupCode:
             + self.scope.scaled("ratio", e, "({1})*{0}")
             for s, e in c.states.items()
         ]
-        return lines + self.add_bars(c.parameters, "-=", "ratio", "{0}*({1})")
+        return lines + self.add_gradients(c.parameters, "-=", "ratio", "{0}*({1})")
 
     def inject_crossed(self, readout, values: str, into: str, row: int) -> list[str]:
         """Add dL/d(readout) times its derivatives at the crossing of spike k to an array."""
         lines = self.load_spike(reads(readout.states, readout.parameters), values, 0)
         return lines + self._injected(readout, "", into, row)
 
-    def worth(self, state: str, mode: str) -> list[str]:
+    def arrival_adjoint(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
         rate = self.ring_rates[state][mode]
         dropped = mode == "frozen" and state in self.frozen

@@ -145,7 +145,7 @@ MOVE = (
     _BASE
     + """\
 add_moved(
-    source_sent, source_table[BEGIN], target_moving, base, off, weights, ROW, rows,
+    source_moved, source_table[BEGIN], target_moving, base, off, weights, ROW, rows,
     source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -153,7 +153,7 @@ add_moved(
 
 MOVE_ROWS = """
 add_moved_rows(
-    source_sent, source_table[BEGIN], delay_gradient, target_history, source_steps, lag, weights,
+    source_moved, source_table[BEGIN], delay_gradient, target_history, source_steps, lag, weights,
     ROW, source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -161,8 +161,8 @@ add_moved_rows(
 ACCUMULATE = (
     _BASE
     + """\
-move_and_add_worths(
-    source_sent, source_table[BEGIN], target_pairs, base, off, weights, ROW, gradient, rows,
+add_arrivals_and_times(
+    source_moved, source_table[BEGIN], target_pairs, base, off, weights, ROW, gradient, rows,
     source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -172,12 +172,12 @@ ACCUMULATE_INPUTS = (
     _BASE
     + """\
 if with_inputs:
-    move_and_add_worths(
+    add_arrivals_and_times(
         source_moved, 0, target_pairs, base, off, weights, ROW, gradient, rows,
         source_neurons, source_table[LOWER], source_table[UPPER],
     )
 else:
-    add_worths(
+    add_arrivals(
         target_pairs, base, off, weights, ROW, gradient, rows,
         source_neurons, source_table[LOWER], source_table[UPPER],
     )

@@ -196,7 +196,7 @@ class ClockOperations:
         """An operation of the library on the spikes of a source and the arrays of a part."""
         sender = getattr(part, "source", part)
         steps, neurons = ("step", "i") if sender.is_input else ("spike_step", "spike_neuron")
-        roles = {"steps": steps, "neurons": neurons, "moved": "TB", "sent": "sent"}
+        roles = {"steps": steps, "neurons": neurons, "moved": "TB" if sender.is_input else "sent"}
         for role in ("table", "ptr", "counts", "order", "bound", "base"):
             roles[role] = role
         given = {f"source_{i}": (sender.name, role) for i, role in roles.items()}
@@ -325,7 +325,7 @@ class ClockOperations:
         body = library.ACCUMULATE_INPUTS if p.source.is_input else library.ACCUMULATE
         return self._from(
             p, "accumulate", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
-            target_pairs=(p.target.name, f"worths_{p.state}"), gradient=(p.name, "GB"),
+            target_pairs=(p.target.name, f"arrival_adjoints_{p.state}"), gradient=(p.name, "grad_synapses_flat"),
         )  # fmt: skip
 
     def _move(self, p) -> Operation:
@@ -333,7 +333,7 @@ class ClockOperations:
         if p.whole:
             return self._from(
                 p, "move", library.MOVE_ROWS, p.source.name, {"ROW": p.row},
-                weights=(p.name, "W"), delay_gradient=(p.name, "DB"),
+                weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
                 target_history=(p.target.name, f"wave_rate_{p.state}"),
             )  # fmt: skip
         return self._from(
@@ -343,7 +343,7 @@ class ClockOperations:
 
     def _end_back(self) -> Operations:
         for g in self.groups:
-            yield self._of(g, "add_initial", library.ADD_INITIAL, gradient=(g.name, "X0B"))
+            yield self._of(g, "add_initial", library.ADD_INITIAL, gradient=(g.name, "grad_initial"))
         for source in (*self.inputs, *self.groups):
             own = [p for p in self.pathways if p.ring and not p.streamed and p.source is source]
             if own:
@@ -354,14 +354,14 @@ class ClockOperations:
     def _collect_rows(self, p) -> Operations:
         """The gradients of synapses in whole rows, from the record of the whole trial."""
         yield self._from(
-            p, "collect_rows", library.COLLECT_ROWS, gradient=(p.name, "WB"),
+            p, "collect_rows", library.COLLECT_ROWS, gradient=(p.name, "grad_weight"),
             target_history=(p.target.name, f"wave_lam_{p.state}"),
         )  # fmt: skip
         if p.source.is_input:
             yield self._from(
                 p, "move_input_rows", library.MOVE_INPUT_ROWS,
                 numbers={"ROW": p.row, "DELAYS": p.delay_trained},
-                weights=(p.name, "W"), delay_gradient=(p.name, "DB"),
+                weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
                 target_history=(p.target.name, f"wave_rate_{p.state}"),
             )  # fmt: skip
 
@@ -369,7 +369,7 @@ class ClockOperations:
         """The gradients of synapses by tiles, from the record of the whole trial."""
         target = p.target.name
         yield self._from(
-            p, "collect_tiles", library.COLLECT, gradient=(p.name, "bars"),
+            p, "collect_tiles", library.COLLECT, gradient=(p.name, "grad_synapses"),
             target_pairs=(target, f"pairs_{p.state}"),
         )  # fmt: skip
         if p.source.is_input:

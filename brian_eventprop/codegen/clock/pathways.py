@@ -19,9 +19,9 @@ class PathwayCode:
         self.name = adjoint.pathway.name
         self.text = adjoint.pathway.text
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
-        self.common_bars = [n for n in active if levels[n] == COMMON]
+        self.shared_grads = [n for n in active if levels[n] == COMMON]
         written = {**adjoint.free.parameters, **adjoint.frozen.parameters}
-        self.each_bars = [n for n in active if levels[n] == EACH and n in written]
+        self.element_grads = [n for n in active if levels[n] == EACH and n in written]
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
@@ -114,10 +114,12 @@ class PathwayCode:
         lines += [*common, f"rate = {values['rate']}"]
         for name in rule.parameters:
             value = values[f"bar.{name}"]
-            if name in self.common_bars:
-                lines.append(f"{self.a('CB')}[{self.common_bars.index(name)}] += {value}")
+            if name in self.shared_grads:
+                lines.append(f"{self.a('grad_shared')}[{self.shared_grads.index(name)}] += {value}")
             else:
-                lines.append(f"{self.a('WB')}[{self.each_bars.index(name)}, k] += {value}")
+                lines.append(
+                    f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k] += {value}"
+                )
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
         lines += [
             f"{self.target.a('lam')}[{self.states.index(s)}, j] = {self.scope.ref(f'new.{s}')}"

@@ -81,7 +81,7 @@ class UpstrokeCode:
         return ", ".join(self.each(prefix)) + ","
 
     @property
-    def bars(self) -> list[str]:
+    def grads(self) -> list[str]:
         """Identifiers of dL/d(constant), for what one stretch of the flow adds to it."""
         return [self.scope.ref(f"upstroke.{n}") for n in self.rule.parameters]
 
@@ -95,9 +95,9 @@ class UpstrokeCode:
         """Load the constants of neuron j for a time step."""
         return self.group.load_constants(self.names, step=step)
 
-    def add_bars(self) -> list[str]:
+    def add_gradients(self) -> list[str]:
         """Add what the flow added to dL/d(constant)."""
-        return self.group.add_bars({n: symbol(f"upstroke.{n}") for n in self.rule.parameters})
+        return self.group.add_gradients({n: symbol(f"upstroke.{n}") for n in self.rule.parameters})
 
     # ---- the functions ----
     @contextmanager

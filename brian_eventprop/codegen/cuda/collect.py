@@ -32,7 +32,9 @@ def collect_chip(n_steps: int, single: bool) -> tuple[LocalArray, ...]:
     itemsize = 4 if single else 8
     if not _tiled(n_steps, itemsize):
         return ()
-    return (LocalArray("", "worth", "worth", (2 * n_steps * collect_width(n_steps, itemsize),)),)
+    return (
+        LocalArray("", "adjoints", "adjoints", (2 * n_steps * collect_width(n_steps, itemsize),)),
+    )
 
 
 def render_collect(n_steps: int, single: bool, target: Target) -> str:

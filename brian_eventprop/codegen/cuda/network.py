@@ -292,11 +292,17 @@ class _Renderer:
         for g in self.groups:
             roles = ["time", "tptr"] * g.timed + ["push"] * g.pushed
             roles += [f"weight{r.number}" for r in g.readouts]
-            roles += ["X0B"] + ["PBout"] * bool(g.each_bars) + ["RBout"] * g.refractory
+            roles += (
+                ["grad_initial"]
+                + ["grad_neuron_out"] * bool(g.element_grads)
+                + ["grad_refractory_out"] * g.refractory
+            )
             pairs += [(g.name, role) for role in roles]
         pairs += [(i.name, "TB") for i in self.inputs if i.queued]
         return pairs + [
-            (part.name, "CBout") for part in (*self.groups, *self.pathways) if part.common_bars
+            (part.name, "grad_shared_out")
+            for part in (*self.groups, *self.pathways)
+            if part.shared_grads
         ]
 
     def local_arrays(self, name: str) -> list[LocalArray]:
@@ -354,15 +360,15 @@ class _Renderer:
                 arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))
                 roles = ("sent", "jump", "release", "pending")
                 arrays += [self.array(g.name, role, (g.size,)) for role in roles]
-            arrays += [self.array(g.name, "RB", (g.size,))] * g.refractory
+            arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.refractory
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
             if g.queued and g.replay:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
             if g.autapses:
                 shape = g.carried_rows, g.size
                 arrays.append(self.array(g.name, "carried", shape, large=True))
-            if g.each_bars:
-                arrays.append(self.array(g.name, "PB", (len(g.each_bars), g.size)))
+            if g.element_grads:
+                arrays.append(self.array(g.name, "grad_neuron", (len(g.element_grads), g.size)))
             if g.upstroke:
                 arrays += self.upstrokes(g)
         for g in self.groups:
@@ -378,9 +384,11 @@ class _Renderer:
                 size = p.adjoint.pathway.size
                 arrays.append(self.array(p.name, "moved", (p.name, p.target.size), large=True))
                 arrays.append(
-                    self.array(p.name, "WB", (max(len(p.each_bars), 1), size), large=True)
+                    self.array(
+                        p.name, "grad_weight", (max(len(p.element_grads), 1), size), large=True
+                    )
                 )
-                arrays += [self.array(p.name, "DB", (size,), large=True)] * p.delay_trained
+                arrays += [self.array(p.name, "grad_delay", (size,), large=True)] * p.delay_trained
         return arrays + self.records()
 
 

@@ -49,8 +49,8 @@ class CudaStyle(KernelStyle):
 
 def _in_thread(part, lines: list[str]) -> list[str]:
     """Sum gradients of what is common to all in variables of the thread."""
-    for k in range(len(part.common_bars)):
-        old, new = f"{part.a('CB')}[{k}] ", f"{part.a(f'CB{k}')} "
+    for k in range(len(part.shared_grads)):
+        old, new = f"{part.a('grad_shared')}[{k}] ", f"{part.a(f'grad_shared{k}')} "
         lines = [line.replace(old, new) if line.startswith(old) else line for line in lines]
     return lines
 
@@ -100,9 +100,9 @@ class CudaGroup(GroupCode):
         """The step of a spike."""
         return f"{self.a('spike_rows')}[trial, {spike}, 0]"
 
-    def add_bars(self, terms, *how, **named) -> list[str]:
+    def add_gradients(self, terms, *how, **named) -> list[str]:
         """Add to the gradients of the constants."""
-        return _in_thread(self, super().add_bars(terms, *how, **named))
+        return _in_thread(self, super().add_gradients(terms, *how, **named))
 
     @property
     def then(self) -> str:
@@ -115,9 +115,9 @@ class CudaGroup(GroupCode):
         last = f"{self.a('last')}[j]"
         return f"({last} < 0 or {self.a('stored')}[{last} & 0x7FFFFFFF, 0] != n)"
 
-    def worth(self, state: str, mode: str) -> list[str]:
+    def arrival_adjoint(self, state: str, mode: str) -> list[str]:
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
-        lines = super().worth(state, mode)
+        lines = super().arrival_adjoint(state, mode)
         for k, role in enumerate((f"lam_{state}", f"rate_{state}")):
             old, new = f"{self.a(role)}[j] =", f"{self.a(f'pair_{state}')}[n, {k}, j] ="
             lines = [line.replace(old, new, 1) for line in lines]

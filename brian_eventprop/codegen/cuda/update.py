@@ -69,7 +69,7 @@ def _own_only(p, trained, shapes) -> bool:
         and keys <= own | {pathway.delay}
         and {shapes[key] for key in each} <= {(pathway.size,)}
         and not gathered
-        and not p.common_bars
+        and not p.shared_grads
         and not any(line.total for line in lines)
     )
 
@@ -107,7 +107,7 @@ class HeldPathway:
         Names common to all synapses, passed as one array.
     prepare, pull
         Statements per synapse.
-    rows, bars
+    rows, grads
         Local variables that become the rows of constants, and that take their summed gradients.
     gradients, trained
         Arguments that gradients are added to, and the variables they belong to; the delay is last.
@@ -122,7 +122,7 @@ class HeldPathway:
     prepare: list[str]
     pull: list[str]
     rows: list[str]
-    bars: list[str]
+    grads: list[str]
     gradients: list[str]
     trained: tuple[Key, ...]
     delayed: bool
@@ -142,7 +142,7 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
 
     prepare = [f"{name(s.target)} = {print_tree(parse(s.expression), name, style)}"
                for s in hoisted.each]  # fmt: skip
-    pull = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in hoisted.active if n not in p.each_bars]
+    pull = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in hoisted.active if n not in p.element_grads]
     for line in hoisted.adjoint.forward + hoisted.adjoint.reverse:
         printer = print_tree if isinstance(line.value, ast.AST) else print_sympy
         value = printer(line.value, name, style)
@@ -163,7 +163,7 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
         prepare=prepare,
         pull=pull,
         rows=[name(n) for n in p.scope.each],
-        bars=[name(f"lam.{n}") for n in p.each_bars],
+        grads=[name(f"lam.{n}") for n in p.element_grads],
         gradients=list(gradients.values()),
         trained=tuple(gradients),
         delayed=p.delay_trained,

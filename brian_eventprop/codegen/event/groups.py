@@ -52,8 +52,8 @@ class EventGroupCode:
             self.switches = SwitchCode(self)
         self.bounds = GuardCode(self)
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
-        self.common_bars = [n for n in active if levels[n] == COMMON]
-        self.each_bars = [n for n in active if levels[n] == EACH]
+        self.shared_grads = [n for n in active if levels[n] == COMMON]
+        self.element_grads = [n for n in active if levels[n] == EACH]
         self.position = {r.number: k for k, r in enumerate(self.readouts)}
         self.incoming: list = []
         self.outgoing: list = []
@@ -263,15 +263,15 @@ class EventGroupCode:
         return lines
 
     # ---- backward ----
-    def add_bars(self, terms, scale: str = "") -> list[str]:
+    def add_gradients(self, terms, scale: str = "") -> list[str]:
         """Add to the gradients of the constants."""
         lines = []
         for name, term in terms.items():
             value = self.scope.scaled(scale, term) if scale else self.scope.sympy(term)
-            if name in self.common_bars:
-                lines.append(f"CB[{self.common_bars.index(name)}] += {value}")
+            if name in self.shared_grads:
+                lines.append(f"grad_shared[{self.shared_grads.index(name)}] += {value}")
             else:
-                lines.append(f"PB[{self.each_bars.index(name)}, j] += {value}")
+                lines.append(f"grad_neuron[{self.element_grads.index(name)}, j] += {value}")
         return lines
 
     @property
@@ -283,7 +283,7 @@ class EventGroupCode:
     def parameters_of_flow(self) -> list[str]:
         """Add ``scale * lambda . f_p`` at ``x``."""
         return self._by_mode(
-            lambda terms: [*self.load(reads(terms)), *self.add_bars(terms, "scale")],
+            lambda terms: [*self.load(reads(terms)), *self.add_gradients(terms, "scale")],
             self.flow.parameters, self.flow.parameters_frozen,
         )  # fmt: skip
 
@@ -305,12 +305,12 @@ class EventGroupCode:
                 parameters[name] = parameters.get(name, sp.Integer(0)) + w * e
         lines = self.load(reads(values, parameters))
         lines += [f"mu[{k}] = {self.scope.sympy(values[s])}" for k, s in enumerate(self.states)]
-        return lines + self.add_bars(parameters, "scale")
+        return lines + self.add_gradients(parameters, "scale")
 
     def rate_back(self) -> list[str]:
-        """``back = J^T bar`` and the gradients of constants, for one stage of Runge-Kutta.
+        """``back = J^T adjoint_f`` and the gradients of constants, for one stage of Runge-Kutta.
 
-        ``bar`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
+        ``adjoint_f`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
         total = self._stage_loss()
         wanted = {s: diff(total, symbol(s)) for s in self.states}
@@ -324,10 +324,10 @@ class EventGroupCode:
         for name, value in text.items():
             if not name.startswith("bar."):
                 lines.append(f"back[{self.states.index(name)}] = {value}")
-            elif name[4:] in self.common_bars:
-                lines.append(f"CB[{self.common_bars.index(name[4:])}] += {value}")
+            elif name[4:] in self.shared_grads:
+                lines.append(f"grad_shared[{self.shared_grads.index(name[4:])}] += {value}")
             else:
-                lines.append(f"PB[{self.each_bars.index(name[4:])}, j] += {value}")
+                lines.append(f"grad_neuron[{self.element_grads.index(name[4:])}, j] += {value}")
         return lines
 
     def jacobian(self) -> list[str]:
@@ -351,7 +351,7 @@ class EventGroupCode:
         return [*self.switches.load(), *self.load(reads(entries)), *parts, *lines]
 
     def _stage_loss(self):
-        """``bar . f`` and the weighted integrands of one stage."""
+        """``adjoint_f . f`` and the weighted integrands of one stage."""
         smooth = self.flow.smooth
         total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
         for r in self.integrals:
@@ -359,10 +359,10 @@ class EventGroupCode:
         return total
 
     def _load_stage(self, wanted):
-        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="bar")
+        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="adjoint_f")
         if self.has_frozen:
             lines += [
-                f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else bar[{self.states.index(s)}]"
+                f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else adjoint_f[{self.states.index(s)}]"
                 for s in self.adjoint.group.frozen
             ]
         return [*lines, f"{self.scope.ref(_SCALE)} = scale"]
@@ -412,9 +412,9 @@ class EventGroupCode:
         lines += [*parts, f"rate = {text['rate']}"]
         for name in rule.parameters:
             place = (
-                f"CB[{self.common_bars.index(name)}]"
-                if name in self.common_bars
-                else f"PB[{self.each_bars.index(name)}, j]"
+                f"grad_shared[{self.shared_grads.index(name)}]"
+                if name in self.shared_grads
+                else f"grad_neuron[{self.element_grads.index(name)}, j]"
             )
             lines.append(f"{place} += {text[f'bar.{name}']}")
         new = [f"{self.scope.ref(f'new.{s}')} = {text[f'new.{s}']}" for s in changed]
@@ -432,7 +432,7 @@ class EventGroupCode:
             f"lam[{self.states.index(s)}] -= {self.scope.scaled('ratio', e, '({1}) * {0}')}"
             for s, e in c.states.items()
         ]
-        return lines + self.add_bars(c.parameters, "-ratio")
+        return lines + self.add_gradients(c.parameters, "-ratio")
 
     def release(self) -> list[str]:
         """lambda . (f_frozen - f_free) at the end of the refractory period."""
@@ -446,7 +446,7 @@ class EventGroupCode:
             f"lam[{self.states.index(s)}] += {self.scope.scaled('scale', e)}"
             for s, e in readout.states.items()
         ]
-        return lines + self.add_bars(readout.parameters, "scale") or ["pass"]
+        return lines + self.add_gradients(readout.parameters, "scale") or ["pass"]
 
     def inject_rate(self, readout) -> list[str]:
         """The derivative of a readout's expression along ``dx``."""

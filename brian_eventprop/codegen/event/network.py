@@ -369,15 +369,36 @@ def _prepare(g):
         _prepare_bulk(g)
     if g.by_event:
         _prepare_by_event(g, traces)
-    spiking = ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
+    spiking = [
+        "spikes",
+        "sent",
+        "time",
+        "release",
+        "pending",
+        *["grad_refractory"] * g.refractory,
+    ] * g.spikes
     spiking += ["push"] * g.pushed + ["upstrokes"] * stepped + ["ends"] * bool(len(g.switches))
-    own = ["event_log", "now", *constants, "WR", "CB", "PB", "X0B", *spiking, *tops, *traces]
+    own = [
+        "event_log",
+        "now",
+        *constants,
+        "WR",
+        "grad_shared",
+        "grad_neuron",
+        "grad_initial",
+        *spiking,
+        *tops,
+        *traces,
+    ]
     g.happening = [*traces, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
     g.from_zero = any(p.grows_from_zero for p in g.incoming)
     own += ["newest", "LATER"] * g.from_zero
     into = []
     for p in g.incoming:
-        into += [p.a(role) for role in ("C", "W", "CB", "WB", *["DB"] * p.delay_trained)]
+        into += [
+            p.a(role)
+            for role in ("C", "W", "grad_shared", "grad_weight", *["grad_delay"] * p.delay_trained)
+        ]
         into += [p.a("delay")] * p.grows_from_zero
     for source in dict.fromkeys(p.source for p in g.incoming):
         if source is not g:
@@ -437,8 +458,15 @@ def _prepare_bulk(g):
     g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
     own = ["X", "until", "event_log", "events", "C", "P", "VR"]
     g.finish_arguments = [g.a(role) for role in own]
-    own = ["event_log", "C", "P", "K", "WR", "CB", "PB"]
-    own += ["spikes", "sent", "time", "release", "pending", *["RB"] * g.refractory] * g.spikes
+    own = ["event_log", "C", "P", "K", "WR", "grad_shared", "grad_neuron"]
+    own += [
+        "spikes",
+        "sent",
+        "time",
+        "release",
+        "pending",
+        *["grad_refractory"] * g.refractory,
+    ] * g.spikes
     own += ["push"] * g.pushed
     g.part_parameters = [*own, "LAM", "stopped"]
     arrays = ["PH", "segment", "SUM", "F", "rates", *own, "lam", "stopped"]
@@ -468,7 +496,7 @@ def _gather(p, moving, t, neuron):
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
     arrays += [p.a(role) for role in ("B", "rows", "targets", "spots", "apart")]
     arrays += [g.a(role) for role in ("F", "rates", "due", "parted", "first_segment", "SEG")]
-    arrays += [g.a("ring"), p.a("SB")]
+    arrays += [g.a("ring"), p.a("grad_sums")]
     call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, windows, end, "
     return f"{call}{', '.join(arrays)})"
 
@@ -504,17 +532,22 @@ def _gradients(groups, pathways):
     pairs = []
     for g in groups:
         roles = [
-            "CB",
-            "PB",
-            "X0B",
-            *["RB"] * g.refractory,
+            "grad_shared",
+            "grad_neuron",
+            "grad_initial",
+            *["grad_refractory"] * g.refractory,
             *["time", "sent"] * g.spikes,
             *["push"] * g.pushed,
             "WR",
         ]
         pairs += [(g.name, role) for role in roles]
     for p in pathways:
-        pairs += [(p.name, r) for r in (("SB",) if p.target.bulk else ("CB", "WB", "DB"))]
+        pairs += [
+            (p.name, r)
+            for r in (
+                ("grad_sums",) if p.target.bulk else ("grad_shared", "grad_weight", "grad_delay")
+            )
+        ]
     return tuple(pairs)
 
 

@@ -29,8 +29,8 @@ class EventPathwayCode:
         # a comment ends with its line
         self.text = "; ".join(line.strip() for line in adjoint.pathway.text.splitlines())
         active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
-        self.common_bars = [n for n in active if levels[n] == COMMON]
-        self.each_bars = [n for n in active if levels[n] == EACH]
+        self.shared_grads = [n for n in active if levels[n] == COMMON]
+        self.element_grads = [n for n in active if levels[n] == EACH]
         self.states = [f"post__{s}" for s in target.states]
         self.delay_trained, self.outer = False, source.outer
 
@@ -41,7 +41,7 @@ class EventPathwayCode:
     @property
     def sums(self) -> bool:
         """Whether a gradient of its synapses is wanted, if its arrivals come in bulk."""
-        return bool(self.each_bars) or self.delay_trained
+        return bool(self.element_grads) or self.delay_trained
 
     def load(self, names) -> list[str]:
         """Load states and adjoint of the target, its constants and those of the synapse."""
@@ -182,10 +182,10 @@ class EventPathwayCode:
         lines += [*parts, f"rate = {values['rate']}"]
         for name in rule.parameters:
             value = values[f"bar.{name}"]
-            if name in self.common_bars:
-                lines.append(f"CSB[{self.common_bars.index(name)}] += {value}")
+            if name in self.shared_grads:
+                lines.append(f"grad_synapses_shared[{self.shared_grads.index(name)}] += {value}")
             else:
-                lines.append(f"WB[{self.each_bars.index(name)}, k] += {value}")
+                lines.append(f"grad_weight[{self.element_grads.index(name)}, k] += {value}")
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
         return lines + [
             f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed

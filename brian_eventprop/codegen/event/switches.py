@@ -107,6 +107,6 @@ class SwitchCode:
                 f"lam[{g.states.index(n)}] -= {g.scope.scaled('ratio', e)}"
                 for n, e in s.states.items()
             ]
-            body += g.add_bars(s.parameters, "-ratio") or []
+            body += g.add_gradients(s.parameters, "-ratio") or []
             lines += [f"if q == {q}:", *(f"    {line}" for line in body or ["pass"])]
         return lines

@@ -178,7 +178,7 @@ def backward_group(g) -> list[WorkArray]:
         *[_each("newest", dtype=np.int64), _each("LATER", g.n_states + 1)] * g.from_zero,
     ]  # fmt: skip
     if not g.bulk:
-        sizes = {"work": [16], "stages": [ROWS], "bars": [STAGES]}
+        sizes = {"work": [16], "stages": [ROWS], "stage_adjoints": [STAGES]}
         found += [_fixed(role, *sizes.get(role, ()), g.width) for role in back_roles(g)]
         return found + [_fixed("partials", g.n_states + 1)] * has_partials(g)
     return [
@@ -195,7 +195,7 @@ def backward_group(g) -> list[WorkArray]:
 def back_roles(g) -> list[str]:
     """Return the roles of the space for the states and adjoint of a single neuron."""
     roles = ["x", "y", "work", *["z", "dx", "again"] * bool(g.maxima)]
-    roles += ["stages", "bars"] * (not g.closed)
+    roles += ["stages", "stage_adjoints"] * (not g.closed)
     return roles + ["slopes"] * has_partials(g)
 
 

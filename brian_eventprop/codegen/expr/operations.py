@@ -40,7 +40,7 @@ _LIBRARY = {
         "STEPS add_ahead add_moved add_moved_ahead clear_after collect deliver_ahead from_record "
         "into_record moved_by write_pairs write_rates"
     ),
-    "kernels.clock.per_spike": "add_worths move_and_add_worths",
+    "kernels.clock.per_spike": "add_arrivals add_arrivals_and_times",
     "kernels.brian_functions": (
         "clip dexprel exprel sign safe_product inverse_root positive_power power_log"
     ),

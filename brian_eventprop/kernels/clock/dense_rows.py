@@ -41,18 +41,18 @@ def _along(wave, step, weight, row, begin):
 
 
 @njit(**OPTIONS)
-def add_moved_rows(sent, offset, bars, wave, steps, lag, weight, row, neurons, first, last):
+def add_moved_rows(sent, offset, grads, wave, steps, lag, weight, row, neurons, first, last):
     """Add dL/d(time) of the spikes first..last from all their arrivals, and dL/d(delay)."""
     size = np.uint64(wave.shape[1])
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
         moved = _along(wave, np.uint64(steps[q] + lag[i]), weight, row, i * size)
         sent[q - np.uint64(offset)] += moved
-        bars[i] += moved
+        grads[i] += moved
 
 
 @njit(**OPTIONS)
-def collect_rows(wave, order, bound, steps, lag, weight_bar):
+def collect_rows(wave, order, bound, steps, lag, grad_weight):
     """Sum what each synapse's arrivals are worth: the gradients of the weights."""
     size, zero = np.uint64(wave.shape[1]), np.uint64(0)
     for i in range(np.uint64(bound.shape[0] - 1)):
@@ -60,4 +60,4 @@ def collect_rows(wave, order, bound, steps, lag, weight_bar):
         for e in range(np.uint64(bound[i]), np.uint64(bound[i + np.uint64(1)])):
             step = np.uint64(steps[np.uint64(order[e])] + lag[i])
             for j in range(zero, size):
-                weight_bar[zero, begin + j] += wave[step, j]
+                grad_weight[zero, begin + j] += wave[step, j]

@@ -37,13 +37,13 @@ def _row(moves: bool):
     nothing `moves`, zero.
     """
 
-    def plain(ring, mask, at, off, weight, row, bars, begin, end):
+    def plain(ring, mask, at, off, weight, row, grads, begin, end):
         sums = np.zeros(LANES, ring.dtype)
         for k in range(begin, end - (end - begin) % LANES, LANES):
             places = 2 * ((at + off[k : k + LANES].astype(np.uint64)) & mask)
             rates = ring[places + 1]
-            bars[2 * k : 2 * (k + LANES) : 2] += ring[places]
-            bars[2 * k + 1 : 2 * (k + LANES) : 2] += rates
+            grads[2 * k : 2 * (k + LANES) : 2] += ring[places]
+            grads[2 * k + 1 : 2 * (k + LANES) : 2] += rates
             if moves:
                 sums += weight[row, k : k + LANES] * rates
         while len(sums) > 1:
@@ -51,8 +51,8 @@ def _row(moves: bool):
         return sums[0]
 
     @intrinsic(twin=plain)
-    def take(_, ring, mask, at, off, weight, row, bars, begin, end):
-        signature = ring.dtype(ring, mask, at, off, weight, row, bars, begin, end)
+    def take(_, ring, mask, at, off, weight, row, grads, begin, end):
+        signature = ring.dtype(ring, mask, at, off, weight, row, grads, begin, end)
 
         def generate(context, builder, signature, arguments):
             lanes = _Lanes(Arrays(context, builder, signature, arguments, _NAMES))
@@ -77,7 +77,7 @@ class _Lanes:
 
     def __init__(self, arrays: Arrays):
         self.builder, self.given = arrays.builder, arrays.given
-        self.ring, self.off, self.bars = (arrays.data(name) for name in ("ring", "off", "bars"))
+        self.ring, self.off, self.grads = (arrays.data(name) for name in ("ring", "off", "grads"))
         self.weights = arrays.data("weight", "row")
         self.vector = ir.VectorType(self.ring.type.pointee, LANES)
 
@@ -101,8 +101,8 @@ class _Lanes:
     def add(self, pairs, k):
         """Add pairs to the gradients of the synapses from k on."""
         builder, at = self.builder, self.builder.shl(k, WORD(1))
-        total = builder.fadd(load(builder, self.bars, at, 2 * LANES), pairs)
-        store(builder, total, self.bars, at)
+        total = builder.fadd(load(builder, self.grads, at, 2 * LANES), pairs)
+        store(builder, total, self.grads, at)
 
     def moved(self, pairs, k):
         """Return weight * (dL/dt_a per unit) of the synapses from k on."""
@@ -118,29 +118,29 @@ class _Lanes:
         return parts[0]
 
 
-_NAMES = ("ring", "mask", "at", "off", "weight", "row", "bars", "begin", "end")
+_NAMES = ("ring", "mask", "at", "off", "weight", "row", "grads", "begin", "end")
 _SHIFT = LANES.bit_length() - 1
 _take_and_move, _take = _row(moves=True), _row(moves=False)
 
 
 @njit(**OPTIONS)
-def add_worths(ring, base, off, weight, row, bars, rows, neurons, first, last):
+def add_arrivals(ring, base, off, weight, row, grads, rows, neurons, first, last):
     """Add what the arrivals of the spikes first..last of a step are worth to the gradients."""
     mask, at, line = np.uint64(ring.shape[0] // 2 - 1), np.uint64(base), np.uint64(row)
     one, two, lanes = np.uint64(1), np.uint64(2), np.uint64(LANES - 1)
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
         begin, end = np.uint64(rows[i]), np.uint64(rows[i + one])
-        _take(ring, mask, at, off, weight, line, bars, begin, end)
+        _take(ring, mask, at, off, weight, line, grads, begin, end)
         for k in range(end - ((end - begin) & lanes), end):
             place = two * ((at + off[k]) & mask)
-            bars[two * k] += ring[place]
-            bars[two * k + one] += ring[place + one]
+            grads[two * k] += ring[place]
+            grads[two * k + one] += ring[place + one]
 
 
 @njit(**OPTIONS)
-def move_and_add_worths(
-    sent, offset, ring, base, off, weight, row, bars, rows, neurons, first, last
+def add_arrivals_and_times(
+    sent, offset, ring, base, off, weight, row, grads, rows, neurons, first, last
 ):
     """Do the same, and add dL/d(time) of the spikes from all their arrivals."""
     mask, at, line = np.uint64(ring.shape[0] // 2 - 1), np.uint64(base), np.uint64(row)
@@ -148,11 +148,11 @@ def move_and_add_worths(
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
         begin, end = np.uint64(rows[i]), np.uint64(rows[i + one])
-        total = _take_and_move(ring, mask, at, off, weight, line, bars, begin, end)
+        total = _take_and_move(ring, mask, at, off, weight, line, grads, begin, end)
         for k in range(end - ((end - begin) & lanes), end):
             place = two * ((at + off[k]) & mask)
             rate = ring[place + one]
-            bars[two * k] += ring[place]
-            bars[two * k + one] += rate
+            grads[two * k] += ring[place]
+            grads[two * k + one] += rate
             total += weight[line, k] * rate
         sent[q - np.uint64(offset)] += total

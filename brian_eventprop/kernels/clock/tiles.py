@@ -301,7 +301,7 @@ def deliver_ahead(state, row, steps, n):
 
 
 @njit(**OPTIONS)
-def _collect_eight(pairs, first, last, base, begin, off, bars, k):
+def _collect_eight(pairs, first, last, base, begin, off, grads, k):
     """Add what the arrivals of the spikes first..last through the synapses k..k + 7 are worth."""
     one, two, four = np.uint64(1), np.uint64(2), np.uint64(4)
     k1, k2, k3, k4 = k + one, k + two, k + two + one, k + four
@@ -320,14 +320,14 @@ def _collect_eight(pairs, first, last, base, begin, off, bars, k):
         a5 = add_pair(a5, pairs[at + o5])
         a6 = add_pair(a6, pairs[at + o6])
         a7 = add_pair(a7, pairs[at + o7])
-    bars[k], bars[k1] = add_pair(bars[k], a0), add_pair(bars[k1], a1)
-    bars[k2], bars[k3] = add_pair(bars[k2], a2), add_pair(bars[k3], a3)
-    bars[k4], bars[k5] = add_pair(bars[k4], a4), add_pair(bars[k5], a5)
-    bars[k6], bars[k7] = add_pair(bars[k6], a6), add_pair(bars[k7], a7)
+    grads[k], grads[k1] = add_pair(grads[k], a0), add_pair(grads[k1], a1)
+    grads[k2], grads[k3] = add_pair(grads[k2], a2), add_pair(grads[k3], a3)
+    grads[k4], grads[k5] = add_pair(grads[k4], a4), add_pair(grads[k5], a5)
+    grads[k6], grads[k7] = add_pair(grads[k6], a6), add_pair(grads[k7], a7)
 
 
 @njit(**OPTIONS)
-def collect(pairs, bound, base, tiles, stride, off, bars):
+def collect(pairs, bound, base, tiles, stride, off, grads):
     """Sum what each synapse's arrivals are worth: the gradients of an additive projection."""
     one, two, four, eight = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(8)
     zero = pairs.dtype.type(0)
@@ -341,7 +341,7 @@ def collect(pairs, bound, base, tiles, stride, off, bars):
             if first == last:
                 continue
             while k + eight <= end:
-                _collect_eight(pairs, first, last, base, begin, off, bars, k)
+                _collect_eight(pairs, first, last, base, begin, off, grads, k)
                 k += eight
             while k < end:
                 # fewer than four are filled up with the last one instead of a loop for each
@@ -355,19 +355,19 @@ def collect(pairs, bound, base, tiles, stride, off, bars):
                     a1 = add_pair(a1, pairs[at + o1])
                     a2 = add_pair(a2, pairs[at + o2])
                     a3 = add_pair(a3, pairs[at + o3])
-                a0, a1 = add_pair(bars[k], a0), add_pair(bars[k1], a1)
-                a2, a3 = add_pair(bars[k2], a2), add_pair(bars[k3], a3)
-                bars[k], bars[k1], bars[k2], bars[k3] = a0, a1, a2, a3
+                a0, a1 = add_pair(grads[k], a0), add_pair(grads[k1], a1)
+                a2, a3 = add_pair(grads[k2], a2), add_pair(grads[k3], a3)
+                grads[k], grads[k1], grads[k2], grads[k3] = a0, a1, a2, a3
                 k += four
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def add_up(start, end, bars, order, weight_bar, delay_bar):
+def add_up(start, end, grads, order, grad_weight, grad_delay):
     """Add the gradients of all chunks of trials in their order, in double precision; clear them.
 
     This one is called from Python, for a range of the synapses.
 
-    Row c of ``bars`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
+    Row c of ``grads`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
     there is no order, the k-th.  Where the order is negative there is no synapse.
     """
     one, two, size = np.uint64(1), np.uint64(2), np.uint64(end)
@@ -377,12 +377,12 @@ def add_up(start, end, bars, order, weight_bar, delay_bar):
         n, first = min(several, size - begin), two * begin
         for k in range(two * n):
             sums[k] = 0.0
-        for c in range(np.uint64(bars.shape[0])):
+        for c in range(np.uint64(grads.shape[0])):
             for k in range(two * n):
-                sums[k] += bars[c, first + k]
-                bars[c, first + k] = 0
+                sums[k] += grads[c, first + k]
+                grads[c, first + k] = 0
         for k in range(n):
             at = order[begin + k] if order.shape[0] else np.int64(begin + k)
             if at >= 0:
-                weight_bar[np.uint64(at)] = sums[two * k]
-                delay_bar[np.uint64(at)] = sums[two * k + one]
+                grad_weight[np.uint64(at)] = sums[two * k]
+                grad_delay[np.uint64(at)] = sums[two * k + one]

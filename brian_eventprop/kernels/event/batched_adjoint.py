@@ -26,9 +26,9 @@ from brian_eventprop.kernels.simd import (
 _EIGHT = 8
 
 
-def _add_row(sums, table, first, n, worth, column, spots, factors, apart, lanes, moving):
+def _add_row(sums, table, first, n, adjoints, column, spots, factors, apart, lanes, moving):
     columns, found = len(factors), 0
-    products, own = np.zeros((_EIGHT, columns)), worth.reshape(-1)
+    products, own = np.zeros((_EIGHT, columns)), adjoints.reshape(-1)
     for i in range(0, n, _EIGHT):
         begins = spots[i : i + _EIGHT, None].astype(np.int64) + int(column)
         each = own[begins + np.arange(columns)]
@@ -48,11 +48,11 @@ def _add_row(sums, table, first, n, worth, column, spots, factors, apart, lanes,
 
 @intrinsic(twin=_add_row)
 def add_row(
-    typing_context, sums, table, first, n, worth, column, spots, factors, apart, lanes, moving
+    typing_context, sums, table, first, n, adjoints, column, spots, factors, apart, lanes, moving
 ):
     """Go backwards through n arrivals, a multiple of eight, from synapse ``first`` on.
 
-    What arrival i is worth begins at ``worth[spots[i] + column]``.  Times the factors of the spike
+    The adjoint of arrival i begins at ``adjoints[spots[i] + column]``.  Times the factors of the spike
     it is added to the synapse's ``sums``; its products with the synapse's numbers in the ``table``
     are added up if times are ``moving``.  Places whose windows events part are appended to
     ``apart``; ``lanes`` is `LANES`.  ``sums`` and ``apart`` may be None.
@@ -60,7 +60,7 @@ def add_row(
     Returns how many have been appended, and the sum of the products for each factor.
     """
     del typing_context
-    names = "sums table first n worth column spots factors apart lanes moving".split()
+    names = "sums table first n adjoints column spots factors apart lanes moving".split()
     whole, boolean = types.int64, types.boolean
 
     def generate(context, builder, signature, arguments):
@@ -71,7 +71,7 @@ def add_row(
 
     returned = types.Tuple((types.uint64, *[types.float64] * len(factors)))
     signature = returned(
-        sums, table, whole, whole, worth, whole, spots, factors, apart, lanes, boolean
+        sums, table, whole, whole, adjoints, whole, spots, factors, apart, lanes, boolean
     )
     return signature, generate
 
@@ -96,33 +96,35 @@ class _Row:
         products = cgutils.alloca_once_value(builder, nothing)
         found = cgutils.alloca_once_value(builder, WORD(0))
         with cgutils.for_range_slice(builder, WORD(0), given["n"], WORD(_EIGHT)) as (i, _):
-            worth = self._worth(i)
+            adjoints = self._adjoints(i)
             at = builder.mul(builder.add(given["first"], i), WORD(self.columns))
             if self.apart:
-                self._append(worth, i, found)
+                self._append(adjoints, i, found)
             if self.sums:
                 sums = self.arrays.data("sums")
-                total = self._fused(worth, self.factors, load(builder, sums, at, worth.type.count))
+                total = self._fused(
+                    adjoints, self.factors, load(builder, sums, at, adjoints.type.count)
+                )
                 store(builder, total, sums, at)
             with builder.if_then(given["moving"]):
-                table = load(builder, self.arrays.data("table"), at, worth.type.count)
-                builder.store(self._fused(worth, table, builder.load(products)), products)
+                table = load(builder, self.arrays.data("table"), at, adjoints.type.count)
+                builder.store(self._fused(adjoints, table, builder.load(products)), products)
         return self._folded(builder.load(products)), builder.load(found)
 
-    def _worth(self, i):
+    def _adjoints(self, i):
         """What eight arrivals are worth, side by side."""
         builder, spots, each = self.builder, self.arrays.data("spots"), []
         for lane in range(_EIGHT):
             place = builder.load(builder.gep(spots, [builder.add(i, WORD(lane))]))
             place = builder.add(builder.sext(place, WORD), self.given["column"])
-            each.append(load(builder, self.arrays.data("worth"), place, self.columns))
+            each.append(load(builder, self.arrays.data("adjoints"), place, self.columns))
         return side_by_side(builder, each)
 
-    def _append(self, worth, i, found):
+    def _append(self, adjoints, i, found):
         """Append those of eight arrivals whose first number has the bits that mark it."""
         builder = self.builder
-        bits = builder.bitcast(worth, ir.VectorType(WORD, worth.type.count))
-        firsts = constants(INDEX, range(0, worth.type.count, self.columns))
+        bits = builder.bitcast(adjoints, ir.VectorType(WORD, adjoints.type.count))
+        firsts = constants(INDEX, range(0, adjoints.type.count, self.columns))
         firsts = builder.shuffle_vector(bits, bits, firsts)
         marked = builder.icmp_signed("==", firsts, constants(WORD, [PARTED] * _EIGHT))
         marked = builder.zext(builder.bitcast(marked, ir.IntType(_EIGHT)), WORD)

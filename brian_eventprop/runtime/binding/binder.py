@@ -73,8 +73,8 @@ class Packer:
         self._each = [(name, symbol.key, self._side(symbol)) for name, symbol in each]
         hoisted = code.adjoint.hoisted
         self._prepares = bool(hoisted.common or hoisted.each)
-        self._no_bars = {f"lam.{name}": 0.0 for name in hoisted.active}
-        self._bars = [f"lam.{name}" for name in (*code.common_bars, *code.each_bars)]
+        self._no_gradients = {f"lam.{name}": 0.0 for name in hoisted.active}
+        self._gradient_names = [f"lam.{name}" for name in (*code.shared_grads, *code.element_grads)]
 
     @property
     def keys(self) -> list[Key]:
@@ -120,28 +120,28 @@ class Packer:
                 row[order < 0] = 0  # places of no synapse
         return rows
 
-    def gradients(self, v, common_bars, each_bars, into: dict[Key, np.ndarray]) -> None:
+    def gradients(self, v, shared_grads, element_grads, into: dict[Key, np.ndarray]) -> None:
         """Pull summed gradients back and add them to the gradients by key."""
         hoisted = self.code.adjoint.hoisted
         if not any(self.symbols[name].key in into for name in hoisted.adjoint.results):
             return
-        bars = dict(zip(self._bars, (*common_bars, *each_bars), strict=True))
-        v = {**v, **self._no_bars, **bars}
+        grads = dict(zip(self._gradient_names, (*shared_grads, *element_grads), strict=True))
+        v = {**v, **self._no_gradients, **grads}
         results = quietly(self.pull, dict(v))
         self.scatter(self.near.pull(results, v) if self.near else results, into)
 
     def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
         """Add gradients of names to the gradients of their keys."""
-        for name, bar in results.items():
+        for name, grad in results.items():
             symbol = self.symbols[name]
             if symbol.key not in into:
                 continue
             if symbol.kind == "shared":
-                into[symbol.key] += np.sum(bar)
+                into[symbol.key] += np.sum(grad)
             elif self._side(symbol):
-                np.add.at(into[symbol.key], self.indices[symbol.side], bar)
+                np.add.at(into[symbol.key], self.indices[symbol.side], grad)
             else:
-                into[symbol.key] += bar
+                into[symbol.key] += grad
 
 
 class GroupPacker(Packer):
@@ -188,12 +188,12 @@ class GroupPacker(Packer):
         steps = np.minimum((self.period(v) + 1e-3 * self.dt) / self.dt, 2.0**31).astype(np.int64)
         return np.maximum(np.broadcast_to(steps, self.size), 1)
 
-    def refractory_gradient(self, v, bars, into) -> None:
+    def refractory_gradient(self, v, grads, into) -> None:
         """Pull dL/d(refractory period) back to the parameters."""
         v = dict(v)
         hoisted = self.code.adjoint.refractory_hoisted
         for name in hoisted.active:
-            v[f"lam.{name}"] = bars if name == PERIOD else 0.0
+            v[f"lam.{name}"] = grads if name == PERIOD else 0.0
         if PERIOD in hoisted.active:
             pull = getattr(self.host, f"refractory_pull_{self.code.name}")
             self.scatter(quietly(pull, v), into)

@@ -30,7 +30,7 @@ from brian_eventprop.runtime.backends import Arrays
 
 #: Roles that a group has for each state at which arrivals are added up: a kind, then the state.
 PER_STATE = (
-    "ring", "soon", "drive", "lam", "rate", "late", "worths", "moving", "wave_lam", "wave_rate",
+    "ring", "soon", "drive", "lam", "rate", "late", "arrival_adjoints", "moving", "wave_lam", "wave_rate",
     "pairs", "pair",
 )  # fmt: skip
 
@@ -221,7 +221,7 @@ class ClockArrays:
             return np.empty(size, self.dtype)
         if kind == "late":
             return np.empty(2 * STEPS * size, self.dtype)
-        if kind == "worths":
+        if kind == "arrival_adjoints":
             return np.empty(2 * width * slots, self.dtype)
         if kind == "moving":
             return np.empty(width * slots, self.dtype)

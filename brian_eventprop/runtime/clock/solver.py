@@ -473,21 +473,25 @@ class ClockCPU:
     def _pull(self, constants, orders, total, gradients):
         for g in self.module.groups:
             packer, v = self.groups[g.name], constants[g.name]
-            packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
+            packer.gradients(
+                v, total[g.name, "grad_shared"], total[g.name, "grad_neuron"], gradients
+            )
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
-                    gradients[g.name, state] += total[g.name, "X0B"][k]
+                    gradients[g.name, state] += total[g.name, "grad_initial"][k]
             if g.refractory:
-                packer.refractory_gradient(v, total[g.name, "RB"], gradients)
+                packer.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for p in self._others:
             packer, v = self.pathways[p.name], constants[p.name]
             order = orders[p.name]
-            bars = unsorted(total[p.name, "WB"], order)
-            packer.gradients(v, total[p.name, "CB"], bars[: len(p.each_bars)], gradients)
+            grads = unsorted(total[p.name, "grad_weight"], order)
+            packer.gradients(
+                v, total[p.name, "grad_shared"], grads[: len(p.element_grads)], gradients
+            )
             if p.delay_trained and p.whole:
-                packer.add_row_delays(total[p.name, "DB"], gradients)
+                packer.add_row_delays(total[p.name, "grad_delay"], gradients)
             elif p.delay_trained:
-                delays = unsorted(total[p.name, "DB"], order)
+                delays = unsorted(total[p.name, "grad_delay"], order)
                 if p.ring:
                     delays *= v[INCREMENT]
                 packer.add_delays(delays, gradients)

@@ -53,7 +53,9 @@ class ChunkSums:
             known = {key: array for key, array in own.items() if key in self._keys}
             self._described[chunk] = Arrays(known)
         for (name, role), array in self._private[chunk].items():
-            if role != "bars" and (role != "GB" or (name, chunk) not in self._cleared):
+            if role != "grad_synapses" and (
+                role != "grad_synapses_flat" or (name, chunk) not in self._cleared
+            ):
                 array.fill(0)
         self._cleared -= {(name, chunk) for name in self._pairs}
         return self._described[chunk]
@@ -62,24 +64,24 @@ class ChunkSums:
         arrays = {}
         for g in self.module.groups:
             size = self.groups[g.name].size
-            arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
-            arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
-            arrays[g.name, "X0B"] = np.zeros((g.n_states, size))
+            arrays[g.name, "grad_shared"] = np.zeros(len(g.shared_grads))
+            arrays[g.name, "grad_neuron"] = np.zeros((len(g.element_grads), size))
+            arrays[g.name, "grad_initial"] = np.zeros((g.n_states, size))
             if g.refractory:
-                arrays[g.name, "RB"] = np.zeros(size)
+                arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self.pathways[p.name].size
-            arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
+            arrays[p.name, "grad_shared"] = np.zeros(len(p.shared_grads))
             if p.name in self._pairs:
-                arrays[p.name, "GB"] = self._pairs[p.name][chunk]
+                arrays[p.name, "grad_synapses_flat"] = self._pairs[p.name][chunk]
                 pair = np.float64 if self.dtype == np.float32 else np.complex128
-                arrays[p.name, "bars"] = arrays[p.name, "GB"].view(pair)
+                arrays[p.name, "grad_synapses"] = arrays[p.name, "grad_synapses_flat"].view(pair)
             elif p.whole:
-                arrays[p.name, "WB"] = np.zeros((1, size), self.dtype)
-                arrays[p.name, "DB"] = np.zeros(self.pathways[p.name].n_source)
+                arrays[p.name, "grad_weight"] = np.zeros((1, size), self.dtype)
+                arrays[p.name, "grad_delay"] = np.zeros(self.pathways[p.name].n_source)
             else:
-                arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
-                arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
+                arrays[p.name, "grad_weight"] = np.zeros((len(p.element_grads), size))
+                arrays[p.name, "grad_delay"] = np.zeros(size if p.delay_trained else 0)
         return arrays
 
     def total(self, n_chunks: int, chunks: Chunks, orders: Mapping) -> dict:
@@ -91,9 +93,9 @@ class ChunkSums:
         private = [self._private[chunk] for chunk in range(n_chunks)]
         passes, sums = Passes(chunks), {}
         for name, role in private[0]:
-            if role == "bars":
+            if role == "grad_synapses":
                 continue
-            if role != "GB":
+            if role != "grad_synapses_flat":
                 sums[name, role] = _added_up([own[name, role] for own in private])
                 continue
             both, order = self._both[name], orders[name]
@@ -102,7 +104,7 @@ class ChunkSums:
                 add_up, self.pathways[name].stored, self._pairs[name][:n_chunks], order, *both
             )
             self._cleared |= {(name, chunk) for chunk in range(n_chunks)}
-            sums[name, "WB"], sums[name, "DB"] = both[:1], both[1]
+            sums[name, "grad_weight"], sums[name, "grad_delay"] = both[:1], both[1]
         passes.run()
         return sums
 

@@ -97,15 +97,17 @@ class CudaBackward(ClockCPU):
         threads = team * self._compiled(False, team)[0].threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
         for part in (*self.module.groups, *self.module.pathways):
-            if part.common_bars:
-                shape = n_trials, len(part.common_bars), threads
-                arrays[part.name, "CBout"] = self.workspace.array((part.name, "CBout"), shape)
+            if part.shared_grads:
+                shape = n_trials, len(part.shared_grads), threads
+                arrays[part.name, "grad_shared_out"] = self.workspace.array(
+                    (part.name, "grad_shared_out"), shape
+                )
         for g in self.module.groups:
-            shapes = {"X0B": (n_trials, g.n_states, g.size)}
-            if g.each_bars:
-                shapes["PBout"] = n_trials, len(g.each_bars), g.size
+            shapes = {"grad_initial": (n_trials, g.n_states, g.size)}
+            if g.element_grads:
+                shapes["grad_neuron_out"] = n_trials, len(g.element_grads), g.size
             if g.refractory:
-                shapes["RBout"] = n_trials, g.size
+                shapes["grad_refractory_out"] = n_trials, g.size
             for role, shape in shapes.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
 
@@ -118,13 +120,13 @@ class CudaBackward(ClockCPU):
             size = p.adjoint.pathway.size
             if p.ring:
                 arrays[p.name, "sums"] = self.workspace.array((p.name, "sums"), (PARTS, 2, size))
-            for role in ("sums", "WB_all", "DB_all"):
+            for role in ("sums", "grad_weight_all", "grad_delay_all"):
                 if (p.name, role) in arrays:
                     self.workspace.clear(arrays[p.name, role])
         summed = [
             p
             for p in module.pathways
-            if p.ring and p.adjoint.pathway.size and (p.each_bars or p.delay_trained)
+            if p.ring and p.adjoint.pathway.size and (p.element_grads or p.delay_trained)
         ]
         for g in module.groups:
             if any(p.source is g for p in summed):
@@ -167,31 +169,33 @@ class CudaBackward(ClockCPU):
 
         total, others = {}, self._others
         for part in (*self.module.groups, *others):
-            total[part.name, "CB"] = np.zeros(len(part.common_bars))
-            if part.common_bars:
-                total[part.name, "CB"] = added_up(part.name, "CBout").sum(axis=1)
+            total[part.name, "grad_shared"] = np.zeros(len(part.shared_grads))
+            if part.shared_grads:
+                total[part.name, "grad_shared"] = added_up(part.name, "grad_shared_out").sum(axis=1)
         for g in self.module.groups:
-            total[g.name, "PB"] = (
-                added_up(g.name, "PBout") if g.each_bars else np.zeros((0, g.size))
+            total[g.name, "grad_neuron"] = (
+                added_up(g.name, "grad_neuron_out") if g.element_grads else np.zeros((0, g.size))
             )
             if any((g.name, state) in self.system.trained for state in g.states):
-                total[g.name, "X0B"] = added_up(g.name, "X0B")
+                total[g.name, "grad_initial"] = added_up(g.name, "grad_initial")
             if g.refractory:
                 wanted = PERIOD in g.adjoint.refractory_hoisted.active
-                total[g.name, "RB"] = added_up(g.name, "RBout") if wanted else np.zeros(g.size)
+                total[g.name, "grad_refractory"] = (
+                    added_up(g.name, "grad_refractory_out") if wanted else np.zeros(g.size)
+                )
         for p in others:
             if not p.adjoint.pathway.size:
-                total[p.name, "WB"] = np.zeros((max(len(p.each_bars), 1), 0))
-                total[p.name, "DB"] = np.zeros(0)
-            elif not (p.each_bars or p.delay_trained):
-                total[p.name, "WB"] = np.zeros((1, p.adjoint.pathway.size))
+                total[p.name, "grad_weight"] = np.zeros((max(len(p.element_grads), 1), 0))
+                total[p.name, "grad_delay"] = np.zeros(0)
+            elif not (p.element_grads or p.delay_trained):
+                total[p.name, "grad_weight"] = np.zeros((1, p.adjoint.pathway.size))
             elif p.ring:
-                bars = added_up(p.name, "sums")
-                total[p.name, "WB"], total[p.name, "DB"] = bars[:1], bars[1]
+                grads = added_up(p.name, "sums")
+                total[p.name, "grad_weight"], total[p.name, "grad_delay"] = grads[:1], grads[1]
             else:
-                total[p.name, "WB"] = added_up(p.name, "WB_all")
+                total[p.name, "grad_weight"] = added_up(p.name, "grad_weight_all")
                 if p.delay_trained:
-                    total[p.name, "DB"] = added_up(p.name, "DB_all")
+                    total[p.name, "grad_delay"] = added_up(p.name, "grad_delay_all")
         return total
 
     @property

@@ -69,9 +69,9 @@ class InputKernels:
                 continue
             n_source = self.sizes[p.source.name]
             kernel = self._kernels.moved_dense if p.dense else self._kernels.moved_sparse
-            worth = arrays[p.target.name, f"pair_{self._state(p)}_all"]
+            adjoints = arrays[p.target.name, f"pair_{self._state(p)}_all"]
             numbers = [first, n_source, p.target.size, p.row]
-            arguments = [*numbers, *self._given(p, arrays), worth, arrays[p.source.name, "MB"]]
+            arguments = [*numbers, *self._given(p, arrays), adjoints, arrays[p.source.name, "MB"]]
             grid = (count, min(n_source, BLOCKS))
             self.device.launch(kernel, grid, self._threads, arguments, self._chip[1])
 

@@ -134,10 +134,10 @@ class Held:
             gradients[key] = self.workspace.array(("gradient", key), self.shapes[key], np.float64)
             self.workspace.clear(gradients[key])
         for name, (p, text) in self.pathways.items():
-            bars = arrays[name, "sums"] if p.ring else arrays[name, "WB_all"]
-            late = bars
+            grads = arrays[name, "sums"] if p.ring else arrays[name, "grad_weight_all"]
+            late = grads
             if p.delay_trained and not p.ring:
-                late = arrays[name, "DB_all"]
+                late = arrays[name, "grad_delay_all"]
                 late = late.reshape((late.shape[0], 1, late.shape[1]))
             into = [gradients[key] for key in text.trained]
             pathway = p.adjoint.pathway
@@ -146,7 +146,7 @@ class Held:
                 total = into[-1]
                 into[-1] = self.workspace.array((name, "late"), (pathway.size,), np.float64)
                 self.workspace.clear(into[-1])
-            arguments = [*self._of(name, values, constants, orders), bars, late, *into]
+            arguments = [*self._of(name, values, constants, orders), grads, late, *into]
             self.launch(f"pull_{name}", pathway.size, arguments)
             if axonal:
                 start = self._sources(name, orders)[1]

@@ -269,32 +269,38 @@ class EventCPU(EventKernels):
     def _pull(self, forward, total, gradients):
         for g in forward.module.groups:
             packer, v = self.groups[g.name], forward.constants[g.name]
-            packer.gradients(v, total[g.name, "CB"], total[g.name, "PB"], gradients)
+            packer.gradients(
+                v, total[g.name, "grad_shared"], total[g.name, "grad_neuron"], gradients
+            )
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
-                    gradients[g.name, state] += total[g.name, "X0B"][:, k]
+                    gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
             if g.refractory:
-                packer.refractory_gradient(v, total[g.name, "RB"], gradients)
+                packer.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for p in forward.module.pathways:
             packer, v = self.pathways[p.name], forward.constants[p.name]
             order = self.layouts[p.name][0]
-            found = self._bulk_bars(forward, p, total) if p.target.bulk else None
-            common, each, shifts = found or (total[p.name, role] for role in ("CB", "WB", "DB"))
+            found = self._batched_gradients(forward, p, total) if p.target.bulk else None
+            common, each, shifts = found or (
+                total[p.name, role] for role in ("grad_shared", "grad_weight", "grad_delay")
+            )
             packer.gradients(v, common, unsorted(each, order), gradients)
             if p.delay_trained:
                 packer.add_delays(unsorted(shifts, order), gradients)
 
-    def _bulk_bars(self, forward, p, total):
+    def _batched_gradients(self, forward, p, total):
         """What the kernels of other pathways leave in CB, WB and DB."""
-        common = np.zeros(len(p.common_bars))
-        each = np.zeros((len(p.each_bars), self.pathways[p.name].size))
+        common = np.zeros(len(p.shared_grads))
+        each = np.zeros((len(p.element_grads), self.pathways[p.name].size))
         if not p.sums:
             return common, each, np.zeros(each.shape[1])
         tables = {role: forward.arrays[p.name, role] for role in ("A", "G")}
         rates = forward.arrays[p.target.name, "rates"]
-        amounts, shifts = synapse_gradients(p, tables, rates, total[p.name, "SB"], self.chunks)
-        if p.each_bars:
-            each[p.each_bars.index(INCREMENT)] = amounts
+        amounts, shifts = synapse_gradients(
+            p, tables, rates, total[p.name, "grad_sums"], self.chunks
+        )
+        if p.element_grads:
+            each[p.element_grads.index(INCREMENT)] = amounts
         return common, each, shifts
 
 

@@ -69,18 +69,18 @@ class EventSums:
         arrays = {}
         for g in self.module.groups:
             size = self._groups[g.name].size
-            arrays[g.name, "CB"] = np.zeros(len(g.common_bars))
-            arrays[g.name, "PB"] = np.zeros((len(g.each_bars), size))
-            arrays[g.name, "X0B"] = np.zeros((size, g.n_states))
+            arrays[g.name, "grad_shared"] = np.zeros(len(g.shared_grads))
+            arrays[g.name, "grad_neuron"] = np.zeros((len(g.element_grads), size))
+            arrays[g.name, "grad_initial"] = np.zeros((size, g.n_states))
             if g.refractory:
-                arrays[g.name, "RB"] = np.zeros(size)
+                arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self._pathways[p.name].size
             if p.target.bulk:
                 n_sums = len(p.target.bulk.of(p)) if p.sums else 0
-                arrays[p.name, "SB"] = np.zeros(size * n_sums)
+                arrays[p.name, "grad_sums"] = np.zeros(size * n_sums)
                 continue
-            arrays[p.name, "CB"] = np.zeros(len(p.common_bars))
-            arrays[p.name, "WB"] = np.zeros((len(p.each_bars), size))
-            arrays[p.name, "DB"] = np.zeros(size if p.delay_trained else 0)
+            arrays[p.name, "grad_shared"] = np.zeros(len(p.shared_grads))
+            arrays[p.name, "grad_weight"] = np.zeros((len(p.element_grads), size))
+            arrays[p.name, "grad_delay"] = np.zeros(size if p.delay_trained else 0)
         return arrays

@@ -72,9 +72,9 @@ def run(monkeypatch, *network):
         assert ahead == (3 if least == 0 else 0)
         assert sum(p.streamed for p in model._solver.module.pathways) == (5 if most else 0)
         keys = model.parameters.keys
-        bars = [np.asarray(gradients.raw(key)) for key in keys]
-        bars += [np.asarray(bar) for bar in gradients.inputs.values()]
-        found.append((result, result.spikes[hidden], bars))
+        grads = [np.asarray(gradients.raw(key)) for key in keys]
+        grads += [np.asarray(grad) for grad in gradients.inputs.values()]
+        found.append((result, result.spikes[hidden], grads))
     return found
 
 
@@ -98,11 +98,11 @@ def test_long_records_are_not_kept(record, monkeypatch):
 def test_layouts_give_the_same(kind, n_hidden, p, monkeypatch):
     (plain, spikes, expected), *others = run(monkeypatch, kind, n_hidden, p)
     assert len(spikes) > 50
-    for other, found, bars in others:
+    for other, found, grads in others:
         np.testing.assert_array_equal(spikes.t, found.t)
         np.testing.assert_array_equal(spikes.i, found.i)
         # the same arrivals, summed in another order
         np.testing.assert_allclose(other.losses, plain.losses, rtol=1e-12)
-        for got, wanted in zip(bars, expected, strict=True):
+        for got, wanted in zip(grads, expected, strict=True):
             assert np.abs(wanted).max() > 0
             np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-10 * np.abs(wanted).max())

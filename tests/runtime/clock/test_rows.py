@@ -55,14 +55,14 @@ def test_whole_rows_give_the_same_as_single_synapses(delays, monkeypatch):
         result, gradients = model.run(), model.gradient()
         assert len(model._solver._whole) == (0 if plain else 3)
         found.append((model, result, gradients))
-    (model, rows, bars), (other, plain, plain_bars) = found
+    (model, rows, grads), (other, plain, plain_grads) = found
     trains = [next(iter(result.spikes.values())) for result in (rows, plain)]
     assert len(trains[0]) > 20
     np.testing.assert_array_equal(trains[0].t, trains[1].t)
     assert rows.loss == plain.loss
     keys = zip(model.parameters.keys, other.parameters.keys, strict=True)
-    pairs = [(bars.raw(one), plain_bars.raw(two)) for one, two in keys]
-    pairs.append([np.asarray(gradients.inputs) for gradients in (bars, plain_bars)])
+    pairs = [(grads.raw(one), plain_grads.raw(two)) for one, two in keys]
+    pairs.append([np.asarray(gradients.inputs) for gradients in (grads, plain_grads)])
     for one, two in pairs:
         # sums of a few hundred terms in another order
         np.testing.assert_allclose(one, two, rtol=1e-11, atol=1e-11 * np.abs(two).max())

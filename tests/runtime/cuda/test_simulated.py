@@ -33,7 +33,7 @@ gradients = model.gradient()
 found = {{"i": result.spikes["hidden"].i.tolist(), "losses": result.losses.tolist()}}
 for key in model.parameters.keys:
     found[".".join(key)] = gradients.raw(key).tolist()
-found["inputs"] = [float(bar) for bar in gradients.inputs]
+found["inputs"] = [float(grad) for grad in gradients.inputs]
 found["trained"] = trained(model, spikes)
 print(json.dumps(found))
 """
