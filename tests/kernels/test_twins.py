@@ -67,10 +67,10 @@ def for_tables(rng):
     return marked, spots, rng.normal(size=150), rng.normal(size=150)
 
 
-def add_row_arguments(rng, sums, apart, moving):
+def add_row_arguments(rng, sums, apart, with_time):
     adjoints, spots, table, total = for_tables(rng)
     apart = np.zeros(40, np.int32) if apart else None
-    return total if sums else None, table, 3, 32, adjoints, 2, spots, (0.5, -1.5, 2.5), apart, LANES, moving  # fmt: skip # noqa: E501
+    return total if sums else None, table, 3, 32, adjoints, 2, spots, (0.5, -1.5, 2.5), apart, LANES, with_time  # fmt: skip # noqa: E501
 
 
 def ahead(rng, dtype, fresh):

@@ -53,7 +53,7 @@ class GroupCode:
         self.pairs: set[str] = set()
         self.ringed: set[str] = set()
         self.driven: set[str] = set()
-        self.moving: set[str] = set()
+        self.with_d_arrivals: set[str] = set()
         self.streaming: set[str] = set()
         self.waves: set[str] = set()
         self.traces = traces_of(adjoint, readouts)
@@ -342,7 +342,7 @@ class GroupCode:
         before = rise(readout, self.adjoint.derivatives)
         lines = self.load_spike(reads(before), values, 0) + [f"rise = {self.scope.sympy(before)}"]
         weight = f"{self.a(f'weight{readout.number}')}[trial, j]"
-        return [*lines, "if rise > 0 or start > 0:", f"    change += {weight} * rise"]
+        return [*lines, "if rise > 0 or start > 0:", f"    d_time += {weight} * rise"]
 
     def _tops_made(self, rule, values: str) -> list[str]:
         """Add to `rate` what a maximum that the reset makes gains by coming later.

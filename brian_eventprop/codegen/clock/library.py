@@ -141,19 +141,19 @@ for s in range(x.shape[0]):
 
 KEEP_RECORD = "copy_in(record, former)"
 
-MOVE = (
+ADD_TIMES = (
     _BASE
     + """\
-add_moved(
-    source_moved, source_table[BEGIN], target_moving, base, off, weights, ROW, rows,
+add_d_time(
+    source_d_time, source_table[BEGIN], target_d_arrivals, base, off, weights, ROW, rows,
     source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
 )
 
-MOVE_ROWS = """
-add_moved_rows(
-    source_moved, source_table[BEGIN], delay_gradient, target_history, source_steps, lag, weights,
+ADD_TIMES_OF_ROWS = """
+add_d_time_of_rows(
+    source_d_time, source_table[BEGIN], delay_gradient, target_history, source_steps, lag, weights,
     ROW, source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -162,7 +162,7 @@ ACCUMULATE = (
     _BASE
     + """\
 add_arrivals_and_times(
-    source_moved, source_table[BEGIN], target_pairs, base, off, weights, ROW, gradient, rows,
+    source_d_time, source_table[BEGIN], target_pairs, base, off, weights, ROW, gradient, rows,
     source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -173,7 +173,7 @@ ACCUMULATE_INPUTS = (
     + """\
 if with_inputs:
     add_arrivals_and_times(
-        source_moved, 0, target_pairs, base, off, weights, ROW, gradient, rows,
+        source_d_time, 0, target_pairs, base, off, weights, ROW, gradient, rows,
         source_neurons, source_table[LOWER], source_table[UPPER],
     )
 else:
@@ -196,10 +196,10 @@ COLLECT_ROWS = """
 collect_rows(target_history, source_order, source_bound, source_steps, lag, gradient)
 """
 
-MOVE_INPUT_ROWS = """
+ADD_TIMES_OF_INPUT_ROWS = """
 if with_inputs or DELAYS:
-    add_moved_rows(
-        source_moved, 0, delay_gradient, target_history, source_steps, lag, weights, ROW,
+    add_d_time_of_rows(
+        source_d_time, 0, delay_gradient, target_history, source_steps, lag, weights, ROW,
         source_neurons, source_table[BEGIN], source_table[END],
     )
 """
@@ -210,18 +210,18 @@ rows_of_record(source_order, n_spikes, source_steps, target_shape[6], source_bas
 collect(target_pairs, source_bound, source_base, tiles, target_shape[3], tileoff, gradient)
 """
 
-MOVE_AHEAD = """
+ADD_TIMES_AHEAD = """
 if with_inputs:
-    add_moved_ahead(
-        source_moved, target_pair, source_order, source_bound, source_base, tiles,
+    add_d_time_of_inputs(
+        source_d_time, target_pair, source_order, source_bound, source_base, tiles,
         target_shape[3], tileoff, weights, ROW,
     )
 """
 
-MOVE_INPUTS = """
+ADD_TIMES_OF_INPUTS = """
 if with_inputs:
     for k in range(source_table[BEGIN], source_table[END]):
         i = source_neurons[k]
         base = source_steps[k] << target_shape[6]
-        source_moved[k] += moved_by(target_pair, base, pairoff, weights, ROW, rows[i], rows[i + 1])
+        source_d_time[k] += d_time_of_row(target_pair, base, pairoff, weights, ROW, rows[i], rows[i + 1])
 """

@@ -170,7 +170,7 @@ def choose_layout(
                 kind.add(p.adjoint.increment.state)
                 (g.driven if p.ahead else g.ringed).add(p.adjoint.increment.state)
                 if not (p.whole or p.streamed or p.source.is_input):
-                    g.moving.add(p.adjoint.increment.state)
+                    g.with_d_arrivals.add(p.adjoint.increment.state)
         else:
             g.replay = any(p.needs_state for p in arriving)
         if arriving and g.maxima:

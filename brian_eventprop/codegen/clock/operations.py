@@ -196,7 +196,11 @@ class ClockOperations:
         """An operation of the library on the spikes of a source and the arrays of a part."""
         sender = getattr(part, "source", part)
         steps, neurons = ("step", "i") if sender.is_input else ("spike_step", "spike_neuron")
-        roles = {"steps": steps, "neurons": neurons, "moved": "TB" if sender.is_input else "sent"}
+        roles = {
+            "steps": steps,
+            "neurons": neurons,
+            "d_time": "d_input_time" if sender.is_input else "d_spike_time",
+        }
         for role in ("table", "ptr", "counts", "order", "bound", "base"):
             roles[role] = role
         given = {f"source_{i}": (sender.name, role) for i, role in roles.items()}
@@ -250,7 +254,7 @@ class ClockOperations:
             "source_steps": (name, "step" if given else "spike_step"),
             "source_neurons": (name, "i" if given else "spike_neuron"),
             "source_table": (name, "table"),
-            "source_moved": (name, "TB" if given else "sent"),
+            "source_d_time": (name, "d_input_time" if given else "d_spike_time"),
         }
 
     def _end(self) -> Operations:
@@ -318,7 +322,7 @@ class ClockOperations:
         yield from (self._accumulate(p) for p in self.pathways if p.streamed)
         for p in self.pathways:
             if p.ring and not p.streamed and not p.source.is_input:
-                yield self._move(p)
+                yield self._add_times(p)
         yield from (self._own(p, "deliver_back", **self._source(p)) for p in reversed(self.queued))
 
     def _accumulate(self, p) -> Operation:
@@ -328,17 +332,17 @@ class ClockOperations:
             target_pairs=(p.target.name, f"arrival_adjoints_{p.state}"), gradient=(p.name, "grad_synapses_flat"),
         )  # fmt: skip
 
-    def _move(self, p) -> Operation:
+    def _add_times(self, p) -> Operation:
         """The derivatives in the times of spikes, from their arrivals."""
         if p.whole:
             return self._from(
-                p, "move", library.MOVE_ROWS, p.source.name, {"ROW": p.row},
+                p, "add_times", library.ADD_TIMES_OF_ROWS, p.source.name, {"ROW": p.row},
                 weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
                 target_history=(p.target.name, f"wave_rate_{p.state}"),
             )  # fmt: skip
         return self._from(
-            p, "move", library.MOVE, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
-            target_moving=(p.target.name, f"moving_{p.state}"),
+            p, "add_times", library.ADD_TIMES, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
+            target_d_arrivals=(p.target.name, f"d_arrivals_{p.state}"),
         )  # fmt: skip
 
     def _end_back(self) -> Operations:
@@ -359,7 +363,7 @@ class ClockOperations:
         )  # fmt: skip
         if p.source.is_input:
             yield self._from(
-                p, "move_input_rows", library.MOVE_INPUT_ROWS,
+                p, "add_times_of_input_rows", library.ADD_TIMES_OF_INPUT_ROWS,
                 numbers={"ROW": p.row, "DELAYS": p.delay_trained},
                 weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
                 target_history=(p.target.name, f"wave_rate_{p.state}"),
@@ -373,9 +377,9 @@ class ClockOperations:
             target_pairs=(target, f"pairs_{p.state}"),
         )  # fmt: skip
         if p.source.is_input:
-            body = library.MOVE_AHEAD if p.ahead else library.MOVE_INPUTS
+            body = library.ADD_TIMES_AHEAD if p.ahead else library.ADD_TIMES_OF_INPUTS
             yield self._from(
-                p, "move_inputs", body, numbers={"ROW": p.row}, weights=(p.name, "W"),
+                p, "add_times_of_inputs", body, numbers={"ROW": p.row}, weights=(p.name, "W"),
                 target_pair=(target, f"pair_{p.state}"),
             )  # fmt: skip
 

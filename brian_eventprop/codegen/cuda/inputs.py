@@ -47,7 +47,7 @@ def inputs_chip(target: Target, itemsize: int):
 
 
 def render_inputs(n_steps: int, single: bool, target: Target) -> str:
-    """Render ``drive_dense``, ``drive_sparse``, ``moved_dense`` and ``moved_sparse``."""
+    """Render ``drive_dense``, ``drive_sparse``, ``d_time_dense`` and ``d_time_sparse``."""
     threads = collect_threads(target)
     return render(
         "cuda/inputs.py.j2",

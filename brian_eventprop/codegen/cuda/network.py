@@ -298,7 +298,7 @@ class _Renderer:
                 + ["grad_refractory_out"] * g.refractory
             )
             pairs += [(g.name, role) for role in roles]
-        pairs += [(i.name, "TB") for i in self.inputs if i.queued]
+        pairs += [(i.name, "d_input_time") for i in self.inputs if i.queued]
         return pairs + [
             (part.name, "grad_shared_out")
             for part in (*self.groups, *self.pathways)
@@ -358,7 +358,7 @@ class _Renderer:
         for g in self.groups:
             if g.spikes:
                 arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))
-                roles = ("sent", "jump", "release", "pending")
+                roles = ("d_spike_time", "d_reset", "d_release", "d_caused")
                 arrays += [self.array(g.name, role, (g.size,)) for role in roles]
             arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.refractory
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
@@ -382,7 +382,9 @@ class _Renderer:
         for p in self.pathways:
             if not p.ring:
                 size = p.adjoint.pathway.size
-                arrays.append(self.array(p.name, "moved", (p.name, p.target.size), large=True))
+                arrays.append(
+                    self.array(p.name, "d_arrival_time", (p.name, p.target.size), large=True)
+                )
                 arrays.append(
                     self.array(
                         p.name, "grad_weight", (max(len(p.element_grads), 1), size), large=True

@@ -164,7 +164,7 @@ LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "whole")
 LOOKING = ("near", "met", "history", "where", "reach", "span", "whole", *LATE[:4])
 
 #: What `arriving` knows of it.
-ARRIVING = ("times", "sent", "met", "places", "latest", *LATE[:3])
+ARRIVING = ("times", "senders", "met", "places", "latest", *LATE[:3])
 
 
 def render_event(
@@ -371,10 +371,10 @@ def _prepare(g):
         _prepare_by_event(g, traces)
     spiking = [
         "spikes",
-        "sent",
+        "d_spike_time",
         "time",
-        "release",
-        "pending",
+        "d_release",
+        "d_caused",
         *["grad_refractory"] * g.refractory,
     ] * g.spikes
     spiking += ["push"] * g.pushed + ["upstrokes"] * stepped + ["ends"] * bool(len(g.switches))
@@ -402,7 +402,7 @@ def _prepare(g):
         into += [p.a("delay")] * p.grows_from_zero
     for source in dict.fromkeys(p.source for p in g.incoming):
         if source is not g:
-            into.append(source.a("sent"))
+            into.append(source.a("d_spike_time"))
     own += [*back_roles(g), *["partials"] * has_partials(g)] * (not g.bulk)
     g.back_parameters = [*own, "LAM", *into]
     g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
@@ -461,10 +461,10 @@ def _prepare_bulk(g):
     own = ["event_log", "C", "P", "K", "WR", "grad_shared", "grad_neuron"]
     own += [
         "spikes",
-        "sent",
+        "d_spike_time",
         "time",
-        "release",
-        "pending",
+        "d_release",
+        "d_caused",
         *["grad_refractory"] * g.refractory,
     ] * g.spikes
     own += ["push"] * g.pushed
@@ -483,7 +483,7 @@ def _spread(p, t, neuron, q):
     arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
     lines = [f"{p.a('spread')}({t}, {neuron}, window, windows, end, {', '.join(arrays)})"]
     if g.spikes:
-        roles = ("times", "sent", "latest", "history", "where", "last")
+        roles = ("times", "senders", "latest", "history", "where", "last")
         lines += [
             f"remember({', '.join(map(p.a, roles))}, {t}, {neuron}, {q}, window)",
             f"{p.a('last')} += 1",
@@ -491,13 +491,13 @@ def _spread(p, t, neuron, q):
     return lines
 
 
-def _gather(p, moving, t, neuron):
+def _gather(p, with_time, t, neuron):
     g = p.target
     arrays = [p.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
     arrays += [p.a(role) for role in ("B", "rows", "targets", "spots", "apart")]
     arrays += [g.a(role) for role in ("F", "rates", "due", "parted", "first_segment", "SEG")]
     arrays += [g.a("ring"), p.a("grad_sums")]
-    call = f"{p.a('gather')}({moving}, {t}, {neuron}, window, windows, end, "
+    call = f"{p.a('gather')}({with_time}, {t}, {neuron}, window, windows, end, "
     return f"{call}{', '.join(arrays)})"
 
 
@@ -536,7 +536,7 @@ def _gradients(groups, pathways):
             "grad_neuron",
             "grad_initial",
             *["grad_refractory"] * g.refractory,
-            *["time", "sent"] * g.spikes,
+            *["time", "d_spike_time"] * g.spikes,
             *["push"] * g.pushed,
             "WR",
         ]

@@ -130,7 +130,7 @@ def forward_pathway(p) -> list[WorkArray]:
     if p.target.spikes:
         found += [
             _fixed("times", 256),
-            WorkArray("sent", lambda s: (256, 3), np.int32),
+            WorkArray("senders", lambda s: (256, 3), np.int32),
             WorkArray("near", lambda s: (s.column + 64,), np.int32),
             WorkArray("met", lambda s: (2, 3 * s.column + 1, 2), np.int32),
             WorkArray("latest", lambda s: (s.sources,), np.int64),
@@ -170,8 +170,8 @@ def backward_group(g) -> list[WorkArray]:
     """Return the arrays of a group for the backward kernel."""
     found = [
         _each("lam", g.n_states, zero=True), _each("now"),
-        _each("release", zero=True),  # moves with the spike before it
-        _each("pending", zero=True),  # D of a spike that something else caused
+        _each("d_release", zero=True),  # moves with the spike before it
+        _each("d_caused", zero=True),  # D of a spike that something else caused
         # flags that the latest event saw
         *[_each("ends", len(g.switches))] * bool(len(g.switches)),
         # the last event at the time of the present one, and the adjoint after it

@@ -35,10 +35,10 @@ _LIBRARY = {
     "kernels.buffers": (
         "before clear copy_in deliver fill lowest next_round prefetch queue scatter waiting"
     ),
-    "kernels.clock.dense_rows": "add_moved_rows collect_rows scatter_rows write_row",
+    "kernels.clock.dense_rows": "add_d_time_of_rows collect_rows scatter_rows write_row",
     "kernels.clock.tiles": (
-        "STEPS add_ahead add_moved add_moved_ahead clear_after collect deliver_ahead from_record "
-        "into_record moved_by write_pairs write_rates"
+        "STEPS add_ahead add_d_time add_d_time_of_inputs clear_after collect deliver_ahead from_record "
+        "into_record d_time_of_row write_pairs write_rates"
     ),
     "kernels.clock.per_spike": "add_arrivals add_arrivals_and_times",
     "kernels.brian_functions": (

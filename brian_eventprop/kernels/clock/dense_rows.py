@@ -41,14 +41,16 @@ def _along(wave, step, weight, row, begin):
 
 
 @njit(**OPTIONS)
-def add_moved_rows(sent, offset, grads, wave, steps, lag, weight, row, neurons, first, last):
+def add_d_time_of_rows(
+    d_spike_time, offset, grads, wave, steps, lag, weight, row, neurons, first, last
+):
     """Add dL/d(time) of the spikes first..last from all their arrivals, and dL/d(delay)."""
     size = np.uint64(wave.shape[1])
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
-        moved = _along(wave, np.uint64(steps[q] + lag[i]), weight, row, i * size)
-        sent[q - np.uint64(offset)] += moved
-        grads[i] += moved
+        d_time = _along(wave, np.uint64(steps[q] + lag[i]), weight, row, i * size)
+        d_spike_time[q - np.uint64(offset)] += d_time
+        grads[i] += d_time
 
 
 @njit(**OPTIONS)

@@ -30,11 +30,11 @@ from brian_eventprop.kernels.simd import (
 LANES = 8
 
 
-def _row(moves: bool):
+def _row(with_time: bool):
     """Return an intrinsic that takes a row's synapses begin..end, as many as are whole lanes.
 
-    It adds the pairs to the gradients and returns the sum of weight * (dL/dt_a per unit), or, if
-    nothing `moves`, zero.
+    It adds the pairs to the gradients and returns the sum of weight * (dL/dt_a per unit), or 0 if
+    it is not made `with_time`.
     """
 
     def plain(ring, mask, at, off, weight, row, grads, begin, end):
@@ -44,7 +44,7 @@ def _row(moves: bool):
             rates = ring[places + 1]
             grads[2 * k : 2 * (k + LANES) : 2] += ring[places]
             grads[2 * k + 1 : 2 * (k + LANES) : 2] += rates
-            if moves:
+            if with_time:
                 sums += weight[row, k : k + LANES] * rates
         while len(sums) > 1:
             sums = sums[::2] + sums[1::2]
@@ -63,8 +63,8 @@ def _row(moves: bool):
                 k = builder.add(given["begin"], builder.shl(loop.index, WORD(_SHIFT)))
                 pairs = lanes.pairs(k)
                 lanes.add(pairs, k)
-                if moves:
-                    builder.store(builder.fadd(builder.load(sums), lanes.moved(pairs, k)), sums)
+                if with_time:
+                    builder.store(builder.fadd(builder.load(sums), lanes.d_time(pairs, k)), sums)
             return lanes.total(builder.load(sums))
 
         return signature, generate
@@ -104,7 +104,7 @@ class _Lanes:
         total = builder.fadd(load(builder, self.grads, at, 2 * LANES), pairs)
         store(builder, total, self.grads, at)
 
-    def moved(self, pairs, k):
+    def d_time(self, pairs, k):
         """Return weight * (dL/dt_a per unit) of the synapses from k on."""
         rates = self.builder.shuffle_vector(pairs, pairs, constants(INDEX, range(1, 2 * LANES, 2)))
         return self.builder.fmul(load(self.builder, self.weights, k, LANES), rates)
@@ -120,7 +120,7 @@ class _Lanes:
 
 _NAMES = ("ring", "mask", "at", "off", "weight", "row", "grads", "begin", "end")
 _SHIFT = LANES.bit_length() - 1
-_take_and_move, _take = _row(moves=True), _row(moves=False)
+_add_row_and_time, _add_row = _row(with_time=True), _row(with_time=False)
 
 
 @njit(**OPTIONS)
@@ -131,7 +131,7 @@ def add_arrivals(ring, base, off, weight, row, grads, rows, neurons, first, last
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
         begin, end = np.uint64(rows[i]), np.uint64(rows[i + one])
-        _take(ring, mask, at, off, weight, line, grads, begin, end)
+        _add_row(ring, mask, at, off, weight, line, grads, begin, end)
         for k in range(end - ((end - begin) & lanes), end):
             place = two * ((at + off[k]) & mask)
             grads[two * k] += ring[place]
@@ -140,7 +140,7 @@ def add_arrivals(ring, base, off, weight, row, grads, rows, neurons, first, last
 
 @njit(**OPTIONS)
 def add_arrivals_and_times(
-    sent, offset, ring, base, off, weight, row, grads, rows, neurons, first, last
+    d_spike_time, offset, ring, base, off, weight, row, grads, rows, neurons, first, last
 ):
     """Do the same, and add dL/d(time) of the spikes from all their arrivals."""
     mask, at, line = np.uint64(ring.shape[0] // 2 - 1), np.uint64(base), np.uint64(row)
@@ -148,11 +148,11 @@ def add_arrivals_and_times(
     for q in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(neurons[q])
         begin, end = np.uint64(rows[i]), np.uint64(rows[i + one])
-        total = _take_and_move(ring, mask, at, off, weight, line, grads, begin, end)
+        total = _add_row_and_time(ring, mask, at, off, weight, line, grads, begin, end)
         for k in range(end - ((end - begin) & lanes), end):
             place = two * ((at + off[k]) & mask)
             rate = ring[place + one]
             grads[two * k] += ring[place]
             grads[two * k + one] += rate
             total += weight[line, k] * rate
-        sent[q - np.uint64(offset)] += total
+        d_spike_time[q - np.uint64(offset)] += total

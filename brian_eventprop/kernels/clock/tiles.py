@@ -157,7 +157,7 @@ def clear_after(pair, n_steps, shift, stride):
 
 
 @njit(**OPTIONS)
-def moved_by(pair, base, off, weight, row, begin, end):
+def d_time_of_row(pair, base, off, weight, row, begin, end):
     """Return dL/d(time of one spike) from all its arrivals: sum of weight * (dL/dt_a per unit)."""
     zero = pair.dtype.type(0)
     a0, a1, a2, a3 = zero, zero, zero, zero
@@ -184,7 +184,7 @@ def write_rates(ring, base, rate):
 
 
 @njit(**OPTIONS)
-def add_moved(sent, begin, ring, base, off, weight, row, rows, neurons, first, last):
+def add_d_time(d_spike_time, begin, ring, base, off, weight, row, rows, neurons, first, last):
     """Add dL/d(time) of the spikes first..last of a step from all their arrivals."""
     zero, mask, at = ring.dtype.type(0), np.uint64(ring.shape[0] - 1), np.uint64(base)
     one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
@@ -201,11 +201,11 @@ def add_moved(sent, begin, ring, base, off, weight, row, rows, neurons, first, l
         while k < stop:
             a0 += weight[row, k] * ring[(at + off[k]) & mask]
             k += one
-        sent[q - np.uint64(begin)] += (a0 + a1) + (a2 + a3)
+        d_spike_time[q - np.uint64(begin)] += (a0 + a1) + (a2 + a3)
 
 
 @njit(**OPTIONS)
-def add_moved_ahead(sent, pair, order, bound, base, tiles, stride, off, weight, row):
+def add_d_time_of_inputs(d_spike_time, pair, order, bound, base, tiles, stride, off, weight, row):
     """Add dL/d(time) of the spikes of inputs from all their arrivals, tile by tile."""
     n_sources, two = bound.shape[0] - 1, np.uint64(2)
     for r in range(tiles.shape[0] - 1):
@@ -214,7 +214,7 @@ def add_moved_ahead(sent, pair, order, bound, base, tiles, stride, off, weight, 
             at, total = begin + two * base[e], pair.dtype.type(0)
             for k in range(np.uint64(tiles[r]), np.uint64(tiles[r + 1])):
                 total += weight[row, k] * pair[at + two * off[k]]
-            sent[order[e]] += total
+            d_spike_time[order[e]] += total
 
 
 def _spikes_to(n):

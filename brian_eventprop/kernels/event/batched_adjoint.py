@@ -26,7 +26,7 @@ from brian_eventprop.kernels.simd import (
 _EIGHT = 8
 
 
-def _add_row(sums, table, first, n, adjoints, column, spots, factors, apart, lanes, moving):
+def _add_row(sums, table, first, n, adjoints, column, spots, factors, apart, lanes, with_time):
     columns, found = len(factors), 0
     products, own = np.zeros((_EIGHT, columns)), adjoints.reshape(-1)
     for i in range(0, n, _EIGHT):
@@ -39,7 +39,7 @@ def _add_row(sums, table, first, n, adjoints, column, spots, factors, apart, lan
             found += append_lanes_plain(apart, found, i, bits, lanes)
         if sums is not None:
             sums.reshape(-1)[at] += (each * factors).reshape(-1)
-        if moving:
+        if with_time:
             products += each * table.reshape(-1)[at].reshape(products.shape)
     while len(products) > 1:
         products = products[: len(products) // 2] + products[len(products) // 2 :]
@@ -48,19 +48,20 @@ def _add_row(sums, table, first, n, adjoints, column, spots, factors, apart, lan
 
 @intrinsic(twin=_add_row)
 def add_row(
-    typing_context, sums, table, first, n, adjoints, column, spots, factors, apart, lanes, moving
+    typing_context, sums, table, first, n, adjoints, column, spots, factors, apart, lanes, with_time
 ):
     """Go backwards through n arrivals, a multiple of eight, from synapse ``first`` on.
 
-    The adjoint of arrival i begins at ``adjoints[spots[i] + column]``.  Times the factors of the spike
-    it is added to the synapse's ``sums``; its products with the synapse's numbers in the ``table``
-    are added up if times are ``moving``.  Places whose windows events part are appended to
-    ``apart``; ``lanes`` is `LANES`.  ``sums`` and ``apart`` may be None.
+    The adjoint of arrival i begins at ``adjoints[spots[i] + column]``.  Times the factors of the
+    spike, it is added to the synapse's ``sums``.  Its products with the synapse's numbers in the
+    ``table`` are accumulated if the gradients of spike times are wanted (``with_time``).  Spots
+    whose windows are parted by events are appended to ``apart``; ``lanes`` is `LANES`.  ``sums``
+    and ``apart`` may be None.
 
     Returns how many have been appended, and the sum of the products for each factor.
     """
     del typing_context
-    names = "sums table first n adjoints column spots factors apart lanes moving".split()
+    names = "sums table first n adjoints column spots factors apart lanes with_time".split()
     whole, boolean = types.int64, types.boolean
 
     def generate(context, builder, signature, arguments):
@@ -106,7 +107,7 @@ class _Row:
                     adjoints, self.factors, load(builder, sums, at, adjoints.type.count)
                 )
                 store(builder, total, sums, at)
-            with builder.if_then(given["moving"]):
+            with builder.if_then(given["with_time"]):
                 table = load(builder, self.arrays.data("table"), at, adjoints.type.count)
                 builder.store(self._fused(adjoints, table, builder.load(products)), products)
         return self._folded(builder.load(products)), builder.load(found)

@@ -166,20 +166,20 @@ def due_in(t, windows, end):
 
 
 @bare(void(_VECTOR, _PAIRS, _ROWS, _MAP, _PAIRS, int64, float64, int64, int64, int64))
-def remember(times, sent, latest, history, where, last, t, neuron, number, window):
+def remember(times, senders, latest, history, where, last, t, neuron, number, window):
     """Write down a spike, met in a window, whose arrivals are on their way.
 
     Its time; its number, the spike before it of its neuron, and that in the same window; that its
     neuron spiked in this window, and its latest spike there.
     """
     times[last] = t
-    sent[last, 0], sent[last, 1], sent[last, 2] = number, latest[neuron], -1
+    senders[last, 0], senders[last, 1], senders[last, 2] = number, latest[neuron], -1
     latest[neuron] = last
     recent = where.shape[0]
     if recent > 0:
         slot = window % recent
         if history[0, neuron] & np.uint64(1) != 0:
-            sent[last, 2] = where[slot, neuron]
+            senders[last, 2] = where[slot, neuron]
         where[slot, neuron] = last
         history[0, neuron] |= np.uint64(1)
 

@@ -30,7 +30,7 @@ from brian_eventprop.runtime.backends import Arrays
 
 #: Roles that a group has for each state at which arrivals are added up: a kind, then the state.
 PER_STATE = (
-    "ring", "soon", "drive", "lam", "rate", "late", "arrival_adjoints", "moving", "wave_lam", "wave_rate",
+    "ring", "soon", "drive", "lam", "rate", "late", "arrival_adjoints", "d_arrivals", "wave_lam", "wave_rate",
     "pairs", "pair",
 )  # fmt: skip
 
@@ -202,9 +202,9 @@ class ClockArrays:
             return np.empty((FEW + size, 2 * g.n_states + 1), self.dtype)
         if kind in ("free", "last"):
             return np.zeros(size, np.int32)
-        if kind in ("release", "pending"):
+        if kind in ("d_release", "d_caused"):
             return np.empty(size)
-        if kind in ("sent", "jump"):
+        if kind in ("d_spike_time", "d_reset"):
             return np.empty(self.most[g.name])
         if kind == "before":
             return np.empty(self.most[g.name], np.int32)
@@ -223,7 +223,7 @@ class ClockArrays:
             return np.empty(2 * STEPS * size, self.dtype)
         if kind == "arrival_adjoints":
             return np.empty(2 * width * slots, self.dtype)
-        if kind == "moving":
+        if kind == "d_arrivals":
             return np.empty(width * slots, self.dtype)
         if kind in ("wave_lam", "wave_rate"):
             return np.zeros((self.n_steps + longest + 1, size), self.dtype)

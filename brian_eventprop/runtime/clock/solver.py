@@ -436,7 +436,7 @@ class ClockCPU:
         total = self.sums.total(len(kernel.private), self.chunks, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
         self._pull(forward.constants, orders, total, gradients)
-        inputs = {i.name: common[i.name, "TB"] for i in self.module.inputs}
+        inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(found)))
 
     def _common_arrays(self, forward, weights, gradients):
@@ -462,7 +462,7 @@ class ClockCPU:
                 full[:, spec.start : spec.stop] = weights[k]
                 arrays[spec.group, f"weight{k}"] = full
         for name, given in forward.inputs.items():
-            arrays[name, "TB"] = np.zeros(len(given.steps))
+            arrays[name, "d_input_time"] = np.zeros(len(given.steps))
         return arrays
 
     @property

@@ -43,7 +43,9 @@ class CudaBackward(ClockCPU):
             return gradients
 
         def inputs():
-            return {name: self._moved(arrays, name, given) for name, given in lean.inputs.items()}
+            return {
+                name: self._input_times(arrays, name, given) for name, given in lean.inputs.items()
+            }
 
         def grazing():
             return int(self.device.get(arrays["", "grazing"]).sum())
@@ -76,13 +78,13 @@ class CudaBackward(ClockCPU):
         kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
         return {key: self.workspace.put(key, array) for key, array in kept.items()}
 
-    def _moved(self, arrays, name, given):
+    def _input_times(self, arrays, name, given):
         """Return dL/d(time) of each spike of an input, on the host."""
         n, total = len(given.steps), np.zeros(len(given.steps))
-        if (name, "TB") in arrays:
-            total += self.device.get(arrays[name, "TB"])[:n]
-        if (name, "MB") in arrays:
-            total += unsorted_spikes(given, self.device.get(arrays[name, "MB"]))
+        if (name, "d_input_time") in arrays:
+            total += self.device.get(arrays[name, "d_input_time"])[:n]
+        if (name, "d_sorted_time") in arrays:
+            total += unsorted_spikes(given, self.device.get(arrays[name, "d_sorted_time"]))
         return total
 
     def _gradient_arrays(self, arrays, forward, with_inputs):
@@ -90,7 +92,7 @@ class CudaBackward(ClockCPU):
         n_trials = forward.n_trials
         for i in self.module.inputs:
             size = len(forward.inputs[i.name].steps) if with_inputs else 1
-            for role in ("TB",) * i.queued + ("MB",) * i.sorted:
+            for role in ("d_input_time",) * i.queued + ("d_sorted_time",) * i.sorted:
                 arrays[i.name, role] = self.workspace.array((i.name, role), (size,))
                 self.workspace.clear(arrays[i.name, role])
         team = arrays["", "blocks"]
@@ -138,7 +140,7 @@ class CudaBackward(ClockCPU):
                 self._launch("record", arrays, first, count)
             self._launch("backward", arrays, first, count, with_inputs=with_inputs)
             if with_inputs:
-                self.input_kernels.moved(module.pathways, arrays, first, count)
+                self.input_kernels.add_times(module.pathways, arrays, first, count)
             for p in summed:
                 self.workspace.collect(p, arrays, self.sizes, first, count)
 

@@ -62,16 +62,21 @@ class InputKernels:
                 self.device.launch(kernel, grid, width, arguments, self._chip[0])
                 begun.add(into)
 
-    def moved(self, pathways, arrays, first: int, count: int) -> None:
+    def add_times(self, pathways, arrays, first: int, count: int) -> None:
         """Add up what moves with each spike of the inputs, in some trials."""
         for p in pathways:
             if not (p.source.is_input and p.ring and p.adjoint.pathway.size):
                 continue
             n_source = self.sizes[p.source.name]
-            kernel = self._kernels.moved_dense if p.dense else self._kernels.moved_sparse
+            kernel = self._kernels.d_time_dense if p.dense else self._kernels.d_time_sparse
             adjoints = arrays[p.target.name, f"pair_{self._state(p)}_all"]
             numbers = [first, n_source, p.target.size, p.row]
-            arguments = [*numbers, *self._given(p, arrays), adjoints, arrays[p.source.name, "MB"]]
+            arguments = [
+                *numbers,
+                *self._given(p, arrays),
+                adjoints,
+                arrays[p.source.name, "d_sorted_time"],
+            ]
             grid = (count, min(n_source, BLOCKS))
             self.device.launch(kernel, grid, self._threads, arguments, self._chip[1])
 

@@ -92,7 +92,9 @@ class EventChain:
                 if component.bulk:
                     given += self._spikes(name, first, last, arrays, own)
                     given.append(with_inputs or not is_input)
-                given.append(arrays[name, "TB"] if is_input else own[name, "sent"])
+                given.append(
+                    arrays[name, "d_input_time"] if is_input else own[name, "d_spike_time"]
+                )
             work = pool.take(last - first)
             given += [*complete(own), *work]
             grazing += self._call(component, kernel, first, last, windows, given)

@@ -225,12 +225,15 @@ class EventCPU(EventKernels):
             own = {pair: array.copy() for pair, array in met.items()}
             own |= {pair: by_chunk[chunk] for pair, by_chunk in spiked.items()}
             own |= sums.arrays(chunk) | forward.event_logs[chunk]
-            own |= {(g.name, "sent"): np.zeros(len(own[g.name, "spikes"])) for g in module.groups}
+            own |= {
+                (g.name, "d_spike_time"): np.zeros(len(own[g.name, "spikes"]))
+                for g in module.groups
+            }
             return *prepared, own
 
         grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
-        inputs = {name: common[name, "TB"] for name in module.inputs}
+        inputs = {name: common[name, "d_input_time"] for name in module.inputs}
         return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
 
     def _sums_of(self, module):
@@ -263,7 +266,7 @@ class EventCPU(EventKernels):
             push = pushes(self.system.spec.readouts, forward.spikes[name], name, weights)
             spiked[name, "push"] = _by_chunk(forward, name, push)
         for name, given in forward.inputs.items():
-            arrays[name, "TB"] = np.zeros(len(given.table))
+            arrays[name, "d_input_time"] = np.zeros(len(given.table))
         return arrays, spiked
 
     def _pull(self, forward, total, gradients):

@@ -52,12 +52,12 @@ def fill_late(into, delays, amounts, width, duration, late, backs):
 def fill_gradients(sums, terms, amounts, rates, by_amount, by_delay):
     """Fill dL/d(amount) and dL/d(delay) from the sums over each synapse's arrivals."""
     for k in range(np.uint64(amounts.shape[0])):
-        total, moved = 0.0, 0.0
+        total, d_time = 0.0, 0.0
         for c in range(np.uint64(terms.shape[1])):
             part = sums[k, c] * terms[k, c]
             total += part
-            moved += part * rates[c]
-        by_amount[k], by_delay[k] = total, -amounts[k] * moved
+            d_time += part * rates[c]
+        by_amount[k], by_delay[k] = total, -amounts[k] * d_time
 
 
 @compiled

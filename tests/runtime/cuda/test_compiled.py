@@ -74,7 +74,7 @@ def test_lif_in_single_precision(device):
     sizes = {"n_inputs": 130, "n_hidden": 256}  # many enough to be added up ahead
     compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
     kernels = {"forward", "backward", "sort_spikes", "collect_dense", "add_up", "clear", *UPDATES}
-    kernels |= {"drive_dense", "moved_dense"}
+    kernels |= {"drive_dense", "d_time_dense"}
     check(device, kernels, single=True)
     # two blocks of 288 threads on a multiprocessor
     registers = [r.registers for r in device.reports if r.name in ("forward", "backward")]
@@ -88,7 +88,7 @@ def test_inputs_added_up_ahead(precision, device, monkeypatch):
     monkeypatch.setattr(layouts, "FAN_IN", 0)
     device.only = "forward|record|drive_|moved_|collect_"
     compiled(*random_model("adex", precision))
-    kernels = {"forward", "record", "drive_sparse", "moved_sparse", "collect_sparse"}
+    kernels = {"forward", "record", "drive_sparse", "d_time_sparse", "collect_sparse"}
     check(device, kernels, single=precision == "float32")
 
 

@@ -56,7 +56,7 @@ def test_all_to_all_connections(small, emulator):
         arrays, model = run_small("cuda", **SIZES)
         check_equal(arrays, small)
         found.append(arrays)
-        assert {"drive_dense", "moved_dense", "collect_dense"} < set(made[-1].launches)
+        assert {"drive_dense", "d_time_dense", "collect_dense"} < set(made[-1].launches)
         kernel = model._solver.module.kernels["forward"]
         assert "hidden_drive_I" in {a.name for a in kernel.in_memory}
         assert not {("inp", "spike_rows"), ("s_in_pre", "W")} & set(kernel.arguments)

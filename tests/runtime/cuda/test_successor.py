@@ -28,7 +28,7 @@ def device(monkeypatch):
 def test_inputs_added_up_ahead(device):
     sizes = {"n_inputs": 130, "n_hidden": 256}
     compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
-    assert {"drive_dense", "moved_dense", "collect_dense"} < set(device.ptx)
+    assert {"drive_dense", "d_time_dense", "collect_dense"} < set(device.ptx)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
