@@ -11,7 +11,7 @@ from brian_eventprop.reading.spec import NetworkValues
 
 #: Fewest synapses of a projection from inputs whose spikes are added up before the first step.
 #: Fewer fit into the first cache with all that belongs to them, and then there is nothing to gain.
-AHEAD = 4096
+PRECOMPUTED_SYNAPSES = 4096
 
 #: Fewest synapses per target neuron for that: what arrives must be read again at every step.
 FAN_IN = 128
@@ -19,7 +19,7 @@ FAN_IN = 128
 
 #: Most synapses of a projection whose gradients are added up spike by spike.  Each spike then reads
 #: and writes all that belongs to its synapses, 14 bytes for each: the last cache must hold that.
-STREAMED = 2**19
+PER_SPIKE_SYNAPSES = 2**19
 
 #: Most bytes of a record of a whole trial, for each thread.  If it would be longer, gradients are
 #: added up spike by spike however many synapses there are: writing and clearing the record at every
@@ -37,20 +37,20 @@ def short_records(spec, n_steps: int, itemsize: int) -> frozenset[str]:
     return frozenset(p.name for p in spec.pathways if size[p.target] <= most)
 
 
-def known_ahead(spec, whole: frozenset[str]) -> frozenset[str]:
+def precomputed_pathways(spec, dense_rows: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose spikes are added up before the first step."""
     inputs, size = {i.name for i in spec.inputs}, {g.name: g.size for g in spec.groups}
     given = (p for p in spec.pathways if p.source in inputs)
-    many = (p.name for p in given if p.size >= max(AHEAD, FAN_IN * size[p.target]))
-    return frozenset(many) - whole
+    many = (p.name for p in given if p.size >= max(PRECOMPUTED_SYNAPSES, FAN_IN * size[p.target]))
+    return frozenset(many) - dense_rows
 
 
-def known_streamed(spec, others: frozenset[str], recorded: frozenset[str]) -> frozenset[str]:
+def per_spike_pathways(spec, others: frozenset[str], recorded: frozenset[str]) -> frozenset[str]:
     """Return the pathways whose gradients are added up spike by spike.
 
     The `others` have a layout; those among `recorded` may have a record of the whole trial.
     """
-    few = (p.name for p in spec.pathways if p.size <= STREAMED or p.name not in recorded)
+    few = (p.name for p in spec.pathways if p.size <= PER_SPIKE_SYNAPSES or p.name not in recorded)
     return frozenset(few) - others
 
 
@@ -94,10 +94,10 @@ def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndar
         Number of time steps of a trial.
     """
     pairs = list(zip(arriving, (min(steps, n_steps) for steps in longest), strict=True))
-    ring = max((steps for packer, steps in pairs if not packer.code.ahead), default=0)
+    ring = max((steps for packer, steps in pairs if not packer.code.precomputed), default=0)
     width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, ring + 1))
     tile = _tile(arriving, size)
-    longest = (steps for packer, steps in pairs if not packer.code.streamed)
+    longest = (steps for packer, steps in pairs if not packer.code.per_spike)
     stride = (n_steps + max(longest, default=-n_steps - 1) + 1) * tile
     total = stride * -(-size // tile)
     if max(total, width * slots) >= 2**32:
@@ -111,7 +111,7 @@ def _tile(arriving, size: int) -> int:
 
     The largest projection decides, of those that use the record.
     """
-    recorded = [packer for packer in arriving if not packer.code.streamed]
+    recorded = [packer for packer in arriving if not packer.code.per_spike]
     largest = max(recorded or arriving, key=lambda packer: packer.size)
     pairs = max(largest.n_source * size, 1)
     wanted = min(TILE * pairs / max(largest.size, 1), size)

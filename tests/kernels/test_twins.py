@@ -101,7 +101,7 @@ CASES = {
     "clock.tiles.from_record": [
         lambda rng: (rng.normal(size=8 * 21), rng.normal(size=3 * 160), 8, 20, 21, 3, 160)
     ],
-    "clock.tiles.add_ahead": [
+    "clock.tiles.add_input_drive": [
         lambda rng, dtype=dtype, fresh=fresh: ahead(rng, dtype, fresh)
         for dtype, fresh in ((SINGLE, True), (DOUBLE, False))
     ],

@@ -23,9 +23,9 @@ SINGLE_DIGITS = 3e-5
 
 #: The layouts of synapses: options of `small_networks.all_to_all`, and constants of `layouts`.
 LAYOUTS = {
-    "streamed": ({}, {}),
+    "per spike": ({}, {}),
     # from the inputs; the other projections have rings, and tiles of gradients
-    "ahead": ({}, {"STREAMED": 0, "AHEAD": 0, "FAN_IN": 0}),
+    "precomputed": ({}, {"PER_SPIKE_SYNAPSES": 0, "PRECOMPUTED_SYNAPSES": 0, "FAN_IN": 0}),
     "rows": ({"axonal": True}, {}),
 }
 

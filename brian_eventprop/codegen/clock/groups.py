@@ -50,12 +50,12 @@ class GroupCode:
         self.replay = False
         self.rings: tuple[str, ...] = ()
         self.ring_rates: dict = {}
-        self.pairs: set[str] = set()
-        self.ringed: set[str] = set()
-        self.driven: set[str] = set()
+        self.tiled_states: set[str] = set()
+        self.in_ring: set[str] = set()
+        self.in_drive: set[str] = set()
         self.with_d_arrivals: set[str] = set()
-        self.streaming: set[str] = set()
-        self.waves: set[str] = set()
+        self.per_spike_states: set[str] = set()
+        self.dense_states: set[str] = set()
         self.traces = traces_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]
         self.pushed = False

@@ -72,7 +72,7 @@ SEND_ROWS = (
     _BASE
     + """\
 scatter_rows(
-    target_ring, base, target_shape[0], target_shape[5], lag, weights, ROW,
+    target_ring, base, target_shape[0], target_shape[5], row_delay, weights, ROW,
     source_neurons, source_table[FIRST], source_table[COUNT],
 )
 """
@@ -88,10 +88,10 @@ scatter(
 """
 )
 
-SEND_AHEAD = """
+ADD_DRIVE = """
 n_spikes = source_table[END] - source_table[BEGIN]
 rows_of_record(source_order, n_spikes, source_steps, target_shape[6], source_base)
-add_ahead(
+add_input_drive(
     target_drive, source_bound, source_base, tiles, target_shape[3], tileoff, weights, ROW, FRESH
 )
 """
@@ -153,7 +153,7 @@ add_d_time(
 
 ADD_TIMES_OF_ROWS = """
 add_d_time_of_rows(
-    source_d_time, source_table[BEGIN], delay_gradient, target_history, source_steps, lag, weights,
+    source_d_time, source_table[BEGIN], delay_gradient, target_history, source_steps, row_delay, weights,
     ROW, source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -162,7 +162,7 @@ ACCUMULATE = (
     _BASE
     + """\
 add_arrivals_and_times(
-    source_d_time, source_table[BEGIN], target_pairs, base, off, weights, ROW, gradient, rows,
+    source_d_time, source_table[BEGIN], target_adjoints, base, off, weights, ROW, gradient, rows,
     source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
@@ -173,12 +173,12 @@ ACCUMULATE_INPUTS = (
     + """\
 if with_inputs:
     add_arrivals_and_times(
-        source_d_time, 0, target_pairs, base, off, weights, ROW, gradient, rows,
+        source_d_time, 0, target_adjoints, base, off, weights, ROW, gradient, rows,
         source_neurons, source_table[LOWER], source_table[UPPER],
     )
 else:
     add_arrivals(
-        target_pairs, base, off, weights, ROW, gradient, rows,
+        target_adjoints, base, off, weights, ROW, gradient, rows,
         source_neurons, source_table[LOWER], source_table[UPPER],
     )
 """
@@ -190,16 +190,16 @@ for s in range(lam.shape[0]):
         gradient[s, j] += lam[s, j]
 """
 
-CLEAR_AFTER_END = "clear_after(pairs, n_steps, shape[6], shape[3])"
+CLEAR_AFTER_END = "clear_after(record, n_steps, shape[6], shape[3])"
 
 COLLECT_ROWS = """
-collect_rows(target_history, source_order, source_bound, source_steps, lag, gradient)
+collect_rows(target_history, source_order, source_bound, source_steps, row_delay, gradient)
 """
 
 ADD_TIMES_OF_INPUT_ROWS = """
 if with_inputs or DELAYS:
     add_d_time_of_rows(
-        source_d_time, 0, delay_gradient, target_history, source_steps, lag, weights, ROW,
+        source_d_time, 0, delay_gradient, target_history, source_steps, row_delay, weights, ROW,
         source_neurons, source_table[BEGIN], source_table[END],
     )
 """
@@ -207,13 +207,13 @@ if with_inputs or DELAYS:
 COLLECT = """
 n_spikes = source_table[END] - source_table[BEGIN]
 rows_of_record(source_order, n_spikes, source_steps, target_shape[6], source_base)
-collect(target_pairs, source_bound, source_base, tiles, target_shape[3], tileoff, gradient)
+collect(target_adjoints, source_bound, source_base, tiles, target_shape[3], tileoff, gradient)
 """
 
 ADD_TIMES_AHEAD = """
 if with_inputs:
     add_d_time_of_inputs(
-        source_d_time, target_pair, source_order, source_bound, source_base, tiles,
+        source_d_time, target_record, source_order, source_bound, source_base, tiles,
         target_shape[3], tileoff, weights, ROW,
     )
 """
@@ -223,5 +223,5 @@ if with_inputs:
     for k in range(source_table[BEGIN], source_table[END]):
         i = source_neurons[k]
         base = source_steps[k] << target_shape[6]
-        source_d_time[k] += d_time_of_row(target_pair, base, pairoff, weights, ROW, rows[i], rows[i + 1])
+        source_d_time[k] += d_time_of_row(target_record, base, pairoff, weights, ROW, rows[i], rows[i + 1])
 """

@@ -68,9 +68,9 @@ class ClockModule:
 def render_clock(
     system: AdjointSystem,
     single: bool = False,
-    whole=frozenset(),
-    ahead=frozenset(),
-    streamed=frozenset(),
+    dense_rows=frozenset(),
+    precomputed=frozenset(),
+    per_spike=frozenset(),
     autapses=frozenset(),
 ) -> ClockModule:
     """Render the operations of the clock solver.
@@ -81,18 +81,18 @@ def render_clock(
         The derived network.
     single
         Whether states are in single precision.
-    whole
+    dense_rows
         Names of the pathways with whole rows: one synapse from every source onto every target, all
         of a source's with one delay.
-    ahead
+    precomputed
         Names of the pathways whose spikes, given as input, are added up before the first step.
-    streamed
+    per_spike
         Names of the pathways whose gradients are added up spike by spike.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
     """
     groups, inputs, pathways = parts(system, None, KernelStyle(single), NeuronCode)
-    choose_layout(groups, pathways, whole, ahead, streamed, autapses)
+    choose_layout(groups, pathways, dense_rows, precomputed, per_spike, autapses)
     for part in (*groups, *pathways):
         part.scope.inverts = True
     _record(groups)
@@ -140,20 +140,23 @@ def parts(system, table, style, group=None, source=None, pathway=None):
 def choose_layout(
     groups,
     pathways,
-    whole=frozenset(),
-    ahead=frozenset(),
-    streamed=frozenset(),
+    dense_rows=frozenset(),
+    precomputed=frozenset(),
+    per_spike=frozenset(),
     autapses=frozenset(),
 ) -> None:
     """Use rings for the groups whose synapses all add constants.
 
-    Elsewhere arrivals are delivered one after the other, because their order matters.  What
-    arrivals are worth is recorded for each step in `waves` if they come in whole rows, else tile
-    by tile in `pairs`, and for as long as spikes of groups look for it in a ring, too (`moving`).
-    If each spike adds to the gradients at once, pairs in a ring are enough (`streaming`).
-    What arrives is added up in a ring if it is sent step by step, and in the drive of the whole
-    trial if it is known ahead.  Where a spike comes back to its own neuron at once, before a reset
-    that does not commute with that, what arrives is delivered one by one.
+    Elsewhere arrivals are delivered one after the other, because their order matters, and so they
+    are where a spike arrives at its own neuron at once, before a reset that does not commute with
+    the arrival.
+
+    The arrival adjoint of each step is recorded for the whole trial: as a history of rows for
+    synapses in dense rows (`dense_states`), else tile by tile (`tiled_states`); and in a ring
+    for as long as spikes of groups read it (`with_d_arrivals`).  If each spike adds to the
+    gradients at once, a ring of arrival adjoints is enough (`per_spike_states`).  Arrivals are
+    summed in a ring if they are sent step by step (`in_ring`), and in the input drive of the whole
+    trial if that is precomputed (`in_drive`).
     """
     for g in groups:
         arriving = [p for p in pathways if p.target is g]
@@ -165,11 +168,11 @@ def choose_layout(
             g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
             g.rings = tuple(s for s in g.states if s in g.ring_rates)
             for p in arriving:
-                p.use_ring(p.name in whole, p.name in ahead, p.name in streamed)
-                kind = g.waves if p.whole else g.streaming if p.streamed else g.pairs
-                kind.add(p.adjoint.increment.state)
-                (g.driven if p.ahead else g.ringed).add(p.adjoint.increment.state)
-                if not (p.whole or p.streamed or p.source.is_input):
+                p.use_ring(p.name in dense_rows, p.name in precomputed, p.name in per_spike)
+                others = g.per_spike_states if p.per_spike else g.tiled_states
+                (g.dense_states if p.dense_rows else others).add(p.adjoint.increment.state)
+                (g.in_drive if p.precomputed else g.in_ring).add(p.adjoint.increment.state)
+                if not (p.dense_rows or p.per_spike or p.source.is_input):
                     g.with_d_arrivals.add(p.adjoint.increment.state)
         else:
             g.replay = any(p.needs_state for p in arriving)

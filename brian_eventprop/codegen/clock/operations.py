@@ -215,33 +215,35 @@ class ClockOperations:
         yield from (self._own(g, "trial_begin") for g in self.groups)
         yield from (self._from(i, "input_begin", library.INPUT_BEGIN) for i in self.inputs)
         yield from (self._of(p, "queue_begin", library.QUEUE_BEGIN) for p in self.queued)
-        yield from self._ahead(self.pathways)
+        yield from self._input_drive(self.pathways)
 
-    def _ahead(self, pathways) -> Operations:
+    def _input_drive(self, pathways) -> Operations:
         """Add the spikes of inputs up by time step, all of a trial."""
         begun = set()
         for i in self.inputs:
-            own = [p for p in pathways if p.ahead and p.source is i]
+            own = [p for p in pathways if p.precomputed and p.source is i]
             if own:
                 yield self._from(i, "sort", library.SORT)
             for p in own:
-                drive = p.target.name, f"drive_{p.state}"
+                drive = p.target.name, f"input_drive_{p.state}"
                 numbers = {"ROW": p.row, "FRESH": drive not in begun}
                 begun.add(drive)
                 yield self._from(
-                    p, "send_ahead", library.SEND_AHEAD, numbers=numbers,
+                    p, "add_drive", library.ADD_DRIVE, numbers=numbers,
                     target_drive=drive, weights=(p.name, "W"),
                 )  # fmt: skip
 
     def _arrivals(self, groups) -> Operations:
         for source in (*self.inputs, *(g for g in self.spiking if g not in groups)):
             yield self._from(source, "known_spikes", library.KNOWN_SPIKES, finds=True)
-        yield from (self._send(p) for p in self.pathways if p.target in groups and not p.ahead)
+        yield from (
+            self._send(p) for p in self.pathways if p.target in groups and not p.precomputed
+        )
 
     def _send(self, p) -> Operation:
         if not p.ring:
             return self._own(p, "deliver", **self._source(p))
-        body = library.SEND_ROWS if p.whole else library.SEND
+        body = library.SEND_ROWS if p.dense_rows else library.SEND
         return self._from(
             p, "send", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
             target_ring=(p.target.name, f"ring_{p.state}"),
@@ -266,16 +268,16 @@ class ClockOperations:
     def _prepare(self) -> Operations:
         for g in self.groups:
             for state in g.rings:
-                if state in g.pairs:
-                    pairs = g.name, f"pair_{state}"
-                    yield self._of(g, "clear_after_end", library.CLEAR_AFTER_END, pairs=pairs)
+                if state in g.tiled_states:
+                    record = g.name, f"record_{state}"
+                    yield self._of(g, "clear_after_end", library.CLEAR_AFTER_END, record=record)
 
     def _begin_back(self) -> Operations:
         yield from (self._own(g, "trial_begin_back") for g in self.groups)
         yield from (
             self._from(i, "input_begin_back", library.INPUT_BEGIN_BACK) for i in self.inputs
         )
-        yield from self._ahead([p for p in self.pathways if p.target.recorded])
+        yield from self._input_drive([p for p in self.pathways if p.target.recorded])
         for p in self.queued:
             yield self._from(p, "queue_begin_back", library.QUEUE_BEGIN_BACK)
             if p.target.replay:
@@ -312,16 +314,16 @@ class ClockOperations:
 
     def _arrivals_back(self) -> Operations:
         for i in self.inputs:
-            if any(p.streamed and p.source is i for p in self.pathways):
+            if any(p.per_spike and p.source is i for p in self.pathways):
                 yield self._from(i, "input_step_back", library.INPUT_STEP_BACK, finds=True)
         for g in self.groups:
             if g.replay:
                 yield self._own(g, "states_again")
                 own = [p for p in self.pathways if p.target is g]
                 yield from (self._own(p, "deliver_again") for p in own)
-        yield from (self._accumulate(p) for p in self.pathways if p.streamed)
+        yield from (self._accumulate(p) for p in self.pathways if p.per_spike)
         for p in self.pathways:
-            if p.ring and not p.streamed and not p.source.is_input:
+            if p.ring and not p.per_spike and not p.source.is_input:
                 yield self._add_times(p)
         yield from (self._own(p, "deliver_back", **self._source(p)) for p in reversed(self.queued))
 
@@ -329,16 +331,16 @@ class ClockOperations:
         body = library.ACCUMULATE_INPUTS if p.source.is_input else library.ACCUMULATE
         return self._from(
             p, "accumulate", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
-            target_pairs=(p.target.name, f"arrival_adjoints_{p.state}"), gradient=(p.name, "grad_synapses_flat"),
+            target_adjoints=(p.target.name, f"arrival_adjoints_{p.state}"), gradient=(p.name, "grad_synapses_flat"),
         )  # fmt: skip
 
     def _add_times(self, p) -> Operation:
         """The derivatives in the times of spikes, from their arrivals."""
-        if p.whole:
+        if p.dense_rows:
             return self._from(
                 p, "add_times", library.ADD_TIMES_OF_ROWS, p.source.name, {"ROW": p.row},
                 weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
-                target_history=(p.target.name, f"wave_rate_{p.state}"),
+                target_history=(p.target.name, f"history_rate_{p.state}"),
             )  # fmt: skip
         return self._from(
             p, "add_times", library.ADD_TIMES, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
@@ -349,24 +351,24 @@ class ClockOperations:
         for g in self.groups:
             yield self._of(g, "add_initial", library.ADD_INITIAL, gradient=(g.name, "grad_initial"))
         for source in (*self.inputs, *self.groups):
-            own = [p for p in self.pathways if p.ring and not p.streamed and p.source is source]
+            own = [p for p in self.pathways if p.ring and not p.per_spike and p.source is source]
             if own:
                 yield self._from(source, "sort", library.SORT)
             for p in own:
-                yield from self._collect_rows(p) if p.whole else self._collect(p)
+                yield from self._collect_rows(p) if p.dense_rows else self._collect(p)
 
     def _collect_rows(self, p) -> Operations:
         """The gradients of synapses in whole rows, from the record of the whole trial."""
         yield self._from(
             p, "collect_rows", library.COLLECT_ROWS, gradient=(p.name, "grad_weight"),
-            target_history=(p.target.name, f"wave_lam_{p.state}"),
+            target_history=(p.target.name, f"history_lam_{p.state}"),
         )  # fmt: skip
         if p.source.is_input:
             yield self._from(
                 p, "add_times_of_input_rows", library.ADD_TIMES_OF_INPUT_ROWS,
                 numbers={"ROW": p.row, "DELAYS": p.delay_trained},
                 weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
-                target_history=(p.target.name, f"wave_rate_{p.state}"),
+                target_history=(p.target.name, f"history_rate_{p.state}"),
             )  # fmt: skip
 
     def _collect(self, p) -> Operations:
@@ -374,13 +376,13 @@ class ClockOperations:
         target = p.target.name
         yield self._from(
             p, "collect_tiles", library.COLLECT, gradient=(p.name, "grad_synapses"),
-            target_pairs=(target, f"pairs_{p.state}"),
+            target_adjoints=(target, f"paired_record_{p.state}"),
         )  # fmt: skip
         if p.source.is_input:
-            body = library.ADD_TIMES_AHEAD if p.ahead else library.ADD_TIMES_OF_INPUTS
+            body = library.ADD_TIMES_AHEAD if p.precomputed else library.ADD_TIMES_OF_INPUTS
             yield self._from(
                 p, "add_times_of_inputs", body, numbers={"ROW": p.row}, weights=(p.name, "W"),
-                target_pair=(target, f"pair_{p.state}"),
+                target_record=(target, f"record_{p.state}"),
             )  # fmt: skip
 
 

@@ -25,24 +25,27 @@ class PathwayCode:
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
-        self.ring = self.whole = self.ahead = self.streamed = False
+        self.ring = self.dense_rows = self.precomputed = self.per_spike = False
         self.delay_trained = False
         #: Of arrivals that a spike sends to its own neuron at once.
         self.at_once = None
 
-    def use_ring(self, whole: bool = False, ahead: bool = False, streamed: bool = False) -> None:
-        """Let arrivals be added up by time step before they are delivered.
+    def use_ring(
+        self, dense_rows: bool = False, precomputed: bool = False, per_spike: bool = False
+    ) -> None:
+        """Let arrivals be summed by time step before they are delivered.
 
-        With `whole` rows every source has one synapse onto every target, all with one delay.
-        With `ahead` the spikes, given as input, are added up before the first step.
-        With `streamed` each spike adds to the gradients when the way back comes to it.
+        With `dense_rows` every source has one synapse onto every target, all with one delay.
+        With `precomputed` the spikes, given as input, are summed before the first step.
+        With `per_spike` each spike adds to the gradients when the backward pass comes to it.
         """
-        self.ring, self.whole, self.ahead, self.streamed = True, whole, ahead, streamed
+        self.ring, self.dense_rows = True, dense_rows
+        self.precomputed, self.per_spike = precomputed, per_spike
         self.scope.ref(INCREMENT)
         self.row = self.scope.each.index(INCREMENT)
         state = self.state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
-        self.pair_array = self.target.a(f"pair_{state}")
+        self.record = self.target.a(f"record_{state}")
 
     def increment(self, synapse: str) -> str:
         """What an arrival adds."""

@@ -61,7 +61,7 @@ def render_cuda(
     single: bool = False,
     target: Target | None = None,
     ring_on_chip: bool = False,
-    ahead=frozenset(),
+    precomputed=frozenset(),
     autapses=frozenset(),
     team: int = 1,
 ) -> CudaModule:
@@ -81,7 +81,7 @@ def render_cuda(
         CUDA, or the emulator.
     ring_on_chip
         Whether the rings of arrivals fit beside the other arrays of a block.
-    ahead
+    precomputed
         Names of the pathways whose spikes, given as input, are added up before the first step.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
@@ -92,25 +92,25 @@ def render_cuda(
     if team > 1:
         target = replace(target, threads=min(target.threads, TEAM_THREADS))
     table, style = NameTable(), CudaStyle(single, target.rounds)
-    groups, inputs, pathways = _parts(system, connections, table, style, ahead, autapses)
+    groups, inputs, pathways = _parts(system, connections, table, style, precomputed, autapses)
     threads = _place(groups, target)
     places = {"ring_on_chip": ring_on_chip, "team": team}
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
 
 
-def _parts(system, connections, table, style, ahead, autapses):
+def _parts(system, connections, table, style, precomputed, autapses):
     groups, inputs, pathways = parts(system, table, style, CudaGroup, CudaInput, CudaPathway)
     for p in pathways:
         found = connections[p.name]
         p.dense, p.planes = found.dense, found.planes
-    choose_layout(groups, pathways, ahead=ahead, autapses=autapses)
+    choose_layout(groups, pathways, precomputed=precomputed, autapses=autapses)
     kinds = {(r.group, r.kind) for r in system.spec.readouts}
     for g in groups:
         g.timed = (g.name, "spike_times") in kinds
         g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
     for i in inputs:
         own = [p for p in pathways if p.source is i]
-        i.walked = any(not p.ahead for p in own)
+        i.walked = any(not p.precomputed for p in own)
         i.queued = any(not p.ring for p in own)
         i.sorted = any(p.ring for p in own)
     return groups, inputs, pathways
@@ -280,7 +280,7 @@ class _Renderer:
         pairs += [(i.name, role) for i in walked for role in ("spike_rows", "sptr")]
         for p in self.pathways:
             # of inputs that only add, other kernels see to the arrivals
-            read = not p.source.is_input or not (p.ring if back else p.ahead)
+            read = not p.source.is_input or not (p.ring if back else p.precomputed)
             roles = ["C"] + ["W", "steps"] * read + ["delays"] * (not p.ring)
             roles += ["base", "bits"] * (read and not p.dense)
             pairs += [(p.name, role) for role in roles]
@@ -329,7 +329,9 @@ class _Renderer:
             arrays.append(self.array("", "ring", ("ring",), large=True))
         for g in self.groups:
             shape = self.n_steps, g.size
-            arrays += [self.array(g.name, f"drive_{s}", shape, large=True) for s in g.drive_states]
+            arrays += [
+                self.array(g.name, f"input_drive_{s}", shape, large=True) for s in g.drive_states
+            ]
         if name == "record":
             arrays += self.records()
         return arrays
@@ -373,7 +375,9 @@ class _Renderer:
                 arrays += self.upstrokes(g)
         for g in self.groups:
             shape = (self.n_steps, 2, g.size)
-            arrays += [self.array(g.name, f"pair_{state}", shape, large=True) for state in g.rings]
+            arrays += [
+                self.array(g.name, f"record_{state}", shape, large=True) for state in g.rings
+            ]
             if g.queued:
                 arrays.append(
                     self.array(g.name, "notes", (g.size, DEPTH, 3), "np.int32", large=True)

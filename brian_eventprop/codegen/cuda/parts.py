@@ -80,12 +80,12 @@ class CudaGroup(GroupCode):
     @property
     def ring_states(self) -> tuple[str, ...]:
         """States whose arrivals are added up as they are sent."""
-        return tuple(s for s in self.rings if s in self.ringed)
+        return tuple(s for s in self.rings if s in self.in_ring)
 
     @property
     def drive_states(self) -> tuple[str, ...]:
         """States whose arrivals are, at least in part, added up before the first step."""
-        return tuple(s for s in self.rings if s in self.driven)
+        return tuple(s for s in self.rings if s in self.in_drive)
 
     @property
     def keeps_states(self) -> bool:
@@ -119,7 +119,7 @@ class CudaGroup(GroupCode):
         """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
         lines = super().arrival_adjoint(state, mode)
         for k, role in enumerate((f"lam_{state}", f"rate_{state}")):
-            old, new = f"{self.a(role)}[j] =", f"{self.a(f'pair_{state}')}[n, {k}, j] ="
+            old, new = f"{self.a(role)}[j] =", f"{self.a(f'record_{state}')}[n, {k}, j] ="
             lines = [line.replace(old, new, 1) for line in lines]
         return lines
 

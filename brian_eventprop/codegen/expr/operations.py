@@ -37,7 +37,7 @@ _LIBRARY = {
     ),
     "kernels.clock.dense_rows": "add_d_time_of_rows collect_rows scatter_rows write_row",
     "kernels.clock.tiles": (
-        "STEPS add_ahead add_d_time add_d_time_of_inputs clear_after collect deliver_ahead from_record "
+        "STEPS add_input_drive add_d_time add_d_time_of_inputs clear_after collect deliver_drive from_record "
         "into_record d_time_of_row write_pairs write_rates"
     ),
     "kernels.clock.per_spike": "add_arrivals add_arrivals_and_times",

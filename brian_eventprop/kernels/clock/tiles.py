@@ -56,36 +56,36 @@ def add_pair(_, first, second):
     return first(first, second), generate
 
 
-def _write_eight_plain(pair, at, lam, rate, j):
-    pairs = pair[2 * at : 2 * (at + 8)]
+def _write_eight_plain(record, at, lam, rate, j):
+    pairs = record[2 * at : 2 * (at + 8)]
     pairs[::2], pairs[1::2] = lam[j : j + 8], rate[j : j + 8]
 
 
 @intrinsic(twin=_write_eight_plain)
-def _write_eight(_, pair, at, lam, rate, j):
-    """Write the pairs of eight neurons; ``pair`` holds the pairs' numbers."""
+def _write_eight(_, record, at, lam, rate, j):
+    """Write the pairs of eight neurons; ``record`` holds the pairs' numbers."""
 
     def generate(context, builder, signature, arguments):
-        names = ("pair", "at", "lam", "rate", "j")
+        names = ("record", "at", "lam", "rate", "j")
         arrays = Arrays(context, builder, signature, arguments, names)
         lam, rate = (load(builder, arrays.data(n), arrays.given["j"], 8) for n in ("lam", "rate"))
         at = builder.shl(arrays.given["at"], WORD(1))
-        store(builder, in_turn(builder, lam, rate), arrays.data("pair"), at)
+        store(builder, in_turn(builder, lam, rate), arrays.data("record"), at)
         return context.get_dummy_value()
 
-    return types.void(pair, types.uint64, lam, rate, types.uint64), generate
+    return types.void(record, types.uint64, lam, rate, types.uint64), generate
 
 
 @njit(**OPTIONS)
-def write_pairs(pair, begin, lam, rate):
-    """Write what arrivals at a step are worth side by side; ``pair`` holds the pairs' numbers."""
+def write_pairs(record, begin, lam, rate):
+    """Write what arrivals at a step are worth side by side; ``record`` holds the pairs' numbers."""
     one, two, eight = np.uint64(1), np.uint64(2), np.uint64(8)
     at, j, size = np.uint64(begin), np.uint64(0), np.uint64(lam.shape[0])
     while j + eight <= size:
-        _write_eight(pair, at + j, lam, rate, j)
+        _write_eight(record, at + j, lam, rate, j)
         j += eight
     while j < size:
-        pair[two * (at + j)], pair[two * (at + j) + one] = lam[j], rate[j]
+        record[two * (at + j)], record[two * (at + j) + one] = lam[j], rate[j]
         j += one
 
 
@@ -147,30 +147,30 @@ def from_record(steps, record, n, n_steps, size, shift, stride):
 
 
 @njit(**OPTIONS)
-def clear_after(pair, n_steps, shift, stride):
-    """Let arrivals after the last step be worth nothing; ``pair`` holds the pairs' numbers."""
+def clear_after(record, n_steps, shift, stride):
+    """Let arrivals after the last step be worth nothing; ``record`` holds the pairs' numbers."""
     two = np.uint64(2)
-    for begin in range(np.uint64(0), np.uint64(pair.shape[0]), two * np.uint64(stride)):
+    for begin in range(np.uint64(0), np.uint64(record.shape[0]), two * np.uint64(stride)):
         first = begin + ((two * np.uint64(n_steps)) << np.uint64(shift))
         for k in range(first, begin + two * np.uint64(stride)):
-            pair[k] = 0
+            record[k] = 0
 
 
 @njit(**OPTIONS)
-def d_time_of_row(pair, base, off, weight, row, begin, end):
+def d_time_of_row(record, base, off, weight, row, begin, end):
     """Return dL/d(time of one spike) from all its arrivals: sum of weight * (dL/dt_a per unit)."""
-    zero = pair.dtype.type(0)
+    zero = record.dtype.type(0)
     a0, a1, a2, a3 = zero, zero, zero, zero
     k, stop, one, two = np.uint64(begin), np.uint64(end), np.uint64(1), np.uint64(2)
     at, four = np.uint64(2 * base + 1), np.uint64(4)
     while k + four <= stop:
-        a0 += weight[row, k] * pair[at + two * off[k]]
-        a1 += weight[row, k + one] * pair[at + two * off[k + one]]
-        a2 += weight[row, k + two] * pair[at + two * off[k + two]]
-        a3 += weight[row, k + two + one] * pair[at + two * off[k + two + one]]
+        a0 += weight[row, k] * record[at + two * off[k]]
+        a1 += weight[row, k + one] * record[at + two * off[k + one]]
+        a2 += weight[row, k + two] * record[at + two * off[k + two]]
+        a3 += weight[row, k + two + one] * record[at + two * off[k + two + one]]
         k += four
     while k < stop:
-        a0 += weight[row, k] * pair[at + two * off[k]]
+        a0 += weight[row, k] * record[at + two * off[k]]
         k += one
     return (a0 + a1) + (a2 + a3)
 
@@ -205,15 +205,15 @@ def add_d_time(d_spike_time, begin, ring, base, off, weight, row, rows, neurons,
 
 
 @njit(**OPTIONS)
-def add_d_time_of_inputs(d_spike_time, pair, order, bound, base, tiles, stride, off, weight, row):
+def add_d_time_of_inputs(d_spike_time, record, order, bound, base, tiles, stride, off, weight, row):
     """Add dL/d(time) of the spikes of inputs from all their arrivals, tile by tile."""
     n_sources, two = bound.shape[0] - 1, np.uint64(2)
     for r in range(tiles.shape[0] - 1):
         begin, i = np.uint64(2 * (r // n_sources) * stride + 1), r % n_sources
         for e in range(bound[i], bound[i + 1]):
-            at, total = begin + two * base[e], pair.dtype.type(0)
+            at, total = begin + two * base[e], record.dtype.type(0)
             for k in range(np.uint64(tiles[r]), np.uint64(tiles[r + 1])):
-                total += weight[row, k] * pair[at + two * off[k]]
+                total += weight[row, k] * record[at + two * off[k]]
             d_spike_time[order[e]] += total
 
 
@@ -260,7 +260,7 @@ _to_eight, _to_four, _to_two, _to_one = (_spikes_to(n) for n in (8, 4, 2, 1))
 
 
 @njit(**OPTIONS)
-def add_ahead(drive, bound, base, tiles, stride, off, weight, row, fresh):
+def add_input_drive(drive, bound, base, tiles, stride, off, weight, row, fresh):
     """Add the spikes of a whole trial to the steps at which they arrive.
 
     With `fresh`, what is there is forgotten first.
@@ -292,7 +292,7 @@ def add_ahead(drive, bound, base, tiles, stride, off, weight, row, fresh):
 
 
 @njit(**OPTIONS)
-def deliver_ahead(state, row, steps, n):
+def deliver_drive(state, row, steps, n):
     """Add what arrives at step n to a state, once its step has been copied."""
     size, line = np.uint64(state.shape[1]), np.uint64(row)
     begin = size * np.uint64(n % STEPS)

@@ -6,8 +6,9 @@ length when they are full:
 - spikes: time, mean slope of the guard before it, trial, neuron;
 - pool, the arrivals on their way to a group: time, pathway, synapse, spike, next in its list; those
   of one neuron within one slot of time form a list that begins at ``head[slot, neuron]``;
-- event log, the events of a group in the order in which they happened: time, kind, neuron, synapse (or
-  number of the spike), spike that arrived, refractory afterwards, and the state before the event.
+- event log, the events of a group in the order in which they happened: time, kind, neuron, synapse
+  (or number of the spike), spike that arrived, refractory afterwards, and the state before the
+  event.
 
 These functions have fixed signatures, so Numba compiles them once for all networks.
 """

@@ -20,7 +20,7 @@ from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 from brian_eventprop.runtime.array_passes import LONG, Passes, fill_offsets, gather
 from brian_eventprop.runtime.binding.constants import check_constants, check_digits, divisors
 from brian_eventprop.runtime.binding.near_rates import near_rates
-from brian_eventprop.runtime.layouts import STREAMED
+from brian_eventprop.runtime.layouts import PER_SPIKE_SYNAPSES
 
 Values = Mapping[Key, np.ndarray]
 
@@ -265,11 +265,12 @@ class PathwayPacker(Packer):
         return (delays / self.dt + 0.5).astype(np.int64)
 
     def row_layout(self, delays: np.ndarray, n_steps: int) -> dict:
-        """Return the arrays of synapses in whole rows; ``lag`` is the delay of a row in steps."""
+        """Return the arrays of synapses in whole rows; ``row_delay`` is the delay of a row in
+        steps."""
         order = self._sort_by_source()[0]
         first = slice(None, None, self.size // self.n_source)
         steps = self._in_steps(delays[first] if order is None else delays[order[first]])
-        return {"order": order, "lag": np.minimum(steps, n_steps)}
+        return {"order": order, "row_delay": np.minimum(steps, n_steps)}
 
     def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
@@ -282,7 +283,7 @@ class PathwayPacker(Packer):
         limit = shape[0] * shape[1]
         offsets = self._offsets(delays, order, n_steps, shape[0], post, limit, passes)
         layout = {"order": order, "rows": rows, "off": offsets}
-        if self.code.source.is_input and not self.code.streamed:
+        if self.code.source.is_input and not self.code.per_spike:
             steps = self._in_steps(delays if order is None else delays[order])
             steps = np.minimum(steps, n_steps)
             tile = 1 << shape[6]
@@ -304,7 +305,7 @@ class PathwayPacker(Packer):
     @property
     def stored(self) -> int:
         """The number of places for synapses in the arrays of the kernels."""
-        return len(self._sort_in_lanes()[2]) if self.code.streamed else self.size
+        return len(self._sort_in_lanes()[2]) if self.code.per_spike else self.size
 
     def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
@@ -346,7 +347,7 @@ class PathwayPacker(Packer):
             counts = np.diff(rows)
             whole = np.append(0, np.cumsum(-(-counts // LANES) * LANES))
             most = FILLED if np.all(counts == counts[:1]) else FILLED_UNLIKE
-            if whole[-1] == self.size or whole[-1] > min(most * self.size, STREAMED):
+            if whole[-1] == self.size or whole[-1] > min(most * self.size, PER_SPIKE_SYNAPSES):
                 self._in_lanes = order, rows, post
             else:
                 places = np.arange(self.size) + np.repeat(whole[:-1] - rows[:-1], counts)
@@ -395,16 +396,18 @@ class PathwayPacker(Packer):
         )
 
 
-def whole_rows(spec, network: NetworkValues, sizes: Mapping[str, int], trained) -> frozenset[str]:
-    """Return the names of the pathways with whole rows; see `has_whole_rows`."""
+def pathways_of_dense_rows(
+    spec, network: NetworkValues, sizes: Mapping[str, int], trained
+) -> frozenset[str]:
+    """Return the names of the pathways with whole rows; see `has_dense_rows`."""
     return frozenset(
         p.name
         for p in spec.pathways
-        if has_whole_rows(p, network, sizes[p.source], sizes[p.target], trained)
+        if has_dense_rows(p, network, sizes[p.source], sizes[p.target], trained)
     )
 
 
-def has_whole_rows(pathway, network: NetworkValues, n_source: int, n_target: int, trained) -> bool:
+def has_dense_rows(pathway, network: NetworkValues, n_source: int, n_target: int, trained) -> bool:
     """Return whether every source has one synapse onto every target, all with one delay.
 
     It must stay so in training: delays of single synapses may not be among the ``trained`` keys.

@@ -30,8 +30,8 @@ from brian_eventprop.runtime.backends import Arrays
 
 #: Roles that a group has for each state at which arrivals are added up: a kind, then the state.
 PER_STATE = (
-    "ring", "soon", "drive", "lam", "rate", "late", "arrival_adjoints", "d_arrivals", "wave_lam", "wave_rate",
-    "pairs", "pair",
+    "ring", "next_drive", "input_drive", "lam", "rate", "recent_adjoints", "arrival_adjoints", "d_arrivals", "history_lam", "history_rate",
+    "paired_record", "record",
 )  # fmt: skip
 
 #: Places for spikes, or for queued arrivals, that an array has at first.
@@ -215,26 +215,26 @@ class ClockArrays:
         width, slots, longest, _, total = (int(k) for k in shape[:5]) if g.rings else (0,) * 5
         if kind == "ring":
             return np.empty(2 * width * slots, self.dtype)
-        if kind == "soon":
+        if kind == "next_drive":
             return np.empty(STEPS * size, self.dtype)
         if kind in ("lam", "rate"):
             return np.empty(size, self.dtype)
-        if kind == "late":
+        if kind == "recent_adjoints":
             return np.empty(2 * STEPS * size, self.dtype)
         if kind == "arrival_adjoints":
             return np.empty(2 * width * slots, self.dtype)
         if kind == "d_arrivals":
             return np.empty(width * slots, self.dtype)
-        if kind in ("wave_lam", "wave_rate"):
+        if kind in ("history_lam", "history_rate"):
             return np.zeros((self.n_steps + longest + 1, size), self.dtype)
-        room, driven = self.room[g.name, "room"], len(g.driven)
-        if kind == "drive":
-            at = [s for s in g.rings if s in g.driven].index(state)
+        room, driven = self.room[g.name, "room"], len(g.in_drive)
+        if kind == "input_drive":
+            at = [s for s in g.rings if s in g.in_drive].index(state)
             return room[at * total : (at + 1) * total]
-        if kind in ("pair", "pairs"):
+        if kind in ("record", "paired_record"):
             at = driven + 2 * g.rings.index(state)
             pair = room[at * total : (at + 2) * total]
-            return pair if kind == "pair" else pair.view(self._pair)
+            return pair if kind == "record" else pair.view(self._pair)
         return None
 
     def _of_upstroke(self, g, role: str, size: int) -> np.ndarray:

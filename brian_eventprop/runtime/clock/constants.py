@@ -131,12 +131,12 @@ class ClockConstants:
             return order, order, {(p.name, role): array for role, array in layout.items()}
         delays = packer.by_synapse(values[packer.delay])
         given = delays, shape, self.n_steps, passes
-        if p.whole:
+        if p.dense_rows:
             layout = packer.row_layout(delays, self.n_steps)
         else:
-            layout = packer.lane_layout(*given) if p.streamed else packer.tile_layout(*given)
+            layout = packer.lane_layout(*given) if p.per_spike else packer.tile_layout(*given)
         order = back = layout.pop("order")
-        if not (p.whole or p.streamed or p.ahead):
+        if not (p.dense_rows or p.per_spike or p.precomputed):
             layout |= packer.ring_layout(*given)
             order = layout.pop("order")
         passes.run()

@@ -22,16 +22,16 @@ from brian_eventprop.kernels.clock.loop import COUNT, GRAZING
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, Passes, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
-from brian_eventprop.runtime.binding.binder import packers, unsorted, whole_rows
+from brian_eventprop.runtime.binding.binder import packers, pathways_of_dense_rows, unsorted
 from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
 from brian_eventprop.runtime.clock.sums import ChunkSums
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import (
-    known_ahead,
     known_autapses,
-    known_streamed,
+    per_spike_pathways,
+    precomputed_pathways,
     short_records,
 )
 from brian_eventprop.runtime.optimizer_steps import HostGradients
@@ -200,7 +200,7 @@ class ClockCPU:
         self._host = backend.load(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.chunks = backend.chunks(threads)
-        self._network, self._whole, self._autapses = network, None, None
+        self._network, self._dense_rows, self._autapses = network, None, None
         self._build()
 
     def _build(self) -> None:
@@ -208,14 +208,14 @@ class ClockCPU:
         spec, network = self.system.spec, self._network
         sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
         recorded = short_records(spec, self.n_steps, self.dtype().itemsize)
-        whole = whole_rows(spec, network, sizes, self.system.trained) & recorded
+        dense_rows = pathways_of_dense_rows(spec, network, sizes, self.system.trained) & recorded
         autapses = known_autapses(self.system, network)
-        if (whole, autapses) == (self._whole, self._autapses):
+        if (dense_rows, autapses) == (self._dense_rows, self._autapses):
             return
-        self._whole, self._autapses = whole, autapses
-        ahead = known_ahead(spec, whole) & recorded
-        streamed = known_streamed(spec, whole | ahead, recorded)
-        layout = whole, ahead, streamed, autapses
+        self._dense_rows, self._autapses = dense_rows, autapses
+        precomputed = precomputed_pathways(spec, dense_rows) & recorded
+        per_spike = per_spike_pathways(spec, dense_rows | precomputed, recorded)
+        layout = dense_rows, precomputed, per_spike, autapses
         self.module = render_clock(self.system, self.dtype == np.float32, *layout)
         rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
         rows = {name: row for row, name in enumerate(rows)}
@@ -337,7 +337,7 @@ class ClockCPU:
         rooms = self._rooms.__dict__.setdefault("room", {})
         for g in self.module.groups:
             if g.rings:
-                size = (len(g.driven) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
+                size = (len(g.in_drive) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
                 known = rooms.get((g.name, "room"))
                 if known is None or known.size < size:
                     rooms[g.name, "room"] = np.empty(size, self.dtype)
@@ -488,7 +488,7 @@ class ClockCPU:
             packer.gradients(
                 v, total[p.name, "grad_shared"], grads[: len(p.element_grads)], gradients
             )
-            if p.delay_trained and p.whole:
+            if p.delay_trained and p.dense_rows:
                 packer.add_row_delays(total[p.name, "grad_delay"], gradients)
             elif p.delay_trained:
                 delays = unsorted(total[p.name, "grad_delay"], order)

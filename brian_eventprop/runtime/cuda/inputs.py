@@ -46,11 +46,11 @@ class InputKernels:
         """
         begun = set()
         # source by source, as the CPU does
-        for source in dict.fromkeys(p.source for p in pathways if p.ahead):
+        for source in dict.fromkeys(p.source for p in pathways if p.precomputed):
             for p in pathways:
-                if not p.ahead or p.source is not source or not p.adjoint.pathway.size:
+                if not p.precomputed or p.source is not source or not p.adjoint.pathway.size:
                     continue
-                n_target, into = p.target.size, (p.target.name, f"drive_{self._state(p)}_all")
+                n_target, into = p.target.size, (p.target.name, f"input_drive_{self._state(p)}_all")
                 width, length = drive_shape(
                     n_target, self.n_steps, longest[p.name], self._threads, self._cells
                 )
@@ -69,7 +69,7 @@ class InputKernels:
                 continue
             n_source = self.sizes[p.source.name]
             kernel = self._kernels.d_time_dense if p.dense else self._kernels.d_time_sparse
-            adjoints = arrays[p.target.name, f"pair_{self._state(p)}_all"]
+            adjoints = arrays[p.target.name, f"record_{self._state(p)}_all"]
             numbers = [first, n_source, p.target.size, p.row]
             arguments = [
                 *numbers,

@@ -93,7 +93,9 @@ class CudaPacking:
         shape, used = np.zeros((len(groups), 1 + most), np.int32), 0
         for g in groups:
             arriving = [
-                self.longest[p.name] for p in self.module.pathways if p.target is g and not p.ahead
+                self.longest[p.name]
+                for p in self.module.pathways
+                if p.target is g and not p.precomputed
             ]
             shape[g.number, 0] = slots = max(arriving, default=0) + 1
             for k in range(len(g.ring_states)):

@@ -20,7 +20,7 @@ from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import TEAM_THREADS
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.binding.binder import packers, whole_rows
+from brian_eventprop.runtime.binding.binder import packers, pathways_of_dense_rows
 from brian_eventprop.runtime.clock.solver import Forward
 from brian_eventprop.runtime.cuda.arrays import by_neuron, spike_table, step_pointers
 from brian_eventprop.runtime.cuda.backward import CudaBackward
@@ -33,7 +33,7 @@ from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.layouts import known_ahead, known_autapses
+from brian_eventprop.runtime.layouts import known_autapses, precomputed_pathways
 from brian_eventprop.runtime.readouts import spike_readouts
 from brian_eventprop.runtime.trial_pool import Chunks
 
@@ -127,8 +127,8 @@ class ClockCUDA(CudaBackward):
         And the groups with autapses without delay.
         """
         spec = self.system.spec
-        whole = whole_rows(spec, self._network, self.sizes, self.system.trained)
-        return known_ahead(spec, whole), known_autapses(self.system, self._network)
+        dense_rows = pathways_of_dense_rows(spec, self._network, self.sizes, self.system.trained)
+        return precomputed_pathways(spec, dense_rows), known_autapses(self.system, self._network)
 
     def _render(self, ring_on_chip: bool, team: int = 1):
         return render_cuda(

@@ -131,7 +131,7 @@ class Workspace:
         arguments = [first, count, sizes[source], target.size]
         arguments += [*(arrays[source, role] for role in given), arrays[p.name, "steps"]]
         arguments += [] if p.dense else [arrays[p.name, "base"], arrays[p.name, "bits"]]
-        adjoints = arrays[target.name, f"pair_{p.adjoint.increment.state}_all"]
+        adjoints = arrays[target.name, f"record_{p.adjoint.increment.state}_all"]
         self.device.launch(
             self._kernels.collect_dense if p.dense else self._kernels.collect_sparse,
             (-(-target.size // self._width), min(PARTS, count)),

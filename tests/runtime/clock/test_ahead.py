@@ -64,13 +64,13 @@ def run(monkeypatch, *network):
     found = []
     monkeypatch.setattr(layouts, "FAN_IN", 0)
     for least, most in ((0, 0), (10**9, 0), (10**9, 10**9)):
-        monkeypatch.setattr(layouts, "AHEAD", least)
-        monkeypatch.setattr(layouts, "STREAMED", most)
+        monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", least)
+        monkeypatch.setattr(layouts, "PER_SPIKE_SYNAPSES", most)
         model, hidden, data = build(*network)
         result, gradients = model.run(data), model.gradient()
-        ahead = sum(p.ahead for p in model._solver.module.pathways)
-        assert ahead == (3 if least == 0 else 0)
-        assert sum(p.streamed for p in model._solver.module.pathways) == (5 if most else 0)
+        precomputed = sum(p.precomputed for p in model._solver.module.pathways)
+        assert precomputed == (3 if least == 0 else 0)
+        assert sum(p.per_spike for p in model._solver.module.pathways) == (5 if most else 0)
         keys = model.parameters.keys
         grads = [np.asarray(gradients.raw(key)) for key in keys]
         grads += [np.asarray(grad) for grad in gradients.inputs.values()]
@@ -82,13 +82,13 @@ def run(monkeypatch, *network):
 def test_long_records_are_not_kept(record, monkeypatch):
     """Where a record of the whole trial would take too much memory, no layout needs one."""
     monkeypatch.setattr(layouts, "RECORD", record)
-    for name in ("AHEAD", "FAN_IN", "STREAMED"):
+    for name in ("PRECOMPUTED_SYNAPSES", "FAN_IN", "PER_SPIKE_SYNAPSES"):
         monkeypatch.setattr(layouts, name, 0)
     model, _, data = build("linear", 40, 1.0)
     model.run(data)
     pathways = model._solver.module.pathways
-    assert any(p.ahead for p in pathways) == (record > 0)
-    assert all(p.streamed for p in pathways) == (record == 0)
+    assert any(p.precomputed for p in pathways) == (record > 0)
+    assert all(p.per_spike for p in pathways) == (record == 0)
 
 
 @pytest.mark.parametrize(

@@ -46,11 +46,11 @@ def build(delays, sparse=False):
 
 
 @pytest.mark.parametrize("delays", ["shared", "rows", "axonal"])
-def test_whole_rows_give_the_same_as_single_synapses(delays, monkeypatch):
+def test_dense_rows_give_the_same_as_single_synapses(delays, monkeypatch):
     found = []
     for plain in (False, True):
         if plain:
-            monkeypatch.setattr(packing, "has_whole_rows", lambda *_: False)
+            monkeypatch.setattr(packing, "has_dense_rows", lambda *_: False)
         model = build(delays)
         result, gradients = model.run(), model.gradient()
         assert len(model._solver._whole) == (0 if plain else 3)

@@ -84,7 +84,7 @@ def test_lif_in_single_precision(device):
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_inputs_added_up_ahead(precision, device, monkeypatch):
     """Of few synapses; sums need no product, so they are the CPU's in double precision, too."""
-    monkeypatch.setattr(layouts, "AHEAD", 0)
+    monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)
     device.only = "forward|record|drive_|moved_|collect_"
     compiled(*random_model("adex", precision))

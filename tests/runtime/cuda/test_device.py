@@ -53,7 +53,7 @@ def test_single_precision_is_close(kind):
 @pytest.mark.parametrize("kind", ["lif", "lif_refractory", "two_populations", "adex"])
 def test_inputs_added_up_ahead(kind, monkeypatch):
     """Of few and of many synapses."""
-    monkeypatch.setattr(layouts, "AHEAD", 0)
+    monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)
     options = {"size": 3.0, "duration": 100 * ms}
     check_equal(results(kind, "cuda", **options), results(kind, "cpu", **options), READOUTS)
@@ -134,7 +134,7 @@ def test_the_sanitizer_finds_nothing(kind, tool):
         "from helpers.backends import results\n"
         "from runtime.cuda.test_device import train\n"
         "from brian_eventprop.runtime import layouts\n"
-        "layouts.AHEAD = layouts.FAN_IN = 0\n"
+        "layouts.PRECOMPUTED_SYNAPSES = layouts.FAN_IN = 0\n"
     )
     if kind == "training":
         script += "train('cuda', n_steps=20)"

@@ -25,7 +25,7 @@ SIZES = {"n_inputs": 40, "n_hidden": 37, "n_steps": 60, "trials": 3}
 @pytest.fixture(autouse=True)
 def all_ahead(monkeypatch):
     """Add the spikes of every input up ahead, however small it is."""
-    monkeypatch.setattr(layouts, "AHEAD", 0)
+    monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)
 
 
@@ -44,7 +44,7 @@ def test_the_bits_of_the_cpu(kind, emulator):
 def small():
     """A network with all connections, on the CPU."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layouts, "AHEAD", 0)
+        patch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
         patch.setattr(layouts, "FAN_IN", 0)
         return run_small("cpu", **SIZES)[0]
 
@@ -58,7 +58,7 @@ def test_all_to_all_connections(small, emulator):
         found.append(arrays)
         assert {"drive_dense", "d_time_dense", "collect_dense"} < set(made[-1].launches)
         kernel = model._solver.module.kernels["forward"]
-        assert "hidden_drive_I" in {a.name for a in kernel.in_memory}
+        assert "hidden_input_drive_I" in {a.name for a in kernel.in_memory}
         assert not {("inp", "spike_rows"), ("s_in_pre", "W")} & set(kernel.arguments)
     for key, array in found[0].items():
         np.testing.assert_array_equal(found[1][key], array, err_msg=str(key))

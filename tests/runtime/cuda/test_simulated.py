@@ -26,7 +26,7 @@ brian2.prefs.codegen.target = "numpy"
 from helpers.networks import small as small_networks
 from helpers.backends import trained
 from brian_eventprop.runtime import layouts
-layouts.AHEAD = layouts.FAN_IN = 0  # the kernels of inputs, too
+layouts.PRECOMPUTED_SYNAPSES = layouts.FAN_IN = 0  # the kernels of inputs, too
 model, spikes = small_networks.all_to_all(backend="cuda", **{SIZES})
 result = model.run(spikes)
 gradients = model.gradient()
@@ -40,7 +40,7 @@ print(json.dumps(found))
 
 
 def test_a_small_network(monkeypatch):
-    for least in ("AHEAD", "FAN_IN"):
+    for least in ("PRECOMPUTED_SYNAPSES", "FAN_IN"):
         monkeypatch.setattr(layouts, least, 0)
     root = Path(__file__).parents[3]
     path = os.pathsep.join([str(root), str(root / "tests"), os.environ.get("PYTHONPATH", "")])
