@@ -51,7 +51,7 @@ def derive_conditions(adjoint: GroupAdjoint) -> Conditions | None:
         r.number: to_sympy(r.expression) for r in adjoint.readouts if r.kind == "integral"
     }
     terms = {**rates, **integrands}
-    switches, smooth, jump = jumping(terms, group.states, adjoint.hoisted.active)
+    switches, smooth, jump = jumping(terms, group.states, adjoint.invariants.active)
     if not jump:
         return None
     modes = {"free": (), "frozen": group.frozen}

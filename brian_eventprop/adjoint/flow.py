@@ -122,7 +122,7 @@ class _Table:
 
 def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     """Derive the flow of a group between its events."""
-    group, active = adjoint.group, adjoint.hoisted.active
+    group, active = adjoint.group, adjoint.invariants.active
     free = flow_of(adjoint.derivatives, group.states)
     stopped = flow_of(adjoint.derivatives, group.states, group.frozen)
 
@@ -154,7 +154,7 @@ def _check_maxima(adjoint, f):
     for readout in adjoint.readouts:
         if readout.kind != "maximum":
             continue
-        if jumps(rise(readout, f), adjoint.group.states, adjoint.hoisted.active):
+        if jumps(rise(readout, f), adjoint.group.states, adjoint.invariants.active):
             raise UnsupportedError(
                 f"NeuronGroup '{adjoint.group.name}': the Maximum of '{readout.expression}' is not "
                 "supported in exact time: its slope jumps where a condition in the equations "

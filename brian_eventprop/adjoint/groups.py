@@ -23,7 +23,12 @@ from brian_eventprop.adjoint.symbolic.expressions import (
     symbol,
     to_sympy,
 )
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH, Hoister, levels_of
+from brian_eventprop.adjoint.symbolic.loop_invariant import (
+    PER_ELEMENT,
+    SHARED,
+    InvariantExtractor,
+    levels_of,
+)
 from brian_eventprop.adjoint.symbolic.reverse import Adjoint, compose, lam, reverse
 from brian_eventprop.adjoint.upstrokes import Upstroke, derive_upstroke
 from brian_eventprop.errors import UnsupportedError
@@ -76,7 +81,7 @@ class StateReadout:
 
 
 @dataclass(frozen=True)
-class Hoisted:
+class LoopInvariants:
     """Statements computed before the trials and their reverse."""
 
     common: tuple[Statement, ...]
@@ -96,7 +101,7 @@ class GroupAdjoint:
     """
 
     group: Group
-    hoisted: Hoisted
+    invariants: LoopInvariants
     free: Flow
     frozen: Flow | None
     crossing: Crossing | None
@@ -106,7 +111,7 @@ class GroupAdjoint:
     readouts: tuple[StateReadout, ...]
     derivatives: Mapping[str, sp.Expr]
     refractory: str | None
-    refractory_hoisted: Hoisted | None
+    refractory_invariants: LoopInvariants | None
     upstroke: Upstroke | None = None
 
     @property
@@ -188,28 +193,30 @@ def derive_group(
     symbols = dict(group.symbols)
     for readout in readouts.values():
         symbols |= readout.symbols
-    hoister = Hoister(levels_of(symbols))
-    free = hoister.block(group.update)
-    frozen = hoister.block(group.update_refractory) if group.refractory else None
+    extractor = InvariantExtractor(levels_of(symbols))
+    free = extractor.block(group.update)
+    frozen = extractor.block(group.update_refractory) if group.refractory else None
     wanted = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
-    reversed_free = collected(group, group.update, free, hoister, wanted)
-    reversed_frozen = collected(group, group.update_refractory, frozen, hoister, wanted)
-    reset = hoister.block(group.reset)
-    condition = hoister.expression(group.threshold) if group.threshold else None
-    derivatives = {s: to_sympy(hoister.expression(e)) for s, e in group.derivatives.items()}
-    expressions = {k: hoister.expression(r.expression) for k, r in readouts.items() if r.expression}
-    hoisted = derive_hoisted(hoister, symbols, trained)
-    active = (*group.states, *hoisted.active)
+    reversed_free = collected(group, group.update, free, extractor, wanted)
+    reversed_frozen = collected(group, group.update_refractory, frozen, extractor, wanted)
+    reset = extractor.block(group.reset)
+    condition = extractor.expression(group.threshold) if group.threshold else None
+    derivatives = {s: to_sympy(extractor.expression(e)) for s, e in group.derivatives.items()}
+    expressions = {
+        k: extractor.expression(r.expression) for k, r in readouts.items() if r.expression
+    }
+    invariants = derive_invariants(extractor, symbols, trained)
+    active = (*group.states, *invariants.active)
 
     def flow(statements, to_reverse):
         return Flow(statements, reverse(to_reverse, group.states, active))
 
     state_readouts = tuple(
-        _readout(k, readouts[k].kind, e, group.states, hoisted.active)
+        _readout(k, readouts[k].kind, e, group.states, invariants.active)
         for k, e in expressions.items()
     )
     partial = GroupAdjoint(
-        group, hoisted, flow(free, reversed_free),
+        group, invariants, flow(free, reversed_free),
         flow(frozen, reversed_frozen) if frozen is not None else None,
         None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
         _refractory(group, symbols, trained),
@@ -217,7 +224,7 @@ def derive_group(
     return _with_jumps(partial, condition)
 
 
-def collected(group: Group, update, hoisted, hoister: Hoister, trained):
+def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
     """Return the exact update of linear equations, each coefficient a constant of its own.
 
     Where Brian2 does not compute the coefficients before the loop, a state is multiplied with parts
@@ -236,24 +243,26 @@ def collected(group: Group, update, hoisted, hoister: Hoister, trained):
     trained
         Names whose derivative is wanted.
     """
-    if group.method != "exact" or hoisted is None:
-        return hoisted
-    moved = {s.target: s.expression for level in (COMMON, EACH) for s in hoister.moved[level]}
-    parts = [d for s in hoisted for d in _divisors(parse(s.expression), moved)]
+    if group.method != "exact" or invariants is None:
+        return invariants
+    moved = {
+        s.target: s.expression for level in (SHARED, PER_ELEMENT) for s in extractor.moved[level]
+    }
+    parts = [d for s in invariants for d in _divisors(parse(s.expression), moved)]
     if not any(sums_divided_by(parse(f"1/({d})")) and names(parse(d)) & trained for d in parts):
-        return hoisted
+        return invariants
     after, states = compose(update, group.states), [symbol(s) for s in group.states]
     nothing, statements = dict.fromkeys(states, sp.Integer(0)), []
     for target in group.states:
         terms = {s.name: diff(after[target], s) for s in states}
         parts = [*terms.values(), after[target].xreplace(nothing)]
         if any(p.free_symbols & {*states, symbol("t")} or not _printable(p) for p in parts):
-            return hoisted
+            return invariants
         texts = [f"({_PRINTER.doprint(e)})*{n}" for n, e in terms.items() if e != 0]
         texts += [f"({_PRINTER.doprint(parts[-1])})"] * (parts[-1] != 0)
         statements.append(Statement(f"_next_{target}", " + ".join(texts) or "0"))
     statements += [Statement(s, f"_next_{s}") for s in group.states]
-    return hoister.block(statements)
+    return extractor.block(statements)
 
 
 def _divisors(tree, moved) -> list[str]:
@@ -267,32 +276,34 @@ def _printable(expression) -> bool:
     return known and not expression.has(sp.Piecewise)
 
 
-def derive_hoisted(hoister: Hoister, symbols, trained: frozenset[Key]) -> Hoisted:
+def derive_invariants(
+    extractor: InvariantExtractor, symbols, trained: frozenset[Key]
+) -> LoopInvariants:
     """Close the hoister: what it moved, which names depend on trained keys, and its reverse."""
-    common, each = tuple(hoister.moved[COMMON]), tuple(hoister.moved[EACH])
+    common, each = tuple(extractor.moved[SHARED]), tuple(extractor.moved[PER_ELEMENT])
     leaves = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
     active = set(leaves)
     for statement in common + each:
         if names(parse(statement.expression)) & active:
             active.add(statement.target)
-    adjoint = reverse(common + each, sorted(active), sorted(active), hoister.levels)
+    adjoint = reverse(common + each, sorted(active), sorted(active), extractor.levels)
     results = {n: e for n, e in adjoint.results.items() if n in leaves}
     adjoint = Adjoint(adjoint.forward, adjoint.reverse, results)
-    return Hoisted(common, each, dict(hoister.levels), tuple(sorted(active)), adjoint)
+    return LoopInvariants(common, each, dict(extractor.levels), tuple(sorted(active)), adjoint)
 
 
 #: Name of the refractory period among the statements computed before the trials.
 PERIOD = "_refractory_period"
 
 
-def _refractory(group: Group, symbols, trained) -> Hoisted | None:
+def _refractory(group: Group, symbols, trained) -> LoopInvariants | None:
     """The refractory period as a function of the parameters, to pull dL/dt_ref back."""
     if group.refractory is None:
         return None
-    hoister = Hoister(levels_of(symbols))
-    hoister.levels[PERIOD] = EACH
-    hoister.moved[EACH].append(Statement(PERIOD, group.refractory))
-    return derive_hoisted(hoister, symbols, trained)
+    extractor = InvariantExtractor(levels_of(symbols))
+    extractor.levels[PERIOD] = PER_ELEMENT
+    extractor.moved[PER_ELEMENT].append(Statement(PERIOD, group.refractory))
+    return derive_invariants(extractor, symbols, trained)
 
 
 def _readout(number, kind, expression, states, active):
@@ -309,7 +320,7 @@ def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
 def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     if condition is None:
         return adjoint
-    group, active = adjoint.group, adjoint.hoisted.active
+    group, active = adjoint.group, adjoint.invariants.active
     _check_threshold(group)
     g = guard(condition)
     f = flow_of(adjoint.derivatives, group.states)
@@ -357,7 +368,7 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
             for s in states
         },
         parameters=partials(
-            sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.hoisted.active
+            sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.invariants.active
         ),
         rate=rate + tidy(loss - loss.xreplace(to_after)),
         rises={r.number: tidy(rise(r, after_f).xreplace(to_after)) for r in maxima},

@@ -13,15 +13,20 @@ import sympy as sp
 
 from brian_eventprop.adjoint.groups import (
     GroupAdjoint,
-    Hoisted,
-    derive_hoisted,
+    LoopInvariants,
+    derive_invariants,
     flow_of,
     partials,
     tidy,
 )
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, symbol
-from brian_eventprop.adjoint.symbolic.loop_invariant import DYNAMIC, EACH, Hoister, levels_of
+from brian_eventprop.adjoint.symbolic.loop_invariant import (
+    PER_ELEMENT,
+    TIME_VARYING,
+    InvariantExtractor,
+    levels_of,
+)
 from brian_eventprop.adjoint.symbolic.reverse import compose, lam, renamed
 from brian_eventprop.reading.spec import Key, Pathway, Statement
 
@@ -78,7 +83,7 @@ class PathwayAdjoint:
     """Everything a kernel needs to deliver a spike forwards and backwards."""
 
     pathway: Pathway
-    hoisted: Hoisted
+    invariants: LoopInvariants
     free: ArrivalRule
     frozen: ArrivalRule
     lift: Lift | None
@@ -90,22 +95,22 @@ def derive_pathway(
 ) -> PathwayAdjoint:
     """Derive the adjoint of a pathway into `target`."""
     rename = _names(pathway)
-    hoister = Hoister({rename(n): v for n, v in levels_of(pathway.symbols).items()})
-    statements = hoister.block(_rename(s, rename) for s in pathway.statements)
-    state = _added_to(statements, target, hoister)
+    extractor = InvariantExtractor({rename(n): v for n, v in levels_of(pathway.symbols).items()})
+    statements = extractor.block(_rename(s, rename) for s in pathway.statements)
+    state = _added_to(statements, target, extractor)
     if state is not None:
-        statements = _add_increment(statements, state, hoister)
+        statements = _add_increment(statements, state, extractor)
     symbols = {rename(n): s for n, s in pathway.symbols.items()}
-    hoisted = derive_hoisted(hoister, symbols, trained)
+    invariants = derive_invariants(extractor, symbols, trained)
     frozen_targets = {f"post__{s}" for s in target.group.frozen}
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
-    free = _arrival(statements, target, hoisted.active, ())
-    frozen = _arrival(dropped, target, hoisted.active, target.group.frozen)
+    free = _arrival(statements, target, invariants.active, ())
+    frozen = _arrival(dropped, target, invariants.active, target.group.frozen)
     lift = _lift(statements, target)
     increment = (
         _increment(state, free, frozen, target) if state is not None and lift is None else None
     )
-    return PathwayAdjoint(pathway, hoisted, free, frozen, lift, increment)
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment)
 
 
 def may_add_up(arriving: Sequence[PathwayAdjoint]) -> bool:
@@ -116,7 +121,7 @@ def may_add_up(arriving: Sequence[PathwayAdjoint]) -> bool:
     return not {i.state for i in increments} & frozenset().union(*(i.read for i in increments))
 
 
-def _added_to(statements, target, hoister) -> str | None:
+def _added_to(statements, target, extractor) -> str | None:
     """Return the one state that the statements add a constant to, if that is all they do."""
     states = [f"post__{s}" for s in target.group.states]
     after = compose(statements, states)
@@ -124,7 +129,9 @@ def _added_to(statements, target, hoister) -> str | None:
     if len(changed) != 1 or any(s.target not in states for s in statements):
         return None
     constant = _constant(after[changed[0]], changed[0])
-    fixed = all(hoister.levels.get(s.name, DYNAMIC) < DYNAMIC for s in constant.free_symbols)
+    fixed = all(
+        extractor.levels.get(s.name, TIME_VARYING) < TIME_VARYING for s in constant.free_symbols
+    )
     return changed[0] if fixed else None
 
 
@@ -134,11 +141,11 @@ def _constant(after: sp.Expr, state: str) -> sp.Expr:
     return sp.expand(added) if added.has(symbol(state)) else added
 
 
-def _add_increment(statements, state, hoister) -> tuple[Statement, ...]:
+def _add_increment(statements, state, extractor) -> tuple[Statement, ...]:
     """Give the constant a name and return the statement that adds it."""
     constant = _constant(compose(statements, [state])[state], state)
-    hoister.levels[INCREMENT] = EACH
-    hoister.moved[EACH].append(Statement(INCREMENT, ExactPrinter().doprint(constant)))
+    extractor.levels[INCREMENT] = PER_ELEMENT
+    extractor.moved[PER_ELEMENT].append(Statement(INCREMENT, ExactPrinter().doprint(constant)))
     return (Statement(state, f"{state} + {INCREMENT}"),)
 
 

@@ -76,7 +76,7 @@ class Equations:
 
 def _group(g: GroupAdjoint) -> Iterator[Equation]:
     name, states = g.group.name, g.group.states
-    back = _meaning(g.hoisted)
+    back = _meaning(g.invariants)
     f = flow_of(g.derivatives, states)
     for s in g.derivatives:
         yield Equation(f"{name}: dynamics", _rate(s), back(f[s]))
@@ -103,7 +103,7 @@ def _group(g: GroupAdjoint) -> Iterator[Equation]:
 
 def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:
     heading = f"{p.pathway.name}: an arrival"
-    back = _meaning(p.hoisted)
+    back = _meaning(p.invariants)
     for s in p.free.statements:
         before = to_sympy(s.expression)
         yield Equation(heading, symbol(f"{s.target}.after"), back(before))
@@ -116,10 +116,10 @@ def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:
     yield Equation(heading, symbol(what), back(p.free.rate))
 
 
-def _meaning(hoisted):
+def _meaning(invariants):
     """Return a function that puts the user's expressions back for the hoisted names."""
     known = {}
-    for s in hoisted.common + hoisted.each:
+    for s in invariants.common + invariants.each:
         known[symbol(s.target)] = to_sympy(s.expression).xreplace(known)
     return lambda expression: sp.sympify(expression).xreplace(known)
 

@@ -17,18 +17,18 @@ from brian_eventprop.adjoint.symbolic.expressions import names, parse
 from brian_eventprop.reading.spec import Statement, Symbol
 
 #: Levels: one value for all; one per neuron or synapse; changes with time.
-COMMON, EACH, DYNAMIC = 0, 1, 2
+SHARED, PER_ELEMENT, TIME_VARYING = 0, 1, 2
 
 _LEVEL = {
-    "number": COMMON,
-    "shared": COMMON,
-    "dt": COMMON,
-    "neuron": EACH,
-    "synapse": EACH,
-    "index": EACH,
-    "state": DYNAMIC,
-    "t": DYNAMIC,
-    "trace": DYNAMIC,
+    "number": SHARED,
+    "shared": SHARED,
+    "dt": SHARED,
+    "neuron": PER_ELEMENT,
+    "synapse": PER_ELEMENT,
+    "index": PER_ELEMENT,
+    "state": TIME_VARYING,
+    "t": TIME_VARYING,
+    "trace": TIME_VARYING,
 }
 
 
@@ -38,7 +38,7 @@ def levels_of(symbols: Mapping[str, Symbol]) -> dict[str, int]:
 
 
 @dataclass
-class Hoister:
+class InvariantExtractor:
     """Collects the statements moved out of the blocks of one group or pathway.
 
     Attributes
@@ -46,11 +46,11 @@ class Hoister:
     levels
         Level of each name known so far; hoisted names are added.
     moved
-        Level (`COMMON` or `EACH`) to the statements computed before the trials, in order.
+        Level (`SHARED` or `PER_ELEMENT`) to the statements computed before the trials, in order.
     """
 
     levels: dict[str, int]
-    moved: dict[int, list[Statement]] = field(default_factory=lambda: {COMMON: [], EACH: []})
+    moved: dict[int, list[Statement]] = field(default_factory=lambda: {SHARED: [], PER_ELEMENT: []})
     _known: dict[str, str] = field(default_factory=dict)
 
     def block(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
@@ -62,12 +62,12 @@ class Hoister:
             tree = _rename(parse(statement.expression), rename)
             level = self._level(tree, local)
             fixed = assigned.count(statement.target) == 1 and statement.target not in self.levels
-            if fixed and level < DYNAMIC:
+            if fixed and level < TIME_VARYING:
                 rename[statement.target] = self._name(tree, level)
                 continue
             rename.pop(statement.target, None)
             kept.append(Statement(statement.target, ast.unparse(self._cut(tree, local))))
-            local[statement.target] = DYNAMIC
+            local[statement.target] = TIME_VARYING
         return tuple(kept)
 
     def expression(self, source: str) -> str:
@@ -75,11 +75,11 @@ class Hoister:
         return ast.unparse(self._cut(parse(source), self.levels))
 
     def _level(self, tree, levels):
-        return max((levels[n] for n in names(tree)), default=COMMON)
+        return max((levels[n] for n in names(tree)), default=SHARED)
 
     def _cut(self, tree, levels):
         level = self._level(tree, levels)
-        if level < DYNAMIC:
+        if level < TIME_VARYING:
             return tree if _is_plain(tree) else ast.Name(self._name(tree, level))
         return _map_children(tree, lambda child: self._cut(child, levels))
 
@@ -88,7 +88,7 @@ class Hoister:
             return tree.id
         text = ast.unparse(tree)
         if text not in self._known:
-            name = f"_{'common' if level == COMMON else 'each'}_{len(self._known)}"
+            name = f"_{'common' if level == SHARED else 'each'}_{len(self._known)}"
             self._known[text] = name
             self.levels[name] = level
             self.moved[level].append(Statement(name, text))

@@ -14,7 +14,7 @@ from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
 from brian_eventprop.adjoint.conditions import derive_conditions
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise
 from brian_eventprop.adjoint.symbolic.expressions import symbol
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
@@ -42,12 +42,12 @@ class GroupCode:
         self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
         self.finals = [r for r in adjoint.readouts if r.kind == "final"]
         self.readouts = adjoint.readouts
-        active = adjoint.hoisted.active
-        self.shared_grads = [n for n in active if adjoint.hoisted.levels[n] == COMMON]
-        self.element_grads = [n for n in active if adjoint.hoisted.levels[n] == EACH]
+        active = adjoint.invariants.active
+        self.shared_grads = [n for n in active if adjoint.invariants.levels[n] == SHARED]
+        self.element_grads = [n for n in active if adjoint.invariants.levels[n] == PER_ELEMENT]
         self.modes = {"free": adjoint.free, "frozen": adjoint.frozen or adjoint.free}
         self.frozen = group.frozen
-        self.replay = False
+        self.recomputes_arrivals = False
         self.rings: tuple[str, ...] = ()
         self.ring_rates: dict = {}
         self.tiled_states: set[str] = set()
@@ -85,7 +85,7 @@ class GroupCode:
         """Load the constants per neuron and the weights of the readouts among `names`."""
         lines = []
         for name in sorted(names):
-            if self.scope.levels.get(name) == EACH:
+            if self.scope.levels.get(name) == PER_ELEMENT:
                 ref = self.scope.ref(name)
                 row = self.scope.each.index(name)
                 lines.append(f"{ref} = {self.a('P')}[{row}, {index}]")
@@ -94,7 +94,7 @@ class GroupCode:
                 lines.append(
                     f"{self.scope.ref(name)} = {self.a('weight' + number)}[trial, {index}]"
                 )
-            elif self.scope.levels.get(name) == COMMON:
+            elif self.scope.levels.get(name) == SHARED:
                 self.scope.ref(name)
             elif name in self.traces:
                 lines.append(f"{self.scope.ref(name)} = {self.trace(name, index, step)}")
@@ -493,7 +493,7 @@ class GroupCode:
         read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._rises_released)
-        keeps = self.replay or self.after or self.upstroke is not None
+        keeps = self.recomputes_arrivals or self.after or self.upstroke is not None
         return bool(read & states or self.conditions) or keeps
 
     @property

@@ -153,8 +153,8 @@ add_d_time(
 
 ADD_TIMES_OF_ROWS = """
 add_d_time_of_rows(
-    source_d_time, source_table[BEGIN], delay_gradient, target_history, source_steps, row_delay, weights,
-    ROW, source_neurons, source_table[LOWER], source_table[UPPER],
+    source_d_time, source_table[BEGIN], delay_gradient, target_history, source_steps, row_delay,
+    weights, ROW, source_neurons, source_table[LOWER], source_table[UPPER],
 )
 """
 
@@ -223,5 +223,7 @@ if with_inputs:
     for k in range(source_table[BEGIN], source_table[END]):
         i = source_neurons[k]
         base = source_steps[k] << target_shape[6]
-        source_d_time[k] += d_time_of_row(target_record, base, pairoff, weights, ROW, rows[i], rows[i + 1])
+        source_d_time[k] += d_time_of_row(
+            target_record, base, pairoff, weights, ROW, rows[i], rows[i + 1]
+        )
 """

@@ -113,7 +113,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
     for g in system.groups:
         owner = g.group.name if table is not None else NEURON
         own = table if table is not None else NameTable()
-        scope = Scope(owner, g.hoisted.levels, own, style)
+        scope = Scope(owner, g.invariants.levels, own, style)
         scope.steep = g.steep
         readouts = [r for r in system.spec.readouts if r.group == g.group.name]
         groups[g.group.name] = group(g, scope, readouts)
@@ -128,7 +128,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
             # operations of the group may read all of its own
             recurrent[p.pathway.target] += 1
             owner += "_" * (recurrent[p.pathway.target] - 1)
-        scope = Scope(owner, p.hoisted.levels, target.scope.table, style, target.scope)
+        scope = Scope(owner, p.invariants.levels, target.scope.table, style, target.scope)
         scope.steep = target.scope.steep
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
         code = pathway(p, scope, target, sender)
@@ -175,7 +175,7 @@ def choose_layout(
                 if not (p.dense_rows or p.per_spike or p.source.is_input):
                     g.with_d_arrivals.add(p.adjoint.increment.state)
         else:
-            g.replay = any(p.needs_state for p in arriving)
+            g.recomputes_arrivals = any(p.needs_state for p in arriving)
         if arriving and g.maxima:
             _move_tops(g)
 
@@ -185,7 +185,7 @@ def _move_tops(g) -> None:
     met = g.rings or g.states
     stages = [[s] for s in g.rings] or [g.states]
     g.tops = tuple(TopCode(g, top, met) for top in derive_tops(g.adjoint, stages))
-    g.replay |= bool(g.tops) and not g.rings
+    g.recomputes_arrivals |= bool(g.tops) and not g.rings
 
 
 def _record(groups) -> None:
@@ -195,7 +195,9 @@ def _record(groups) -> None:
     """
     for g in groups:
         g.recorded = g.needs_states or g.needs_final_states
-        g.runs, g.first_run = ("n >= live", "not again") if g.recorded else ("True", "True")
+        g.runs, g.first_run = (
+            ("n >= first_updated", "not recomputing") if g.recorded else ("True", "True")
+        )
 
 
 def _listing(groups, pathways, forward, backward) -> str:

@@ -90,8 +90,8 @@ class ClockOperations:
             "begin": self._begin_back(),
             "restore": (self._own(g, "restore") for g in self.recorded),
             "warm_up": self._warm_up(),
-            "neurons_again": self._again(self._step(g) for g in self.recorded),
-            "arrivals_again": self._again(self._arrivals(self.recorded)),
+            "neurons_recomputed": self._recomputed(self._step(g) for g in self.recorded),
+            "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded)),
             "recorded": (self._record_end(g) for g in self.recorded),
             "final": (self._own(g, "final_back") for g in self.groups if g.finals or g.upstroke),
             "neurons": (self._step_back(g) for g in self.groups),
@@ -108,11 +108,15 @@ class ClockOperations:
     def _render(self, part) -> dict[str, str]:
         """Render the bodies of a group or of a pathway with a queue."""
         if part in self.queued:
-            names = ["deliver", "deliver_back", *["deliver_again"] * part.target.replay]
+            names = [
+                "deliver",
+                "deliver_back",
+                *["deliver_recomputed"] * part.target.recomputes_arrivals,
+            ]
             return {name: render(f"clock/synapses/{name}.py.j2", p=part) for name in names}
         names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
         names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
-        names += ["restore"] * part.recorded + ["states_again"] * part.replay
+        names += ["restore"] * part.recorded + ["recompute_states"] * part.recomputes_arrivals
         names += ["final_back"] * bool(part.finals or part.upstroke)
         names += ["trial_end"] * bool(part.finals or any(top.jumps for top in part.tops))
         return {name: render(f"clock/groups/{name}.py.j2", g=part) for name in names}
@@ -280,9 +284,13 @@ class ClockOperations:
         yield from self._input_drive([p for p in self.pathways if p.target.recorded])
         for p in self.queued:
             yield self._from(p, "queue_begin_back", library.QUEUE_BEGIN_BACK)
-            if p.target.replay:
+            if p.target.recomputes_arrivals:
                 yield self._from(p, "count_due", library.COUNT_DUE, begins=(p.name, "start"))
-        yield from (self._of(g, "check_due", library.CHECK_DUE) for g in self.groups if g.replay)
+        yield from (
+            self._of(g, "check_due", library.CHECK_DUE)
+            for g in self.groups
+            if g.recomputes_arrivals
+        )
 
     def _warm_up(self) -> Operations:
         if not self.recorded:
@@ -293,7 +301,7 @@ class ClockOperations:
         for source in (*self.inputs, *(g for g in self.spiking if not g.recorded)):
             yield self._from(source, "first_known_spike", library.FIRST_KNOWN_SPIKE)
 
-    def _again(self, operations: Operations) -> Operations:
+    def _recomputed(self, operations: Operations) -> Operations:
         """The same operations where a segment runs again."""
         if not self.recorded:
             return
@@ -317,10 +325,10 @@ class ClockOperations:
             if any(p.per_spike and p.source is i for p in self.pathways):
                 yield self._from(i, "input_step_back", library.INPUT_STEP_BACK, finds=True)
         for g in self.groups:
-            if g.replay:
-                yield self._own(g, "states_again")
+            if g.recomputes_arrivals:
+                yield self._own(g, "recompute_states")
                 own = [p for p in self.pathways if p.target is g]
-                yield from (self._own(p, "deliver_again") for p in own)
+                yield from (self._own(p, "deliver_recomputed") for p in own)
         yield from (self._accumulate(p) for p in self.pathways if p.per_spike)
         for p in self.pathways:
             if p.ring and not p.per_spike and not p.source.is_input:
@@ -331,7 +339,8 @@ class ClockOperations:
         body = library.ACCUMULATE_INPUTS if p.source.is_input else library.ACCUMULATE
         return self._from(
             p, "accumulate", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
-            target_adjoints=(p.target.name, f"arrival_adjoints_{p.state}"), gradient=(p.name, "grad_synapses_flat"),
+            target_adjoints=(p.target.name, f"arrival_adjoints_{p.state}"),
+            gradient=(p.name, "grad_synapses_flat"),
         )  # fmt: skip
 
     def _add_times(self, p) -> Operation:

@@ -6,7 +6,7 @@ import sympy as sp
 
 from brian_eventprop.adjoint.pathways import INCREMENT, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 
@@ -18,10 +18,10 @@ class PathwayCode:
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.name = adjoint.pathway.name
         self.text = adjoint.pathway.text
-        active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
-        self.shared_grads = [n for n in active if levels[n] == COMMON]
+        active, levels = adjoint.invariants.active, adjoint.invariants.levels
+        self.shared_grads = [n for n in active if levels[n] == SHARED]
         written = {**adjoint.free.parameters, **adjoint.frozen.parameters}
-        self.element_grads = [n for n in active if levels[n] == EACH and n in written]
+        self.element_grads = [n for n in active if levels[n] == PER_ELEMENT and n in written]
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
@@ -71,13 +71,13 @@ class PathwayCode:
             if s in names and array is not None:
                 lines.append(f"{self.scope.ref(s)} = {array}[{k}, {index}]")
         for name in sorted(names):
-            if self.scope.levels.get(name) == EACH:
+            if self.scope.levels.get(name) == PER_ELEMENT:
                 ref = self.scope.ref(name)
                 lines.append(f"{ref} = {self.a('W')}[{self.scope.each.index(name)}, k]")
             elif name.startswith("post__") and name not in self.states:
                 inner = name.removeprefix("post__")
                 ref = self.scope.ref(name)
-                if self.target.scope.levels.get(inner) == EACH:
+                if self.target.scope.levels.get(inner) == PER_ELEMENT:
                     row = self.target.scope.each.index(inner)
                     lines.append(f"{ref} = {self.target.a('P')}[{row}, {index}]")
                 elif inner in self.target.traces:

@@ -364,7 +364,7 @@ class _Renderer:
                 arrays += [self.array(g.name, role, (g.size,)) for role in roles]
             arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.refractory
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
-            if g.queued and g.replay:
+            if g.queued and g.recomputes_arrivals:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
             if g.autapses:
                 shape = g.carried_rows, g.size

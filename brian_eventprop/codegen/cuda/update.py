@@ -15,7 +15,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.symbolic.expressions import parse
-from brian_eventprop.adjoint.symbolic.loop_invariant import EACH
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT
 from brian_eventprop.codegen.cuda.parts import ROUNDING, CudaPathway, CudaStyle
 from brian_eventprop.codegen.cuda.target import Target, spelling
 from brian_eventprop.codegen.expr.names import NameTable
@@ -57,11 +57,13 @@ def _keys(p, trained) -> set[Key]:
 
 
 def _own_only(p, trained, shapes) -> bool:
-    pathway, hoisted = p.adjoint.pathway, p.adjoint.hoisted
+    pathway, invariants = p.adjoint.pathway, p.adjoint.invariants
     keys = _keys(p, trained)
     own = {s.key for s in _raw_symbols(p).values()}
-    gathered = [n for n in _read(p) if hoisted.levels.get(n) == EACH and n not in _raw_symbols(p)]
-    lines = hoisted.adjoint.forward + hoisted.adjoint.reverse
+    gathered = [
+        n for n in _read(p) if invariants.levels.get(n) == PER_ELEMENT and n not in _raw_symbols(p)
+    ]
+    lines = invariants.adjoint.forward + invariants.adjoint.reverse
     each = keys - {pathway.delay} if pathway.axonal else keys
     return (
         bool(keys)
@@ -86,9 +88,9 @@ def _raw_symbols(p):
 
 def _read(p) -> set[str]:
     """Names that are looked up, not computed, for what the kernels read of a synapse."""
-    made = {s.target for s in p.adjoint.hoisted.each}
+    made = {s.target for s in p.adjoint.invariants.each}
     found = set(p.scope.each)
-    for s in p.adjoint.hoisted.each:
+    for s in p.adjoint.invariants.each:
         found |= {n.id for n in ast.walk(parse(s.expression)) if isinstance(n, ast.Name)}
     return found - made
 
@@ -131,23 +133,23 @@ class HeldPathway:
 
 
 def _held(p: CudaPathway, trained, style) -> HeldPathway:
-    pathway, hoisted = p.adjoint.pathway, p.adjoint.hoisted
+    pathway, invariants = p.adjoint.pathway, p.adjoint.invariants
     table, raws = NameTable(), _raw_symbols(p)
     numbers = tuple(
         n for n, s in pathway.symbols.items() if n not in raws and s.kind in ("number", "shared")
-    ) + (*(s.target for s in hoisted.common), "dt")
+    ) + (*(s.target for s in invariants.common), "dt")
 
     def name(n):
         return f"numbers[{numbers.index(n)}]" if n in numbers else table(p.name, n)
 
     prepare = [f"{name(s.target)} = {print_tree(parse(s.expression), name, style)}"
-               for s in hoisted.each]  # fmt: skip
-    pull = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in hoisted.active if n not in p.element_grads]
-    for line in hoisted.adjoint.forward + hoisted.adjoint.reverse:
+               for s in invariants.each]  # fmt: skip
+    pull = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in invariants.active if n not in p.element_grads]
+    for line in invariants.adjoint.forward + invariants.adjoint.reverse:
         printer = print_tree if isinstance(line.value, ast.AST) else print_sympy
         value = printer(line.value, name, style)
         pull.append(f"{name(line.target)} {'+=' if line.add else '='} {value}")
-    results = {n: e for n, e in hoisted.adjoint.results.items() if raws[n].key in trained}
+    results = {n: e for n, e in invariants.adjoint.results.items() if raws[n].key in trained}
     gradients = {raws[n].key: table(p.name, f"gradient of {n}") for n in results}
     for n, e in results.items():
         pull.append(f"{gradients[raws[n].key]}[i] += {print_sympy(e, name, style)}")

@@ -17,7 +17,7 @@ from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
 from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import PiecewiseConstant, symbol, to_sympy
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.adjoint.symbolic.reverse import compose, lam
 from brian_eventprop.codegen.event.guards import GuardCode
 from brian_eventprop.codegen.event.switches import SwitchCode
@@ -51,9 +51,9 @@ class EventGroupCode:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
         self.bounds = GuardCode(self)
-        active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
-        self.shared_grads = [n for n in active if levels[n] == COMMON]
-        self.element_grads = [n for n in active if levels[n] == EACH]
+        active, levels = adjoint.invariants.active, adjoint.invariants.levels
+        self.shared_grads = [n for n in active if levels[n] == SHARED]
+        self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
         self.position = {r.number: k for k, r in enumerate(self.readouts)}
         self.incoming: list = []
         self.outgoing: list = []
@@ -98,9 +98,9 @@ class EventGroupCode:
         for name in sorted(names):
             level = self.scope.levels.get(name)
             identifier = self.scope.ref(name)
-            if level == EACH:
+            if level == PER_ELEMENT:
                 lines.append(f"{identifier} = P[{self.scope.each.index(name)}, j]")
-            elif level == COMMON:
+            elif level == SHARED:
                 lines.append(f"{identifier} = C[{self.scope.common.index(name)}]")
             elif name.startswith("weight."):
                 position = self.position[int(name.split(".")[1])]
@@ -314,7 +314,7 @@ class EventGroupCode:
         """
         total = self._stage_loss()
         wanted = {s: diff(total, symbol(s)) for s in self.states}
-        for name in self.adjoint.hoisted.active:
+        for name in self.adjoint.invariants.active:
             derivative = diff(total, symbol(name))
             if derivative != 0:
                 wanted[f"bar.{name}"] = derivative
@@ -362,7 +362,8 @@ class EventGroupCode:
         lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="adjoint_f")
         if self.has_frozen:
             lines += [
-                f"{self.scope.ref(f'lam.{s}')} = 0.0 if frozen else adjoint_f[{self.states.index(s)}]"
+                f"{self.scope.ref(f'lam.{s}')} = "
+                f"0.0 if frozen else adjoint_f[{self.states.index(s)}]"
                 for s in self.adjoint.group.frozen
             ]
         return [*lines, f"{self.scope.ref(_SCALE)} = scale"]

@@ -215,7 +215,7 @@ def _connect(system, flows, components):
     for g in system.groups:
         names = place[g.group.name]
         table = tables.setdefault(names, NameTable())
-        scope = Scope(f"g{names.index(g.group.name)}", g.hoisted.levels, table, style)
+        scope = Scope(f"g{names.index(g.group.name)}", g.invariants.levels, table, style)
         scope.in_loop, scope.steep = False, g.steep
         code = groups[g.group.name] = EventGroupCode(g, flows[g.group.name], scope)
         code.one_step = repr(system.spec.dt)
@@ -234,7 +234,7 @@ def _connect(system, flows, components):
             source = _source(sources[names], p.pathway.source, tables[names])
         number = counts[names]
         counts[names] += 1
-        scope = Scope(f"p{number}", p.hoisted.levels, tables[names], style, target.scope)
+        scope = Scope(f"p{number}", p.invariants.levels, tables[names], style, target.scope)
         scope.in_loop, scope.steep = False, target.scope.steep
         code = EventPathwayCode(p, scope, target, source, number)
         code.delay_trained = p.pathway.delay in system.trained
@@ -315,8 +315,8 @@ def _render(component, tolerance):
     source = _insert(source, _MARK, imports)
     names = tuple(s.name for s in sources)
     return EventComponent(
-        source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(event_logs), gradients,
-        component.bulk,
+        source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(event_logs),
+        gradients, component.bulk,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from brian_eventprop.adjoint.autapses import comes_after_reset, transition
 from brian_eventprop.adjoint.pathways import PathwayAdjoint, may_add_up, to_post
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.adjoint.symbolic.reverse import commute, compose
 from brian_eventprop.codegen.expr.scope import Scope, reads
 
@@ -28,9 +28,9 @@ class EventPathwayCode:
         self.name = adjoint.pathway.name
         # a comment ends with its line
         self.text = "; ".join(line.strip() for line in adjoint.pathway.text.splitlines())
-        active, levels = adjoint.hoisted.active, adjoint.hoisted.levels
-        self.shared_grads = [n for n in active if levels[n] == COMMON]
-        self.element_grads = [n for n in active if levels[n] == EACH]
+        active, levels = adjoint.invariants.active, adjoint.invariants.levels
+        self.shared_grads = [n for n in active if levels[n] == SHARED]
+        self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
         self.states = [f"post__{s}" for s in target.states]
         self.delay_trained, self.outer = False, source.outer
 
@@ -53,10 +53,10 @@ class EventPathwayCode:
                 lines.append(f"{ref(f'lam.{s}')} = lam[{k}]")
         for name in sorted(names):
             level = self.scope.levels.get(name)
-            if level == EACH:
+            if level == PER_ELEMENT:
                 identifier = ref(name)
                 lines.append(f"{identifier} = W[{self.scope.each.index(name)}, k]")
-            elif level == COMMON:
+            elif level == SHARED:
                 identifier = ref(name)
                 lines.append(f"{identifier} = CS[{self.scope.common.index(name)}]")
             elif name.startswith("post__") and name not in self.states:
@@ -69,9 +69,9 @@ class EventPathwayCode:
     def _post_constant(self, name):
         inner, scope = name.removeprefix("post__"), self.target.scope
         level, identifier = scope.levels.get(inner), self.scope.ref(name)
-        if level == EACH:
+        if level == PER_ELEMENT:
             return [f"{identifier} = P[{scope.each.index(inner)}, j]"]
-        if level == COMMON:
+        if level == SHARED:
             return [f"{identifier} = C[{scope.common.index(inner)}]"]
         return []
 

@@ -70,13 +70,14 @@ def _each(role: str, *shape: int, dtype: type = np.float64, zero: bool = False) 
 
 def forward_group(g) -> list[WorkArray]:
     """Return the arrays of a group for the forward kernel."""
+    logged = g.width if len(g.switches) else g.n_states
     found = [
         _each("X", g.width), _each("now"), _each("until"), _each("hint"),
         *[_each("piece", dtype=np.int64, zero=True)] * bool(g.traces),
         *[_each("latest", dtype=np.int64, zero=True)] * g.latest,
         WorkArray("head", lambda s: (1 if g.bulk else min(s.windows, 1024), s.neurons), np.int32),
         _fixed("pool", 256, 5), _fixed("spikes", 256, 4, kept=True),
-        _fixed("event_log", 1024, (g.width if len(g.switches) else g.n_states) + COLUMNS, kept=True),
+        _fixed("event_log", 1024, COLUMNS + logged, kept=True),
         WorkArray("window_offsets", lambda s: (s.trials, s.windows + 1), np.int64, kept=True),
     ]  # fmt: skip
     if g.spikes:

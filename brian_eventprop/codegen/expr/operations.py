@@ -26,9 +26,9 @@ RUN, TIME_STEP = ("", "run"), ("", "time_step")
 #: What every operation may read besides its arrays, and how it is found.
 _NUMBERS = {
     "n_steps": "run[STEPS_OF_TRIAL]", "segment": "run[SEGMENT]", "n0": "run[N0]", "n1": "run[N1]",
-    "start": "run[START]", "stop": "run[STOP]", "live": "run[LIVE]", "again": "run[AGAIN] != 0",
-    "with_inputs": "run[WITH_INPUTS] != 0", "dt64": "time_step[0]", "dt": "FLOAT(time_step[0])",
-    "t": "FLOAT(n * time_step[0])",
+    "start": "run[START]", "stop": "run[STOP]", "first_updated": "run[FIRST_UPDATED]",
+    "recomputing": "run[RECOMPUTING] != 0", "with_inputs": "run[WITH_INPUTS] != 0",
+    "dt64": "time_step[0]", "dt": "FLOAT(time_step[0])", "t": "FLOAT(n * time_step[0])",
 }  # fmt: skip
 
 _LIBRARY = {
@@ -37,8 +37,8 @@ _LIBRARY = {
     ),
     "kernels.clock.dense_rows": "add_d_time_of_rows collect_rows scatter_rows write_row",
     "kernels.clock.tiles": (
-        "STEPS add_input_drive add_d_time add_d_time_of_inputs clear_after collect deliver_drive from_record "
-        "into_record d_time_of_row write_pairs write_rates"
+        "STEPS add_input_drive add_d_time add_d_time_of_inputs clear_after collect d_time_of_row "
+        "deliver_drive from_record into_record write_pairs write_rates"
     ),
     "kernels.clock.per_spike": "add_arrivals add_arrivals_and_times",
     "kernels.brian_functions": (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 
-from brian_eventprop.adjoint.groups import Hoisted, partials
+from brian_eventprop.adjoint.groups import LoopInvariants, partials
 from brian_eventprop.adjoint.symbolic.expressions import parse, to_sympy
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.expr.printing import HostStyle, Style, print_sympy, print_tree
@@ -26,10 +26,10 @@ def render_host(system: AdjointSystem) -> str:
     """Render the host functions of every group and pathway."""
     parts = [_HEAD]
     for g in system.groups:
-        parts.append(_functions(g.group.name, g.hoisted))
+        parts.append(_functions(g.group.name, g.invariants))
         if g.refractory:
             parts.append(_refractory(g))
-    parts += [_functions(p.pathway.name, p.hoisted) for p in system.pathways]
+    parts += [_functions(p.pathway.name, p.invariants) for p in system.pathways]
     for number, readout in enumerate(system.spec.readouts):
         if readout.kind == "spike_times":
             parts.append(_spike_times(number, readout, system))
@@ -40,8 +40,8 @@ def _name(name: str) -> str:
     return f'v["{name}"]'
 
 
-def _functions(owner: str, hoisted: Hoisted, prefix: str = "") -> str:
-    prepare, (pull, results) = prepare_lines(hoisted), pull_lines(hoisted)
+def _functions(owner: str, invariants: LoopInvariants, prefix: str = "") -> str:
+    prepare, (pull, results) = prepare_lines(invariants), pull_lines(invariants)
     pull = [*pull, f"return {results}"]
     return (
         f"\ndef {prefix}prepare_{owner}(v):\n    " + "\n    ".join(prepare or ["pass"]) + "\n\n"
@@ -49,21 +49,21 @@ def _functions(owner: str, hoisted: Hoisted, prefix: str = "") -> str:
     )
 
 
-def prepare_lines(hoisted: Hoisted, style: Style | None = None) -> list[str]:
+def prepare_lines(invariants: LoopInvariants, style: Style | None = None) -> list[str]:
     """Return the assignments of the constants."""
     style = style or HostStyle()
     return [
         f"{_name(s.target)} = {print_tree(parse(s.expression), _name, style)}"
-        for s in hoisted.common + hoisted.each
+        for s in invariants.common + invariants.each
     ]
 
 
 def pull_lines(
-    hoisted: Hoisted, style: Style | None = None, total: str = "np.sum"
+    invariants: LoopInvariants, style: Style | None = None, total: str = "np.sum"
 ) -> tuple[list[str], str]:
     """Return the lines that take gradients of constants back, and the dictionary of the results."""
     style, pull = style or HostStyle(), []
-    for line in hoisted.adjoint.forward + hoisted.adjoint.reverse:
+    for line in invariants.adjoint.forward + invariants.adjoint.reverse:
         if isinstance(line.value, ast.AST):
             value = print_tree(line.value, _name, style)
         else:
@@ -72,7 +72,8 @@ def pull_lines(
         target = _name(line.target)
         pull.append(f"{target} = {target} + {value}" if line.add else f"{target} = {value}")
     results = ", ".join(
-        f'"{name}": {print_sympy(e, _name, style)}' for name, e in hoisted.adjoint.results.items()
+        f'"{name}": {print_sympy(e, _name, style)}'
+        for name, e in invariants.adjoint.results.items()
     )
     return pull, f"{{{results}}}"
 
@@ -80,7 +81,7 @@ def pull_lines(
 def _refractory(group) -> str:
     expression = print_tree(parse(group.refractory), _name, HostStyle())
     text = f"\ndef refractory_{group.group.name}(v):\n    return {expression}\n"
-    return text + _functions(group.group.name, group.refractory_hoisted, "refractory_")
+    return text + _functions(group.group.name, group.refractory_invariants, "refractory_")
 
 
 def _spike_times(number: int, readout, system: AdjointSystem) -> str:

@@ -15,7 +15,7 @@ import sympy as sp
 
 from brian_eventprop.adjoint.symbolic.derivatives import guarded, may_be_infinite
 from brian_eventprop.adjoint.symbolic.expressions import names, parse
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, EACH
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.adjoint.symbolic.reverse import Line
 from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.printing import Style, print_sympy, print_tree
@@ -65,11 +65,11 @@ class Scope:
         level = self.levels.get(name)
         if level is None and self.post is not None and name.startswith("post__"):
             inner = name.removeprefix("post__")
-            if self.post.levels.get(inner) == COMMON:
+            if self.post.levels.get(inner) == SHARED:
                 return self.post.ref(inner)
-            if self.post.levels.get(inner) == EACH:
+            if self.post.levels.get(inner) == PER_ELEMENT:
                 self.post.ref(inner)
-        known = {COMMON: self.common, EACH: self.each}.get(level)
+        known = {SHARED: self.common, PER_ELEMENT: self.each}.get(level)
         if known is not None and name not in known:
             known.append(name)
         return self.table(self.owner, name)
@@ -104,7 +104,7 @@ class Scope:
         level = self.levels.get(name)
         if level is None and self.post is not None:
             level = self.post.levels.get(name.removeprefix("post__"))
-        return level in (COMMON, EACH)
+        return level in (SHARED, PER_ELEMENT)
 
     def scaled(self, scale: str, expression: sp.Expr, form: str = "{0} * ({1})") -> str:
         """Render a SymPy expression times what stands in a variable or array of the kernel."""
@@ -117,7 +117,7 @@ class Scope:
         found = {}
         for power in sorted(expression.atoms(sp.Pow), key=str):
             name = getattr(power.base, "name", None)
-            if power.exp == -1 and self.levels.get(name) == COMMON:
+            if power.exp == -1 and self.levels.get(name) == SHARED:
                 self.ref(name)
                 if name not in self.inverted:
                     self.inverted.append(name)
@@ -131,7 +131,7 @@ class Scope:
 
     def once_per_step(self, names) -> bool:
         """Whether a function of these names has one value per time step."""
-        common = all(n in ("t", "dt") or self.levels.get(n) == COMMON for n in names)
+        common = all(n in ("t", "dt") or self.levels.get(n) == SHARED for n in names)
         return self.in_loop and common and "t" in names
 
     def _step_name(self, text: str) -> str:

@@ -36,7 +36,7 @@ STEPS_OF_TRIAL, SEGMENT, WITH_INPUTS, N0, N1, START, STOP = 0, 1, 2, 3, 4, 5, 6
 #: The first step whose states are recorded, whether the trial is being run again, how many steps
 #: before a segment spikes can be whose arrivals fall into it, and the trial and the step where the
 #: loop stopped because an array was full (the step is -1 before a trial has begun).
-LIVE, AGAIN, LONGEST, TRIAL, STEP = 7, 8, 9, 10, 11
+FIRST_UPDATED, RECOMPUTING, LONGEST, TRIAL, STEP = 7, 8, 9, 10, 11
 #: Whether the backward pass keeps the states of the segment before the current one.
 LOOKBACK = 12
 #: How many there are.
@@ -46,7 +46,8 @@ NUMBERS = 13
 #: The phases of the two passes, in the order of their operations.
 FORWARD = ("begin", "checkpoint", "neurons", "arrivals", "end")
 BACKWARD = (
-    "prepare", "begin", "restore", "warm_up", "neurons_again", "arrivals_again", "recorded",
+    "prepare", "begin", "restore", "warm_up", "neurons_recomputed", "arrivals_recomputed",
+    "recorded",
     "final", "neurons", "arrivals", "after_segment", "end",
 )  # fmt: skip
 
@@ -115,7 +116,7 @@ def forward(last, operations, ends, table, run):
     ``ends`` has the beginning of the first phase among the operations, and the end of each.
     """
     trial, n, n_steps, segment = run[TRIAL], run[STEP], run[STEPS_OF_TRIAL], run[SEGMENT]
-    run[LIVE], run[AGAIN] = 0, 0
+    run[FIRST_UPDATED], run[RECOMPUTING] = 0, 0
     zero, begin, checkpoint = ends[0], ends[1], ends[2]
     neurons, arrivals, end = ends[3], ends[4], ends[5]
     while trial < last:
@@ -142,7 +143,7 @@ def forward(last, operations, ends, table, run):
 def _repeat(n0, n1, trial, operations, ends, table, run):
     """Run a segment again, which records its states, and before it what sends spikes into it."""
     warm = max(n0 - run[LONGEST], 0)
-    run[N0], run[N1], run[LIVE], run[AGAIN] = n0, n1, n0, 1
+    run[N0], run[N1], run[FIRST_UPDATED], run[RECOMPUTING] = n0, n1, n0, 1
     _run(operations, ends[2], ends[3], table, trial, n0)
     _run(operations, ends[3], ends[4], table, trial, warm)
     _stretch(trial, warm, n1, operations, ends[4], ends[5], ends[6], table, run)

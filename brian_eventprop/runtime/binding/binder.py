@@ -71,9 +71,9 @@ class Packer:
         self._shared = [(name, symbol.key) for name, symbol in of_kind["shared"]]
         each = [*of_kind["neuron"], *of_kind["synapse"], *of_kind["index"]]
         self._each = [(name, symbol.key, self._side(symbol)) for name, symbol in each]
-        hoisted = code.adjoint.hoisted
-        self._prepares = bool(hoisted.common or hoisted.each)
-        self._no_gradients = {f"lam.{name}": 0.0 for name in hoisted.active}
+        invariants = code.adjoint.invariants
+        self._prepares = bool(invariants.common or invariants.each)
+        self._no_gradients = {f"lam.{name}": 0.0 for name in invariants.active}
         self._gradient_names = [f"lam.{name}" for name in (*code.shared_grads, *code.element_grads)]
 
     @property
@@ -122,8 +122,8 @@ class Packer:
 
     def gradients(self, v, shared_grads, element_grads, into: dict[Key, np.ndarray]) -> None:
         """Pull summed gradients back and add them to the gradients by key."""
-        hoisted = self.code.adjoint.hoisted
-        if not any(self.symbols[name].key in into for name in hoisted.adjoint.results):
+        invariants = self.code.adjoint.invariants
+        if not any(self.symbols[name].key in into for name in invariants.adjoint.results):
             return
         grads = dict(zip(self._gradient_names, (*shared_grads, *element_grads), strict=True))
         v = {**v, **self._no_gradients, **grads}
@@ -153,7 +153,7 @@ class GroupPacker(Packer):
         for readout in code.readout_symbols:
             symbols |= readout
         super().__init__(code, host, symbols, group.size, dt, group.name)
-        self.near = near_rates(code.adjoint.hoisted) if group.method == "exact" else None
+        self.near = near_rates(code.adjoint.invariants) if group.method == "exact" else None
         self.host = host
 
     def initial(self, values: Values, dtype) -> np.ndarray:
@@ -191,10 +191,10 @@ class GroupPacker(Packer):
     def refractory_gradient(self, v, grads, into) -> None:
         """Pull dL/d(refractory period) back to the parameters."""
         v = dict(v)
-        hoisted = self.code.adjoint.refractory_hoisted
-        for name in hoisted.active:
+        invariants = self.code.adjoint.refractory_invariants
+        for name in invariants.active:
             v[f"lam.{name}"] = grads if name == PERIOD else 0.0
-        if PERIOD in hoisted.active:
+        if PERIOD in invariants.active:
             pull = getattr(self.host, f"refractory_pull_{self.code.name}")
             self.scatter(quietly(pull, v), into)
 

@@ -69,8 +69,8 @@ def check_constants(packer, v: Mapping[str, np.ndarray]) -> None:
 
 def _definitions(packer) -> dict[str, str]:
     """The expression of each constant."""
-    hoisted = packer.code.adjoint.hoisted
-    return {s.target: s.expression for s in hoisted.common + hoisted.each}
+    invariants = packer.code.adjoint.invariants
+    return {s.target: s.expression for s in invariants.common + invariants.each}
 
 
 def check_digits(packer, near, v: Mapping[str, np.ndarray]) -> None:

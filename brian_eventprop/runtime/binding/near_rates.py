@@ -13,9 +13,9 @@ from contextlib import nullcontext
 import mpmath
 import numpy as np
 
-from brian_eventprop.adjoint.groups import Hoisted
+from brian_eventprop.adjoint.groups import LoopInvariants
 from brian_eventprop.adjoint.symbolic.expressions import parse, sums_divided_by
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON
+from brian_eventprop.adjoint.symbolic.loop_invariant import SHARED
 from brian_eventprop.codegen.expr.parameter_map import prepare_lines, pull_lines
 from brian_eventprop.codegen.expr.printing import DIGITS_FUNCTIONS, DigitsStyle
 from brian_eventprop.reading.equations.expressions import functions, inline
@@ -41,14 +41,14 @@ _MANY = _space(
 )
 
 
-def near_rates(hoisted: Hoisted) -> NearRates | None:
+def near_rates(invariants: LoopInvariants) -> NearRates | None:
     """Return the care that some constants need; None if none divides by a sum or difference."""
-    definitions = {s.target: s.expression for s in (*hoisted.common, *hoisted.each)}
+    definitions = {s.target: s.expression for s in (*invariants.common, *invariants.each)}
     for text in definitions.values():
         if not functions(text) <= DIGITS_FUNCTIONS.keys():
             return None
     full = (inline(text, definitions) for text in definitions.values())
-    return NearRates(hoisted) if any(sums_divided_by(parse(text)) for text in full) else None
+    return NearRates(invariants) if any(sums_divided_by(parse(text)) for text in full) else None
 
 
 class NearRates:
@@ -60,14 +60,14 @@ class NearRates:
         Its constants and their reverse.
     """
 
-    def __init__(self, hoisted: Hoisted):
+    def __init__(self, invariants: LoopInvariants):
         style = DigitsStyle()
-        pull, results = pull_lines(hoisted, style, "each")
-        self._prepare = compile("\n".join(prepare_lines(hoisted, style)), "constants", "exec")
+        pull, results = pull_lines(invariants, style, "each")
+        self._prepare = compile("\n".join(prepare_lines(invariants, style)), "constants", "exec")
         self._pull = compile("\n".join([*pull, f"results = {results}"]), "gradients", "exec")
-        self._made = [s.target for s in (*hoisted.common, *hoisted.each)]
-        self._common = {f"lam.{n}" for n in hoisted.active if hoisted.levels[n] == COMMON}
-        self._by_neuron = {f"lam.{n}" for n in hoisted.active} - self._common
+        self._made = [s.target for s in (*invariants.common, *invariants.each)]
+        self._common = {f"lam.{n}" for n in invariants.active if invariants.levels[n] == SHARED}
+        self._by_neuron = {f"lam.{n}" for n in invariants.active} - self._common
         self._trusted: dict[str, np.ndarray] | None = None
 
     def lost(self, v: Values) -> tuple[str, np.ndarray, float] | None:

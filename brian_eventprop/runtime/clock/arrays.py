@@ -30,8 +30,8 @@ from brian_eventprop.runtime.backends import Arrays
 
 #: Roles that a group has for each state at which arrivals are added up: a kind, then the state.
 PER_STATE = (
-    "ring", "next_drive", "input_drive", "lam", "rate", "recent_adjoints", "arrival_adjoints", "d_arrivals", "history_lam", "history_rate",
-    "paired_record", "record",
+    "ring", "input_drive", "next_drive", "lam", "rate", "recent_adjoints", "arrival_adjoints",
+    "d_arrivals", "history_lam", "history_rate", "record", "paired_record",
 )  # fmt: skip
 
 #: Places for spikes, or for queued arrivals, that an array has at first.

@@ -17,7 +17,7 @@ def warn_of_gaps(system: AdjointSystem) -> None:
     not with the potential: that part of the gradient is missing.
     """
     for g in system.groups:
-        if g.crossing is not None and jumps(g.crossing.g, g.group.states, g.hoisted.active):
+        if g.crossing is not None and jumps(g.crossing.g, g.group.states, g.invariants.active):
             logger.warn(
                 f"NeuronGroup '{g.group.name}': the threshold '{g.group.threshold}' jumps where a "
                 "condition changes, and the gradient on the time grid lacks the spikes that such "

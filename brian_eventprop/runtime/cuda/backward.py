@@ -181,7 +181,7 @@ class CudaBackward(ClockCPU):
             if any((g.name, state) in self.system.trained for state in g.states):
                 total[g.name, "grad_initial"] = added_up(g.name, "grad_initial")
             if g.refractory:
-                wanted = PERIOD in g.adjoint.refractory_hoisted.active
+                wanted = PERIOD in g.adjoint.refractory_invariants.active
                 total[g.name, "grad_refractory"] = (
                     added_up(g.name, "grad_refractory_out") if wanted else np.zeros(g.size)
                 )

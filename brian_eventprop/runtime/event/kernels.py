@@ -105,8 +105,8 @@ class EventKernels:
         expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
         for expression, row in zip(expressions, rows, strict=True):
             if not np.all(np.isfinite(row)):
-                hoisted = g.adjoint.hoisted
-                known = {s.target: s.expression for s in hoisted.common + hoisted.each}
+                invariants = g.adjoint.invariants
+                known = {s.target: s.expression for s in invariants.common + invariants.each}
                 check_value(packer, as_text(expression), row, v, known)
         result = np.empty((g.n_coefficients, packer.size))
         kept = g.n_coefficients - 1

@@ -122,8 +122,8 @@ class EventCPU(EventKernels):
                 row = self._code(spec.group).position[k]
                 readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
         return EventForward(
-            n_trials, tuple(readouts), spikes, inputs, arrays, constants, event_logs, orders, windows,
-            kernels, self.module,
+            n_trials, tuple(readouts), spikes, inputs, arrays, constants, event_logs, orders,
+            windows, kernels, self.module,
         )  # fmt: skip
 
     def _check_readouts(self, arrays):

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from brian_eventprop.adjoint.symbolic.expressions import parse
-from brian_eventprop.adjoint.symbolic.loop_invariant import COMMON, DYNAMIC, EACH, Hoister
+from brian_eventprop.adjoint.symbolic.loop_invariant import (
+    PER_ELEMENT,
+    SHARED,
+    TIME_VARYING,
+    InvariantExtractor,
+)
 from brian_eventprop.adjoint.symbolic.reverse import reverse
 from brian_eventprop.codegen.expr.printing import HostStyle, print_sympy, print_tree
 from brian_eventprop.kernels.brian_functions import dexprel_array, exprel_array
@@ -86,7 +91,7 @@ def test_reverse_is_the_transposed_jacobian(name):
 
 def test_values_per_neuron_are_summed_for_common_parameters():
     statements = block("a = exp(-dt/tau)\nb = a*r + tau")
-    level = {"a": COMMON, "tau": COMMON, "dt": COMMON, "b": EACH, "r": EACH}
+    level = {"a": SHARED, "tau": SHARED, "dt": SHARED, "b": PER_ELEMENT, "r": PER_ELEMENT}
     adjoint = reverse(statements, ["a", "b", "tau"], ["tau", "a", "b", "r"], level)
     values = {"tau": 1.3, "dt": 0.2, "r": np.array([1.0, 2.0, 4.0])}
     lam = {"a": 0.5, "tau": 0.25, "b": np.array([1.0, -1.0, 3.0])}
@@ -98,13 +103,20 @@ def test_values_per_neuron_are_summed_for_common_parameters():
 
 
 def test_hoisting_changes_no_value_and_leaves_only_what_changes():
-    levels = {"v": DYNAMIC, "I": DYNAMIC, "t": DYNAMIC, "tau": EACH, "dt": COMMON, "b": COMMON}
+    levels = {
+        "v": TIME_VARYING,
+        "I": TIME_VARYING,
+        "t": TIME_VARYING,
+        "tau": PER_ELEMENT,
+        "dt": SHARED,
+        "b": SHARED,
+    }
     statements = block(
         "_l = exp(-dt/tau)\n_m = b*dt\nv = v*_l + (1 - exp(-dt/tau))*I + _m*_m\nI = I*(b - 1)/tau"
     )
-    hoister = Hoister(dict(levels))
-    kept = hoister.block(statements)
-    moved = [*hoister.moved[COMMON], *hoister.moved[EACH]]
+    extractor = InvariantExtractor(dict(levels))
+    kept = extractor.block(statements)
+    moved = [*extractor.moved[SHARED], *extractor.moved[PER_ELEMENT]]
     values = {"v": 0.3, "I": 1.1, "t": 0.0, "tau": 1.9, "dt": 0.1, "b": 3.3}
     plain, split = evaluate(statements, values), evaluate((*moved, *kept), values)
     assert plain["v"] == split["v"] and plain["I"] == split["I"]
