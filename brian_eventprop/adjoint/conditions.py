@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise, weight
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, slope_of, weight
 from brian_eventprop.adjoint.switches import Switch, jumping
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.symbolic.reverse import lam
@@ -40,7 +40,7 @@ class Conditions:
     jumping: frozenset[str]
     energy: Mapping[str, sp.Expr]
     climbs: Mapping[str, Mapping[str, sp.Expr]]
-    rises: Mapping[str, Mapping[int, sp.Expr]]
+    slopes: Mapping[str, Mapping[int, sp.Expr]]
 
 
 def derive_conditions(adjoint: GroupAdjoint) -> Conditions | None:
@@ -66,7 +66,7 @@ def derive_conditions(adjoint: GroupAdjoint) -> Conditions | None:
             for mode, f in flows.items()
         },
         {
-            mode: {r.number: rise(r, f) for r in adjoint.readouts if r.kind == "maximum"}
+            mode: {r.number: slope_of(r, f) for r in adjoint.readouts if r.kind == "maximum"}
             for mode, f in flows.items()
         },
     )

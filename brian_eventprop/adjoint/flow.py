@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, rise
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, slope_of
 from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches, jumps
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
@@ -93,7 +93,7 @@ class ContinuousFlow:
     parameters: Mapping[str, sp.Expr]
     parameters_frozen: Mapping[str, sp.Expr]
     hump: tuple[int, ...] | None = None
-    bend: sp.Expr = sp.Integer(0)
+    curvature: sp.Expr = sp.Integer(0)
     speeds: tuple[sp.Expr, ...] = ()
     switches: tuple[Switch, ...] = ()
     smooth: Mapping = field(default_factory=dict)
@@ -145,7 +145,8 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     hump = _hump(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
-        hump, _bend(adjoint, free) if hump else sp.Integer(0), _speeds(adjoint), switches, smooth,
+        hump, _curvature(adjoint, free) if hump else sp.Integer(0), _speeds(adjoint), switches,
+        smooth,
     )  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def _check_maxima(adjoint, f):
     for readout in adjoint.readouts:
         if readout.kind != "maximum":
             continue
-        if jumps(rise(readout, f), adjoint.group.states, adjoint.invariants.active):
+        if jumps(slope_of(readout, f), adjoint.group.states, adjoint.invariants.active):
             raise UnsupportedError(
                 f"NeuronGroup '{adjoint.group.name}': the Maximum of '{readout.expression}' is not "
                 "supported in exact time: its slope jumps where a condition in the equations "
@@ -270,7 +271,7 @@ def _speeds(adjoint):
     return tuple(sorted({e for e in found if e != 0}, key=str))
 
 
-def _bend(adjoint, f):
+def _curvature(adjoint, f):
     slope = adjoint.crossing.slope
     return sum((diff(slope, symbol(s)) * e for s, e in f.items()), sp.Integer(0))
 

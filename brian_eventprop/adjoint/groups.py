@@ -48,14 +48,14 @@ class Flow:
 class SpikeRule:
     """What a spike does to the adjoint, backwards through the reset.
 
-    ``lam`` is R_x^T lambda, ``parameters`` R_p^T lambda, ``rate`` the reset's part of D; ``rises``
+    ``lam`` is R_x^T lambda, ``parameters`` R_p^T lambda, ``rate`` the reset's part of D; ``slopes``
     are the slopes of the maximum readouts just after the reset, by number.
     """
 
     lam: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
     rate: sp.Expr
-    rises: Mapping[int, sp.Expr]
+    slopes: Mapping[int, sp.Expr]
 
 
 @dataclass(frozen=True)
@@ -371,7 +371,7 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
             sum((lam(s) * e for s, e in after.items()), sp.Integer(0)), adjoint.invariants.active
         ),
         rate=rate + tidy(loss - loss.xreplace(to_after)),
-        rises={r.number: tidy(rise(r, after_f).xreplace(to_after)) for r in maxima},
+        slopes={r.number: tidy(slope_of(r, after_f).xreplace(to_after)) for r in maxima},
     )
 
 
@@ -389,7 +389,7 @@ def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
     return rate
 
 
-def rise(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
+def slope_of(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
     """Return how fast the expression of a readout grows along the flow f."""
     along = sum((e * f.get(s, 0) for s, e in readout.states.items()), sp.Integer(0))
     return along + diff(to_sympy(readout.expression), symbol("t"))

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint, StateReadout, flow_of, rise, tidy
+from brian_eventprop.adjoint.groups import GroupAdjoint, StateReadout, flow_of, slope_of, tidy
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
 
 
 @dataclass(frozen=True)
-class Top:
+class ArrivalMaximum:
     """A maximum readout and its slope (for each mode), as more and more states are after arrivals.
 
     The first of ``values`` and of the slopes is before them, each next one has one more stage of
@@ -35,7 +35,7 @@ class Top:
 
     number: int
     values: tuple[sp.Expr, ...]
-    rises: Mapping[str, tuple[sp.Expr, ...]]
+    slopes: Mapping[str, tuple[sp.Expr, ...]]
 
     @property
     def jumps(self) -> bool:
@@ -45,7 +45,7 @@ class Top:
     @property
     def moves(self) -> bool:
         """Whether arrivals may make or end the maximum at all."""
-        return self.jumps or any(r != rises[0] for rises in self.rises.values() for r in rises)
+        return self.jumps or any(r != slopes[0] for slopes in self.slopes.values() for r in slopes)
 
 
 def was(state: str) -> sp.Symbol:
@@ -53,7 +53,9 @@ def was(state: str) -> sp.Symbol:
     return symbol(f"was.{state}")
 
 
-def derive_tops(adjoint: GroupAdjoint, stages: Iterable[Iterable[str]]) -> tuple[Top, ...]:
+def derive_maxima(
+    adjoint: GroupAdjoint, stages: Iterable[Iterable[str]]
+) -> tuple[ArrivalMaximum, ...]:
     """Derive the maxima of a group that arrivals may make or end.
 
     Parameters
@@ -68,19 +70,19 @@ def derive_tops(adjoint: GroupAdjoint, stages: Iterable[Iterable[str]]) -> tuple
         {symbol(s): was(s) for stage in stages[k:] for s in stage} for k in range(len(stages) + 1)
     ]
     maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
-    tops = [_top(adjoint, readout, earlier) for readout in maxima]
-    return tuple(top for top in tops if top.moves)
+    found = [_maximum(adjoint, readout, earlier) for readout in maxima]
+    return tuple(maximum for maximum in found if maximum.moves)
 
 
-def _top(adjoint: GroupAdjoint, readout: StateReadout, earlier) -> Top:
+def _maximum(adjoint: GroupAdjoint, readout: StateReadout, earlier) -> ArrivalMaximum:
     states = adjoint.group.states
     value = to_sympy(readout.expression)
-    rises = {
-        mode: rise(readout, flow_of(adjoint.derivatives, states, frozen))
+    slopes = {
+        mode: slope_of(readout, flow_of(adjoint.derivatives, states, frozen))
         for mode, frozen in (("free", ()), ("frozen", adjoint.group.frozen))
     }
-    return Top(
+    return ArrivalMaximum(
         readout.number,
         tuple(value.xreplace(names) for names in earlier),
-        {mode: tuple(tidy(e.xreplace(names)) for names in earlier) for mode, e in rises.items()},
+        {mode: tuple(tidy(e.xreplace(names)) for names in earlier) for mode, e in slopes.items()},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from brian_eventprop.adjoint.autapses import carried, comes_after_reset, slope
-from brian_eventprop.adjoint.groups import flow_of, rise
+from brian_eventprop.adjoint.groups import flow_of, slope_of
 from brian_eventprop.adjoint.pathways import to_post
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.symbolic.reverse import compose
@@ -56,9 +56,9 @@ class AutapseCode:
         """Leave dL/d(time of an arrival) at the carried states in `rate`."""
         rate = self.pathway.rule(mode).rate
         lines = self.pathway.load(reads(rate), self.array) + [f"rate = {self.scope.sympy(rate)}"]
-        return lines + sum((self._top(r, mode) for r in self.target.maxima), [])
+        return lines + sum((self._move_maximum(r, mode) for r in self.target.maxima), [])
 
-    def _top(self, readout, mode: str) -> list[str]:
+    def _move_maximum(self, readout, mode: str) -> list[str]:
         """Add to `rate` what a maximum gains that a later arrival makes, or ends by a jump down."""
         target, zero = self.target, self.scope.style.number(0)
         at = f"{target.a(f'at{readout.number}')}[trial, j]"
@@ -68,16 +68,16 @@ class AutapseCode:
         inner = [
             *self.pathway.load(reads(before, after), self.array),
             *target.load_spike(reads(value), target.a("spike_state"), 0, "q"),
-            f"leap = {self.scope.sympy(after[0] - before[0])}",
-            f"rise = {self.scope.sympy(before[1])}",
-            f"fall = {self.scope.sympy(after[1])}",
+            f"jump = {self.scope.sympy(after[0] - before[0])}",
+            f"slope_before = {self.scope.sympy(before[1])}",
+            f"slope_after = {self.scope.sympy(after[1])}",
             f"highest = {self.scope.sympy(before[0])} >= {target.scope.sympy(value)}",
-            f"if leap < 0 and rise > 0 and highest and {at} == n:",
-            f"    rate += {weight} * rise",
-            f"if leap > 0 and {at} == n + 1:",
-            f"    rate += {weight} * min(fall, {zero})",
-            f"if leap == 0 and {at} == n + 1:",
-            f"    rate += {weight} * (min(fall, {zero}) - min(rise, {zero}))",
+            f"if jump < 0 and slope_before > 0 and highest and {at} == n:",
+            f"    rate += {weight} * slope_before",
+            f"if jump > 0 and {at} == n + 1:",
+            f"    rate += {weight} * min(slope_after, {zero})",
+            f"if jump == 0 and {at} == n + 1:",
+            f"    rate += {weight} * (min(slope_after, {zero}) - min(slope_before, {zero}))",
         ]
         return [f"if {at} == n or {at} == n + 1:", *(f"    {line}" for line in inner)]
 
@@ -85,7 +85,7 @@ class AutapseCode:
         """Value and slope of a readout before an arrival and after it."""
         target = self.target
         frozen = target.frozen if mode == "frozen" else ()
-        growth = rise(readout, flow_of(target.adjoint.derivatives, target.states, frozen))
+        growth = slope_of(readout, flow_of(target.adjoint.derivatives, target.states, frozen))
         before = [to_post(e, target.adjoint) for e in (value, growth)]
         after = compose(self.pathway.rule(mode).statements, self.pathway.states)
         to_after = {symbol(s): e for s, e in after.items()}

@@ -27,8 +27,10 @@ class ConditionCode:
         self.group, self.scope = group, group.scope
         self.switches, self.jumping = conditions.switches, conditions.jumping
         self.energy, self.climbs = conditions.energy, conditions.climbs
-        self.rises = conditions.rises
-        used = reads(self.energy, self.climbs, self.rises, [(s.h, s.states) for s in self.switches])
+        self.slopes = conditions.slopes
+        used = reads(
+            self.energy, self.climbs, self.slopes, [(s.h, s.states) for s in self.switches]
+        )
         self.used = used | reads([s.parameters for s in self.switches])
         self.aside = _ASIDE["single" if self.scope.style.single else "double"]
         self.moving = [s for s in group.states if s in self.used]
@@ -153,17 +155,17 @@ class ConditionCode:
         lines = self._go_to(f"{place} + {aside} * ({self.scope.style.number(1)} - {place})")
         lines += self.group.load_lam(reads(energy))
         lines += [f"{ref('after.')} = {self._at(energy)}", f"{ref('onwards.')} = {self._at(climb)}"]
-        lines += self._rises(mode, "after")
+        lines += self._slopes(mode, "after")
         lines += undo
         lines += self._go_to(f"{place} - {aside} * {place}")
         lines += [f"{ref('moved.')} = {self._at(energy)} - {ref('after.')}"]
-        lines += self._rises(mode, "before") + self._maxima(mode)
+        lines += self._slopes(mode, "before") + self._maxima(mode)
         return [*lines, f"if {ref('moved.')} != 0:", *_inner(self._moves(switch, mode))]
 
-    def _rises(self, mode: str, when: str) -> list[str]:
+    def _slopes(self, mode: str, when: str) -> list[str]:
         return [
             f"{self.scope.ref(f'rise.{when}.{number}')} = {self._at(e)}"
-            for number, e in self.rises[mode].items()
+            for number, e in self.slopes[mode].items()
         ]
 
     def _maxima(self, mode: str) -> list[str]:
@@ -173,7 +175,7 @@ class ConditionCode:
         the change moves already.
         """
         group, zero, lines = self.group, self.scope.style.number(0), []
-        for number in self.rises[mode]:
+        for number in self.slopes[mode]:
             before, after = (
                 self.scope.ref(f"rise.{when}.{number}") for when in ("before", "after")
             )

@@ -12,7 +12,7 @@ import sympy as sp
 
 from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
 from brian_eventprop.adjoint.conditions import derive_conditions
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, rise
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, slope_of
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
@@ -60,7 +60,7 @@ class GroupCode:
         self.readout_symbols = [r.symbols for r in readouts]
         self.pushed = False
         self.recorded = False
-        self.tops: tuple = ()
+        self.arrival_maxima: tuple = ()
         self.autapses: tuple = ()
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
@@ -285,7 +285,7 @@ class GroupCode:
         rate = rate_of_spike(self.adjoint, mode) if self.autapses else rule.rate
         read = reads(rate)
         lines = self._load_crossed(read, values) + self.load_lam(read)
-        lines += [f"rate = {self.scope.sympy(rate)}"] + self._tops_made(rule, values)
+        lines += [f"rate = {self.scope.sympy(rate)}"] + self._maxima_of_reset(rule, values)
         read = reads(rule.lam, rule.parameters)
         lines += self.load_spike(read, values, self.n_states) + self.load_lam(read)
         return lines + self.add_gradients(rule.parameters) + self.store_lam(rule.lam)
@@ -334,34 +334,41 @@ class GroupCode:
             f"guard = {self.scope.sympy(c.g)}",
         ]
 
-    def top_moves(self, readout, values: str) -> list[str]:
+    def move_maximum(self, readout, values: str) -> list[str]:
         """Add to D of spike k what a maximum that the spike ends gains by coming later.
 
         Where a crossing ends it, it rises until then; a state that is left at once moves anyway.
         """
-        before = rise(readout, self.adjoint.derivatives)
-        lines = self.load_spike(reads(before), values, 0) + [f"rise = {self.scope.sympy(before)}"]
+        before = slope_of(readout, self.adjoint.derivatives)
+        lines = self.load_spike(reads(before), values, 0) + [
+            f"readout_slope = {self.scope.sympy(before)}"
+        ]
         weight = f"{self.a(f'weight{readout.number}')}[trial, j]"
-        return [*lines, "if rise > 0 or start > 0:", f"    d_time += {weight} * rise"]
+        return [
+            *lines,
+            "if readout_slope > 0 or start > 0:",
+            f"    d_time += {weight} * readout_slope",
+        ]
 
-    def _tops_made(self, rule, values: str) -> list[str]:
+    def _maxima_of_reset(self, rule, values: str) -> list[str]:
         """Add to `rate` what a maximum that the reset makes gains by coming later.
 
         It only falls from there: the next sample is the largest.
         """
         lines = []
-        for number, after in rule.rises.items():
+        for number, after in rule.slopes.items():
             inner = self._load_crossed(reads(after), values)
-            inner += [f"rise = {self.scope.sympy(after)}"]
-            for top in self.tops:
-                inner = top.unless_leap(inner) if top.top.number == number else inner
-            lines += self._top_made(number, "n + 1", inner)
+            inner += [f"readout_slope = {self.scope.sympy(after)}"]
+            for maximum in self.arrival_maxima:
+                inner = maximum.unless_jump(inner) if maximum.number == number else inner
+            lines += self._maximum_at(number, "n + 1", inner)
         return lines
 
-    def _top_made(self, number: int, step: str, inner: list[str]) -> list[str]:
-        """Add to `rate` if the maximum is at that step and falls from there, with `rise`."""
+    def _maximum_at(self, number: int, step: str, inner: list[str]) -> list[str]:
+        """Add to `rate` if the maximum is at that step and its `readout_slope` there is
+        negative."""
         weight = f"{self.a(f'weight{number}')}[trial, j]"
-        inner = [*inner, "if rise < 0:", f"    rate += {weight} * rise"]
+        inner = [*inner, "if readout_slope < 0:", f"    rate += {weight} * readout_slope"]
         at = f"if {self.a(f'at{number}')}[trial, j] == {step}:"
         return [at, *(f"    {line}" for line in inner)]
 
@@ -402,8 +409,8 @@ class GroupCode:
         lines = self.load(read, self.then) + self.load_lam(read)
         lines.append(f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}")
         total = self.scope.sympy(rate)
-        if self.tops:
-            moved = (top.ring(self.rings.index(state), mode) for top in self.tops)
+        if self.arrival_maxima:
+            moved = (maximum.ring(self.rings.index(state), mode) for maximum in self.arrival_maxima)
             lines, total = [*lines, f"rate = {total}", *sum(moved, [])], "rate"
         return [*lines, f"{self.a(f'rate_{state}')}[j] = {total}"]
 
@@ -413,9 +420,11 @@ class GroupCode:
         last = f"{self.a('last')}[j]"
         return f"({last} < 0 or {self.a('spike_step')}[{last}] != n)"
 
-    def top(self, readout):
+    def arrival_maximum(self, readout):
         """The code of a maximum that arrivals may make or end; None for any other readout."""
-        return next((top for top in self.tops if top.top.number == readout.number), None)
+        return next(
+            (maximum for maximum in self.arrival_maxima if maximum.number == readout.number), None
+        )
 
     @property
     def now(self) -> str:
@@ -440,17 +449,17 @@ class GroupCode:
         e = self.adjoint.release
         lines = self.load(reads(e), array) + self.load_lam(reads(e))
         lines.append(f"rate = {self.scope.sympy(e)}")
-        for number, after in self._rises_released.items():
-            inner = [*self.load(reads(after), array), f"rise = {self.scope.sympy(after)}"]
-            lines += self._top_made(number, "n", inner)
+        for number, after in self._slopes_released.items():
+            inner = [*self.load(reads(after), array), f"readout_slope = {self.scope.sympy(after)}"]
+            lines += self._maximum_at(number, "n", inner)
         return lines
 
     @property
-    def _rises_released(self) -> dict:
+    def _slopes_released(self) -> dict:
         """The slope of each maximum just after a release, if that can make one."""
         if not (self.has_frozen and self.spikes):
             return {}
-        return {r.number: rise(r, self.adjoint.derivatives) for r in self.maxima}
+        return {r.number: slope_of(r, self.adjoint.derivatives) for r in self.maxima}
 
     # ---- arrivals at the step of a spike ----
     @property
@@ -478,11 +487,11 @@ class GroupCode:
 
         The numbers of each: among the states that arrivals change, and among all states.
         """
-        if not self.tops or not self.spikes:
+        if not self.arrival_maxima or not self.spikes:
             return []
         changed = {s.target for s in self.adjoint.reset} & set(self.rings_after)
-        met = self.tops[0].met
-        return [(met.index(s), self.states.index(s)) for s in met if s in changed]
+        receiving = self.arrival_maxima[0].receiving
+        return [(receiving.index(s), self.states.index(s)) for s in receiving if s in changed]
 
     # ---- what the kernels must keep ----
     @property
@@ -492,7 +501,7 @@ class GroupCode:
         read = set().union(*(m.adjoint.reads for m in self.modes.values()))
         read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
         if self.has_frozen and self.spikes:
-            read |= reads(self.adjoint.release, self._rises_released)
+            read |= reads(self.adjoint.release, self._slopes_released)
         keeps = self.recomputes_arrivals or self.after or self.upstroke is not None
         return bool(read & states or self.conditions) or keeps
 

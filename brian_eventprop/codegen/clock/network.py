@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from brian_eventprop.adjoint.maxima import derive_tops
+from brian_eventprop.adjoint.maxima import derive_maxima
 from brian_eventprop.adjoint.pathways import may_add_up
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.clock.autapses import AutapseCode
 from brian_eventprop.codegen.clock.groups import GroupCode
-from brian_eventprop.codegen.clock.maxima import TopCode
+from brian_eventprop.codegen.clock.maxima import MaximumCode
 from brian_eventprop.codegen.clock.operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
 from brian_eventprop.codegen.expr.names import NameTable
@@ -177,15 +177,17 @@ def choose_layout(
         else:
             g.recomputes_arrivals = any(p.needs_state for p in arriving)
         if arriving and g.maxima:
-            _move_tops(g)
+            _move_maxima(g)
 
 
-def _move_tops(g) -> None:
+def _move_maxima(g) -> None:
     """Let the maxima of a group move with the arrivals that make or end them."""
-    met = g.rings or g.states
+    receiving = g.rings or g.states
     stages = [[s] for s in g.rings] or [g.states]
-    g.tops = tuple(TopCode(g, top, met) for top in derive_tops(g.adjoint, stages))
-    g.recomputes_arrivals |= bool(g.tops) and not g.rings
+    g.arrival_maxima = tuple(
+        MaximumCode(g, maximum, receiving) for maximum in derive_maxima(g.adjoint, stages)
+    )
+    g.recomputes_arrivals |= bool(g.arrival_maxima) and not g.rings
 
 
 def _record(groups) -> None:

@@ -118,7 +118,7 @@ class ClockOperations:
         names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
         names += ["restore"] * part.recorded + ["recompute_states"] * part.recomputes_arrivals
         names += ["final_back"] * bool(part.finals or part.upstroke)
-        names += ["trial_end"] * bool(part.finals or any(top.jumps for top in part.tops))
+        names += ["trial_end"] * bool(part.finals or any(m.jumps for m in part.arrival_maxima))
         return {name: render(f"clock/groups/{name}.py.j2", g=part) for name in names}
 
     def _load_functions(self, g) -> dict[str, str]:

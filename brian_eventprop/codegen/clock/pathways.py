@@ -128,7 +128,9 @@ class PathwayCode:
             f"{self.target.a('lam')}[{self.states.index(s)}, j] = {self.scope.ref(f'new.{s}')}"
             for s in changed
         ]
-        return lines + sum((top.queued(self, mode, stack) for top in self.target.tops), [])
+        return lines + sum(
+            (maximum.queued(self, mode, stack) for maximum in self.target.arrival_maxima), []
+        )
 
     def load_stacked(self, names, stack: str) -> list[str]:
         """Load states of the target before this arrival, its constants and the synapse's."""

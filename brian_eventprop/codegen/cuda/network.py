@@ -271,7 +271,7 @@ class _Renderer:
             if name != "record":
                 roles += ["stored_spike_state", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]
-                roles += [f"top{r.top.number}" for r in g.tops]
+                roles += [f"maximum_states{r.number}" for r in g.arrival_maxima]
             if name == "forward":
                 roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.readouts]
             pairs += [(g.name, role) for role in roles]
@@ -323,8 +323,10 @@ class _Renderer:
                     self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.integrals + g.maxima
                 ]
             arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in ("x", "y")]
-            if g.tops and name == "forward":
-                arrays.append(self.array(g.name, "was", (len(g.tops[0].met), g.size)))
+            if g.arrival_maxima and name == "forward":
+                arrays.append(
+                    self.array(g.name, "was", (len(g.arrival_maxima[0].receiving), g.size))
+                )
         if any(g.ring_states for g in self.groups) and not self.ring_on_chip:
             arrays.append(self.array("", "ring", ("ring",), large=True))
         for g in self.groups:

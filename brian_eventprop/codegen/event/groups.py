@@ -136,9 +136,9 @@ class EventGroupCode:
         e = self.adjoint.crossing.slope
         return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
 
-    def bend(self) -> list[str]:
+    def curvature(self) -> list[str]:
         """Its second derivative."""
-        e = self.flow.bend
+        e = self.flow.curvature
         return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
 
     def reset(self) -> list[str]:

@@ -175,7 +175,7 @@ class ClockArrays:
         if kind in ("x", "y", "lam") and not state:
             return np.zeros((g.n_states, size), self.dtype)
         if kind == "was":
-            return np.zeros((len(g.tops[0].met), size), self.dtype)
+            return np.zeros((len(g.arrival_maxima[0].receiving), size), self.dtype)
         if kind in ("rec", "former"):
             rows = (min(self.segment, self.n_steps) + 1) * g.n_states
             return np.zeros((rows, size), self.dtype)

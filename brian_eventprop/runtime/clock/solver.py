@@ -353,9 +353,9 @@ class ClockCPU:
                 arrays[g.name, f"value{r.number}"] = np.zeros((n_trials, size))
                 if r.kind == "maximum":
                     arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, size), np.int32)
-            for top in g.tops:
-                shape = n_trials, top.rows, size
-                arrays[g.name, f"top{top.top.number}"] = np.empty(shape, self.dtype)
+            for maximum in g.arrival_maxima:
+                shape = n_trials, maximum.rows, size
+                arrays[g.name, f"maximum_states{maximum.number}"] = np.empty(shape, self.dtype)
         for name, given in inputs.items():
             # as the kernels know the spikes of groups
             arrays[name, "ptr"], arrays[name, "i"] = given.ptr, given.neurons.astype(np.int32)

@@ -249,7 +249,9 @@ class ClockCUDA(CudaBackward):
         """Put the arrays that the way forwards fills into `arrays`."""
         for g in self.module.groups:
             shapes = {f"value{r.number}": (n_trials, g.size) for r in g.readouts}
-            shapes |= {f"top{r.top.number}": (n_trials, r.rows, g.size) for r in g.tops}
+            shapes |= {
+                f"maximum_states{r.number}": (n_trials, r.rows, g.size) for r in g.arrival_maxima
+            }
             integer = {f"at{r.number}": (n_trials, g.size) for r in g.maxima}
             if g.spikes:
                 room = self._room[g.name]

@@ -30,7 +30,7 @@ class Fusing(Emulator):
 
     def load(self, source, tag):
         """Import a generated module after adding such a remainder."""
-        changed, jumps = re.subn(r"( leap = .*hidden.*)", r"\1 + 1e-17", source)
+        changed, jumps = re.subn(r"( jump = .*hidden.*)", r"\1 + 1e-17", source)
         self.jumps += jumps
         return super().load(changed, tag)
 
