@@ -11,34 +11,34 @@ from collections.abc import Callable
 import numpy as np
 
 from brian_eventprop.kernels.cache import njit
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: Fewest entries for which a compiled pass, and for which another thread pays.
 LONG = 2**14
 
-#: Compile a function that goes over long arrays; those for `Passes` go over ``first..last``.
+#: Compile a function that goes over long arrays; those for `ArrayPasses` go over ``first..last``.
 compiled = njit(nogil=True, error_model="numpy", cache=True)
 
 
-class Passes:
+class ArrayPasses:
     """Passes that may be made in any order, put off until `run`.
 
     Parameters
     ----------
-    chunks
+    trial_pool
         The threads.
     """
 
-    def __init__(self, chunks: Chunks):
-        self.chunks = chunks
+    def __init__(self, trial_pool: TrialPool):
+        self.trial_pool = trial_pool
         self._calls: list[tuple[Callable, tuple]] = []
         self._long = False
 
     def add(self, function: Callable, size: int, *arguments) -> None:
         """Call ``function(first, last, *arguments)`` later, for parts of a range."""
         self._long |= size >= LONG
-        function = self.chunks.function(function)
-        parts = self.chunks.threads if size >= LONG else 1
+        function = self.trial_pool.function(function)
+        parts = self.trial_pool.threads if size >= LONG else 1
         bounds = [size * part // parts for part in range(parts + 1)]
         for first, last in zip(bounds[:-1], bounds[1:], strict=True):
             self._calls.append((function, (first, last, *arguments)))
@@ -46,7 +46,7 @@ class Passes:
     def run(self) -> None:
         """Make all passes."""
         calls, self._calls = self._calls, []
-        self.chunks.map(lambda call: call[0](*call[1]), calls, alone=not self._long)
+        self.trial_pool.map(lambda call: call[0](*call[1]), calls, alone=not self._long)
 
 
 @compiled

@@ -13,7 +13,7 @@ from brian_eventprop.codegen.expr.operations import ArrayKey, Operation, load_op
 from brian_eventprop.kernels.cache import load_module
 from brian_eventprop.kernels.views import description
 from brian_eventprop.runtime.interpreter import library_module, load_interpreted, plain
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: The kinds of the arrays of operations: the function that makes the view of each array, and how
 #: many places of a context its description takes; see `kernels.views`.
@@ -61,7 +61,7 @@ class Backend(Protocol):
     def library(self, module: ModuleType) -> ModuleType:
         """Return a module of the kernels' library as this backend runs it."""
 
-    def chunks(self, threads: int | None) -> Chunks:
+    def trial_pool(self, threads: int | None) -> TrialPool:
         """Return what calls kernels for chunks of trials, in at most so many threads."""
 
     def calls(self, operations: Sequence[Operation], sources: np.ndarray, views: Views) -> Calls:
@@ -80,9 +80,9 @@ class Compiled:
         """Return the module itself."""
         return module
 
-    def chunks(self, threads):
+    def trial_pool(self, threads):
         """Return a pool of threads."""
-        return Chunks(threads)
+        return TrialPool(threads)
 
     def calls(self, operations, sources, views):
         """Compile operations."""
@@ -132,10 +132,10 @@ class Interpreter:
         """Return the module with plain functions."""
         return library_module(module.__name__)
 
-    def chunks(self, threads):
+    def trial_pool(self, threads):
         """Return calls in this thread: there is one interpreter for all."""
         del threads
-        return _PlainChunks(1)
+        return _PlainTrialPool(1)
 
     def calls(self, operations, sources, views):
         """Load operations."""
@@ -166,7 +166,7 @@ class _Functions:
         return list(zip(self.functions, contexts, self._sources, strict=True)), None
 
 
-class _PlainChunks(Chunks):
+class _PlainTrialPool(TrialPool):
     """Calls plain functions, in which infinities and NaN are no errors, as in machine code."""
 
     def function(self, compiled):
@@ -174,7 +174,7 @@ class _PlainChunks(Chunks):
         return np.errstate(all="ignore")(plain(compiled))
 
     def call(self, *arguments, **options):
-        """See `Chunks.call`."""
+        """See `TrialPool.call`."""
         with np.errstate(all="ignore"):
             return super().call(*arguments, **options)
 

@@ -30,7 +30,8 @@ class InputSpikes:
 def on_grid(
     times, channels, trial_ptr, dt: float, n_steps: int, name: str, run: Callable = _as_it_is
 ) -> InputSpikes:
-    """Sort spikes into time steps as a `SpikeGeneratorGroup` does; see `Chunks.function` for `run`.
+    """Sort spikes into time steps as a `SpikeGeneratorGroup` does; see `TrialPool.function` for
+    `run`.
 
     Raises
     ------
@@ -89,7 +90,7 @@ class ExactSpikes:
 def in_exact_time(times, channels, trial_ptr, run: Callable = _as_it_is) -> ExactSpikes:
     """Keep spikes at their own times; simultaneous ones stand in the order of their neurons.
 
-    See `Chunks.function` for `run`.
+    See `TrialPool.function` for `run`.
     """
     in_table = run(_in_table)
     ptr, times = np.asarray(trial_ptr, np.int64), np.asarray(times, float)

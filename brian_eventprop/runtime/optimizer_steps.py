@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from brian_eventprop.runtime.array_passes import LONG, Passes, compiled
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, compiled
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 
 @compiled
@@ -31,13 +31,13 @@ _KERNELS = {"adam": _adam}
 class HostGradients(dict):
     """Gradients by key, as NumPy arrays, and the threads for loops over them."""
 
-    def __init__(self, gradients, chunks: Chunks):
+    def __init__(self, gradients, trial_pool: TrialPool):
         super().__init__(gradients)
-        self.chunks, self.passes = chunks, Passes(chunks)
+        self.trial_pool, self.passes = trial_pool, ArrayPasses(trial_pool)
 
     def ordered(self, keys) -> HostGradients:
         """Return the gradients in another order of their keys."""
-        return HostGradients({key: self[key] for key in keys}, self.chunks)
+        return HostGradients({key: self[key] for key in keys}, self.trial_pool)
 
     def moved(
         self,

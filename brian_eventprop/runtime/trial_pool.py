@@ -20,16 +20,17 @@ from brian_eventprop.kernels.cache import seldom_collected
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
 #: for each of several threads where nothing is.
 CHUNKS = 8
-#: The last chunks, so many for each thread, are taken piece by piece, at most so many of each.
+#: The last ``LAST`` chunks per thread are split into at most ``PIECES`` pieces each, for load
+#: balancing.
 LAST, PIECES = 2, 4
 
 #: Seconds of work from which on other threads pay: they must be woken up, and waited for.
-WORTH = 2e-3
+PARALLEL_SECONDS = 2e-3
 
 _END = object()
 
 
-class Chunks:
+class TrialPool:
     """Calls kernels that release the GIL, from a pool of threads.
 
     Parameters
@@ -63,7 +64,7 @@ class Chunks:
         returned, by trials.
         """
         key = getattr(kernel, "key", kernel)
-        little = self._per_trial.get(key, np.inf) * n_trials < WORTH
+        little = self._per_trial.get(key, np.inf) * n_trials < PARALLEL_SECONDS
         n_threads = 1 if little else self.threads
         most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
         n_chunks = min(most, n_trials)
@@ -128,7 +129,7 @@ class Chunks:
         """Advance iterators to their ends, each in one thread at a time, whichever is free."""
         todo = deque(jobs)
 
-        def take_turns():
+        def take_jobs():
             while todo:
                 try:
                     job = todo.popleft()
@@ -140,11 +141,11 @@ class Chunks:
         # the calling thread takes turns, too: it would have to be woken up in the end
         n_helpers = min(n_threads, len(jobs)) - 1
         if n_helpers < 1:
-            take_turns()
+            take_jobs()
             return
-        helpers = [self._executor().submit(take_turns) for _ in range(n_helpers)]
+        helpers = [self._executor().submit(take_jobs) for _ in range(n_helpers)]
         try:
-            take_turns()
+            take_jobs()
         finally:
             wait(helpers)
         for helper in helpers:

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from brian_eventprop.runtime.array_passes import LONG, Passes
-from brian_eventprop.runtime.trial_pool import CHUNKS, WORTH, Chunks
+from brian_eventprop.runtime.array_passes import LONG, ArrayPasses
+from brian_eventprop.runtime.trial_pool import CHUNKS, PARALLEL_SECONDS, TrialPool
 
 
 class Recorder:
@@ -29,13 +29,13 @@ def test_chunks_with_most_spikes_come_first_and_results_stand_in_order():
     counts = np.ones(2 * CHUNKS, int)
     counts[[5, -1]] = 30, 50
     ptr = np.append(0, np.cumsum(counts))
-    found = Chunks(1).call(kernel, len(counts), lambda chunk: (chunk,), [ptr, ptr])
+    found = TrialPool(1).call(kernel, len(counts), lambda chunk: (chunk,), [ptr, ptr])
     assert kernel.calls[:3] == [(2 * CHUNKS - 2, 2 * CHUNKS), (4, 6), (0, 2)]
     assert found == [(2 * chunk, chunk) for chunk in range(CHUNKS)]
 
 
 def test_fewer_trials_than_chunks():
-    assert Chunks(2).call(Recorder(), 2, lambda chunk: (chunk,)) == [(0, 0), (1, 1)]
+    assert TrialPool(2).call(Recorder(), 2, lambda chunk: (chunk,)) == [(0, 0), (1, 1)]
 
 
 def test_more_threads_have_more_chunks_unless_something_is_summed():
@@ -44,7 +44,7 @@ def test_more_threads_have_more_chunks_unless_something_is_summed():
         (2, True, CHUNKS), (2, False, 2 * CHUNKS), (1, True, CHUNKS), (1, False, 1),
     ):  # fmt: skip
         kernel = Recorder()
-        Chunks(threads).call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
+        TrialPool(threads).call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
         assert len(kernel.calls) == expected
         covered = [trial for first, last in sorted(kernel.calls) for trial in range(first, last)]
         assert covered == list(range(n_trials))
@@ -67,7 +67,7 @@ def test_the_last_chunks_go_from_thread_to_thread_but_each_in_the_order_of_its_t
             return *found, int(last)
 
         slow.signatures = (None,)
-        found = Chunks(threads).call(slow, n_trials, arguments, divisible=True)
+        found = TrialPool(threads).call(slow, n_trials, arguments, divisible=True)
         calls = {chunk: [] for _, chunk, _ in found}
         for first, chunk, last in found:
             calls[chunk].append((first, last))
@@ -86,14 +86,14 @@ def test_little_work_wakes_no_other_thread():
         time.sleep(wait)  # as kernels do, it lets other threads run
 
     kernel.signatures = (None,)
-    chunks, me = Chunks(2), {threading.get_ident()}
+    pool, me = TrialPool(2), {threading.get_ident()}
     # how long a trial takes is known from the call before
-    for wait, per_trial, alone in ((0.01, np.inf, False), (0.0, 0.1 * WORTH / CHUNKS, True)):
+    for wait, per_trial, alone in ((0.01, np.inf, False), (0.0, 0.1 * PARALLEL_SECONDS / CHUNKS, True)):
         seen.clear()
-        chunks._per_trial[kernel] = per_trial
-        chunks.call(kernel, CHUNKS, lambda chunk, wait=wait: (wait,))
+        pool._per_trial[kernel] = per_trial
+        pool.call(kernel, CHUNKS, lambda chunk, wait=wait: (wait,))
         assert (seen == me) == alone
-        assert wait < chunks._per_trial[kernel] < np.inf
+        assert wait < pool._per_trial[kernel] < np.inf
 
 
 def test_an_error_in_any_thread_is_raised():
@@ -104,8 +104,8 @@ def test_an_error_in_any_thread_is_raised():
 
     for threads in (1, 2, 4):
         with pytest.raises(ValueError, match="the fifth"):
-            Chunks(threads).map(fail, range(9))
-        assert Chunks(threads).map(fail, range(5)) == list(range(5))
+            TrialPool(threads).map(fail, range(9))
+        assert TrialPool(threads).map(fail, range(5)) == list(range(5))
 
 
 def test_passes_cover_every_entry_once_with_any_number_of_threads():
@@ -117,7 +117,7 @@ def test_passes_cover_every_entry_once_with_any_number_of_threads():
             with lock:
                 array[first:last] += 1
 
-        passes = Passes(Chunks(threads))
+        passes = ArrayPasses(TrialPool(threads))
         passes.add(count, len(seen.long), seen.long)
         passes.add(count, 3, seen.short)
         passes.run()

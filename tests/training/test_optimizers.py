@@ -6,7 +6,7 @@ from brian2 import DimensionMismatchError, ms, second
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 
 from brian_eventprop.runtime.optimizer_steps import LONG, HostGradients
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 from brian_eventprop.training.optimizers import SGD, Adam
 
 RATES = {WEIGHT: 0.01, DELAY: 0.1 * ms}
@@ -172,7 +172,7 @@ def test_one_pass_gives_the_bits_of_numpy(threads):
         for seed in range(3):
             random = np.random.default_rng(seed)
             given = {WEIGHT: random.normal(size=size), DELAY: 100 * random.normal(size=size)}
-            optimizer.step(HostGradients(given, Chunks(threads)) if whole else given)
+            optimizer.step(HostGradients(given, TrialPool(threads)) if whole else given)
         found.append({key: model.parameters.raw(key) for key in (WEIGHT, DELAY)})
         found[-1] |= optimizer.state()
     assert np.any(found[0][WEIGHT] == 1) and np.any(found[0][DELAY] == 0)
@@ -183,7 +183,7 @@ def test_one_pass_gives_the_bits_of_numpy(threads):
 def test_rates_of_their_own_are_left_to_numpy():
     size = LONG
     rates, one = np.linspace(0, 1, size), np.ones(size)
-    given = HostGradients({WEIGHT: one}, Chunks(1))
+    given = HostGradients({WEIGHT: one}, TrialPool(1))
     memory, numbers = [0 * one, 0 * one], (0.1, 0.001, 1e-8, 0.1, 0.001)
     assert given.moved("adam", WEIGHT, one, memory, (rates, 0.0, 1.0), numbers) is None
     assert given.moved("other", WEIGHT, one, memory, (0.1, 0.0, 1.0), numbers) is None

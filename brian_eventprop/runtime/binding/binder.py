@@ -17,7 +17,7 @@ from brian_eventprop.codegen.clock.network import ClockModule
 from brian_eventprop.kernels.clock.per_spike import LANES
 from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
-from brian_eventprop.runtime.array_passes import LONG, Passes, fill_offsets, gather
+from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, fill_offsets, gather
 from brian_eventprop.runtime.binding.constants import check_constants, check_digits, divisors
 from brian_eventprop.runtime.binding.near_rates import near_rates
 from brian_eventprop.runtime.layouts import PER_SPIKE_SYNAPSES
@@ -103,7 +103,7 @@ class Packer:
         """Pack the values common to all."""
         return np.array([v[n] for n in self.code.scope.common], dtype)
 
-    def each(self, v, dtype, order=None, passes: Passes | None = None) -> np.ndarray:
+    def each(self, v, dtype, order=None, passes: ArrayPasses | None = None) -> np.ndarray:
         """Pack the values per neuron or synapse, one row per name; long ones in ``passes``."""
         names = self.code.scope.each
         rows = np.empty((len(names), self.size if order is None else len(order)), dtype)
@@ -272,7 +272,7 @@ class PathwayPacker(Packer):
         steps = self._in_steps(delays[first] if order is None else delays[order[first]])
         return {"order": order, "row_delay": np.minimum(steps, n_steps)}
 
-    def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
+    def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
 
         ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its worth
@@ -291,7 +291,7 @@ class PathwayPacker(Packer):
             layout["pairoff"] = at.astype(np.uint32)
         return layout
 
-    def lane_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
+    def lane_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the same arrays for loops that take whole lanes of synapses at a time.
 
         Rows that are no whole lanes get places of no synapse at their ends, where the order is -1,
@@ -307,7 +307,7 @@ class PathwayPacker(Packer):
         """The number of places for synapses in the arrays of the kernels."""
         return len(self._sort_in_lanes()[2]) if self.code.per_spike else self.size
 
-    def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: Passes) -> dict:
+    def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
 
         ``tileoff`` is where an arrival goes in the tile's drive, and where its worth stands in the

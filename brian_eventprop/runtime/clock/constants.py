@@ -11,10 +11,10 @@ from functools import partial
 import numpy as np
 
 from brian_eventprop.codegen.expr.operations import TIME_STEP, ArrayKey
-from brian_eventprop.runtime.array_passes import Passes
+from brian_eventprop.runtime.array_passes import ArrayPasses
 from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.layouts import ring_shape
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 
 class ClockConstants:
@@ -30,13 +30,15 @@ class ClockConstants:
         The time step in seconds, and how many a trial has.
     dtype
         The kind of the states.
-    chunks
+    trial_pool
         The threads.
     """
 
-    def __init__(self, module, groups, pathways, dt: float, n_steps: int, dtype, chunks: Chunks):
+    def __init__(
+        self, module, groups, pathways, dt: float, n_steps: int, dtype, trial_pool: TrialPool
+    ):
         self.module, self.groups, self.pathways = module, groups, pathways
-        self.n_steps, self.dtype, self.chunks = n_steps, dtype, chunks
+        self.n_steps, self.dtype, self.trial_pool = n_steps, dtype, trial_pool
         self._time_step = np.array([dt])
         self.forget()
 
@@ -53,7 +55,7 @@ class ClockConstants:
             self._delays[p.name] = Remembered(keys)
             self._layouts[p.name] = Remembered(keys)
 
-    def __call__(self, values: Mapping, passes: Passes) -> tuple[dict, dict, dict, dict]:
+    def __call__(self, values: Mapping, passes: ArrayPasses) -> tuple[dict, dict, dict, dict]:
         """Return arrays that may be those of the last call, others, the names' values, the orders.
 
         The values of the names are by group or pathway, and so are the orders in which gradients of
@@ -124,7 +126,7 @@ class ClockConstants:
 
     def _layout(self, p, values, *shape):
         """The order of a pathway's synapses, that of their gradients, and the arrays of both."""
-        packer, passes = self.pathways[p.name], Passes(self.chunks)
+        packer, passes = self.pathways[p.name], ArrayPasses(self.trial_pool)
         if not p.ring:
             order, post, rows, steps, start = packer.layout(values)
             layout = {"post": post, "rows": rows, "steps": steps, "start": start}

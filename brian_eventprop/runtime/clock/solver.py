@@ -20,7 +20,7 @@ from brian_eventprop.codegen.clock.upstrokes import LOOKBACK
 from brian_eventprop.kernels.clock import loop as clock_loop
 from brian_eventprop.kernels.clock.loop import COUNT, GRAZING
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.array_passes import LONG, Passes, join_spikes
+from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
 from brian_eventprop.runtime.binding.binder import packers, pathways_of_dense_rows, unsorted
 from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
@@ -199,7 +199,7 @@ class ClockCPU:
         self.host_source = render_host(system)
         self._host = backend.load(self.host_source, "host")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.chunks = backend.chunks(threads)
+        self.trial_pool = backend.trial_pool(threads)
         self._network, self._dense_rows, self._autapses = network, None, None
         self._build()
 
@@ -232,7 +232,13 @@ class ClockCPU:
         )
         self._rooms = threading.local()
         self.constants = ClockConstants(
-            self.module, self.groups, self.pathways, spec.dt, self.n_steps, self.dtype, self.chunks
+            self.module,
+            self.groups,
+            self.pathways,
+            spec.dt,
+            self.n_steps,
+            self.dtype,
+            self.trial_pool,
         )
 
     @property
@@ -249,7 +255,7 @@ class ClockCPU:
         """Return the input spikes of a batch on the time grid."""
         dt = self.system.spec.dt
         given = data.times, data.channels, data.trial_ptr
-        return on_grid(*given, dt, self.n_steps, name, self.chunks.function)
+        return on_grid(*given, dt, self.n_steps, name, self.trial_pool.function)
 
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""
@@ -284,7 +290,7 @@ class ClockCPU:
         arrays |= shared
         kernel = _ForwardPass(self, given, arrays, segment)
         sent = [own.ptr for own in inputs.values()]
-        found = self.chunks.call(kernel, n_trials, lambda _: (), sent, summed=False)
+        found = self.trial_pool.call(kernel, n_trials, lambda _: (), sent, summed=False)
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -345,7 +351,7 @@ class ClockCPU:
 
     def _pack(self, values, inputs, n_trials):
         """Arrays that all trials share, those of this batch, constants, orders of the synapses."""
-        passes = Passes(self.chunks)
+        passes = ArrayPasses(self.trial_pool)
         shared, arrays, constants, orders = self.constants(values, passes)
         for g in self.module.groups:
             size = self.groups[g.name].size
@@ -383,7 +389,7 @@ class ClockCPU:
 
     def _collect(self, found, n_trials):
         """Join the spikes of the chunks."""
-        spikes, stored, passes, k = {}, {}, Passes(self.chunks), 0
+        spikes, stored, passes, k = {}, {}, ArrayPasses(self.trial_pool), 0
         for g in self.module.groups:
             if not g.spikes:
                 spikes[g.name] = GroupSpikes.room(np.zeros(n_trials, np.int64))
@@ -402,7 +408,7 @@ class ClockCPU:
         passes.run()
         return spikes, stored
 
-    def _joined(self, parts, own: GroupSpikes, passes: Passes) -> tuple[np.ndarray, ...]:
+    def _joined(self, parts, own: GroupSpikes, passes: ArrayPasses) -> tuple[np.ndarray, ...]:
         """Return steps, neurons and states of the spikes of all chunks, and fill in `own`."""
         dt = self.system.spec.dt
         if len(parts) == 1 and len(own.times) < LONG:
@@ -430,14 +436,14 @@ class ClockCPU:
         given = *forward.described, own
         kernel = _BackwardPass(self, given, arrays, forward.segment, with_inputs)
         sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
-        found = self.chunks.call(
+        found = self.trial_pool.call(
             kernel, forward.n_trials, lambda chunk: (chunk,), sent, divisible=True
         )
-        total = self.sums.total(len(kernel.private), self.chunks, forward.orders)
+        total = self.sums.total(len(kernel.private), self.trial_pool, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
         self._pull(forward.constants, orders, total, gradients)
         inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
-        return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(found)))
+        return Backward(HostGradients(gradients, self.trial_pool), inputs, int(sum(found)))
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}

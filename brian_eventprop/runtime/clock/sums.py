@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from brian_eventprop.kernels.clock.tiles import add_up
-from brian_eventprop.runtime.array_passes import Passes
+from brian_eventprop.runtime.array_passes import ArrayPasses
 from brian_eventprop.runtime.backends import Arrays
-from brian_eventprop.runtime.trial_pool import CHUNKS, Chunks
+from brian_eventprop.runtime.trial_pool import CHUNKS, TrialPool
 
 
 class ChunkSums:
@@ -84,14 +84,14 @@ class ChunkSums:
                 arrays[p.name, "grad_delay"] = np.zeros(size if p.delay_trained else 0)
         return arrays
 
-    def total(self, n_chunks: int, chunks: Chunks, orders: Mapping) -> dict:
+    def total(self, n_chunks: int, trial_pool: TrialPool, orders: Mapping) -> dict:
         """Return the sums over the chunks, in double precision.
 
         Those of pathways whose synapses are sorted by tile are in the order of creation then, and
         stay until the next batch.
         """
         private = [self._private[chunk] for chunk in range(n_chunks)]
-        passes, sums = Passes(chunks), {}
+        passes, sums = ArrayPasses(trial_pool), {}
         for name, role in private[0]:
             if role == "grad_synapses":
                 continue

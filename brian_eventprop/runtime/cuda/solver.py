@@ -35,7 +35,7 @@ from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.layouts import known_autapses, precomputed_pathways
 from brian_eventprop.runtime.readouts import spike_readouts
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: How long blocks that run a trial together wait for each other, in steps of one more neuron of a
 #: thread: both are a few accesses to memory, one after the other.
@@ -65,7 +65,7 @@ class ClockCUDA(CudaBackward):
         device=None,
     ):
         del threads
-        self.chunks = Chunks(1)  # for what is done on the CPU before a batch
+        self.trial_pool = TrialPool(1)  # for what is done on the CPU before a batch
         self.device = device or CudaDevice()
         self.system, self.n_steps, self.single = system, n_steps, single
         self.dtype = np.dtype(np.float32 if single else np.float64)

@@ -14,7 +14,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
 from brian_eventprop.runtime.event.synapses import fill_gradients, fill_late, fill_products
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.  The
 #: series of `exponentials` and the bound on the guard in `event/batched/course.py.j2` count on it.
@@ -182,7 +182,7 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
 
 
 def synapse_tables(
-    pathway, targets, delays, amounts, group, numbers, chunks: Chunks
+    pathway, targets, delays, amounts, group, numbers, trial_pool: TrialPool
 ) -> dict[str, np.ndarray]:
     """Return what the kernels know of each synapse.
 
@@ -200,7 +200,7 @@ def synapse_tables(
         The arrays of the target from `group_arrays`.
     numbers
         What `plan` returned for the target.
-    chunks
+    trial_pool
         What runs the passes over synapses.
     """
     columns = pathway.target.bulk.of(pathway)
@@ -212,7 +212,7 @@ def synapse_tables(
     ticks = np.zeros(len(delays) + 7, np.int32)
     # which side of its target a synapse is on, see `places_of_eight`
     sided = bool(pathway.target.spikes)
-    chunks.function(fill_products)(
+    trial_pool.function(fill_products)(
         exponentials, amounts, within, numbers.width, 2.0 ** group["bits"], sided, terms, products,
         ticks,
     )  # fmt: skip
@@ -236,7 +236,7 @@ def target_table(post, rows, size) -> np.ndarray:
 
 
 def late_tables(
-    columns: Columns, delays, amounts, width, duration, chunks: Chunks
+    columns: Columns, delays, amounts, width, duration, trial_pool: TrialPool
 ) -> dict[str, object]:
     """Return delays and amounts by target, and the delays in whole windows.
 
@@ -245,7 +245,7 @@ def late_tables(
     sources would take longer than going through the synapses.
     """
     late, backs = np.empty((len(columns.into), 2)), np.zeros(len(columns.into) + 7, np.uint8)
-    fill = chunks.function(fill_late)
+    fill = trial_pool.function(fill_late)
     most, near = fill(columns.into, delays, amounts, width, duration, late, backs)
     span, reach = (7, 62) if near else (3, 63)
     recent = most + 3
@@ -287,12 +287,12 @@ class Columns:
 
 
 def synapse_gradients(
-    pathway, tables, rates, sums, chunks: Chunks
+    pathway, tables, rates, sums, trial_pool: TrialPool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/d(amount) and dL/d(delay) of each synapse, from the sums over its arrivals."""
     along = np.array([rates[rate] for _, rate, _ in pathway.target.bulk.of(pathway)])
     found = np.empty((2, len(tables["A"])))
-    fill = chunks.function(fill_gradients)
+    fill = trial_pool.function(fill_gradients)
     fill(sums.reshape(tables["G"].shape), tables["G"], tables["A"], along, *found)
     return found[0], found[1]
 

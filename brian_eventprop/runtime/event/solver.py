@@ -83,13 +83,13 @@ class EventCPU(EventKernels):
         super().__init__(system, network, duration, tolerance, backend)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
-        self.chunks = backend.chunks(threads)
+        self.trial_pool = backend.trial_pool(threads)
         self._sums: EventSums | None = None
 
     def prepare(self, name: str, data) -> ExactSpikes:
         """Return the input spikes of a batch as the kernels take them."""
         del name
-        return in_exact_time(data.times, data.channels, data.trial_ptr, self.chunks.function)
+        return in_exact_time(data.times, data.channels, data.trial_ptr, self.trial_pool.function)
 
     def hold(self, arrays: Mapping) -> Mapping:
         """Return arrays by key as this solver wants to have them."""
@@ -110,7 +110,7 @@ class EventCPU(EventKernels):
         for g in self.module.groups:
             arrays |= self._pack_traces(g, values, traces, n_trials)
         prepared = kernels.prepare(windows, arrays)
-        event_logs = self.chunks.call(kernels.forward, n_trials, lambda chunk: prepared)
+        event_logs = self.trial_pool.call(kernels.forward, n_trials, lambda chunk: prepared)
         spikes, orders = self._collect(event_logs, n_trials)
         readouts = []
         self._check_readouts(arrays)
@@ -165,13 +165,13 @@ class EventCPU(EventKernels):
             if p.target.bulk:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
-                own = bulk[p.target.name], found, self.chunks
+                own = bulk[p.target.name], found, self.trial_pool
                 tables = synapse_tables(p, targets, delay, amounts, *own)
                 tables["longest row"] = int(np.diff(rows).max(initial=0))
                 if p.target.spikes:
                     tables |= late_tables(
                         self.columns(p.name), delay, amounts, found.width, self.duration,
-                        self.chunks,
+                        self.trial_pool,
                     )  # fmt: skip
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
@@ -231,16 +231,16 @@ class EventCPU(EventKernels):
             }
             return *prepared, own
 
-        grazing = self.chunks.call(forward.kernels.backward, forward.n_trials, arguments)
+        grazing = self.trial_pool.call(forward.kernels.backward, forward.n_trials, arguments)
         self._pull(forward, sums.total(), gradients)
         inputs = {name: common[name, "d_input_time"] for name in module.inputs}
-        return Backward(HostGradients(gradients, self.chunks), inputs, int(sum(grazing)))
+        return Backward(HostGradients(gradients, self.trial_pool), inputs, int(sum(grazing)))
 
     def _sums_of(self, module):
         """The arrays to add gradients to; other kernels have others."""
         if self._sums is None or self._sums.module is not module:
-            self._sums = EventSums(module, self.groups, self.pathways, self.chunks)
-        self._sums.begin(alone=self.chunks.threads == 1)
+            self._sums = EventSums(module, self.groups, self.pathways, self.trial_pool)
+        self._sums.begin(alone=self.trial_pool.threads == 1)
         return self._sums
 
     def _common_arrays(self, forward, weights, gradients):
@@ -300,7 +300,7 @@ class EventCPU(EventKernels):
         tables = {role: forward.arrays[p.name, role] for role in ("A", "G")}
         rates = forward.arrays[p.target.name, "rates"]
         amounts, shifts = synapse_gradients(
-            p, tables, rates, total[p.name, "grad_sums"], self.chunks
+            p, tables, rates, total[p.name, "grad_sums"], self.trial_pool
         )
         if p.element_grads:
             each[p.element_grads.index(INCREMENT)] = amounts

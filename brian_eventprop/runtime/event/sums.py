@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from brian_eventprop.runtime.event.synapses import move_into
-from brian_eventprop.runtime.trial_pool import Chunks
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 
 class EventSums:
@@ -22,13 +22,13 @@ class EventSums:
     ----------
     module, groups, pathways
         The rendered kernels and the packers of their parts.
-    chunks
+    trial_pool
         What runs the passes over long arrays.
     """
 
-    def __init__(self, module, groups: Mapping, pathways: Mapping, chunks: Chunks):
+    def __init__(self, module, groups: Mapping, pathways: Mapping, trial_pool: TrialPool):
         self.module, self._groups, self._pathways = module, groups, pathways
-        self._move_into = chunks.function(move_into)
+        self._move_into = trial_pool.function(move_into)
         #: Arrays that nobody adds to now, all of them zero.
         self._spare: list[dict[tuple[str, str], np.ndarray]] = []
         self._given: dict[int, dict[tuple[str, str], np.ndarray]] = {}
