@@ -85,7 +85,7 @@ def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndar
     name
         Of the group.
     arriving
-        The packers of the pathways onto it.
+        The binders of the pathways onto it.
     longest
         The longest delay of each of them in time steps.
     size
@@ -94,10 +94,10 @@ def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndar
         Number of time steps of a trial.
     """
     pairs = list(zip(arriving, (min(steps, n_steps) for steps in longest), strict=True))
-    ring = max((steps for packer, steps in pairs if not packer.code.precomputed), default=0)
+    ring = max((steps for binder, steps in pairs if not binder.code.precomputed), default=0)
     width, slots = (1 << max(n - 1, 0).bit_length() for n in (size, ring + 1))
     tile = _tile(arriving, size)
-    longest = (steps for packer, steps in pairs if not packer.code.per_spike)
+    longest = (steps for binder, steps in pairs if not binder.code.per_spike)
     stride = (n_steps + max(longest, default=-n_steps - 1) + 1) * tile
     total = stride * -(-size // tile)
     if max(total, width * slots) >= 2**32:
@@ -111,8 +111,8 @@ def _tile(arriving, size: int) -> int:
 
     The largest projection decides, of those that use the record.
     """
-    recorded = [packer for packer in arriving if not packer.code.per_spike]
-    largest = max(recorded or arriving, key=lambda packer: packer.size)
+    recorded = [binder for binder in arriving if not binder.code.per_spike]
+    largest = max(recorded or arriving, key=lambda binder: binder.size)
     pairs = max(largest.n_source * size, 1)
     wanted = min(TILE * pairs / max(largest.size, 1), size)
     return max(TILE, 1 << max(int(np.ceil(wanted)) - 1, 0).bit_length())

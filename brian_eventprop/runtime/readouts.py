@@ -57,13 +57,14 @@ def pushes(readouts, spikes: GroupSpikes, group: str, weights) -> np.ndarray:
     return push
 
 
-def spike_readouts(system, groups, host) -> dict[int, SpikeReadout]:
+def spike_readouts(system, groups, parameter_map) -> dict[int, SpikeReadout]:
     """Return the readouts of a network that are functions of spikes, by number.
 
-    ``groups`` are the packers of the groups by name, ``host`` the module of host functions.
+    ``groups`` are the binders of the groups by name, ``parameter_map`` the module of host
+    functions.
     """
     return {
-        k: SpikeReadout(k, spec, groups[spec.group], host)
+        k: SpikeReadout(k, spec, groups[spec.group], parameter_map)
         for k, spec in enumerate(system.spec.readouts)
         if spec.kind not in STATE_READOUTS
     }
@@ -72,10 +73,10 @@ def spike_readouts(system, groups, host) -> dict[int, SpikeReadout]:
 class SpikeReadout:
     """A readout that is a function of a group's spikes."""
 
-    def __init__(self, number, spec, packer, host):
-        self.spec, self.packer = spec, packer
-        self.value = getattr(host, f"spikes_{number}", None)
-        self.back = getattr(host, f"spikes_{number}_back", None)
+    def __init__(self, number, spec, binder, parameter_map):
+        self.spec, self.binder = spec, binder
+        self.value = getattr(parameter_map, f"spikes_{number}", None)
+        self.back = getattr(parameter_map, f"spikes_{number}_back", None)
 
     def _chosen(self, spikes):
         chosen = (spikes.neurons >= self.spec.start) & (spikes.neurons < self.spec.stop)
@@ -88,7 +89,7 @@ class SpikeReadout:
 
     def _environment(self, v, spikes, chosen):
         at = spikes.neurons[chosen]
-        symbols = self.packer.symbols
+        symbols = self.binder.symbols
         local = {"t": spikes.times[chosen], "dt": v["dt"]}
         for name, value in v.items():
             each = name in symbols and symbols[name].kind in ("neuron", "index")
@@ -124,7 +125,7 @@ class SpikeReadout:
             if name == "t":
                 times[chosen] += term
                 continue
-            symbol = self.packer.symbols[name]
+            symbol = self.binder.symbols[name]
             if symbol.kind == "shared":
                 into[symbol.key] += np.sum(term)
             else:

@@ -88,7 +88,10 @@ def test_little_work_wakes_no_other_thread():
     kernel.signatures = (None,)
     pool, me = TrialPool(2), {threading.get_ident()}
     # how long a trial takes is known from the call before
-    for wait, per_trial, alone in ((0.01, np.inf, False), (0.0, 0.1 * PARALLEL_SECONDS / CHUNKS, True)):
+    for wait, per_trial, alone in (
+        (0.01, np.inf, False),
+        (0.0, 0.1 * PARALLEL_SECONDS / CHUNKS, True),
+    ):
         seen.clear()
         pool._per_trial[kernel] = per_trial
         pool.call(kernel, CHUNKS, lambda chunk, wait=wait: (wait,))

@@ -122,7 +122,7 @@ class HeldPathway:
     keys: tuple[Key, ...]
     numbers: tuple[str, ...]
     prepare: list[str]
-    pull: list[str]
+    vjp: list[str]
     rows: list[str]
     grads: list[str]
     gradients: list[str]
@@ -144,18 +144,18 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
 
     prepare = [f"{name(s.target)} = {print_tree(parse(s.expression), name, style)}"
                for s in invariants.each]  # fmt: skip
-    pull = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in invariants.active if n not in p.element_grads]
+    vjp = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in invariants.active if n not in p.element_grads]
     for line in invariants.adjoint.forward + invariants.adjoint.reverse:
         printer = print_tree if isinstance(line.value, ast.AST) else print_sympy
         value = printer(line.value, name, style)
-        pull.append(f"{name(line.target)} {'+=' if line.add else '='} {value}")
+        vjp.append(f"{name(line.target)} {'+=' if line.add else '='} {value}")
     results = {n: e for n, e in invariants.adjoint.results.items() if raws[n].key in trained}
     gradients = {raws[n].key: table(p.name, f"gradient of {n}") for n in results}
     for n, e in results.items():
-        pull.append(f"{gradients[raws[n].key]}[i] += {print_sympy(e, name, style)}")
+        vjp.append(f"{gradients[raws[n].key]}[i] += {print_sympy(e, name, style)}")
     if p.delay_trained:
         gradients[pathway.delay] = table(p.name, "gradient of the delay")
-    read = "\n".join(prepare + pull) + "\n" + "\n".join(name(n) for n in p.scope.each)
+    read = "\n".join(prepare + vjp) + "\n" + "\n".join(name(n) for n in p.scope.each)
     used = [n for n in raws if re.search(rf"\b{re.escape(name(n))}\b", read)]
     return HeldPathway(
         name=p.name,
@@ -163,7 +163,7 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
         keys=tuple(raws[n].key for n in used),
         numbers=numbers,
         prepare=prepare,
-        pull=pull,
+        vjp=vjp,
         rows=[name(n) for n in p.scope.each],
         grads=[name(f"lam.{n}") for n in p.element_grads],
         gradients=list(gradients.values()),
@@ -180,7 +180,7 @@ def render_update(
     """Render the kernels; return them and what the runtime needs to call those of the pathways."""
     style = CudaStyle(False, target.rounds)
     held = tuple(_held(p, trained, style) for p in pathways)
-    text = "\n".join(line for p in held for line in p.prepare + p.pull)
+    text = "\n".join(line for p in held for line in p.prepare + p.vjp)
     ids = ["tid", "tile", "blocks"] if target.emulated else []
     source = render(
         "cuda/update.py.j2",

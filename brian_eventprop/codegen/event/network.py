@@ -23,11 +23,11 @@ from brian_eventprop.codegen.event.work import (
     scratch_roles,
 )
 from brian_eventprop.codegen.expr.names import NameTable
-from brian_eventprop.codegen.expr.parameter_map import render_host
+from brian_eventprop.codegen.expr.parameter_map import render_parameter_map
 from brian_eventprop.codegen.expr.printing import (
     EDGE_FUNCTIONS,
-    HostStyle,
     KernelStyle,
+    NumpyStyle,
     print_sympy,
 )
 from brian_eventprop.codegen.expr.scope import Scope
@@ -560,23 +560,23 @@ def _summary(groups, pathways):
     return lines + [f"{p.name}: {p.text}" for p in pathways]
 
 
-def render_event_host(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> str:
-    """Render the host functions.
+def render_event_parameter_map(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> str:
+    """Render the parameter map.
 
     ``flow_NAME(v)`` gives rates and coefficients of a closed flow, ``guard_NAME(v)`` the
     derivatives of a linear guard in the states and its value at 0.
     """
-    parts = [render_host(system)]
+    parts = [render_parameter_map(system)]
     for g in system.groups:
         flow, name = flows[g.group.name], g.group.name
         if flow.closed:
             rows = (*flow.free.rates, *flow.free.coefficients, *flow.speeds)
-            parts.append(_host_rows(f"flow_{name}", rows))
-            parts.append(_host_rows(f"guard_{name}", linear_guard(g) or ()))
+            parts.append(_rows_function(f"flow_{name}", rows))
+            parts.append(_rows_function(f"guard_{name}", linear_guard(g) or ()))
     return "\n".join(parts)
 
 
-def _host_rows(name, expressions):
-    rows = [print_sympy(e, lambda n: f'v["{n}"]', HostStyle()) for e in expressions]
+def _rows_function(name, expressions):
+    rows = [print_sympy(e, lambda n: f'v["{n}"]', NumpyStyle()) for e in expressions]
     text = "".join(f"\n        {row}," for row in rows)
     return f"\ndef {name}(v):\n    return [{text}\n    ]\n"

@@ -1,6 +1,6 @@
 """What is computed before and after the trials, as NumPy source.
 
-``prepare_NAME(v)`` completes the constants of a group or pathway; ``pull_NAME(v)`` takes the
+``prepare_NAME(v)`` completes the constants of a group or pathway; ``vjp_NAME(v)`` takes the
 gradients that the kernels summed for these constants back to the parameters.  ``v`` maps names to
 arrays; gradients are ``lam.NAME``.
 """
@@ -12,7 +12,7 @@ import ast
 from brian_eventprop.adjoint.groups import LoopInvariants, partials
 from brian_eventprop.adjoint.symbolic.expressions import parse, to_sympy
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.expr.printing import HostStyle, Style, print_sympy, print_tree
+from brian_eventprop.codegen.expr.printing import NumpyStyle, Style, print_sympy, print_tree
 
 _HEAD = '''"""Constants before the trials, and their gradients afterwards; generated."""
 
@@ -22,8 +22,8 @@ from brian_eventprop.kernels.brian_functions import dexprel_array, exprel_array
 '''
 
 
-def render_host(system: AdjointSystem) -> str:
-    """Render the host functions of every group and pathway."""
+def render_parameter_map(system: AdjointSystem) -> str:
+    """Render the parameter map of every group and pathway."""
     parts = [_HEAD]
     for g in system.groups:
         parts.append(_functions(g.group.name, g.invariants))
@@ -41,28 +41,28 @@ def _name(name: str) -> str:
 
 
 def _functions(owner: str, invariants: LoopInvariants, prefix: str = "") -> str:
-    prepare, (pull, results) = prepare_lines(invariants), pull_lines(invariants)
-    pull = [*pull, f"return {results}"]
+    prepare, (vjp, results) = prepare_lines(invariants), vjp_lines(invariants)
+    vjp = [*vjp, f"return {results}"]
     return (
         f"\ndef {prefix}prepare_{owner}(v):\n    " + "\n    ".join(prepare or ["pass"]) + "\n\n"
-        f"\ndef {prefix}pull_{owner}(v):\n    " + "\n    ".join(pull) + "\n"
+        f"\ndef {prefix}vjp_{owner}(v):\n    " + "\n    ".join(vjp) + "\n"
     )
 
 
 def prepare_lines(invariants: LoopInvariants, style: Style | None = None) -> list[str]:
     """Return the assignments of the constants."""
-    style = style or HostStyle()
+    style = style or NumpyStyle()
     return [
         f"{_name(s.target)} = {print_tree(parse(s.expression), _name, style)}"
         for s in invariants.common + invariants.each
     ]
 
 
-def pull_lines(
+def vjp_lines(
     invariants: LoopInvariants, style: Style | None = None, total: str = "np.sum"
 ) -> tuple[list[str], str]:
     """Return the lines that take gradients of constants back, and the dictionary of the results."""
-    style, pull = style or HostStyle(), []
+    style, vjp = style or NumpyStyle(), []
     for line in invariants.adjoint.forward + invariants.adjoint.reverse:
         if isinstance(line.value, ast.AST):
             value = print_tree(line.value, _name, style)
@@ -70,23 +70,23 @@ def pull_lines(
             value = print_sympy(line.value, _name, style)
         value = f"{total}({value})" if line.total else value
         target = _name(line.target)
-        pull.append(f"{target} = {target} + {value}" if line.add else f"{target} = {value}")
+        vjp.append(f"{target} = {target} + {value}" if line.add else f"{target} = {value}")
     results = ", ".join(
         f'"{name}": {print_sympy(e, _name, style)}'
         for name, e in invariants.adjoint.results.items()
     )
-    return pull, f"{{{results}}}"
+    return vjp, f"{{{results}}}"
 
 
 def _refractory(group) -> str:
-    expression = print_tree(parse(group.refractory), _name, HostStyle())
+    expression = print_tree(parse(group.refractory), _name, NumpyStyle())
     text = f"\ndef refractory_{group.group.name}(v):\n    return {expression}\n"
     return text + _functions(group.group.name, group.refractory_invariants, "refractory_")
 
 
 def _spike_times(number: int, readout, system: AdjointSystem) -> str:
     """An expression at each spike, and its derivatives in the time and in the parameters."""
-    style = HostStyle()
+    style = NumpyStyle()
     symbols = {**system.spec.group(readout.group).symbols, **readout.symbols}
     wanted = ["t"] + [n for n, s in symbols.items() if s.key in system.trained]
     partial = partials(to_sympy(readout.expression), wanted)

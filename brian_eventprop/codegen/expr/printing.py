@@ -31,7 +31,7 @@ KERNEL_FUNCTIONS = {
     "sign": "sign", "floor": "np.floor", "ceil": "np.ceil", "clip": "clip",
     "exprel": "exprel", "dexprel": "dexprel", "trunc": "np.trunc",
 }  # fmt: skip
-HOST_FUNCTIONS = {
+NUMPY_FUNCTIONS = {
     name: f"np.{name}"
     for name in (
         "exp", "log", "log10", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "arcsin", "arccos",
@@ -115,10 +115,10 @@ class KernelStyle(Style):
         return f"(not {parts[0]})" if op == "not" else "(" + f" {op} ".join(parts) + ")"
 
 
-class HostStyle(Style):
+class NumpyStyle(Style):
     """Arrays in NumPy, double precision."""
 
-    functions = HOST_FUNCTIONS
+    functions = NUMPY_FUNCTIONS
 
     def inverse_root(self, base):
         return f"(1.0/np.sqrt({base}))"
@@ -163,7 +163,7 @@ DIGITS_FUNCTIONS = {
 }  # fmt: skip
 
 
-class DigitsStyle(HostStyle):
+class DigitsStyle(NumpyStyle):
     """Arrays of numbers with more digits: functions by their bare names, literals by ``number``."""
 
     functions = {name: name for name in DIGITS_FUNCTIONS}

@@ -1,8 +1,8 @@
 """Numbers into the arrays that the kernels read, and gradients back to the parameters' keys.
 
-One `Packer` per group or pathway: it looks the values of names up, computes the constants (see
-`codegen.expr.parameter_map`), packs those that the kernels use, and afterwards pulls the summed
-gradients back through the same statements.
+One `ParameterBinder` per group or pathway: it looks the values of names up, computes the constants
+(see `codegen.expr.parameter_map`), packs those that the kernels use, and afterwards pulls the
+summed gradients back through the same statements.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ FILLED, FILLED_UNLIKE = 1.5, 6.0
 
 
 def quietly(function, v):
-    """Call a host function; what is not finite is looked for afterwards."""
+    """Call a function of the parameter map; what is not finite is looked for afterwards."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return function(v)
 
 
-class Packer:
+class ParameterBinder:
     """Constants of one group or pathway.
 
     Parameters
     ----------
     code
         The generated code of the group or pathway.
-    host
-        The module of host functions.
+    parameter_map
+        The module of the parameter map's functions.
     symbols
         What its names stand for.
     size
@@ -55,12 +55,12 @@ class Packer:
     """
 
     def __init__(
-        self, code, host: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float,
+        self, code, parameter_map: ModuleType, symbols: Mapping[str, Symbol], size: int, dt: float,
         owner: str,
     ):  # fmt: skip
         self.code, self.symbols, self.size, self.dt, self.owner = code, symbols, size, dt, owner
-        self.prepare = getattr(host, f"prepare_{code.name}")
-        self.pull = getattr(host, f"pull_{code.name}")
+        self.prepare = getattr(parameter_map, f"prepare_{code.name}")
+        self.vjp = getattr(parameter_map, f"vjp_{code.name}")
         self.indices: dict[str, np.ndarray] = {}
         self.divisors = divisors(code.adjoint)
         self.near = None
@@ -81,7 +81,7 @@ class Packer:
         """The keys of all values that the constants are made of."""
         return [key for _, key in self._shared] + [key for _, key, _ in self._each]
 
-    def environment(self, values: Values) -> dict[str, np.ndarray]:
+    def bind(self, values: Values) -> dict[str, np.ndarray]:
         """Return the value of every constant by its name."""
         v = self._numbers.copy()
         for name, key in self._shared:
@@ -127,8 +127,8 @@ class Packer:
             return
         grads = dict(zip(self._gradient_names, (*shared_grads, *element_grads), strict=True))
         v = {**v, **self._no_gradients, **grads}
-        results = quietly(self.pull, dict(v))
-        self.scatter(self.near.pull(results, v) if self.near else results, into)
+        results = quietly(self.vjp, dict(v))
+        self.scatter(self.near.vjp(results, v) if self.near else results, into)
 
     def scatter(self, results: Mapping[str, np.ndarray], into: dict[Key, np.ndarray]) -> None:
         """Add gradients of names to the gradients of their keys."""
@@ -144,17 +144,17 @@ class Packer:
                 into[symbol.key] += grad
 
 
-class GroupPacker(Packer):
+class GroupBinder(ParameterBinder):
     """Constants, initial states and refractory steps of a group."""
 
-    def __init__(self, code, host, dt):
+    def __init__(self, code, parameter_map, dt):
         group = code.adjoint.group
         symbols = dict(group.symbols)
         for readout in code.readout_symbols:
             symbols |= readout
-        super().__init__(code, host, symbols, group.size, dt, group.name)
+        super().__init__(code, parameter_map, symbols, group.size, dt, group.name)
         self.near = near_rates(code.adjoint.invariants) if group.method == "exact" else None
-        self.host = host
+        self.parameter_map = parameter_map
 
     def initial(self, values: Values, dtype) -> np.ndarray:
         """Return the initial states, one row per state."""
@@ -172,7 +172,9 @@ class GroupPacker(Packer):
 
     def period(self, v) -> np.ndarray:
         """Return the refractory period of each neuron, or one for all, in seconds."""
-        period = np.asarray(getattr(self.host, f"refractory_{self.code.name}")(v), dtype=float)
+        period = np.asarray(
+            getattr(self.parameter_map, f"refractory_{self.code.name}")(v), dtype=float
+        )
         if not np.all(np.isfinite(period)):
             at = int(np.argmin(np.isfinite(period)))
             raise FloatingPointError(
@@ -195,20 +197,20 @@ class GroupPacker(Packer):
         for name in invariants.active:
             v[f"lam.{name}"] = grads if name == PERIOD else 0.0
         if PERIOD in invariants.active:
-            pull = getattr(self.host, f"refractory_pull_{self.code.name}")
-            self.scatter(quietly(pull, v), into)
+            vjp = getattr(self.parameter_map, f"refractory_vjp_{self.code.name}")
+            self.scatter(quietly(vjp, v), into)
 
 
-class PathwayPacker(Packer):
+class PathwayBinder(ParameterBinder):
     """Constants of a pathway, and its synapses sorted by source, delay and creation."""
 
-    def __init__(self, code, host, dt, network: NetworkValues, n_source: int):
+    def __init__(self, code, parameter_map, dt, network: NetworkValues, n_source: int):
         pathway = code.adjoint.pathway
         rename = {}
         for name, symbol in pathway.symbols.items():
             if symbol.kind != "state":
                 rename[name] = symbol
-        super().__init__(code, host, rename, pathway.size, dt, pathway.synapses)
+        super().__init__(code, parameter_map, rename, pathway.size, dt, pathway.synapses)
         self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
         self.n_source = n_source
         self.delay, self.axonal = pathway.delay, pathway.axonal
@@ -439,10 +441,11 @@ def unless_sorted(order: np.ndarray) -> np.ndarray | None:
     return None if np.all(np.diff(order) > 0) else order
 
 
-def packers(module: ClockModule, host: ModuleType, network: NetworkValues, sizes, dt):
-    """Return the packers of the groups and of the pathways, by name."""
-    groups = {g.name: GroupPacker(g, host, dt) for g in module.groups}
+def binders(module: ClockModule, parameter_map: ModuleType, network: NetworkValues, sizes, dt):
+    """Return the binders of the groups and of the pathways, by name."""
+    groups = {g.name: GroupBinder(g, parameter_map, dt) for g in module.groups}
     pathways = {
-        p.name: PathwayPacker(p, host, dt, network, sizes[p.source.name]) for p in module.pathways
+        p.name: PathwayBinder(p, parameter_map, dt, network, sizes[p.source.name])
+        for p in module.pathways
     }
     return groups, pathways

@@ -46,7 +46,7 @@ def _statements(adjoint):
     return (*adjoint.free.statements, *getattr(adjoint, "reset", ()))
 
 
-def check_constants(packer, v: Mapping[str, np.ndarray]) -> None:
+def check_constants(binder, v: Mapping[str, np.ndarray]) -> None:
     """Refuse values that make a constant infinite or no number at all, or a divisor 0.
 
     Raises
@@ -54,26 +54,26 @@ def check_constants(packer, v: Mapping[str, np.ndarray]) -> None:
     FloatingPointError
         The message names the object, the expression, the neuron or synapse and its values.
     """
-    scope = packer.code.scope
+    scope = binder.code.scope
     for name in (*scope.common, *scope.each):
         if name not in v:
             continue
         value = v[name]
-        if name in packer.divisors and not np.all(value):
-            _refuse(packer, name, value == 0, v, _definitions(packer))
+        if name in binder.divisors and not np.all(value):
+            _refuse(binder, name, value == 0, v, _definitions(binder))
         # an infinite sum of finite numbers would only cost a closer look
         total = value if isinstance(value, float) else np.add.reduce(value, axis=None)
         if not math.isfinite(total):
-            check_value(packer, name, value, v, _definitions(packer))
+            check_value(binder, name, value, v, _definitions(binder))
 
 
-def _definitions(packer) -> dict[str, str]:
+def _definitions(binder) -> dict[str, str]:
     """The expression of each constant."""
-    invariants = packer.code.adjoint.invariants
+    invariants = binder.code.adjoint.invariants
     return {s.target: s.expression for s in invariants.common + invariants.each}
 
 
-def check_digits(packer, near, v: Mapping[str, np.ndarray]) -> None:
+def check_digits(binder, near, v: Mapping[str, np.ndarray]) -> None:
     """Refuse time constants so close to each other that Brian2's own solution has no digits left.
 
     Raises
@@ -85,35 +85,35 @@ def check_digits(packer, near, v: Mapping[str, np.ndarray]) -> None:
     if lost is None:
         return
     name, bad, error = lost
-    text = inline(name, _definitions(packer))
+    text = inline(name, _definitions(binder))
     at = int(np.argmax(bad)) if np.ndim(bad) else None
-    used = [n for n in sorted(names(parse(text))) if n in packer.symbols]
+    used = [n for n in sorted(names(parse(text))) if n in binder.symbols]
     values = ", ".join(f"{n} = {_at(v[n], at)!r}" for n in used)
     where = "" if at is None else f" of neuron {at}"
     raise FloatingPointError(
-        f"NeuronGroup '{packer.code.name}': the solution that Brian2 finds for method='exact' "
+        f"NeuronGroup '{binder.code.name}': the solution that Brian2 finds for method='exact' "
         f"divides by differences of rates, and those{where} are so close ({values}, in SI units) "
         f"that a coefficient is wrong by {100 * error:.2g} %. {_OTHER_WAYS}"
     )
 
 
-def check_value(packer, name: str, value, v: Mapping[str, np.ndarray], definitions=_NONE) -> None:
+def check_value(binder, name: str, value, v: Mapping[str, np.ndarray], definitions=_NONE) -> None:
     """Refuse a value that is not finite though all that it is made of is; NaN in any case."""
     text = inline(name, definitions)
-    given = sum(np.isinf(v[n]) for n in names(parse(text)) if n in packer.symbols)
+    given = sum(np.isinf(v[n]) for n in names(parse(text)) if n in binder.symbols)
     bad = np.isnan(value) | (np.isinf(value) & (given == 0))
     if np.any(bad):
-        _refuse(packer, name, bad, {**v, name: value}, definitions)
+        _refuse(binder, name, bad, {**v, name: value}, definitions)
 
 
-def _refuse(packer, name, bad, v, definitions):
+def _refuse(binder, name, bad, v, definitions):
     text = inline(name, definitions)
     at = int(np.argmax(bad)) if np.ndim(bad) else None
-    adjoint = packer.code.adjoint
+    adjoint = binder.code.adjoint
     group = hasattr(adjoint, "group")
     kind, one = ("NeuronGroup", "neuron") if group else ("Synapses", "synapse")
-    owner = packer.code.name if group else adjoint.pathway.synapses
-    used = [n for n in sorted(names(parse(text))) if n in packer.symbols and n != text]
+    owner = binder.code.name if group else adjoint.pathway.synapses
+    used = [n for n in sorted(names(parse(text))) if n in binder.symbols and n != text]
     values = ", ".join(f"{n} = {_at(v[n], at):.9g}" for n in used)
     parts = [f"{kind} '{owner}': '{text}' is {_at(v[name], at):g}"]
     parts += [f" for {one} {at}"] * (at is not None)

@@ -16,7 +16,7 @@ import numpy as np
 from brian_eventprop.adjoint.groups import LoopInvariants
 from brian_eventprop.adjoint.symbolic.expressions import parse, sums_divided_by
 from brian_eventprop.adjoint.symbolic.loop_invariant import SHARED
-from brian_eventprop.codegen.expr.parameter_map import prepare_lines, pull_lines
+from brian_eventprop.codegen.expr.parameter_map import prepare_lines, vjp_lines
 from brian_eventprop.codegen.expr.printing import DIGITS_FUNCTIONS, DigitsStyle
 from brian_eventprop.reading.equations.expressions import functions, inline
 
@@ -62,9 +62,9 @@ class NearRates:
 
     def __init__(self, invariants: LoopInvariants):
         style = DigitsStyle()
-        pull, results = pull_lines(invariants, style, "each")
+        vjp, results = vjp_lines(invariants, style, "each")
         self._prepare = compile("\n".join(prepare_lines(invariants, style)), "constants", "exec")
-        self._pull = compile("\n".join([*pull, f"results = {results}"]), "gradients", "exec")
+        self._vjp = compile("\n".join([*vjp, f"results = {results}"]), "gradients", "exec")
         self._made = [s.target for s in (*invariants.common, *invariants.each)]
         self._common = {f"lam.{n}" for n in invariants.active if invariants.levels[n] == SHARED}
         self._by_neuron = {f"lam.{n}" for n in invariants.active} - self._common
@@ -84,7 +84,7 @@ class NearRates:
         self._trusted = {name: np.array(value) for name, value in given.items()}
         return None
 
-    def pull(self, results: Values, v: Values) -> Values:
+    def vjp(self, results: Values, v: Values) -> Values:
         """Return the gradients of the parameters, computed again where they have lost digits.
 
         Parameters
@@ -114,8 +114,8 @@ class NearRates:
 
     def _part(self, given: Values) -> tuple[Values, bool]:
         """The gradients, neuron by neuron if not alike, and whether some were computed again."""
-        found = _run(self._pull, given, True)["results"]
-        better = _run(self._pull, _longer(given), True)["results"] if _EXTENDED else {}
+        found = _run(self._vjp, given, True)["results"]
+        better = _run(self._vjp, _longer(given), True)["results"] if _EXTENDED else {}
         with np.errstate(all="ignore"):
             right = [_agree(x, better.get(n, np.nan)) for n, x in found.items()]
         if np.all([np.all(part) for part in right]):
@@ -123,7 +123,7 @@ class NearRates:
         found, right = _spread(found), _spread(dict(enumerate(right)), bool)
         at = np.flatnonzero(~np.all(list(right.values()), axis=0))
         chosen = {n: x[at] if np.ndim(x) else x for n, x in given.items()}
-        exact = _run(self._pull, _digits(chosen), False)["results"]
+        exact = _run(self._vjp, _digits(chosen), False)["results"]
         for name, x in exact.items():
             found[name][at] = np.asarray(x, float)
         return found, True

@@ -25,7 +25,7 @@ class ClockConstants:
     module
         The rendered kernels.
     groups, pathways
-        The packers, by name; see `brian_eventprop.runtime.binding.binder`.
+        The binders, by name; see `brian_eventprop.runtime.binding.binder`.
     dt, n_steps
         The time step in seconds, and how many a trial has.
     dtype
@@ -79,34 +79,34 @@ class ClockConstants:
                     partial(self._shape, g), values, *arriving
                 )
         for p in self.module.pathways:
-            packer = self.pathways[p.name]
-            v = constants[p.name] = packer.environment(values)
+            binder = self.pathways[p.name]
+            v = constants[p.name] = binder.bind(values)
             shape = shared[p.target.name, "shape"].tolist() if p.ring else ()
             make = partial(self._layout, p)
             order, orders[p.name], arrays = self._layouts[p.name](make, values, *shape)
             shared |= arrays
-            own[p.name, "C"] = self._common(packer, v)
-            own[p.name, "W"] = packer.each(v, self.dtype, order, passes)
+            own[p.name, "C"] = self._common(binder, v)
+            own[p.name, "W"] = binder.each(v, self.dtype, order, passes)
         return shared, own, constants, orders
 
     def _group(self, g, values):
         """The values of a group's names, and the arrays that are made of them."""
-        packer = self.groups[g.name]
-        v = packer.environment(values)
+        binder = self.groups[g.name]
+        v = binder.bind(values)
         arrays = {
-            (g.name, "X0"): packer.initial(values, self.dtype),
-            (g.name, "C"): self._common(packer, v),
-            (g.name, "P"): packer.each(v, self.dtype),
+            (g.name, "X0"): binder.initial(values, self.dtype),
+            (g.name, "C"): self._common(binder, v),
+            (g.name, "P"): binder.each(v, self.dtype),
         }
         if g.refractory:
-            steps = arrays[g.name, "R"] = packer.refractory_steps(v)
+            steps = arrays[g.name, "R"] = binder.refractory_steps(v)
             arrays[g.name, "longest"] = np.array([steps.max(initial=0)])
         return v, arrays
 
-    def _common(self, packer, v) -> np.ndarray:
+    def _common(self, binder, v) -> np.ndarray:
         """Pack the constants common to all, and the reciprocals of some, as the kernels round."""
-        common = packer.common(v, self.dtype)
-        scope = packer.code.scope
+        common = binder.common(v, self.dtype)
+        scope = binder.code.scope
         if not scope.inverted:
             return common
         at = [scope.common.index(name) for name in scope.inverted]
@@ -115,8 +115,8 @@ class ClockConstants:
 
     def _longest(self, p, values) -> int:
         """The longest delay of a pathway in time steps; delays that are no times are refused."""
-        packer = self.pathways[p.name]
-        return packer.longest(packer.delays(values))
+        binder = self.pathways[p.name]
+        return binder.longest(binder.delays(values))
 
     def _shape(self, g, values, *longest) -> np.ndarray:
         """The sizes of the ring of a group."""
@@ -126,20 +126,20 @@ class ClockConstants:
 
     def _layout(self, p, values, *shape):
         """The order of a pathway's synapses, that of their gradients, and the arrays of both."""
-        packer, passes = self.pathways[p.name], ArrayPasses(self.trial_pool)
+        binder, passes = self.pathways[p.name], ArrayPasses(self.trial_pool)
         if not p.ring:
-            order, post, rows, steps, start = packer.layout(values)
+            order, post, rows, steps, start = binder.layout(values)
             layout = {"post": post, "rows": rows, "steps": steps, "start": start}
             return order, order, {(p.name, role): array for role, array in layout.items()}
-        delays = packer.by_synapse(values[packer.delay])
+        delays = binder.by_synapse(values[binder.delay])
         given = delays, shape, self.n_steps, passes
         if p.dense_rows:
-            layout = packer.row_layout(delays, self.n_steps)
+            layout = binder.row_layout(delays, self.n_steps)
         else:
-            layout = packer.lane_layout(*given) if p.per_spike else packer.tile_layout(*given)
+            layout = binder.lane_layout(*given) if p.per_spike else binder.tile_layout(*given)
         order = back = layout.pop("order")
         if not (p.dense_rows or p.per_spike or p.precomputed):
-            layout |= packer.ring_layout(*given)
+            layout |= binder.ring_layout(*given)
             order = layout.pop("order")
         passes.run()
         return order, back, {(p.name, role): array for role, array in layout.items()}

@@ -15,14 +15,14 @@ import numpy as np
 
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen import render_clock, render_host
+from brian_eventprop.codegen import render_clock, render_parameter_map
 from brian_eventprop.codegen.clock.upstrokes import LOOKBACK
 from brian_eventprop.kernels.clock import loop as clock_loop
 from brian_eventprop.kernels.clock.loop import COUNT, GRAZING
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
-from brian_eventprop.runtime.binding.binder import packers, pathways_of_dense_rows, unsorted
+from brian_eventprop.runtime.binding.binder import binders, pathways_of_dense_rows, unsorted
 from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
@@ -196,8 +196,8 @@ class ClockCPU:
         self.system, self.n_steps = system, n_steps
         self.backend, self.loops = backend, backend.library(clock_loop)
         self.dtype = np.float32 if single else np.float64
-        self.host_source = render_host(system)
-        self._host = backend.load(self.host_source, "host")
+        self.parameter_map_source = render_parameter_map(system)
+        self._parameter_map = backend.load(self.parameter_map_source, "parameter_map")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.trial_pool = backend.trial_pool(threads)
         self._network, self._dense_rows, self._autapses = network, None, None
@@ -225,8 +225,10 @@ class ClockCPU:
         }
         keys = [key for program in self.programs.values() for key in program.keys]
         self._keys, self._shared = tuple(dict.fromkeys(keys)), None
-        self.groups, self.pathways = packers(self.module, self._host, network, sizes, spec.dt)
-        self.spike_readouts = spike_readouts(self.system, self.groups, self._host)
+        self.groups, self.pathways = binders(
+            self.module, self._parameter_map, network, sizes, spec.dt
+        )
+        self.spike_readouts = spike_readouts(self.system, self.groups, self._parameter_map)
         self.sums = ChunkSums(
             self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
         )
@@ -478,26 +480,26 @@ class ClockCPU:
 
     def _pull(self, constants, orders, total, gradients):
         for g in self.module.groups:
-            packer, v = self.groups[g.name], constants[g.name]
-            packer.gradients(
+            binder, v = self.groups[g.name], constants[g.name]
+            binder.gradients(
                 v, total[g.name, "grad_shared"], total[g.name, "grad_neuron"], gradients
             )
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
                     gradients[g.name, state] += total[g.name, "grad_initial"][k]
             if g.refractory:
-                packer.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+                binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for p in self._others:
-            packer, v = self.pathways[p.name], constants[p.name]
+            binder, v = self.pathways[p.name], constants[p.name]
             order = orders[p.name]
             grads = unsorted(total[p.name, "grad_weight"], order)
-            packer.gradients(
+            binder.gradients(
                 v, total[p.name, "grad_shared"], grads[: len(p.element_grads)], gradients
             )
             if p.delay_trained and p.dense_rows:
-                packer.add_row_delays(total[p.name, "grad_delay"], gradients)
+                binder.add_row_delays(total[p.name, "grad_delay"], gradients)
             elif p.delay_trained:
                 delays = unsorted(total[p.name, "grad_delay"], order)
                 if p.ring:
                     delays *= v[INCREMENT]
-                packer.add_delays(delays, gradients)
+                binder.add_delays(delays, gradients)

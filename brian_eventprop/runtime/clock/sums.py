@@ -18,7 +18,7 @@ class ChunkSums:
     Parameters
     ----------
     module, groups, pathways
-        The rendered kernels and the packers of their parts.
+        The rendered kernels and the binders of their parts.
     dtype
         Of the states.
     keys

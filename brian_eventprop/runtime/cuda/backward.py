@@ -33,7 +33,7 @@ class CudaBackward(ClockCPU):
         self._gradient_arrays(arrays, forward, with_inputs)
         self._run_backward(forward, arrays, with_inputs)
         values = forward.stored["values"]
-        there = self.held.pull(values, arrays, forward.constants, forward.orders)
+        there = self.held.vjp(values, arrays, forward.constants, forward.orders)
 
         # whoever holds the gradients does not hold the spikes
         lean = replace(forward, spikes={}, arrays={}, stored={})

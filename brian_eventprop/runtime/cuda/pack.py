@@ -22,7 +22,7 @@ class CudaPacking:
     module
         The rendered kernels.
     groups, pathways
-        The packers, by name; see `brian_eventprop.runtime.binding.binder`.
+        The binders, by name; see `brian_eventprop.runtime.binding.binder`.
     held
         The variables that stay on the device.
     workspace
@@ -50,17 +50,17 @@ class CudaPacking:
         constants, host = {}, {}
         known = values.as_they_are()  # what the device has changed is not read here
         for g in self.module.groups:
-            packer = self.groups[g.name]
-            v = constants[g.name] = packer.environment(known)
-            host[g.name, "X0"] = packer.initial(known, self.dtype)
-            host[g.name, "C"] = packer.common(v, self.dtype)
-            host[g.name, "P"] = packer.each(v, self.dtype)
+            binder = self.groups[g.name]
+            v = constants[g.name] = binder.bind(known)
+            host[g.name, "X0"] = binder.initial(known, self.dtype)
+            host[g.name, "C"] = binder.common(v, self.dtype)
+            host[g.name, "P"] = binder.each(v, self.dtype)
             if g.refractory:
                 limit = np.iinfo(np.int32).max // 2
-                steps = np.minimum(packer.refractory_steps(v), limit)
+                steps = np.minimum(binder.refractory_steps(v), limit)
                 host[g.name, "R"] = steps.astype(np.int32)
         for p in self.module.pathways:
-            constants[p.name] = self.pathways[p.name].environment(known)
+            constants[p.name] = self.pathways[p.name].bind(known)
         arrays, ends = self.held.pack(values, constants, orders)
         for p in self.module.pathways:
             host |= self._pathway(p, known, constants[p.name], orders[p.name], ends)
@@ -69,15 +69,15 @@ class CudaPacking:
         return constants, {k: self.workspace.send(k, array) for k, array in host.items()} | arrays
 
     def _pathway(self, p, values, v, order, ends):
-        packer, host = self.pathways[p.name], {}
-        host[p.name, "C"] = packer.common(v, self.dtype)
+        binder, host = self.pathways[p.name], {}
+        host[p.name, "C"] = binder.common(v, self.dtype)
         if p.name not in self.held.pathways:
-            host[p.name, "W"] = packer.each(v, self.dtype, order)
+            host[p.name, "W"] = binder.each(v, self.dtype, order)
         if p.name in ends:
             shortest, longest = (int(n) for n in ends[p.name])
         else:
             narrow = np.uint16 if self.n_steps < 2**16 else np.int32
-            steps = np.minimum(packer.steps(values), self.n_steps)
+            steps = np.minimum(binder.steps(values), self.n_steps)
             host[p.name, "steps"] = (steps if order is None else steps[order]).astype(narrow)
             shortest = int(steps.min(initial=self.n_steps))
             longest = int(steps.max(initial=0))

@@ -15,12 +15,12 @@ from weakref import ref
 import numpy as np
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen import load_module, render_host
+from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import TEAM_THREADS
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.binding.binder import packers, pathways_of_dense_rows
+from brian_eventprop.runtime.binding.binder import binders, pathways_of_dense_rows
 from brian_eventprop.runtime.clock.solver import Forward
 from brian_eventprop.runtime.cuda.arrays import by_neuron, spike_table, step_pointers
 from brian_eventprop.runtime.cuda.backward import CudaBackward
@@ -78,10 +78,12 @@ class ClockCUDA(CudaBackward):
         self.input_kernels = InputKernels(self.device, self.dtype, n_steps, sizes)
         self._layout = self._known_layout()
         self.module = self._render(False)
-        host = load_module(render_host(system), "host")
-        self.groups, self.pathways = packers(self.module, host, network, sizes, system.spec.dt)
+        parameter_map = load_module(render_parameter_map(system), "parameter_map")
+        self.groups, self.pathways = binders(
+            self.module, parameter_map, network, sizes, system.spec.dt
+        )
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.spike_readouts = spike_readouts(system, self.groups, host)
+        self.spike_readouts = spike_readouts(system, self.groups, parameter_map)
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
         self._held_values: list[ref] = []
         self._buffers = InputBuffers(self.device)

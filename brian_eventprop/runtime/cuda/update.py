@@ -32,14 +32,14 @@ class Held:
         The memory of the solver.
     module
         The rendered kernels of the trials.
-    system, shapes, packers
-        The derived network, the shape of each variable, and the packers of the pathways by name.
+    system, shapes, binders
+        The derived network, the shape of each variable, and the binders of the pathways by name.
     n_steps
         Time steps of a trial.
     """
 
-    def __init__(self, workspace, module, system, shapes, packers: Mapping, n_steps: int):
-        self.workspace, self.device, self.packers = workspace, workspace.device, packers
+    def __init__(self, workspace, module, system, shapes, binders: Mapping, n_steps: int):
+        self.workspace, self.device, self.binders = workspace, workspace.device, binders
         self._indices: dict[str, tuple] = {}
         self.dt, self.n_steps = system.spec.dt, n_steps
         chosen, self.keys = held_pathways(module.pathways, system.trained, shapes)
@@ -94,8 +94,8 @@ class Held:
         ends = self.device.get(noted)
         for name, number in self.numbers_of.items():
             if ends[number, 0] < 0:  # the kernel met a delay that is no time
-                packer = self.packers[name]
-                packer.check_delays(values[packer.delay])
+                binder = self.binders[name]
+                binder.check_delays(values[binder.delay])
         return arrays, {name: ends[self.numbers_of[name]] for name in self.delays.values()}
 
     def _of(self, name, values, constants, orders):
@@ -114,20 +114,20 @@ class Held:
         return self._sorted(name, orders)[1:]
 
     def _sorted(self, name, orders):
-        packer, order = self.packers[name], orders[name]
-        pre = packer.indices["pre"]
+        binder, order = self.binders[name], orders[name]
+        pre = binder.indices["pre"]
         known = self._indices.get(name)
         if known is None or known[0] is not pre or known[1] is not order:
             given = [np.zeros(1) if order is None else order]
-            if packer.axonal:
+            if binder.axonal:
                 sources = pre if order is None else pre[order]
-                given += [sources, np.searchsorted(sources, np.arange(packer.n_source + 1))]
+                given += [sources, np.searchsorted(sources, np.arange(binder.n_source + 1))]
             there = [self.device.put(array.astype(np.int32)) for array in given]
             known = self._indices[name] = pre, order, there
         return known[2]
 
     # ---- after them ----
-    def pull(self, values: DeviceValues, arrays, constants: Mapping, orders: Mapping) -> dict:
+    def vjp(self, values: DeviceValues, arrays, constants: Mapping, orders: Mapping) -> dict:
         """Return the gradients of the held variables, on the device."""
         gradients = {}
         for key in self.keys:
@@ -147,7 +147,7 @@ class Held:
                 into[-1] = self.workspace.array((name, "late"), (pathway.size,), np.float64)
                 self.workspace.clear(into[-1])
             arguments = [*self._of(name, values, constants, orders), grads, late, *into]
-            self.launch(f"pull_{name}", pathway.size, arguments)
+            self.launch(f"vjp_{name}", pathway.size, arguments)
             if axonal:
                 start = self._sources(name, orders)[1]
                 which = self._order(name, orders)

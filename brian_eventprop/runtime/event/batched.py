@@ -51,7 +51,7 @@ class BulkRates:
     code
         The generated code of the group.
     rows
-        Rates and coefficients from the host function.
+        Rates and coefficients from the function of the parameter map.
     size
         Number of neurons.
 
@@ -308,7 +308,7 @@ class BulkGroup:
     windows: int
 
 
-def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkGroup]:
+def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str, BulkGroup]:
     """Return the numbers of the groups of one loop, or of one group alone.
 
     Parameters
@@ -317,8 +317,8 @@ def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkG
         The generated code of the groups, with their layouts.
     environments
         The constants of each group by name.
-    host
-        The module of host functions.
+    parameter_map
+        The module of the parameter map's functions.
     delays
         The delays of each pathway.
     duration
@@ -333,7 +333,7 @@ def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkG
     """
     flows = {}
     for g in groups:
-        rows = getattr(host, f"flow_{g.name}")(environments[g.name])
+        rows = getattr(parameter_map, f"flow_{g.name}")(constants[g.name])
         flows[g.name] = BulkRates(g, rows, g.adjoint.group.size)
     fastest = max(flow.fastest for flow in flows.values())
     wanted = min(PART / fastest, duration) if fastest > 0 else duration
@@ -354,7 +354,7 @@ def plan(groups, environments, host, delays, duration, inner) -> dict[str, BulkG
             raise ValueError("a delay is very long beside a time constant")
         if (longest / width + 5) * g.adjoint.group.size * g.bulk.width >= 2**31:
             raise ValueError("places of arrivals would not fit into 32 bits")
-        guard = getattr(host, f"guard_{g.name}")(environments[g.name])
+        guard = getattr(parameter_map, f"guard_{g.name}")(constants[g.name])
         for slope in guard[:-1]:
             _common(slope)
         if not flows[g.name].monotone(g, [_common(s) for s in guard[:-1]], width):

@@ -18,10 +18,14 @@ from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.symbolic.display import as_text
 from brian_eventprop.adjoint.system import AdjointSystem, derive
-from brian_eventprop.codegen.event.network import bulk_groups, render_event, render_event_host
+from brian_eventprop.codegen.event.network import (
+    bulk_groups,
+    render_event,
+    render_event_parameter_map,
+)
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.backends import Backend
-from brian_eventprop.runtime.binding.binder import GroupPacker, PathwayPacker, unless_sorted
+from brian_eventprop.runtime.binding.binder import GroupBinder, PathwayBinder, unless_sorted
 from brian_eventprop.runtime.binding.constants import check_value
 from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.event.batched import Columns, busy, plan, target_table
@@ -47,8 +51,8 @@ class EventKernels:
         system, self.flows = _with_integrals(system, network, duration)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.backend = backend
-        self.host_source = render_event_host(system, self.flows)
-        self.host = backend.load(self.host_source, "event_host")
+        self.parameter_map_source = render_event_parameter_map(system, self.flows)
+        self.parameter_map = backend.load(self.parameter_map_source, "event_parameter_map")
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
         self._candidates, self._built = bulk_groups(system, self.flows), {}
@@ -70,10 +74,10 @@ class EventKernels:
         key = order, frozenset(name for names in whole for name in names), by_event
         if key not in self._built:
             module = render_event(self.system, self.flows, key[0], self.tolerance, *key[1:])
-            groups = {g.name: GroupPacker(g, self.host, spec.dt) for g in module.groups}
+            groups = {g.name: GroupBinder(g, self.parameter_map, spec.dt) for g in module.groups}
             pathways = {
-                p.name: PathwayPacker(
-                    p, self.host, spec.dt, self._network, self.sizes[p.source.name]
+                p.name: PathwayBinder(
+                    p, self.parameter_map, spec.dt, self._network, self.sizes[p.source.name]
                 )
                 for p in module.pathways
             }
@@ -84,31 +88,31 @@ class EventKernels:
 
     def _made(self, g, values):
         """The values of a group's names, and the arrays that are made of them."""
-        packer = self.groups[g.name]
-        v = packer.environment(values)
+        binder = self.groups[g.name]
+        v = binder.bind(values)
         arrays = {
-            (g.name, "X0"): np.ascontiguousarray(packer.initial(values, float).T),
-            (g.name, "C"): packer.common(v, float),
-            (g.name, "P"): packer.each(v, float),
+            (g.name, "X0"): np.ascontiguousarray(binder.initial(values, float).T),
+            (g.name, "C"): binder.common(v, float),
+            (g.name, "P"): binder.each(v, float),
         }
         if g.closed:
-            arrays[g.name, "K"] = self._flow_constants(g, packer, v)
+            arrays[g.name, "K"] = self._flow_constants(g, binder, v)
         if g.refractory:
-            period = np.broadcast_to(packer.period(v), packer.size)
+            period = np.broadcast_to(binder.period(v), binder.size)
             arrays[g.name, "period"] = np.array(period, float)
         return v, arrays
 
-    def _flow_constants(self, g, packer, v):
+    def _flow_constants(self, g, binder, v):
         """Rates and coefficients of the closed flow, and the fastest rate in the last row."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            rows = getattr(self.host, f"flow_{g.name}")(v)
+            rows = getattr(self.parameter_map, f"flow_{g.name}")(v)
         expressions = (*g.flow.free.rates, *g.flow.free.coefficients, *g.flow.speeds)
         for expression, row in zip(expressions, rows, strict=True):
             if not np.all(np.isfinite(row)):
                 invariants = g.adjoint.invariants
                 known = {s.target: s.expression for s in invariants.common + invariants.each}
-                check_value(packer, as_text(expression), row, v, known)
-        result = np.empty((g.n_coefficients, packer.size))
+                check_value(binder, as_text(expression), row, v, known)
+        result = np.empty((g.n_coefficients, binder.size))
         kept = g.n_coefficients - 1
         for k in range(kept):
             result[k] = rows[k]
@@ -151,9 +155,9 @@ class EventKernels:
     def columns(self, pathway: str) -> Columns:
         """The synapses of a pathway by target."""
         if pathway not in self._columns:
-            packer, (order, post, *_) = self.pathways[pathway], self.layouts[pathway]
-            shape = packer.n_source, self.sizes[packer.code.target.name]
-            pre = packer.indices["pre"]
+            binder, (order, post, *_) = self.pathways[pathway], self.layouts[pathway]
+            shape = binder.n_source, self.sizes[binder.code.target.name]
+            pre = binder.indices["pre"]
             pre = pre if order is None else pre[order]
             self._columns[pathway] = Columns(pre, post, shape)
         return self._columns[pathway]
@@ -216,30 +220,32 @@ class EventKernels:
 
     def _plan(self, names, constants, values, edges):
         groups = [self._code(name) for name in names]
-        packers = [self.pathways[p.name] for g in groups for p in g.incoming]
-        delays = {packer.code.name: packer.delays(values) for packer in packers}
+        binders = [self.pathways[p.name] for g in groups for p in g.incoming]
+        delays = {binder.code.name: binder.delays(values) for binder in binders}
         inner = [d for source, target, d in edges.values() if source in names and target in names]
-        return plan(groups, constants, self.host, delays, self.duration, min(inner, default=None))
+        return plan(
+            groups, constants, self.parameter_map, delays, self.duration, min(inner, default=None)
+        )
 
-    def _layout(self, packer):
+    def _layout(self, binder):
         """Synapses sorted by source: (order, targets, rows, table of targets in bulk).
 
         The order is None if they are sorted already.
         """
-        pre, post = packer.indices["pre"], packer.indices["post"]
+        pre, post = binder.indices["pre"], binder.indices["post"]
         order = np.argsort(pre, kind="stable")
-        rows = np.searchsorted(pre[order], np.arange(packer.n_source + 1)).astype(np.int64)
+        rows = np.searchsorted(pre[order], np.arange(binder.n_source + 1)).astype(np.int64)
         post = post[order].astype(np.uint32)
-        targets = target_table(post, rows, self.sizes[packer.code.target.name])
+        targets = target_table(post, rows, self.sizes[binder.code.target.name])
         return unless_sorted(order), post, rows, targets
 
     def _code(self, name):
         return next(g for g in self.module.groups if g.name == name)
 
 
-def _remembered(g, packer) -> Remembered:
+def _remembered(g, binder) -> Remembered:
     """What is made of the values of a group."""
-    return Remembered([*packer.keys, *((g.name, state) for state in g.states)])
+    return Remembered([*binder.keys, *((g.name, state) for state in g.states)])
 
 
 def _warn_of_missing_resets(module) -> None:

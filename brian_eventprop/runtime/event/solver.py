@@ -82,7 +82,7 @@ class EventCPU(EventKernels):
     ):
         super().__init__(system, network, duration, tolerance, backend)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
-        self.spike_readouts = spike_readouts(self.system, self.groups, self.host)
+        self.spike_readouts = spike_readouts(self.system, self.groups, self.parameter_map)
         self.trial_pool = backend.trial_pool(threads)
         self._sums: EventSums | None = None
 
@@ -153,13 +153,13 @@ class EventCPU(EventKernels):
         for name, given in inputs.items():
             arrays[name, "ptr"], arrays[name, "spikes"] = given.ptr, given.table
         for p in self.module.pathways:
-            packer = self.pathways[p.name]
-            v = constants[p.name] = packer.environment(values)
+            binder = self.pathways[p.name]
+            v = constants[p.name] = binder.bind(values)
             order, post, rows, targets = self.layouts[p.name]
-            arrays[p.name, "C"] = packer.common(v, float)
-            arrays[p.name, "W"] = packer.each(v, float, order)
+            arrays[p.name, "C"] = binder.common(v, float)
+            arrays[p.name, "W"] = binder.each(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
-            delays = packer.delays(values)
+            delays = binder.delays(values)
             delays = delays if order is None else delays[order]
             arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
             if p.target.bulk:
@@ -271,25 +271,25 @@ class EventCPU(EventKernels):
 
     def _pull(self, forward, total, gradients):
         for g in forward.module.groups:
-            packer, v = self.groups[g.name], forward.constants[g.name]
-            packer.gradients(
+            binder, v = self.groups[g.name], forward.constants[g.name]
+            binder.gradients(
                 v, total[g.name, "grad_shared"], total[g.name, "grad_neuron"], gradients
             )
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
                     gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
             if g.refractory:
-                packer.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+                binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for p in forward.module.pathways:
-            packer, v = self.pathways[p.name], forward.constants[p.name]
+            binder, v = self.pathways[p.name], forward.constants[p.name]
             order = self.layouts[p.name][0]
             found = self._batched_gradients(forward, p, total) if p.target.bulk else None
             common, each, shifts = found or (
                 total[p.name, role] for role in ("grad_shared", "grad_weight", "grad_delay")
             )
-            packer.gradients(v, common, unsorted(each, order), gradients)
+            binder.gradients(v, common, unsorted(each, order), gradients)
             if p.delay_trained:
-                packer.add_delays(unsorted(shifts, order), gradients)
+                binder.add_delays(unsorted(shifts, order), gradients)
 
     def _batched_gradients(self, forward, p, total):
         """What the kernels of other pathways leave in CB, WB and DB."""

@@ -21,7 +21,7 @@ class EventSums:
     Parameters
     ----------
     module, groups, pathways
-        The rendered kernels and the packers of their parts.
+        The rendered kernels and the binders of their parts.
     trial_pool
         What runs the passes over long arrays.
     """

@@ -11,8 +11,8 @@ from brian_eventprop.adjoint.symbolic.derivatives import diff, guarded
 from brian_eventprop.adjoint.symbolic.expressions import parse, symbol, to_sympy
 from brian_eventprop.codegen.expr.printing import (
     EDGE_FUNCTIONS,
-    HostStyle,
     KernelStyle,
+    NumpyStyle,
     print_sympy,
     print_tree,
 )
@@ -37,7 +37,7 @@ for _name in NAMES:
     _function = getattr(functions, _name).py_func
     KERNEL[_name] = types.FunctionType(_function.__code__, {"math": Compiled, "np": np})
 HOST = {"np": np, "exprel_array": functions.exprel_array, "dexprel_array": functions.dexprel_array}
-STYLES = {"kernel": (KernelStyle(single=False), KERNEL), "host": (HostStyle(), HOST)}
+STYLES = {"kernel": (KernelStyle(single=False), KERNEL), "host": (NumpyStyle(), HOST)}
 
 
 def run(expression, style, values):

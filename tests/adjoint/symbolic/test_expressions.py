@@ -5,7 +5,7 @@ import pytest
 import sympy as sp
 
 from brian_eventprop.adjoint.symbolic.expressions import guard, names, parse, symbol, to_sympy
-from brian_eventprop.codegen.expr.printing import HostStyle, print_sympy, print_tree
+from brian_eventprop.codegen.expr.printing import NumpyStyle, print_sympy, print_tree
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.kernels.brian_functions import dexprel_array, exprel_array
 
@@ -23,13 +23,13 @@ EXPRESSIONS = [
 
 def value(expression, x, y):
     """The value of a Brian2 expression, in its own order of operations."""
-    code = print_tree(parse(expression), lambda name: name, HostStyle())
+    code = print_tree(parse(expression), lambda name: name, NumpyStyle())
     return float(eval(code, {**SPACE, "x": x, "y": y}))
 
 
 def derivative(expression, x, y):
     """The derivative in x that SymPy finds, as printed code."""
-    code = print_sympy(sp.diff(to_sympy(expression), symbol("x")), lambda name: name, HostStyle())
+    code = print_sympy(sp.diff(to_sympy(expression), symbol("x")), lambda name: name, NumpyStyle())
     return float(eval(code, {**SPACE, "x": x, "y": y}))
 
 
@@ -43,7 +43,7 @@ def test_derivative_is_that_of_differences(expression):
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_sympy_form_has_the_same_value(expression):
-    code = print_sympy(to_sympy(expression), lambda name: name, HostStyle())
+    code = print_sympy(to_sympy(expression), lambda name: name, NumpyStyle())
     assert float(eval(code, {**SPACE, "x": 1.237, "y": 0.61})) == pytest.approx(
         value(expression, 1.237, 0.61), rel=1e-13
     )

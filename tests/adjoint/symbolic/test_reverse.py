@@ -13,7 +13,7 @@ from brian_eventprop.adjoint.symbolic.loop_invariant import (
     InvariantExtractor,
 )
 from brian_eventprop.adjoint.symbolic.reverse import reverse
-from brian_eventprop.codegen.expr.printing import HostStyle, print_sympy, print_tree
+from brian_eventprop.codegen.expr.printing import NumpyStyle, print_sympy, print_tree
 from brian_eventprop.kernels.brian_functions import dexprel_array, exprel_array
 from brian_eventprop.reading.spec import Statement
 
@@ -45,7 +45,7 @@ def evaluate(statements, values):
     """Run a block in Python."""
     v = dict(values)
     for s in statements:
-        code = print_tree(parse(s.expression), lambda name: f'v["{name}"]', HostStyle())
+        code = print_tree(parse(s.expression), lambda name: f'v["{name}"]', NumpyStyle())
         v[s.target] = eval(code, {**SPACE, "v": v})
     return v
 
@@ -59,12 +59,12 @@ def pull(adjoint, values, lam):
 
     for line in adjoint.forward + adjoint.reverse:
         tree = isinstance(line.value, ast.AST)
-        code = (print_tree if tree else print_sympy)(line.value, ref, HostStyle())
+        code = (print_tree if tree else print_sympy)(line.value, ref, NumpyStyle())
         value = eval(code, {**SPACE, "v": v})
         value = np.sum(value) if line.total else value
         v[line.target] = v[line.target] + value if line.add else value
     return {
-        name: eval(print_sympy(e, ref, HostStyle()), {**SPACE, "v": v})
+        name: eval(print_sympy(e, ref, NumpyStyle()), {**SPACE, "v": v})
         for name, e in adjoint.results.items()
     }
 

@@ -68,7 +68,7 @@ def test_all_to_all_connections_on_one_warp_and_on_several(small, emulator):
         found, model = run_small("cuda")
         check_equal(found, small)
         assert model._solver.module.threads == threads
-        assert {"sort_spikes", "collect_dense", "pull_s_rec_pre"} < set(made[-1].launches)
+        assert {"sort_spikes", "collect_dense", "vjp_s_rec_pre"} < set(made[-1].launches)
 
 
 def test_sums_over_warps(emulator):
