@@ -75,7 +75,7 @@ class ContinuousFlow:
         f of each state while free.
     parameters
         lambda . f_p of each constant whose gradient is wanted, while free and while frozen.
-    hump
+    at_most_one_turn
         The rates (by number) of a guard of at most two exponentials and a constant, which turns
         around at most once between two events; None for any other guard.
     bend
@@ -92,7 +92,7 @@ class ContinuousFlow:
     rate: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
     parameters_frozen: Mapping[str, sp.Expr]
-    hump: tuple[int, ...] | None = None
+    at_most_one_turn: tuple[int, ...] | None = None
     curvature: sp.Expr = sp.Integer(0)
     speeds: tuple[sp.Expr, ...] = ()
     switches: tuple[Switch, ...] = ()
@@ -142,11 +142,11 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     _check_maxima(adjoint, free)
     if adjoint.crossing is not None:
         check_threshold(group.threshold, group.states, group.name)
-    hump = _hump(adjoint, closed)
+    at_most_one_turn = _at_most_one_turn(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
-        hump, _curvature(adjoint, free) if hump else sp.Integer(0), _speeds(adjoint), switches,
-        smooth,
+        at_most_one_turn, _curvature(adjoint, free) if at_most_one_turn else sp.Integer(0),
+        _speeds(adjoint), switches, smooth,
     )  # fmt: skip
 
 
@@ -276,7 +276,7 @@ def _curvature(adjoint, f):
     return sum((diff(slope, symbol(s)) * e for s, e in f.items()), sp.Integer(0))
 
 
-def _hump(adjoint, closed):
+def _at_most_one_turn(adjoint, closed):
     """The rates of the guard if it is at most two exponentials and a constant."""
     if adjoint.crossing is None or closed is None:
         return None

@@ -59,7 +59,7 @@ def rows(rng, dtype):
 
 
 def for_tables(rng):
-    """Places, factors and tables of the event solver's bulk arrivals."""
+    """Places, factors and tables of the event solver's batched arrivals."""
     marked = rng.normal(size=200)
     marked[rng.integers(0, 200, 60)] = -0.0
     assert np.array([-0.0]).view(np.int64)[0] == PARTED

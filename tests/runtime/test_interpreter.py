@@ -76,8 +76,8 @@ def test_the_event_solver(make):
     check_close(found, expected, times=1e-13, digits=1e-10)
 
 
-def test_bulk_arrivals_of_the_event_solver(monkeypatch):
-    monkeypatch.setattr(batched, "BUSY", 0)
+def test_batched_arrivals_of_the_event_solver(monkeypatch):
+    monkeypatch.setattr(batched, "DENSE_ENOUGH", 0)
     found, expected = both(small_networks.all_to_all, solver="event", n_steps=40, trials=2)
     check_close(found, expected, times=1e-13, digits=1e-9)
 

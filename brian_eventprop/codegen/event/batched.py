@@ -1,4 +1,4 @@
-"""Arrivals in bulk: the layout of the event solver for linear groups with many additive synapses.
+"""Batched arrivals: the layout of the event solver for linear groups with many additive synapses.
 
 Between two events of its own a linear neuron only adds up what arrives.  With distinct rates K_r
 every entry of exp(A h) is a sum of M_r exp(K_r h), and for an arrival at t + d in a window that
@@ -32,8 +32,8 @@ class Slot:
     rate: int
 
 
-class BulkLayout:
-    """Columns of the accumulators of a group that takes its arrivals in bulk.
+class BatchedLayout:
+    """Columns of the accumulators of a group that takes its arrivals in batches.
 
     Attributes
     ----------
@@ -95,8 +95,9 @@ class BulkLayout:
         return [(s, rate, i) for i, (s, rate) in enumerate(own)]
 
 
-def takes_bulk(group) -> bool:
-    """Whether the equations of a group allow bulk arrivals; numbers are looked at before a run."""
+def allows_batches(group) -> bool:
+    """Whether the equations of a group allow batched arrivals; numbers are looked at before a
+    run."""
     if not group.closed or not group.incoming or group.flow_needs_state:
         return False
     if group.maxima or group.traces:

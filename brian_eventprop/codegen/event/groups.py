@@ -59,7 +59,7 @@ class EventGroupCode:
         self.outgoing: list = []
         self.pushed = False
         self.traces: list[str] = []
-        self.bulk, self.by_event = None, False
+        self.batched, self.by_event = None, False
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""
@@ -219,8 +219,8 @@ class EventGroupCode:
         return "0.0" if closed.rates[r] == 0 else f"K[{r}, j]"
 
     def _exp(self, closed, r):
-        # times within the short windows of arrivals in bulk are small
-        exp = "exp_of_little" if self.bulk else "math.exp"
+        # times within the short windows of arrivals in batches are small
+        exp = "exp_of_little" if self.batched else "math.exp"
         return "1.0" if closed.rates[r] == 0 else f"{exp}(K[{r}, j] * h)"
 
     def _entry(self, closed, terms):

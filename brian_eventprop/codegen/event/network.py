@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.event.batched import BulkLayout, linear_guard, takes_bulk
+from brian_eventprop.codegen.event.batched import BatchedLayout, allows_batches, linear_guard
 from brian_eventprop.codegen.event.groups import EventGroupCode
 from brian_eventprop.codegen.event.pathways import EventPathwayCode
 from brian_eventprop.codegen.event.work import (
@@ -66,8 +66,8 @@ class EventComponent:
         (owner, role) of each array in the order of the signatures.
     forward_work, backward_work
         Owner and array of all that the kernels work with, in the order of the signatures.
-    bulk
-        Whether arrivals are taken in bulk.
+    batched
+        Whether arrivals are taken in batches.
     """
 
     source: str
@@ -79,7 +79,7 @@ class EventComponent:
     backward_work: tuple[tuple[str, WorkArray], ...]
     event_logs: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
-    bulk: bool
+    batched: bool
 
     def text(self) -> str:
         """Return the text for somebody to read, with the names of Brian2."""
@@ -132,8 +132,8 @@ class _Component:
         return self.groups[0].a(f"loop_{role}")
 
     @property
-    def bulk(self) -> bool:
-        return self.groups[0].bulk is not None
+    def batched(self) -> bool:
+        return self.groups[0].batched is not None
 
 
 #: What `forward` leaves for `backward`, per group.
@@ -145,8 +145,8 @@ BOUNDS = ("bounds",)
 #: What it leaves besides if a group that spikes is integrated numerically.
 STEPS = ("upstrokes",)
 
-#: What `quiet` knows of a group that takes its arrivals in bulk.
-QUIET = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
+#: What `subthreshold` knows of a group that takes its arrivals in batches.
+SUBTHRESHOLD = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 
 #: What the search for the first stretch with a crossing knows of it besides.
 SEARCH = ("MODES", "SUM", "EACH", "EFFECT", "rates")
@@ -172,7 +172,7 @@ def render_event(
     flows: Mapping[str, ContinuousFlow],
     components: tuple[tuple[str, ...], ...],
     tolerance: float,
-    bulk: frozenset[str] = frozenset(),
+    batched: frozenset[str] = frozenset(),
     by_event: frozenset[tuple[str, ...]] = frozenset(),
 ) -> EventModule:
     """Render the kernels of the event solver.
@@ -187,14 +187,14 @@ def render_event(
         Names of the groups in the order in which they run; those of one component share windows.
     tolerance
         Relative error of a step of Runge-Kutta.
-    bulk
-        Names of the groups that take their arrivals in bulk; whole components.
+    batched
+        Names of the groups that take their arrivals in batches; whole components.
     by_event
         The components that have no windows, but take one event after the other.
     """
     groups, sources, pathways = _connect(system, flows, components)
-    for name in bulk:
-        groups[name].bulk = BulkLayout(groups[name])
+    for name in batched:
+        groups[name].batched = BatchedLayout(groups[name])
     for name in (name for names in by_event for name in names):
         groups[name].by_event = True
     rendered = [
@@ -263,10 +263,10 @@ def _call_weights_by_position(part):
         part.scope.table.alias(part.scope.owner, f"weight.{number}", f"$weight.{position}")
 
 
-def bulk_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> frozenset[str]:
-    """Return the groups whose equations allow them to take their arrivals in bulk."""
+def batched_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> frozenset[str]:
+    """Return the groups whose equations allow them to take their arrivals in batches."""
     groups, _, _ = _connect(system, flows, [(g.group.name,) for g in system.groups])
-    return frozenset(name for name, g in groups.items() if takes_bulk(g))
+    return frozenset(name for name, g in groups.items() if allows_batches(g))
 
 
 _MARK = "# edge functions"
@@ -316,7 +316,7 @@ def _render(component, tolerance):
     names = tuple(s.name for s in sources)
     return EventComponent(
         source, tuple(groups), tuple(pathways), names, arguments, *work, tuple(event_logs),
-        gradients, component.bulk,
+        gradients, component.batched,
     )  # fmt: skip
 
 
@@ -338,14 +338,14 @@ def _event_log(g):
 
 def _prepare(g):
     """The names under which the windows of a group get and give their arrays."""
-    g.slots = "1" if g.bulk else "min(windows, 1024)"
-    g.lazy = not g.bulk and g.closed and g.spikes and g.flow.hump is not None
-    g.lazy = g.lazy and not g.traces and not g.by_event
+    g.slots = "1" if g.batched else "min(windows, 1024)"
+    g.skip_quiet = not g.batched and g.closed and g.spikes and g.flow.at_most_one_turn is not None
+    g.skip_quiet = g.skip_quiet and not g.traces and not g.by_event
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
-    tops = ["ME", "MS"] * bool(g.maxima)
-    state = ["X", "now", "until", "head", "pool", *["hint"] * (g.lazy or not g.closed)]
+    maxima = ["ME", "MS"] * bool(g.maxima)
+    state = ["X", "now", "until", "head", "pool", *["hint"] * (g.skip_quiet or not g.closed)]
     stepped = g.spikes and not g.closed
     g.returned = ["event_log", "events", *["spikes", "count"] * g.spikes]
     g.returned += ["upstrokes", "kept"] * stepped
@@ -353,20 +353,26 @@ def _prepare(g):
     own = [*state, *["latest"] * g.latest, *g.returned, *constants]
     traces = ["cells", "trials", "column"] * bool(g.traces)
     traces += [f"trace{k}" for k in range(len(g.traces))]
-    own += [*["period"] * g.refractory, "VR", *tops, *["breaks", "piece"] * bool(g.traces), *traces]
+    own += [
+        *["period"] * g.refractory,
+        "VR",
+        *maxima,
+        *["breaks", "piece"] * bool(g.traces),
+        *traces,
+    ]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
-    if not g.bulk:
+    if not g.batched:
         own += scratch_roles(g)
-    if g.bulk:
-        own += ["hot", "XN", *SEARCH]
+    if g.batched:
+        own += ["candidates", "XN", *SEARCH]
         for p in g.incoming:
             p.looking = [p.a(role) for role in LOOKING]
             p.arriving = [p.a(role) for role in ARRIVING]
         into = [name for p in g.incoming for name in dict.fromkeys(p.looking + p.arriving)]
     g.carried = [g.a(role) for role in g.returned]
     g.window_parameters, g.window_arguments = own + into, [g.a(r) for r in own] + into
-    if g.bulk:
-        _prepare_bulk(g)
+    if g.batched:
+        _prepare_batched(g)
     if g.by_event:
         _prepare_by_event(g, traces)
     spiking = [
@@ -387,7 +393,7 @@ def _prepare(g):
         "grad_neuron",
         "grad_initial",
         *spiking,
-        *tops,
+        *maxima,
         *traces,
     ]
     g.happening = [*traces, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
@@ -403,7 +409,7 @@ def _prepare(g):
     for source in dict.fromkeys(p.source for p in g.incoming):
         if source is not g:
             into.append(source.a("d_spike_time"))
-    own += [*back_roles(g), *["partials"] * has_partials(g)] * (not g.bulk)
+    own += [*back_roles(g), *["partials"] * has_partials(g)] * (not g.batched)
     g.back_parameters = [*own, "LAM", *into]
     g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
 
@@ -434,7 +440,7 @@ def _prepare(g):
 
 def _prepare_by_event(g, traces):
     """The names of what the functions for single neurons get, where there are no windows."""
-    g.quick = g.closed and g.flow.hump is not None
+    g.quick = g.closed and g.flow.at_most_one_turn is not None
     state = ["X", "now", "until", "ahead", "expected", *["stride"] * (not g.quick)]
     constants = ["C", "P", *["K"] * g.closed]
     search = ["z", "stack", *["hint", "k", "path", "upstrokes", "kept"] * (not g.closed)]
@@ -451,11 +457,13 @@ def _prepare_by_event(g, traces):
     g.trace_arguments = [g.a(role) for role in traces]
 
 
-def _prepare_bulk(g):
+def _prepare_batched(g):
     g.inner = g.outgoing if g.spikes else []
-    g.numbers = list(QUIET)
+    g.numbers = list(SUBTHRESHOLD)
     g.room = [g.a(r) for r in ROOM]
-    g.quiet_arguments = [g.a(r) for r in ("ACC", "X", "XN", "until", *QUIET, "hot", "tops")]
+    g.subthreshold_arguments = [
+        g.a(r) for r in ("ACC", "X", "XN", "until", *SUBTHRESHOLD, "candidates", "upper_bounds")
+    ]
     own = ["X", "until", "event_log", "events", "C", "P", "VR"]
     g.finish_arguments = [g.a(role) for role in own]
     own = ["event_log", "C", "P", "K", "WR", "grad_shared", "grad_neuron"]
@@ -519,11 +527,11 @@ def _arguments(groups, pathways):
         roles += ["ME", "MS"] * bool(g.maxima)
         roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
         roles += [f"trace{k}" for k in range(len(g.traces))]
-        roles += [*QUIET, "MODES", "ring", "bits"] * bool(g.bulk)
+        roles += [*SUBTHRESHOLD, "MODES", "ring", "bits"] * bool(g.batched)
         pairs += [(g.name, role) for role in roles]
     for p in pathways:
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay")]
-        if p.target.bulk:
+        if p.target.batched:
             pairs += [(p.name, role) for role in (*TABLES, *LATE * p.target.spikes)]
     return tuple(pairs)
 
@@ -545,7 +553,7 @@ def _gradients(groups, pathways):
         pairs += [
             (p.name, r)
             for r in (
-                ("grad_sums",) if p.target.bulk else ("grad_shared", "grad_weight", "grad_delay")
+                ("grad_sums",) if p.target.batched else ("grad_shared", "grad_weight", "grad_delay")
             )
         ]
     return tuple(pairs)

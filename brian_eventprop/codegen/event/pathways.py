@@ -40,7 +40,7 @@ class EventPathwayCode:
 
     @property
     def sums(self) -> bool:
-        """Whether a gradient of its synapses is wanted, if its arrivals come in bulk."""
+        """Whether a gradient of its synapses is wanted, if its arrivals come in batches."""
         return bool(self.element_grads) or self.delay_trained
 
     def load(self, names) -> list[str]:

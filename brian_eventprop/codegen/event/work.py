@@ -27,7 +27,7 @@ class Sizes(NamedTuple):
     neurons, trials, windows
         Numbers of them: neurons of the group, or of all groups of a loop.
     ring
-        Windows in which arrivals wait, if they are taken in bulk.
+        Windows in which arrivals wait, if they are taken in batches.
     sources, row, column
         Neurons that a pathway comes from, most synapses from one of them and onto one neuron.
     recent, reach
@@ -70,12 +70,13 @@ def _each(role: str, *shape: int, dtype: type = np.float64, zero: bool = False) 
 
 def forward_group(g) -> list[WorkArray]:
     """Return the arrays of a group for the forward kernel."""
+    slots = 1 if g.batched else None
     logged = g.width if len(g.switches) else g.n_states
     found = [
         _each("X", g.width), _each("now"), _each("until"), _each("hint"),
         *[_each("piece", dtype=np.int64, zero=True)] * bool(g.traces),
         *[_each("latest", dtype=np.int64, zero=True)] * g.latest,
-        WorkArray("head", lambda s: (1 if g.bulk else min(s.windows, 1024), s.neurons), np.int32),
+        WorkArray("head", lambda s: (slots or min(s.windows, 1024), s.neurons), np.int32),
         _fixed("pool", 256, 5), _fixed("spikes", 256, 4, kept=True),
         _fixed("event_log", 1024, COLUMNS + logged, kept=True),
         WorkArray("window_offsets", lambda s: (s.trials, s.windows + 1), np.int64, kept=True),
@@ -87,7 +88,7 @@ def forward_group(g) -> list[WorkArray]:
     if g.by_event:
         found += [_each("ahead", g.width), _each("expected"), _each("stride")]
         found += [_fixed("due", 64, 2), _fixed("other", 64, 2)]
-    return found + (_bulk_group(g) if g.bulk else _scratch(g))
+    return found + (_batched_group(g) if g.batched else _scratch(g))
 
 
 def _scratch(g):
@@ -106,18 +107,18 @@ def scratch_roles(g) -> list[str]:
     return roles + ["k", "path"] * (not g.closed)
 
 
-def _bulk_group(g):
+def _batched_group(g):
     found = [
         _each("XN", g.width),
-        WorkArray("ACC", lambda s: (s.ring + 1, s.neurons, g.bulk.width)),
-        _each("hot", dtype=np.int64),
-        _each("tops"),
+        WorkArray("ACC", lambda s: (s.ring + 1, s.neurons, g.batched.width)),
+        _each("candidates", dtype=np.int64),
+        _each("upper_bounds"),
     ]
     if g.spikes:
         found += [
             _fixed("arrivals", 256, 2), _fixed("queued", 256, 2), _fixed("moments", FEW + 8),
             WorkArray("ranks", lambda s: (FEW + 8,), np.int64),
-            WorkArray("course", lambda s: (g.bulk.top + 1, 256 + 8), zero=True),
+            WorkArray("course", lambda s: (g.batched.top + 1, 256 + 8), zero=True),
             _fixed("stack", 48, g.bounds.columns), *(_fixed(role, g.width) for role in "xyz"),
         ]  # fmt: skip
     return found
@@ -125,7 +126,7 @@ def _bulk_group(g):
 
 def forward_pathway(p) -> list[WorkArray]:
     """Return the arrays of a pathway for the forward kernel."""
-    if not p.target.bulk:
+    if not p.target.batched:
         return []
     found = [WorkArray("spots", lambda s: (s.row + 8,), np.int32)]
     if p.target.spikes:
@@ -178,15 +179,15 @@ def backward_group(g) -> list[WorkArray]:
         # the last event at the time of the present one, and the adjoint after it
         *[_each("newest", dtype=np.int64), _each("LATER", g.n_states + 1)] * g.from_zero,
     ]  # fmt: skip
-    if not g.bulk:
+    if not g.batched:
         sizes = {"work": [16], "stages": [ROWS], "stage_adjoints": [STAGES]}
         found += [_fixed(role, *sizes.get(role, ()), g.width) for role in back_roles(g)]
         return found + [_fixed("partials", g.n_states + 1)] * has_partials(g)
     return [
         *found,
-        WorkArray("PH", lambda s: (s.ring + 1, s.neurons, g.bulk.depth), zero=True),
+        WorkArray("PH", lambda s: (s.ring + 1, s.neurons, g.batched.depth), zero=True),
         WorkArray("segment", lambda s: (s.ring + 1, s.neurons), np.int32, True),
-        WorkArray("SEG", lambda s: (256, len(g.bulk.slots) + 2), zero=True),
+        WorkArray("SEG", lambda s: (256, len(g.batched.slots) + 2), zero=True),
         _fixed("x", g.width),
         _each("done", dtype=np.int64),
         _each("stopped", dtype=np.bool_),
@@ -207,5 +208,5 @@ def has_partials(g) -> bool:
 
 def backward_pathway(p) -> list[WorkArray]:
     """Return the arrays of a pathway for the backward kernel."""
-    roles = ("spots", "apart") * (p.target.bulk is not None)
+    roles = ("spots", "apart") * (p.target.batched is not None)
     return [WorkArray(role, lambda s: (s.row + 8,), np.int32) for role in roles]

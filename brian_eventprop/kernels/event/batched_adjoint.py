@@ -1,4 +1,4 @@
-"""Backwards through the arrivals of one spike in bulk, eight synapses at a time.
+"""Backwards through the arrivals of one spike in batches, eight synapses at a time.
 
 What arrivals are worth stands anywhere, a few numbers for each of them; the sums of the synapses
 stand side by side, so that those of eight synapses are one vector.

@@ -1,4 +1,4 @@
-"""Numbers for groups that take their arrivals in bulk, and whether they can.
+"""Numbers for groups that take their arrivals in batches, and whether they can.
 
 The codegen room says whether the equations allow it (`codegen.event.batched`); here the values do:
 rates and couplings common to all neurons, rates well apart, delays that do not make the
@@ -39,11 +39,11 @@ RECENT = 250
 #: Most windows of a trial.
 MOST_WINDOWS = 10**6
 
-#: Mean number of synapses onto a neuron from which bulk arrivals pay.
-BUSY = 64
+#: Mean number of synapses onto a neuron from which batched arrivals pay.
+DENSE_ENOUGH = 64
 
 
-class BulkRates:
+class BatchedRates:
     """The flow of a group as sums of exponentials, in numbers.
 
     Parameters
@@ -117,7 +117,7 @@ class BulkRates:
         Along a path of m couplings it is c times a divided difference of exp(. s), whose
         derivative is at least (m - steepest * s) s**(m - 1) times a positive number.
         """
-        for receiver in code.bulk.receivers:
+        for receiver in code.batched.receivers:
             signs = set()
             for target, slope in zip(self.states, guard, strict=False):
                 entries = code.flow.free.entries.get((target, self.states[receiver]), ())
@@ -140,7 +140,7 @@ def _common(value) -> float:
     return float(value.flat[0])
 
 
-def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
+def group_arrays(code, numbers: BatchedGroup) -> dict[str, np.ndarray]:
     """Return the arrays of a group, by role.
 
     Parameters
@@ -151,7 +151,7 @@ def group_arrays(code, numbers: BulkGroup) -> dict[str, np.ndarray]:
         What `plan` returned for it.
     """
     flow, guard, width = numbers.flow, numbers.guard, numbers.width
-    layout, n = code.bulk, len(code.states)
+    layout, n = code.batched, len(code.states)
     growth = np.exp(flow.rates * width)
     arrays = {"rates": flow.rates, "PHI": np.einsum("rik,r->ik", flow.parts[0], growth)}
     total = np.zeros((2, n, len(layout.slots)))
@@ -203,7 +203,7 @@ def synapse_tables(
     trial_pool
         What runs the passes over synapses.
     """
-    columns = pathway.target.bulk.of(pathway)
+    columns = pathway.target.batched.of(pathway)
     along = np.array([group["rates"][rate] for _, rate, _ in columns])
     # what arrives after the end is nothing, but must not be infinite
     within = np.minimum(delays, (numbers.windows + 1) * numbers.width)
@@ -290,7 +290,7 @@ def synapse_gradients(
     pathway, tables, rates, sums, trial_pool: TrialPool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/d(amount) and dL/d(delay) of each synapse, from the sums over its arrivals."""
-    along = np.array([rates[rate] for _, rate, _ in pathway.target.bulk.of(pathway)])
+    along = np.array([rates[rate] for _, rate, _ in pathway.target.batched.of(pathway)])
     found = np.empty((2, len(tables["A"])))
     fill = trial_pool.function(fill_gradients)
     fill(sums.reshape(tables["G"].shape), tables["G"], tables["A"], along, *found)
@@ -298,17 +298,17 @@ def synapse_gradients(
 
 
 @dataclass(frozen=True)
-class BulkGroup:
+class BatchedGroup:
     """A group in numbers: its flow, its guard, and the windows of its loop."""
 
-    flow: BulkRates
+    flow: BatchedRates
     guard: list
     width: float
     longest: float
     windows: int
 
 
-def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str, BulkGroup]:
+def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str, BatchedGroup]:
     """Return the numbers of the groups of one loop, or of one group alone.
 
     Parameters
@@ -329,12 +329,12 @@ def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str,
     Raises
     ------
     ValueError
-        If the numbers do not allow bulk arrivals; the message says why.
+        If the numbers do not allow batched arrivals; the message says why.
     """
     flows = {}
     for g in groups:
         rows = getattr(parameter_map, f"flow_{g.name}")(constants[g.name])
-        flows[g.name] = BulkRates(g, rows, g.adjoint.group.size)
+        flows[g.name] = BatchedRates(g, rows, g.adjoint.group.size)
     fastest = max(flow.fastest for flow in flows.values())
     wanted = min(PART / fastest, duration) if fastest > 0 else duration
     width = wanted if inner is None else min(wanted, inner)
@@ -352,18 +352,18 @@ def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str,
         longest = min(longest, duration)
         if flows[g.name].fastest * (longest + 3 * width) > STEEP:
             raise ValueError("a delay is very long beside a time constant")
-        if (longest / width + 5) * g.adjoint.group.size * g.bulk.width >= 2**31:
+        if (longest / width + 5) * g.adjoint.group.size * g.batched.width >= 2**31:
             raise ValueError("places of arrivals would not fit into 32 bits")
         guard = getattr(parameter_map, f"guard_{g.name}")(constants[g.name])
         for slope in guard[:-1]:
             _common(slope)
         if not flows[g.name].monotone(g, [_common(s) for s in guard[:-1]], width):
             raise ValueError("an arrival may push the guard both up and down within a window")
-        found[g.name] = BulkGroup(flows[g.name], guard, width, longest, windows)
+        found[g.name] = BatchedGroup(flows[g.name], guard, width, longest, windows)
     return found
 
 
-def busy(names, spec) -> bool:
+def dense_enough(names, spec) -> bool:
     """Whether the groups of a loop have enough synapses for windows to pay."""
     synapses = sum(p.size for p in spec.pathways if p.target in names)
-    return synapses >= BUSY * sum(g.size for g in spec.groups if g.name in names)
+    return synapses >= DENSE_ENOUGH * sum(g.size for g in spec.groups if g.name in names)

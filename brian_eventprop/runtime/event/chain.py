@@ -89,7 +89,7 @@ class EventChain:
             given = []
             for name in component.sources:
                 is_input = name in self._inputs
-                if component.bulk:
+                if component.batched:
                     given += self._spikes(name, first, last, arrays, own)
                     given.append(with_inputs or not is_input)
                 given.append(

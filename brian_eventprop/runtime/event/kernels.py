@@ -1,7 +1,8 @@
-"""Which kernels the event solver runs: the order of the groups, their windows, and bulk arrivals.
+"""Which kernels the event solver runs: the order of the groups, their windows, and batched
+arrivals.
 
 All of it may follow the trained values: delays decide the order within a loop and the length of
-windows, time constants and delays whether arrivals are taken in bulk.  Kernels are rendered once
+windows, time constants and delays whether arrivals are taken in batches.  Kernels are rendered once
 for each choice that comes up.
 """
 
@@ -19,7 +20,7 @@ from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.symbolic.display import as_text
 from brian_eventprop.adjoint.system import AdjointSystem, derive
 from brian_eventprop.codegen.event.network import (
-    bulk_groups,
+    batched_groups,
     render_event,
     render_event_parameter_map,
 )
@@ -28,7 +29,7 @@ from brian_eventprop.runtime.backends import Backend
 from brian_eventprop.runtime.binding.binder import GroupBinder, PathwayBinder, unless_sorted
 from brian_eventprop.runtime.binding.constants import check_value
 from brian_eventprop.runtime.binding.remembered import Remembered
-from brian_eventprop.runtime.event.batched import Columns, busy, plan, target_table
+from brian_eventprop.runtime.event.batched import Columns, dense_enough, plan, target_table
 from brian_eventprop.runtime.event.chain import EventChain
 from brian_eventprop.runtime.event.components import components, window_counts
 from brian_eventprop.runtime.timed_inputs import traces_of
@@ -55,7 +56,7 @@ class EventKernels:
         self.parameter_map = backend.load(self.parameter_map_source, "event_parameter_map")
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
-        self._candidates, self._built = bulk_groups(system, self.flows), {}
+        self._candidates, self._built = batched_groups(system, self.flows), {}
         self._loaded: tuple | None = None
         order, _, by_event = self._order(self._edges(network.values))
         self._build(order, self._candidates, by_event)
@@ -63,13 +64,13 @@ class EventKernels:
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self._columns: dict[str, Columns] = {}
 
-    def _build(self, order, bulk, by_event):
-        """Use the kernels for an order of the groups, some of which take arrivals in bulk.
+    def _build(self, order, batched, by_event):
+        """Use the kernels for an order of the groups, some of which take arrivals in batches.
 
         The components ``by_event`` take one event after the other.
         """
         spec = self.system.spec
-        whole = [names for names in order if set(names) <= bulk and busy(names, spec)]
+        whole = [names for names in order if set(names) <= batched and dense_enough(names, spec)]
         whole = [names for names in whole if names not in by_event]
         key = order, frozenset(name for names in whole for name in names), by_event
         if key not in self._built:
@@ -83,7 +84,7 @@ class EventKernels:
             }
             constants = {g.name: _remembered(g, groups[g.name]) for g in module.groups}
             self._built[key] = module, groups, pathways, constants
-        self.order, self.bulk, _ = key
+        self.order, self.batched, _ = key
         self.module, self.groups, self.pathways, self._of_groups = self._built[key]
 
     def _made(self, g, values):
@@ -189,16 +190,16 @@ class EventKernels:
         return order, [max(count, 1) for count in counts], by_event
 
     def _settle(self, values):
-        """Choose the order of the groups and who takes arrivals in bulk.
+        """Choose the order of the groups and who takes arrivals in batches.
 
         Returns the number of windows of each group, the constants of the groups, the arrays that
-        are made of them, and the numbers of those that take arrivals in bulk.
+        are made of them, and the numbers of those that take arrivals in batches.
         """
         edges = self._edges(values)
         order, counts, by_event = self._order(edges, self.order)
-        bulk = self._candidates
+        batched = self._candidates
         while True:
-            self._build(order, bulk, by_event)
+            self._build(order, batched, by_event)
             found = {
                 g.name: self._of_groups[g.name](partial(self._made, g), values)
                 for g in self.module.groups
@@ -206,7 +207,7 @@ class EventKernels:
             constants = {name: v for name, (v, _) in found.items()}
             numbers, unfit = {}, set()
             for place, names in enumerate(order):
-                if set(names) <= self.bulk:
+                if set(names) <= self.batched:
                     try:
                         numbers |= self._plan(names, constants, values, edges)
                         counts[place] = round(self.duration / numbers[names[0]].width)
@@ -216,7 +217,7 @@ class EventKernels:
                 windows = {n: c for names, c in zip(order, counts, strict=True) for n in names}
                 arrays = {key: array for _, own in found.values() for key, array in own.items()}
                 return windows, constants, arrays, numbers
-            bulk = self.bulk - unfit
+            batched = self.batched - unfit
 
     def _plan(self, names, constants, values, edges):
         groups = [self._code(name) for name in names]
@@ -228,7 +229,7 @@ class EventKernels:
         )
 
     def _layout(self, binder):
-        """Synapses sorted by source: (order, targets, rows, table of targets in bulk).
+        """Synapses sorted by source: (order, targets, rows, table of targets in batches).
 
         The order is None if they are sorted already.
         """
@@ -261,16 +262,16 @@ def _warn_of_missing_resets(module) -> None:
 
 
 def _with_integrals(system: AdjointSystem, network: NetworkValues, duration: float):
-    """The network and its flows, integrals as states where that lets arrivals come in bulk."""
+    """The network and its flows, integrals as states where that lets arrivals come in batches."""
     flows = {g.group.name: derive_flow(g) for g in system.groups}
     for name in list(flows):
-        if not (flows[name].closed and busy((name,), system.spec)):
+        if not (flows[name].closed and dense_enough((name,), system.spec)):
             continue
         spec = integrals_as_states(system.spec, name, system.trained, network.values, duration)
         if spec is not system.spec:
             other = derive(spec, system.trained)
             others = {g.group.name: derive_flow(g) for g in other.groups}
-            if name in bulk_groups(other, others):
+            if name in batched_groups(other, others):
                 system, flows = other, others
     return system, flows
 

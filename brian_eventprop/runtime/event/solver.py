@@ -138,11 +138,11 @@ class EventCPU(EventKernels):
                     )
 
     def _pack(self, values, inputs, n_trials, constants, numbers):
-        arrays, bulk = {}, {}
+        arrays, batched = {}, {}
         for g in self.module.groups:
             size = self.groups[g.name].size
-            if g.bulk:
-                made = bulk[g.name] = group_arrays(g, numbers[g.name])
+            if g.batched:
+                made = batched[g.name] = group_arrays(g, numbers[g.name])
                 arrays |= {(g.name, role): array for role, array in made.items()}
             arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, size))
             if g.maxima:
@@ -162,10 +162,10 @@ class EventCPU(EventKernels):
             delays = binder.delays(values)
             delays = delays if order is None else delays[order]
             arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
-            if p.target.bulk:
+            if p.target.batched:
                 amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
-                own = bulk[p.target.name], found, self.trial_pool
+                own = batched[p.target.name], found, self.trial_pool
                 tables = synapse_tables(p, targets, delay, amounts, *own)
                 tables["longest row"] = int(np.diff(rows).max(initial=0))
                 if p.target.spikes:
@@ -283,7 +283,7 @@ class EventCPU(EventKernels):
         for p in forward.module.pathways:
             binder, v = self.pathways[p.name], forward.constants[p.name]
             order = self.layouts[p.name][0]
-            found = self._batched_gradients(forward, p, total) if p.target.bulk else None
+            found = self._batched_gradients(forward, p, total) if p.target.batched else None
             common, each, shifts = found or (
                 total[p.name, role] for role in ("grad_shared", "grad_weight", "grad_delay")
             )

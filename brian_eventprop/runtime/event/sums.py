@@ -76,8 +76,8 @@ class EventSums:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self._pathways[p.name].size
-            if p.target.bulk:
-                n_sums = len(p.target.bulk.of(p)) if p.sums else 0
+            if p.target.batched:
+                n_sums = len(p.target.batched.of(p)) if p.sums else 0
                 arrays[p.name, "grad_sums"] = np.zeros(size * n_sums)
                 continue
             arrays[p.name, "grad_shared"] = np.zeros(len(p.shared_grads))

@@ -1,4 +1,5 @@
-"""Passes over all synapses of a pathway that takes its arrivals in bulk, before and after a batch.
+"""Passes over all synapses of a pathway that takes its arrivals in batches, before and after a
+batch.
 
 NumPy goes over them once per operation, a dozen times.
 See `runtime.event.batched` for what the tables hold.

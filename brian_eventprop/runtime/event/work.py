@@ -112,7 +112,7 @@ def _sizes(component, arrays, windows):
     for g in component.groups:
         ring = arrays.get((g.name, "ring"), 0)
         found[g.name] = Sizes(len(arrays[g.name, "X0"]), 0, windows, ring)
-    for p in component.pathways if component.bulk else ():
+    for p in component.pathways if component.batched else ():
         own, sources = found[p.target.name], len(arrays[p.name, "rows"]) - 1
         own = own._replace(sources=sources, row=arrays[p.name, "longest row"])
         if p.target.spikes:

@@ -1,4 +1,4 @@
-"""Arrivals in bulk give what arrivals one by one give: spikes, losses and all gradients."""
+"""Batched arrivals give what arrivals one by one give: spikes, losses and all gradients."""
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def spikes(rng, n_trials=3, n=40):
 
 
 def solve(make, busy, seed, monkeypatch):
-    monkeypatch.setattr(batched, "BUSY", busy)
+    monkeypatch.setattr(batched, "DENSE_ENOUGH", busy)
     rng = np.random.default_rng(seed)
     np.random.seed(seed)
     defaultclock.dt = 0.1 * ms
@@ -106,9 +106,9 @@ def solve(make, busy, seed, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("make", "bulk"), [pytest.param(layers, 2, marks=pytest.mark.slow), (populations, 2)]
+    ("make", "n_batched"), [pytest.param(layers, 2, marks=pytest.mark.slow), (populations, 2)]
 )
-def test_bulk_and_one_by_one(make, bulk, monkeypatch):
+def test_batched_and_one_by_one(make, n_batched, monkeypatch):
     """The same network both ways: synapses in sets, as lists, and with many short epochs.
 
     Tolerances: sums of the same numbers in another order, along some tens of spikes that each
@@ -119,9 +119,9 @@ def test_bulk_and_one_by_one(make, bulk, monkeypatch):
         monkeypatch.setattr(batched, "RECENT", 0 if seed == 1 else 250)
         monkeypatch.setattr(batched, "EPOCH", 0 if seed == 2 else 100)
         model, a, trains, gradient = solve(make, 0, seed, monkeypatch)
-        assert len(model._solver.bulk) == bulk
+        assert len(model._solver.batched) == n_batched
         other, b, others, plain = solve(make, 10**9, seed, monkeypatch)
-        assert not other._solver.bulk
+        assert not other._solver.batched
         np.testing.assert_allclose(a.losses, b.losses, rtol=1e-11)
         for mine, theirs in zip(trains, others, strict=True):
             total += len(mine)
@@ -146,11 +146,11 @@ def test_many_in_one_window(monkeypatch):
     data = bep.SpikeData(np.full(150, 5e-3), np.arange(150), np.zeros(150, int), 1, 150)
     found = []
     for busy in (0, 10**9):
-        monkeypatch.setattr(batched, "BUSY", busy)
+        monkeypatch.setattr(batched, "DENSE_ENOUGH", busy)
         model = times_of([inputs, group, synapses], 10 * ms)
         times = np.sort(np.asarray(model.run(data).spikes[group].t))
         found.append((times, *_arrays(model.gradient())))
-        assert bool(model._solver.bulk) == (busy == 0)
+        assert bool(model._solver.batched) == (busy == 0)
     assert len(found[0][0]) > 1000
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-11)
     for mine, theirs in zip(*found, strict=True):  # sums over more than 1000 spikes
@@ -193,7 +193,7 @@ def _arrays(gradient):
 
 def test_values_decide(monkeypatch):
     """Time constants that differ between neurons, or nearly agree, go one by one."""
-    monkeypatch.setattr(batched, "BUSY", 0)
+    monkeypatch.setattr(batched, "DENSE_ENOUGH", 0)
     defaultclock.dt = 0.1 * ms
     inputs, group, synapses = pair(2)
     synapses.w = 8
@@ -207,5 +207,5 @@ def test_values_decide(monkeypatch):
         group.tau_m, group.tau_s = tau_m * ms, tau_s * ms
         model = times_of([inputs, group, synapses], 50 * ms)
         times[name] = np.asarray(model.run(data).spikes[group].t)
-        assert bool(model._solver.bulk) == (name == "apart")
+        assert bool(model._solver.batched) == (name == "apart")
     assert len(times["different"]) > 0
