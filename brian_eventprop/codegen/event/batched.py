@@ -9,7 +9,7 @@ ends at t1, with t0 the beginning of an epoch of many windows,
 a constant of the synapse, one of the spike and one of the window.  So an arrival costs a product
 per rate, and only neurons that a bound cannot prove to stay below their threshold within a window
 look up its arrivals.  They go to the first of them before which a crossing cannot be ruled out,
-again by sums (`lay_out`).  Backwards the adjoint within a window has the same form.
+again by sums (`fill_profile`).  Backwards the adjoint within a window has the same form.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class BatchedLayout:
 
     @property
     def sums(self) -> int:
-        """First row of the sums of arrivals in the table of a window's course; see `lay_out`."""
+        """First row of the sums of arrivals in the profile of a window; see `fill_profile`."""
         return 1 + 2 * self.n_rates
 
     @property
@@ -96,8 +96,7 @@ class BatchedLayout:
 
 
 def allows_batches(group) -> bool:
-    """Whether the equations of a group allow batched arrivals; numbers are looked at before a
-    run."""
+    """Whether the equations of a group allow batched arrivals; a run looks at the numbers."""
     if not group.closed or not group.incoming or group.flow_needs_state:
         return False
     if group.maxima or group.traces:

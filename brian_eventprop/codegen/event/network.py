@@ -152,7 +152,7 @@ SUBTHRESHOLD = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 SEARCH = ("MODES", "SUM", "EACH", "EFFECT", "rates")
 
 #: Where the neurons that may spike in a window keep their arrivals and states.
-ROOM = ("arrivals", "queued", "moments", "ranks", "course", "x", "y", "z", "stack")
+ROOM = ("arrivals", "queued", "moments", "ranks", "profile", "x", "y", "z", "stack")
 
 #: What `spread` and `gather` know of the synapses of a pathway.
 TABLES = ("B", "targets", "ticks")
@@ -413,29 +413,29 @@ def _prepare(g):
     g.back_parameters = [*own, "LAM", *into]
     g.back_arguments = [*(g.a(r) for r in own), g.a("lam"), *into]
 
-    def at(s, frozen="False"):
+    def state_at(s, frozen="False"):
         if g.closed:
             return f"{g.a('flow')}({frozen}, x, {s}, j, K, y)"
         return f"{g.a('step')}({frozen}, x, t, {s}, j, C, P, k, y)"
 
-    def reach(s):
+    def advance_to(s):
         if g.closed:
             return f"{g.a('flow')}(frozen, y, {s}, j, K, z)"
-        return f"{g.a('reach')}(frozen, y, t, {s}, j, C, P, stages, z, again)"
+        return f"{g.a('advance_to')}(frozen, y, t, {s}, j, C, P, stages, z, again)"
 
-    g.travel_parameters = ["j", "C", "P", "k", "y", "z", "stack", "hint", *["path"] * g.spikes]
+    g.crossing_parameters = ["j", "C", "P", "k", "y", "z", "stack", "hint", *["path"] * g.spikes]
     moments = ["since", "event"] * bool(g.maxima)
-    g.travel_parameters += [*moments, *["trial", "VR", "ME", "MS", "dx", "w"] * bool(g.maxima)]
+    g.crossing_parameters += [*moments, *["trial", "VR", "ME", "MS", "dx", "w"] * bool(g.maxima)]
 
-    def travel(searching, event="latest[j]"):
+    def find_crossing(searching, event="latest[j]"):
         given = {"since": "t - event_log[latest[j], 0]", "event": event}
-        arguments = [given.get(name, name) for name in g.travel_parameters]
+        arguments = [given.get(name, name) for name in g.crossing_parameters]
         if g.closed:
             arguments = ["j", "C", "P", "K", "y", "z", "stack"]
         arguments = ", ".join(arguments)
-        return f"{g.a('travel')}({searching}, frozen, x, t, stop - t, {arguments})"
+        return f"{g.a('find_crossing')}({searching}, frozen, x, t, stop - t, {arguments})"
 
-    g.at, g.reach, g.travel = at, reach, travel
+    g.state_at, g.advance_to, g.find_crossing = state_at, advance_to, find_crossing
 
 
 def _prepare_by_event(g, traces):

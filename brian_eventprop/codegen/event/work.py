@@ -118,7 +118,7 @@ def _batched_group(g):
         found += [
             _fixed("arrivals", 256, 2), _fixed("queued", 256, 2), _fixed("moments", FEW + 8),
             WorkArray("ranks", lambda s: (FEW + 8,), np.int64),
-            WorkArray("course", lambda s: (g.batched.top + 1, 256 + 8), zero=True),
+            WorkArray("profile", lambda s: (g.batched.top + 1, 256 + 8), zero=True),
             _fixed("stack", 48, g.bounds.columns), *(_fixed(role, g.width) for role in "xyz"),
         ]  # fmt: skip
     return found

@@ -300,19 +300,19 @@ def count_earlier(typing_context, moments, n, ranks):
     return types.void(moments, types.int64, ranks), generate
 
 
-def _exponentials(course, falling, rising, n, rate):
+def _exponentials(profile, falling, rising, n, rate):
     whole = -(-n // 8) * 8
-    x = course[0, :whole] * rate
+    x = profile[0, :whole] * rate
     square, even, odd = x * x, 0.0, 0.0
     for k in range(10, -1, -2):
         even = even * square + 1 / factorial(k)
         odd = odd * square + 1 / factorial(k + 1)
     odd = odd * x
-    course[falling, :whole], course[rising, :whole] = even - odd, even + odd
+    profile[falling, :whole], profile[rising, :whole] = even - odd, even + odd
 
 
 @intrinsic(twin=_exponentials)
-def exponentials(typing_context, course, falling, rising, n, rate):
+def exponentials(typing_context, profile, falling, rising, n, rate):
     """Write exp(-rate * h) and exp(rate * h) of the n times in row 0 of a table as two rows of it.
 
     By their even and odd terms; times are within a window, so that ``rate * h`` is 0.2 at most.
@@ -320,9 +320,9 @@ def exponentials(typing_context, course, falling, rising, n, rate):
     del typing_context
 
     def generate(context, builder, signature, arguments):
-        names = ("course", "falling", "rising", "n", "rate")
+        names = ("profile", "falling", "rising", "n", "rate")
         arrays = Arrays(context, builder, signature, arguments, names)
-        times, minus, plus = (arrays.data("course", row) for row in (None, "falling", "rising"))
+        times, minus, plus = (arrays.data("profile", row) for row in (None, "falling", "rising"))
         each = spread(builder, arrays.given["rate"], 8)
         with cgutils.for_range_slice(builder, WORD(0), arrays.given["n"], WORD(8)) as (i, _):
             x = builder.fmul(load(builder, times, i, 8), each)
@@ -334,7 +334,7 @@ def exponentials(typing_context, course, falling, rising, n, rate):
             store(builder, builder.fadd(even, odd), plus, i)
         return context.get_dummy_value()
 
-    return types.void(course, types.int64, types.int64, types.int64, types.float64), generate
+    return types.void(profile, types.int64, types.int64, types.int64, types.float64), generate
 
 
 def _polynomial(builder, x, coefficients):

@@ -17,7 +17,7 @@ from brian_eventprop.runtime.event.synapses import fill_gradients, fill_late, fi
 from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.  The
-#: series of `exponentials` and the bound on the guard in `event/batched/course.py.j2` count on it.
+#: series of `exponentials` and the bound on the guard in `event/batched/profile.py.j2` count on it.
 PART = 0.2
 
 #: Least relative distance of two rates; nearer ones lose digits in a sum of exponentials.
