@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 
 from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
-from brian_eventprop.adjoint.pathways import PathwayAdjoint, may_add_up, to_post
+from brian_eventprop.adjoint.pathways import PathwayAdjoint, is_additive, to_post
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.reverse import commute, compose
@@ -87,7 +87,7 @@ def order_matters(system: AdjointSystem, p: PathwayAdjoint) -> bool:
     target = system.group(p.pathway.target)
     arriving = [q for q in system.pathways if q.pathway.target == p.pathway.target]
     rules: Mapping = target.spike
-    if may_add_up(arriving):
+    if is_additive(arriving):
         lam = symbol(f"lam.{p.increment.state}")
         if all(rule.lam.get(p.increment.state, lam) == lam for rule in rules.values()):
             return False

@@ -113,7 +113,7 @@ def derive_pathway(
     return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment)
 
 
-def may_add_up(arriving: Sequence[PathwayAdjoint]) -> bool:
+def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
     """Whether what arrives at a group in one step may be added up before it is delivered."""
     increments = [p.increment for p in arriving]
     if not increments or None in increments:

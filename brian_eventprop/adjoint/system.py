@@ -33,7 +33,7 @@ class AdjointSystem:
     trained: frozenset[Key]
 
     @property
-    def pushed(self) -> frozenset[str]:
+    def surrogate_groups(self) -> frozenset[str]:
         """The groups whose spike counts have a surrogate gradient."""
         return frozenset(r.group for r in self.spec.readouts if r.scale is not None)
 

@@ -250,9 +250,9 @@ class _Comparison:
                 "clock solver follows the exact one to first order in dt only: try a smaller dt, "
                 "or solver='event'."
             )
-        if pushed := self.model.system.pushed:
+        if groups := self.model.system.surrogate_groups:
             notes.append(
-                f"Left out: the surrogate gradients of spike counts ({', '.join(sorted(pushed))}), "
+                f"Left out: the surrogate gradients of spike counts ({', '.join(sorted(groups))}), "
                 "which no difference can see."
             )
         if self.grazing:

@@ -309,7 +309,7 @@ class EventPropModel:
         """
         if self.backend == "cuda":
             batch = self._coming["batch"] = self._batch(spikes, traces)
-            self._solver.look_ahead(self._values, batch.prepared, batch.n_trials, batch.timed)
+            self._solver.prefetch(self._values, batch.prepared, batch.n_trials, batch.timed)
 
     def check_inputs(self, spikes) -> None:
         """Refuse spikes and targets that `run` would refuse: all of a data set before a training.

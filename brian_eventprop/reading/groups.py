@@ -24,7 +24,7 @@ from brian_eventprop.reading.unsupported import (
     check_functions,
     check_neuron_group,
     check_reserved,
-    refusal,
+    unsupported,
 )
 
 _NO_ABSTRACT_CODE = "it has no abstract code that could be differentiated"
@@ -190,12 +190,12 @@ def _apply(group, variables: Mapping, method, **options) -> tuple[str, str]:
         name = next((n for n, m in known.items() if m is method), "custom")
     name = "exact" if name == "linear" else name
     if name.startswith("gsl") or name == "milstein":
-        raise refusal(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
+        raise unsupported(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
     code = brian.StateUpdateMethod.apply_stateupdater(
         group.equations, variables, method, group_name=group.name, **options
     )
     if not isinstance(code, str):
-        raise refusal(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
+        raise unsupported(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
     return name, code
 
 
@@ -267,7 +267,7 @@ def _read_refractory(group, namespace: Mapping) -> str | None:
     dimension = brian.parse_expression_dimensions(period, variables)
     if brian.is_boolean_expression(period, variables):
         reason = "a condition makes the end of the refractory period an event of its own"
-        raise refusal(group, f"refractory='{period}'", reason, "Give the period as a time.")
+        raise unsupported(group, f"refractory='{period}'", reason, "Give the period as a time.")
     brian.fail_for_dimension_mismatch(
         dimension, brian.second, f"The refractory period '{period}' has to be a time."
     )
@@ -281,7 +281,7 @@ def _check_refractory(
         if symbols[name].kind in ("state", "t"):
             reason = f"'{name}' changes within a trial, so the period would too"
             way_out = "Let the period depend on parameters only."
-            raise refusal(code.group, f"refractory='{code.refractory}'", reason, way_out)
+            raise unsupported(code.group, f"refractory='{code.refractory}'", reason, way_out)
 
 
 def _check_writable(group, states: tuple[str, ...]) -> None:
@@ -293,10 +293,10 @@ def _check_writable(group, states: tuple[str, ...]) -> None:
         if variable.is_integer or variable.is_boolean:
             kind = "integer" if variable.is_integer else "boolean"
             way_out = f"Declare it as '{name} : 1'."
-            raise refusal(group, name, f"an event writes it and its type is {kind}", way_out)
+            raise unsupported(group, name, f"an event writes it and its type is {kind}", way_out)
         if variable.scalar:
             way_out = "Remove the flag '(shared)'."
-            raise refusal(group, name, "an event writes a shared variable", way_out)
+            raise unsupported(group, name, "an event writes a shared variable", way_out)
 
 
 def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[str, Any]:

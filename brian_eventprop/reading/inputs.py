@@ -11,7 +11,7 @@ import numpy as np
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.spec import Key, NetworkSpec, SpikeInput
-from brian_eventprop.reading.unsupported import check_parts, check_schedule, refusal
+from brian_eventprop.reading.unsupported import check_parts, check_schedule, unsupported
 
 INPUTS = (brian.SpikeGeneratorGroup, brian.PoissonGroup)
 
@@ -66,11 +66,11 @@ def _repeated(group, indices, times, period: float, duration: float):
     steps, statement = int(np.round(period / dt)), f"period={period:g} s"
     if period < dt or abs(steps * dt - period) > period * np.finfo(float).eps:
         reason = f"it is not a whole number of time steps of {dt:g} s"
-        raise refusal(group, statement, reason, "Give a multiple of the group's dt.")
+        raise unsupported(group, statement, reason, "Give a multiple of the group's dt.")
     bins = _bins(times, dt)
     if bins.max(initial=0) >= steps:
         reason = f"it has a spike at {times[-1]:g} s, after the end of the period"
-        raise refusal(group, statement, reason, "Give spikes within one period.")
+        raise unsupported(group, statement, reason, "Give spikes within one period.")
     end = int(np.ceil(duration / dt - 1e-6))
     rounds = np.arange(-(-end // steps))[:, np.newaxis]
     kept = (bins + steps * rounds < end).ravel()
@@ -90,14 +90,14 @@ def _own_step(group, dt: float) -> float | None:
     step = getattr(group.clock, "dt_", None)
     if step is None:
         reason = "it has no regular time step"
-        raise refusal(group, f"clock '{group.clock.name}'", reason, "Give it a dt.")
+        raise unsupported(group, f"clock '{group.clock.name}'", reason, "Give it a dt.")
     step = float(step)
     if step == dt:
         return None
     ratio = max(step / dt, dt / step)
     if abs(ratio - round(ratio)) > 1e-9 * ratio:
         reason = f"it is neither a multiple nor a part of the network's, {dt:g} s"
-        raise refusal(group, f"dt={step:g} s", reason, _SAME_STEP)
+        raise unsupported(group, f"dt={step:g} s", reason, _SAME_STEP)
     return step
 
 

@@ -32,7 +32,7 @@ from brian_eventprop.reading.unsupported import (
     check_object,
     check_parts,
     objects_below,
-    refusal,
+    unsupported,
 )
 
 logger = get_logger(__name__)
@@ -239,7 +239,7 @@ def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group])
         if source is not None and source.threshold is None:
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
-            raise refusal(code.synapses, code.code, reason, way_out)
+            raise unsupported(code.synapses, code.code, reason, way_out)
 
 
 def _check_active(group, use: str) -> None:
@@ -247,7 +247,7 @@ def _check_active(group, use: str) -> None:
     if not group.active:
         reason = f"Brian2 does not run the group, but {use}"
         way_out = f"Set {group.name}.active = True, or leave both out of the network."
-        raise refusal(group, "active = False", reason, way_out)
+        raise unsupported(group, "active = False", reason, way_out)
 
 
 def _check_names(objects: Iterable) -> None:

@@ -17,7 +17,7 @@ from brian_eventprop.reading.equations.timed_arrays import TraceReader
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
 from brian_eventprop.reading.synapses import parent
-from brian_eventprop.reading.unsupported import check_functions, check_reserved, refusal
+from brian_eventprop.reading.unsupported import check_functions, check_reserved, unsupported
 
 _SPIKES = ("spike_times", "spike_count")
 _WITH_TRACES = ("integral", "maximum")
@@ -191,4 +191,4 @@ def _check_spike_times(group, expression: str, symbols: Mapping[str, Symbol]) ->
         if symbol.kind == "state":
             reason = f"'{name}' jumps at the very spike at which it would be read"
             way_out = "Use t and parameters, or an Integral, Final or Maximum of the state."
-            raise refusal(group, expression, reason, way_out)
+            raise unsupported(group, expression, reason, way_out)

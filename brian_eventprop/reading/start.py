@@ -35,14 +35,14 @@ def check_start(network, active: Iterable, spec: NetworkSpec) -> None:
         for pathway in getattr(obj, "_pathways", ()):
             if obj._network is not None and pathway.active and _in_flight(pathway):
                 reason = f"spikes are still on their way in the pathway '{pathway.name}'"
-                raise _refusal(time, reason)
+                raise _unsupported(time, reason)
     if not time > 0:
         return
     for obj in active:
         if holds_spikes(obj):
-            raise _refusal(time, f"the spike times of '{obj.name}' count from time 0")
+            raise _unsupported(time, f"the spike times of '{obj.name}' count from time 0")
     if name := _depends_on_time(spec):
-        raise _refusal(time, f"the code of '{name}' depends on the time")
+        raise _unsupported(time, f"the code of '{name}' depends on the time")
     states = ", ".join(f"{s} of '{g.name}'" for g in spec.groups for s in g.states)
     if states:
         logger.warn(
@@ -78,7 +78,7 @@ def _depends_on_time(spec: NetworkSpec) -> str | None:
     return None
 
 
-def _refusal(time: float, reason: str) -> UnsupportedError:
+def _unsupported(time: float, reason: str) -> UnsupportedError:
     return UnsupportedError(
         f"The network was run before, until {1e3 * time:g} ms, and {reason}, but the trials of a "
         f"model begin at time 0 with nothing on its way. {_WAY_OUT}"

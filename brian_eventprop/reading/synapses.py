@@ -27,7 +27,7 @@ from brian_eventprop.reading.unsupported import (
     check_synapses,
     line_with,
     line_writing,
-    refusal,
+    unsupported,
 )
 
 _PLASTIC = "Only post-synaptic states may change; train the synaptic variable instead."
@@ -163,7 +163,7 @@ def _check_writes(code: PathwayCode) -> None:
             reason = f"it changes '{name}', which is shared"
         else:
             reason = f"it changes the synaptic variable '{name}'"
-        raise refusal(code.synapses, line, reason, _PLASTIC)
+        raise unsupported(code.synapses, line, reason, _PLASTIC)
 
 
 def _check_aliases(code: PathwayCode) -> None:
@@ -182,7 +182,7 @@ def _check_aliases(code: PathwayCode) -> None:
                 what = "a subexpression of it" if other.startswith("_") else f"'{other}'"
                 reason = f"'{name}' is written and read under another name, as {what}"
                 way_out = f"Write '{name}' everywhere."
-                raise refusal(code.synapses, line_with(code.code, [other]), reason, way_out)
+                raise unsupported(code.synapses, line_with(code.code, [other]), reason, way_out)
     _check_subexpressions(code)
 
 
@@ -199,7 +199,7 @@ def _check_subexpressions(code: PathwayCode) -> None:
                 "disagree about its value then"
             )
             way_out = f"Write the expression itself in the place of '{statement.var}'."
-            raise refusal(code.synapses, line_with(code.code, [statement.var]), reason, way_out)
+            raise unsupported(code.synapses, line_with(code.code, [statement.var]), reason, way_out)
         written.add(statement.var)
 
 
@@ -220,7 +220,7 @@ def _check_order(code: PathwayCode) -> None:
         if not _one_by_one(code.block, indices):
             reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
             way_out = "Write first the variables that are read, or use two pathways."
-            raise refusal(code.synapses, code.code, reason, way_out) from None
+            raise unsupported(code.synapses, code.code, reason, way_out) from None
 
 
 def _one_by_one(block: Block, indices: Mapping[str, str]) -> bool:

@@ -24,7 +24,7 @@ _PLASTICITY = "synaptic variables are constant during a trial (gradients train t
 WHOLE = (brian.NeuronGroup, brian.Synapses, brian.SpikeGeneratorGroup, brian.PoissonGroup)
 
 
-def refusal(obj, statement: str, reason: str, way_out: str) -> UnsupportedError:
+def unsupported(obj, statement: str, reason: str, way_out: str) -> UnsupportedError:
     """Return the error for one statement of one Brian2 object."""
     kind = getattr(obj, "kind_name", type(obj).__name__)
     statement = " ".join(str(statement).split())
@@ -61,13 +61,13 @@ def check_functions(obj, code: str, variables: Mapping, traces: bool = False) ->
                 continue
             reason = f"'{name}' is a TimedArray, whose jumps would be events of their own here"
             way_out = "Let it drive a differential equation, or write it as an expression of t."
-            raise refusal(obj, line, reason, way_out)
+            raise unsupported(obj, line, reason, way_out)
         builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable
         if isinstance(variable, brian.BinomialFunction) or (builtin and not variable.stateless):
-            raise refusal(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)
+            raise unsupported(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)
         if not builtin or name == "timestep":
             reason = f"'{name}' is a function whose derivative is not known"
-            raise refusal(obj, line, reason, "Write it as an expression.")
+            raise unsupported(obj, line, reason, "Write it as an expression.")
 
 
 def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> None:
@@ -76,7 +76,7 @@ def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> 
         if re.search(rf"\b{name}\b", code):
             reason = f"'{name}' belongs to the refractory mechanism and has no derivative"
             way_out = "Use the '(unless refractory)' flag, or a state variable of your own."
-            raise refusal(obj, line_with(code, [name]), reason, way_out)
+            raise unsupported(obj, line_with(code, [name]), reason, way_out)
 
 
 def check_clocks(objects: Iterable) -> float:
@@ -85,14 +85,14 @@ def check_clocks(objects: Iterable) -> float:
     for obj in objects:
         step = getattr(obj.clock, "dt_", None)
         if step is None:
-            raise refusal(
+            raise unsupported(
                 obj, f"clock '{obj.clock.name}'", "it has no regular time step", "Give it a dt."
             )
         steps.setdefault(float(step), obj)
     if len(steps) > 1:
         (first, a), (second, b) = list(steps.items())[:2]
         reason = f"'{a.name}' runs with dt={first:g} s, so there are several clocks"
-        raise refusal(b, f"dt={second:g} s", reason, "Give all objects the same dt.")
+        raise unsupported(b, f"dt={second:g} s", reason, "Give all objects the same dt.")
     return next(iter(steps))
 
 
@@ -132,17 +132,17 @@ def check_object(obj) -> None:
     """Refuse whole classes of objects."""
     if isinstance(obj, brian.NetworkOperation):
         reason = "Python code that runs at every step has no derivative"
-        raise refusal(obj, "network_operation", reason, "Write it as equations.")
+        raise unsupported(obj, "network_operation", reason, "Write it as equations.")
     if isinstance(obj, brian.PoissonInput):
         reason = f"the input is drawn at random: {_RANDOM}"
         way_out = "Use a PoissonGroup with Synapses, whose spikes are given."
-        raise refusal(obj, obj.abstract_code or "PoissonInput", reason, way_out)
+        raise unsupported(obj, obj.abstract_code or "PoissonInput", reason, way_out)
     if isinstance(obj, brian.SpatialNeuron):
         reason = "the cable equation couples the compartments at every step"
-        raise refusal(obj, "SpatialNeuron", reason, "Use a NeuronGroup of point neurons.")
+        raise unsupported(obj, "SpatialNeuron", reason, "Use a NeuronGroup of point neurons.")
     if not isinstance(obj, (*WHOLE, brian.Subgroup, *brian.MONITORS)):
         reason = f"objects of the class '{type(obj).__name__}' are unknown here"
-        raise refusal(obj, type(obj).__name__, reason, "Remove it from the network.")
+        raise unsupported(obj, type(obj).__name__, reason, "Remove it from the network.")
 
 
 def objects_below(obj) -> list:
@@ -184,10 +184,10 @@ def check_parts(obj) -> None:
     for name, part in own.values():
         if part not in obj.contained_objects:
             reason = "it was removed from contained_objects, so Brian2 does not run it"
-            raise refusal(obj, name, reason, "Leave what a group contains as Brian2 makes it.")
+            raise unsupported(obj, name, reason, "Leave what a group contains as Brian2 makes it.")
     if obj.code_objects and not isinstance(obj, brian.CodeRunner):
         reason = "Brian2 runs code objects that were added to it"
-        raise refusal(obj, "code_objects", reason, "Write them as equations.")
+        raise unsupported(obj, "code_objects", reason, "Write them as equations.")
 
 
 def _check_methods(obj, part) -> None:
@@ -196,7 +196,7 @@ def _check_methods(obj, part) -> None:
         method = getattr(type(part), name)
         if method.__module__.partition(".")[0] != "brian2":
             reason = f"the class '{type(part).__name__}' has its own {name}() for '{part.name}'"
-            raise refusal(obj, f"def {name}", reason, "Use the class of Brian2.")
+            raise unsupported(obj, f"def {name}", reason, "Use the class of Brian2.")
 
 
 def _check_part(obj, part) -> None:
@@ -206,10 +206,10 @@ def _check_part(obj, part) -> None:
     if type(part) is brian.CodeRunner:
         whose = "" if part.group is obj else f" of '{part.group.name}'"
         reason = f"run_regularly{whose} changes variables outside of the equations"
-        raise refusal(obj, part.abstract_code, reason, "Write it as a differential equation.")
+        raise unsupported(obj, part.abstract_code, reason, "Write it as a differential equation.")
     if not isinstance(part, brian.Subgroup) and not _is_read(part):
         reason = f"Brian2 runs '{part.name}' with it, whose class is unknown here"
-        raise refusal(obj, type(part).__name__, reason, f"Remove it from {obj.name}.")
+        raise unsupported(obj, type(part).__name__, reason, f"Remove it from {obj.name}.")
 
 
 def check_inactive(obj) -> None:
@@ -217,7 +217,7 @@ def check_inactive(obj) -> None:
     for part in objects_below(obj):
         if part.active and not isinstance(part, brian.MONITORS):
             reason = f"it is active, although '{obj.name}' is not, so Brian2 runs it alone"
-            raise refusal(obj, part.name, reason, "Set its own active attribute to False, too.")
+            raise unsupported(obj, part.name, reason, "Set its own active attribute to False, too.")
 
 
 def _own_parts(obj) -> dict[int, tuple]:
@@ -249,7 +249,7 @@ def check_schedule(obj, part, when: str) -> None:
     if part.when != when or not part.active:
         what = "it is not active" if not part.active else f"it runs in the slot '{part.when}'"
         reason = f"{what}, and the derivation relies on the slot '{when}'"
-        raise refusal(obj, part.name, reason, "Leave its schedule as Brian2 sets it.")
+        raise unsupported(obj, part.name, reason, "Leave its schedule as Brian2 sets it.")
 
 
 def check_linked(obj) -> None:
@@ -257,7 +257,7 @@ def check_linked(obj) -> None:
     for name in sorted(obj._linked_variables):
         reason = "linked variables couple groups at every step"
         way_out = "Declare the parameter in this group and set its value."
-        raise refusal(obj, f"{name} (linked)", reason, way_out)
+        raise unsupported(obj, f"{name} (linked)", reason, way_out)
 
 
 def check_constant_over_dt(obj) -> None:
@@ -265,7 +265,7 @@ def check_constant_over_dt(obj) -> None:
     if obj.subexpression_updater is not None:
         code = obj.subexpression_updater.abstract_code
         reason = "a subexpression that is 'constant over dt' has a memory of its own"
-        raise refusal(obj, code, reason, "Remove the flag '(constant over dt)'.")
+        raise unsupported(obj, code, reason, "Remove the flag '(constant over dt)'.")
 
 
 def check_neuron_group(group) -> None:
@@ -276,7 +276,7 @@ def check_neuron_group(group) -> None:
     for event, condition in group.events.items():
         if event != "spike":
             way_out = "Only the event 'spike' is supported: use threshold and reset."
-            raise refusal(group, f"{event}: {condition}", "it is a custom event", way_out)
+            raise unsupported(group, f"{event}: {condition}", "it is a custom event", way_out)
     check_schedule(group, group.state_updater, "groups")
     for thresholder in group.thresholder.values():
         check_schedule(group, thresholder, "thresholds")
@@ -288,21 +288,21 @@ def check_neuron_group(group) -> None:
         if eq.var_type == "boolean" or (eq.var_type == "integer" and eq.type != brian.PARAMETER):
             way_out = f"Declare it as '{eq.varname} : 1'."
             statement = f"{eq.varname} : {eq.var_type}"
-            raise refusal(group, statement, f"its type is {eq.var_type}", way_out)
+            raise unsupported(group, statement, f"its type is {eq.var_type}", way_out)
     for eq in group.user_equations.values():
         if eq.expr is not None:
             check_reserved(group, f"{eq}")
     if group.user_equations.stochastic_variables:
         names = sorted(group.user_equations.stochastic_variables)
         line = line_with("\n".join(str(eq) for eq in group.user_equations.values()), names)
-        raise refusal(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT)
+        raise unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT)
     if group._refractory is not False and np.any(group.variables["lastspike"].get_value() > -1e4):
         reason = "the group has already spiked in an earlier run, and a trial starts at rest"
         way_out = (
             f"Restore the network, or set {group.name}.lastspike = -1e4*second and "
             f"{group.name}.not_refractory = True."
         )
-        raise refusal(group, "lastspike", reason, way_out)
+        raise unsupported(group, "lastspike", reason, way_out)
 
 
 def check_synapses(synapses) -> None:
@@ -312,33 +312,33 @@ def check_synapses(synapses) -> None:
     for end in (synapses.source, synapses.target):
         if isinstance(end, brian.Synapses):
             way_out = "Connect neurons only."
-            raise refusal(synapses, end.name, "Synapses that target Synapses", way_out)
+            raise unsupported(synapses, end.name, "Synapses that target Synapses", way_out)
     target = getattr(synapses.target, "source", synapses.target)
     if synapses._pathways and not isinstance(target, brian.NeuronGroup):
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
-        raise refusal(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
+        raise unsupported(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
     for eq in synapses.equations.values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             reason = "it is a clock-driven equation, one more state for every synapse"
             way_out = "Move the variable to the post-synaptic group."
-            raise refusal(synapses, str(eq), reason, way_out)
+            raise unsupported(synapses, str(eq), reason, way_out)
     for eq in (synapses.event_driven or {}).values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             way_out = "Remove it (freeze the plasticity), and train the weight instead."
-            raise refusal(synapses, str(eq), f"it is event-driven: {_PLASTICITY}", way_out)
+            raise unsupported(synapses, str(eq), f"it is event-driven: {_PLASTICITY}", way_out)
     for updater in synapses.summed_updaters.values():
         statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
         reason = "summed variables couple groups at every step"
         way_out = "Let on_pre add to a state of the post-synaptic group."
-        raise refusal(synapses, statement, reason, way_out)
+        raise unsupported(synapses, statement, reason, way_out)
     check_constant_over_dt(synapses)
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
         if pathway.prepost != "pre":
             reason = f"on_post reacts to post-synaptic spikes: {_PLASTICITY}"
-            raise refusal(synapses, pathway.code, reason, "Remove on_post.")
+            raise unsupported(synapses, pathway.code, reason, "Remove on_post.")
         if pathway.event != "spike":
             way_out = "Only the event 'spike' is supported."
-            raise refusal(synapses, pathway.event, "it is a custom event", way_out)
+            raise unsupported(synapses, pathway.event, "it is a custom event", way_out)
         check_schedule(synapses, pathway, "synapses")

@@ -43,18 +43,18 @@ class GroupSpikes:
         return occurrence(self.trials * width + self.neurons)
 
 
-def pushes(readouts, spikes: GroupSpikes, group: str, weights) -> np.ndarray:
+def count_surrogates(readouts, spikes: GroupSpikes, group: str, weights) -> np.ndarray:
     """Return dL/dg at each spike of a group: the surrogate gradients of its spike counts.
 
     ``readouts`` are all of the network, ``weights`` dL/d(value) of each.
     """
-    push = np.zeros(len(spikes.times))
+    surrogate = np.zeros(len(spikes.times))
     for spec, weight in zip(readouts, weights, strict=True):
         if spec.group == group and spec.scale is not None:
             chosen = (spikes.neurons >= spec.start) & (spikes.neurons < spec.stop)
             at = spikes.trials[chosen], spikes.neurons[chosen] - spec.start
-            push[chosen] += weight[at] / spec.scale
-    return push
+            surrogate[chosen] += weight[at] / spec.scale
+    return surrogate
 
 
 def spike_readouts(system, groups, parameter_map) -> dict[int, SpikeReadout]:

@@ -113,11 +113,11 @@ def test_a_step_on_a_gpu_is_taken_apart(monkeypatch):
             return later.number - self.number
 
     class Device(Emulator):
-        def event(self, beside=False):
-            return super().event(beside) if beside else Mark(len(self.launches))
+        def event(self, on_copy_stream=False):
+            return super().event(on_copy_stream) if on_copy_stream else Mark(len(self.launches))
 
-        def after(self, event, beside=False):
-            super().after(event.number if beside else event, beside)
+        def after(self, event, on_copy_stream=False):
+            super().after(event.number if on_copy_stream else event, on_copy_stream)
 
         def finish(self, event):
             super().finish(0 if isinstance(event, Mark) else event)

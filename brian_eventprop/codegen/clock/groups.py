@@ -58,7 +58,7 @@ class GroupCode:
         self.dense_states: set[str] = set()
         self.traces = traces_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]
-        self.pushed = False
+        self.has_count_surrogate = False
         self.recorded = False
         self.arrival_maxima: tuple = ()
         self.autapses: tuple = ()
@@ -381,7 +381,7 @@ class GroupCode:
         lines = self.load_spike(reads(c.states, c.parameters), values, 0)
         return lines + self._crossed(into or self.a("lam"), row)
 
-    def push_back(self, array: str) -> list[str]:
+    def surrogate_back(self, array: str) -> list[str]:
         """The same at recorded states."""
         c = self.adjoint.crossing
         return self.load(reads(c.states, c.parameters), array) + self._crossed(self.a("lam"), 0)

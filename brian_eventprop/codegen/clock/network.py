@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brian_eventprop.adjoint.maxima import derive_maxima
-from brian_eventprop.adjoint.pathways import may_add_up
+from brian_eventprop.adjoint.pathways import is_additive
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.clock.autapses import AutapseCode
 from brian_eventprop.codegen.clock.groups import GroupCode
@@ -117,7 +117,7 @@ def parts(system, table, style, group=None, source=None, pathway=None):
         scope.steep = g.steep
         readouts = [r for r in system.spec.readouts if r.group == g.group.name]
         groups[g.group.name] = group(g, scope, readouts)
-        groups[g.group.name].pushed = g.group.name in system.pushed
+        groups[g.group.name].has_count_surrogate = g.group.name in system.surrogate_groups
     inputs = {i.name: source(i.name, table or NameTable()) for i in system.spec.inputs}
     pathways = []
     recurrent: Counter[str] = Counter()
@@ -164,7 +164,7 @@ def choose_layout(
             g.autapses = tuple(p for p in arriving if p.source is g)
             for p in g.autapses:
                 p.at_once = AutapseCode(p)
-        if may_add_up([p.adjoint for p in arriving]) and not g.autapses:
+        if is_additive([p.adjoint for p in arriving]) and not g.autapses:
             g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
             g.rings = tuple(s for s in g.states if s in g.ring_rates)
             for p in arriving:

@@ -38,7 +38,7 @@ def collect_chip(n_steps: int, single: bool) -> tuple[LocalArray, ...]:
 
 
 def render_collect(n_steps: int, single: bool, target: Target) -> str:
-    """Render ``sort_spikes``, ``collect_dense``, ``collect_sparse``, ``add_up`` and ``clear``."""
+    """Render the functions that sort spikes and collect, accumulate and clear gradients."""
     itemsize = 4 if single else 8
     return render(
         "cuda/collect.py.j2",

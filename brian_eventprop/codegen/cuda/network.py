@@ -21,8 +21,8 @@ from brian_eventprop.codegen.cuda.parts import (
     CudaStyle,
 )
 from brian_eventprop.codegen.cuda.target import (
+    CLUSTER_THREADS,
     ON_CHIP,
-    TEAM_THREADS,
     Kernel,
     LocalArray,
     Target,
@@ -63,7 +63,7 @@ def render_cuda(
     ring_on_chip: bool = False,
     precomputed=frozenset(),
     autapses=frozenset(),
-    team: int = 1,
+    cluster: int = 1,
 ) -> CudaModule:
     """Render the kernels of the clock solver for CUDA.
 
@@ -85,16 +85,16 @@ def render_cuda(
         Names of the pathways whose spikes, given as input, are added up before the first step.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
-    team
+    cluster
         How many blocks run a trial together.
     """
     target = target or Target()
-    if team > 1:
-        target = replace(target, threads=min(target.threads, TEAM_THREADS))
+    if cluster > 1:
+        target = replace(target, threads=min(target.threads, CLUSTER_THREADS))
     table, style = NameTable(), CudaStyle(single, target.rounds)
     groups, inputs, pathways = _parts(system, connections, table, style, precomputed, autapses)
     threads = _place(groups, target)
-    places = {"ring_on_chip": ring_on_chip, "team": team}
+    places = {"ring_on_chip": ring_on_chip, "cluster": cluster}
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
 
 
@@ -130,16 +130,16 @@ class _Renderer:
     """Renders the kernels one after the other, then the constants that they turned out to use."""
 
     def __init__(
-        self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip, team
+        self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip, cluster
     ):
         self.groups, self.inputs, self.pathways = groups, inputs, pathways
         self.n_steps, self.single, self.target = n_steps, single, target
-        self.threads, self.ring_on_chip, self.team = threads, ring_on_chip, team
+        self.threads, self.ring_on_chip, self.cluster = threads, ring_on_chip, cluster
         self.float = "float32" if single else "float64"
         self.spiking = [g for g in groups if g.spikes]
         self.words = sum(g.words for g in self.spiking)
         self.words += bool(self.words)
-        self.all = threads * team
+        self.all = threads * cluster
         self.parts = self.all // 32 if target.warps else self.all
         self.rerun = any(g.keeps_states for g in groups)
         self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
@@ -156,7 +156,7 @@ class _Renderer:
         head = render(
             "cuda/module.py.j2",
             emulated=self.target.emulated,
-            team=self.team,
+            cluster=self.cluster,
             products=not self.single and not self.target.rounds,
             float=self.float,
             summary=summary(self.groups, self.pathways),
@@ -171,7 +171,7 @@ class _Renderer:
 
     def text(self, name: str, kernel: Kernel) -> str:
         """Render one kernel."""
-        ids = ["thread", "place"] if self.team > 1 else ["tid", "block"]
+        ids = ["thread", "grid_block"] if self.cluster > 1 else ["tid", "block"]
         ids = [*ids, *(a.name for a in kernel.on_chip)] if self.target.emulated else []
         ids += ["ring"] * (self.target.emulated and self.ring_on_chip and name != "backward")
         names = [self.name(*pair) for pair in kernel.arguments]
@@ -202,9 +202,9 @@ class _Renderer:
             float=self.float,
             constants=_MARK,
             per_step=_STEP_MARK,
-            **spelling(self.target, self.threads, self.single, self.team),
+            **spelling(self.target, self.threads, self.single, self.cluster),
         )
-        if self.team > 1:
+        if self.cluster > 1:
             for array in kernel.on_chip:
                 text = re.sub(rf"\b({array.name}\[(?:[^][]*, )?)j\]", r"\1thread]", text)
         return text
@@ -237,7 +237,7 @@ class _Renderer:
             else:
                 in_memory.append(array)
         arguments = [("", "first"), ("", "dt"), ("", "times")]
-        arguments += [("", "arrived")] * (self.team > 1)
+        arguments += [("", "arrived")] * (self.cluster > 1)
         if name == "backward":
             arguments += [("", "with_inputs"), ("", "grazing")]
         elif any(g.ring_states for g in self.groups):
@@ -250,10 +250,10 @@ class _Renderer:
     def place(self, array: LocalArray) -> LocalArray:
         """Return an array as it stands on the chip if it fits there.
 
-        Of a team, each block has its own threads' neurons there, if each has one; what blocks share
-        lies in memory.
+        Of a cluster, each block has its own threads' neurons there, if each has one; what blocks
+        share lies in memory.
         """
-        if self.team == 1 or array.large:
+        if self.cluster == 1 or array.large:
             return array
         if not array.owner or self.owners[array.owner].size > self.all:
             return replace(array, large=True)
@@ -290,7 +290,7 @@ class _Renderer:
         """Arrays of all trials that only the way back reads or writes."""
         pairs = []
         for g in self.groups:
-            roles = ["time", "tptr"] * g.timed + ["push"] * g.pushed
+            roles = ["time", "tptr"] * g.timed + ["count_surrogate"] * g.has_count_surrogate
             roles += [f"weight{r.number}" for r in g.readouts]
             roles += (
                 ["grad_initial"]

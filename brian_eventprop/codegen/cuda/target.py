@@ -9,7 +9,7 @@ ON_CHIP = 48 * 1024
 #: Most threads of a block.
 THREADS = 512
 #: Most threads of each of several blocks that run a trial together.
-TEAM_THREADS = 256
+CLUSTER_THREADS = 256
 #: Registers of a multiprocessor.
 REGISTERS = 65536
 
@@ -85,14 +85,16 @@ def bounds_of(threads: int, single: bool):
 
 
 def spelling(
-    target: Target, threads: int, single: bool = False, team: int = 1
+    target: Target, threads: int, single: bool = False, cluster: int = 1
 ) -> dict[str, object]:
-    """How a target spells what the templates use; a `team` of blocks runs a trial."""
+    """How a target spells what the templates use; a `cluster` of blocks runs a trial."""
     # blocks that wait for each other have a multiprocessor to themselves
-    bounds = f"(launch_bounds={bounds_of(threads, single and team == 1)})" if target.warps else ""
+    bounds = (
+        f"(launch_bounds={bounds_of(threads, single and cluster == 1)})" if target.warps else ""
+    )
     return {
         "emulated": target.emulated,
-        "team": team,
+        "cluster": cluster,
         "decorator": "" if target.emulated else f"@cuda.jit{bounds}\n",
         "popc": "popc" if target.emulated else "cuda.popc",
         "ffs": "ffs" if target.emulated else "cuda.ffs",

@@ -57,7 +57,7 @@ class EventGroupCode:
         self.position = {r.number: k for k, r in enumerate(self.readouts)}
         self.incoming: list = []
         self.outgoing: list = []
-        self.pushed = False
+        self.has_count_surrogate = False
         self.traces: list[str] = []
         self.batched, self.by_event = None, False
 

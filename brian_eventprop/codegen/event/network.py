@@ -223,7 +223,7 @@ def _connect(system, flows, components):
         code.longest = code.bounds.longest_step(system.spec.dt)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
         code.traces = [t.name for t in g.group.traces]
-        code.pushed = g.group.name in system.pushed
+        code.has_count_surrogate = g.group.name in system.surrogate_groups
         sources[names] = []
     counts, pathways = dict.fromkeys(tables, 0), []
     for p in system.pathways:
@@ -383,7 +383,11 @@ def _prepare(g):
         "d_caused",
         *["grad_refractory"] * g.refractory,
     ] * g.spikes
-    spiking += ["push"] * g.pushed + ["upstrokes"] * stepped + ["ends"] * bool(len(g.switches))
+    spiking += (
+        ["count_surrogate"] * g.has_count_surrogate
+        + ["upstrokes"] * stepped
+        + ["ends"] * bool(len(g.switches))
+    )
     own = [
         "event_log",
         "now",
@@ -475,7 +479,7 @@ def _prepare_batched(g):
         "d_caused",
         *["grad_refractory"] * g.refractory,
     ] * g.spikes
-    own += ["push"] * g.pushed
+    own += ["count_surrogate"] * g.has_count_surrogate
     g.part_parameters = [*own, "LAM", "stopped"]
     arrays = ["PH", "segment", "SUM", "F", "rates", *own, "lam", "stopped"]
     arrays += ["SEG", "segments", "done", "x"]
@@ -545,7 +549,7 @@ def _gradients(groups, pathways):
             "grad_initial",
             *["grad_refractory"] * g.refractory,
             *["time", "d_spike_time"] * g.spikes,
-            *["push"] * g.pushed,
+            *["count_surrogate"] * g.has_count_surrogate,
             "WR",
         ]
         pairs += [(g.name, role) for role in roles]

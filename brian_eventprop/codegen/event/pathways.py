@@ -11,7 +11,7 @@ from functools import cached_property
 import sympy as sp
 
 from brian_eventprop.adjoint.autapses import comes_after_reset, transition
-from brian_eventprop.adjoint.pathways import PathwayAdjoint, may_add_up, to_post
+from brian_eventprop.adjoint.pathways import PathwayAdjoint, is_additive, to_post
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
@@ -145,7 +145,7 @@ class EventPathwayCode:
         if not (self.delay_trained and self.target.by_event) or self.outer:
             return False
         arriving = [p.adjoint for p in self.target.incoming if not p.outer]
-        if may_add_up(arriving):
+        if is_additive(arriving):
             return False
         return comes_after_reset(self.adjoint, self.target.adjoint, arriving)
 

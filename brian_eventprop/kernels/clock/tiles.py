@@ -362,7 +362,7 @@ def collect(pairs, bound, base, tiles, stride, off, grads):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def add_up(start, end, grads, order, grad_weight, grad_delay):
+def sum_chunks(start, end, grads, order, grad_weight, grad_delay):
     """Add the gradients of all chunks of trials in their order, in double precision; clear them.
 
     This one is called from Python, for a range of the synapses.

@@ -14,7 +14,7 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol, TimedInput
-from brian_eventprop.reading.unsupported import refusal
+from brian_eventprop.reading.unsupported import unsupported
 
 _PRE, _POST = "_presynaptic_idx", "_postsynaptic_idx"
 _SIDES = {_PRE: "pre", _POST: "post"}
@@ -112,11 +112,11 @@ def pathway_symbol(
     owner = variable.owner
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
-        raise refusal(synapses, line or pathway.code, reason, _DECLARE)
+        raise unsupported(synapses, line or pathway.code, reason, _DECLARE)
     if side == "pre" and variable.name in collection.states.get(owner.name, ()):
         reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
         way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
-        raise refusal(synapses, line or pathway.code, reason, way_out)
+        raise unsupported(synapses, line or pathway.code, reason, way_out)
     return _neuron_symbol(owner, name, variable, side, collection)
 
 
@@ -157,7 +157,7 @@ def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection
         key = collection.add((owner.name, "i"), variable.get_value(), variable.dim)
         return Symbol(name, "index", "i", key, side)
     if not _readable(owner, variable, collection):
-        raise refusal(owner, name, f"'{name}' is internal to Brian2", _DECLARE)
+        raise unsupported(owner, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((owner.name, variable.name), variable.get_value(), variable.dim)
     if variable.name in collection.states[owner.name]:
         return Symbol(name, "state", variable.name, key, side)
@@ -168,7 +168,7 @@ def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection
 
 def _synaptic_symbol(synapses, name: str, variable, collection: Collection) -> Symbol:
     if name not in synapses.equations.names:
-        raise refusal(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
+        raise unsupported(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((synapses.name, name), variable.get_value(), variable.dim)
     return Symbol(name, "shared" if variable.scalar else "synapse", name, key)
 

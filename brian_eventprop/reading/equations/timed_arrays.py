@@ -16,7 +16,7 @@ from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import functions, inline, names
 from brian_eventprop.reading.equations.symbols import Collection, group_symbol
 from brian_eventprop.reading.spec import Statement, Symbol, TimedInput, Trace
-from brian_eventprop.reading.unsupported import refusal
+from brian_eventprop.reading.unsupported import unsupported
 
 _TIMES = "Call it with t, as in 'I_ext(t)' or 'I_ext(t, i)'."
 
@@ -91,7 +91,7 @@ class TraceReader:
         offset = _offset(inline(ast.unparse(when), definitions))
         if offset is None:
             reason = f"'{array}' is a TimedArray, called at another time than t"
-            raise refusal(self.group, ast.unparse(call), reason, _TIMES)
+            raise unsupported(self.group, ast.unparse(call), reason, _TIMES)
         column = inline(ast.unparse(where[0]), definitions) if where else ""
         trace = Trace("", array, offset, column, self.part, self._names(call, column))
         self._remember(array)
@@ -118,7 +118,7 @@ class TraceReader:
         for name in set(used) - self._constants():
             reason = f"which column of '{call.func.id}' a neuron reads must depend on constants"
             way_out = f"Use 'i', or a parameter instead of '{name}', as 'channel : integer'."
-            raise refusal(self.group, ast.unparse(call), reason, way_out)
+            raise unsupported(self.group, ast.unparse(call), reason, way_out)
         variables = {**self.group.variables, **self.variables}
         find = (group_symbol(self.group, n, variables[n], self.collection) for n in used)
         return tuple(symbol for symbol in find if symbol is not None)

@@ -35,7 +35,7 @@ from brian_eventprop.runtime.layouts import (
     short_records,
 )
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
+from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.timed_inputs import (
     cells_on_grid,
     columns,
@@ -271,7 +271,7 @@ class ClockCPU:
         """Return arrays by key as this solver wants to have them."""
         return arrays
 
-    def look_ahead(self, *batch) -> None:
+    def prefetch(self, *batch) -> None:
         """Nothing is gained by preparing the next batch early on the CPU."""
         del batch
 
@@ -453,9 +453,11 @@ class ClockCPU:
             spikes = forward.spikes[g.name]
             arrays[g.name, "time"] = np.zeros(len(spikes.times))
             arrays[g.name, "tptr"] = spikes.ptr
-            if g.pushed:
+            if g.has_count_surrogate:
                 readouts = self.system.spec.readouts
-                arrays[g.name, "push"] = pushes(readouts, spikes, g.name, weights)
+                arrays[g.name, "count_surrogate"] = count_surrogates(
+                    readouts, spikes, g.name, weights
+                )
         for k, spec in enumerate(self.system.spec.readouts):
             if k in self.spike_readouts:
                 self.spike_readouts[k].gradient(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from brian_eventprop.kernels.clock.tiles import add_up
+from brian_eventprop.kernels.clock.tiles import sum_chunks
 from brian_eventprop.runtime.array_passes import ArrayPasses
 from brian_eventprop.runtime.backends import Arrays
 from brian_eventprop.runtime.trial_pool import CHUNKS, TrialPool
@@ -101,7 +101,7 @@ class ChunkSums:
             both, order = self._both[name], orders[name]
             order = np.arange(0) if order is None else order
             passes.add(
-                add_up, self.pathways[name].stored, self._pairs[name][:n_chunks], order, *both
+                sum_chunks, self.pathways[name].stored, self._pairs[name][:n_chunks], order, *both
             )
             self._cleared |= {(name, chunk) for chunk in range(n_chunks)}
             sums[name, "grad_weight"], sums[name, "grad_delay"] = both[:1], both[1]

@@ -25,7 +25,7 @@ class CudaBackward(ClockCPU):
 
         The kernels run on while the host goes on; it waits when it looks a number up.
         """
-        self._gradients_lent.take_back()
+        self._gradients_lease.take_back()
         others = [key for key in self.system.trained if key not in self.held.keys]
         gradients = {key: np.zeros(self.shapes[key]) for key in others}
         arrays = dict(forward.arrays)
@@ -51,7 +51,7 @@ class CudaBackward(ClockCPU):
             return int(self.device.get(arrays["", "grazing"]).sum())
 
         found = DeviceGradients(self.system.trained, there, rest, self.held, values)
-        return DeviceBackward(self._gradients_lent.give(found), inputs, grazing)
+        return DeviceBackward(self._gradients_lease.give(found), inputs, grazing)
 
     def _weights(self, forward, weights, gradients):
         """Return dL/d(what a readout measures) as the kernels read it, on the device."""
@@ -61,12 +61,14 @@ class CudaBackward(ClockCPU):
                 spikes = forward.spikes[g.name]
                 host[g.name, "time"] = np.zeros(len(spikes.times))
                 host[g.name, "tptr"] = spikes.ptr.astype(np.int32)
-            if g.pushed:
-                host[g.name, "push"] = np.zeros((n_trials, g.size))
+            if g.has_count_surrogate:
+                host[g.name, "count_surrogate"] = np.zeros((n_trials, g.size))
         for k, (spec, weight) in enumerate(zip(self.system.spec.readouts, weights, strict=True)):
             if spec.kind == "spike_count":
                 if spec.scale is not None:
-                    host[spec.group, "push"][:, spec.start : spec.stop] += weight / spec.scale
+                    host[spec.group, "count_surrogate"][:, spec.start : spec.stop] += (
+                        weight / spec.scale
+                    )
             elif k in self.spike_readouts:
                 v, spikes = forward.constants[spec.group], forward.spikes[spec.group]
                 into = host[spec.group, "time"]
@@ -95,8 +97,8 @@ class CudaBackward(ClockCPU):
             for role in ("d_input_time",) * i.queued + ("d_sorted_time",) * i.sorted:
                 arrays[i.name, role] = self.workspace.array((i.name, role), (size,))
                 self.workspace.clear(arrays[i.name, role])
-        team = arrays["", "blocks"]
-        threads = team * self._compiled(False, team)[0].threads
+        cluster = arrays["", "blocks"]
+        threads = cluster * self._compiled(False, cluster)[0].threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
         for part in (*self.module.groups, *self.module.pathways):
             if part.shared_grads:

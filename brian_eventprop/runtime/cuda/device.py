@@ -49,7 +49,7 @@ class CudaDevice:
         warnings.filterwarnings("ignore", message=FEW_BLOCKS)
         self.cuda = cuda
         # neither is the default stream, for which all others would wait
-        self.stream, self.beside = cuda.stream(), cuda.stream()
+        self.stream, self.copy_stream = cuda.stream(), cuda.stream()
         #: Bytes of fast memory that a block can have, in part only if the kernel asks for it.
         self.chip = most_on_chip()
         #: Bytes that the arrays of blocks in memory may take, if these are many.
@@ -89,31 +89,32 @@ class CudaDevice:
         """Return bytes on the host that the device can read by itself."""
         return self.cuda.pinned_array((nbytes,), np.uint8)
 
-    def copy_beside(self, host: np.ndarray, there, nbytes: int) -> None:
+    def copy_async(self, host: np.ndarray, there, nbytes: int) -> None:
         """Begin to copy bytes from pinned memory; kernels run on."""
-        there[:nbytes].copy_to_device(host[:nbytes], stream=self.beside)
+        there[:nbytes].copy_to_device(host[:nbytes], stream=self.copy_stream)
 
-    def event(self, beside: bool = False):
+    def event(self, on_copy_stream: bool = False):
         """Return a mark behind all that was begun: launches, or copies beside them."""
         event = self.cuda.event()
-        event.record(self.beside if beside else self.stream)
+        event.record(self.copy_stream if on_copy_stream else self.stream)
         return event
 
-    def after(self, event, beside: bool = False) -> None:
+    def after(self, event, on_copy_stream: bool = False) -> None:
         """Let later launches, or later copies, wait for a mark."""
-        event.wait(self.beside if beside else self.stream)
+        event.wait(self.copy_stream if on_copy_stream else self.stream)
 
     def finish(self, event) -> None:
         """Wait for a mark."""
         event.synchronize()
 
     # ---- kernels ----
-    def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None, team=1) -> None:
+    def launch(self, kernel, grid, threads: int, arguments, chip=(), ring=None, cluster=1) -> None:
         """Run a kernel on a grid of blocks; `ring` is the size and type of an array on the chip.
 
-        A `team` of several blocks waits for each other: the kernel asks for a cooperative launch.
+        A `cluster` of several blocks waits for each other: the kernel asks for a cooperative
+        launch.
         """
-        del team
+        del cluster
         size, dtype = ring or (0, np.float64)
         nbytes = size * np.dtype(dtype).itemsize
         configured = kernel[grid, threads, self.stream, nbytes]

@@ -63,10 +63,10 @@ class InputBuffers:
             into = buffer.host[start : start + array.nbytes].view(array.dtype)
             into.reshape(array.shape)[...] = array
         if self._free is not None:
-            self.device.after(self._free, beside=True)
+            self.device.after(self._free, on_copy_stream=True)
         if at:
-            self.device.copy_beside(buffer.host, buffer.there, at)
-        buffer.copied = self.device.event(beside=True)
+            self.device.copy_async(buffer.host, buffer.there, at)
+        buffer.copied = self.device.event(on_copy_stream=True)
         buffer.layout = {
             key: (start, array.shape, array.dtype) for key, (start, array) in buffer.layout.items()
         }

@@ -15,7 +15,7 @@ from brian_eventprop.data.spikes import occurrence
 from brian_eventprop.reading.spec import Key
 
 
-class Lent:
+class Lease:
     """What was given away and is still on the device."""
 
     def __init__(self):

@@ -18,7 +18,7 @@ from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
-from brian_eventprop.codegen.cuda.target import TEAM_THREADS
+from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.binding.binder import binders, pathways_of_dense_rows
 from brian_eventprop.runtime.clock.solver import Forward
@@ -28,7 +28,7 @@ from brian_eventprop.runtime.cuda.device import CudaDevice
 from brian_eventprop.runtime.cuda.input_copies import InputBuffers
 from brian_eventprop.runtime.cuda.inputs import InputKernels
 from brian_eventprop.runtime.cuda.pack import CudaPacking
-from brian_eventprop.runtime.cuda.results import DeviceSpikes, Lent
+from brian_eventprop.runtime.cuda.results import DeviceSpikes, Lease
 from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
@@ -39,7 +39,7 @@ from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: How long blocks that run a trial together wait for each other, in steps of one more neuron of a
 #: thread: both are a few accesses to memory, one after the other.
-MEETING = 1
+BARRIER_COST = 1
 #: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
 FIRST_ROOM = 4
 
@@ -87,7 +87,7 @@ class ClockCUDA(CudaBackward):
         self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
         self._held_values: list[ref] = []
         self._buffers = InputBuffers(self.device)
-        self._spikes_lent, self._gradients_lent = Lent(), Lent()
+        self._spikes_lease, self._gradients_lease = Lease(), Lease()
         self._take(self.module)
 
     def _take(self, module):
@@ -132,10 +132,10 @@ class ClockCUDA(CudaBackward):
         dense_rows = pathways_of_dense_rows(spec, self._network, self.sizes, self.system.trained)
         return precomputed_pathways(spec, dense_rows), known_autapses(self.system, self._network)
 
-    def _render(self, ring_on_chip: bool, team: int = 1):
+    def _render(self, ring_on_chip: bool, cluster: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, *self._layout, team,
+            ring_on_chip, *self._layout, cluster,
         )  # fmt: skip
 
     @property
@@ -144,9 +144,9 @@ class ClockCUDA(CudaBackward):
         parts = (self.module, self.input_kernels, self.workspace, self.held)
         return "\n\n".join(part.source for part in parts)
 
-    def _compiled(self, ring_on_chip: bool, team: int):
+    def _compiled(self, ring_on_chip: bool, cluster: int):
         """Return the rendered module and the imported one for what is on the chip."""
-        key = ring_on_chip, team
+        key = ring_on_chip, cluster
         if key not in self._modules:
             module = self.module if key == (False, 1) else self._render(*key)
             self._modules[key] = module, self.device.load(module.source, "clock")
@@ -159,10 +159,10 @@ class ClockCUDA(CudaBackward):
         """
         lanes = sum(32 * g.words for g in self.module.groups)
         threads = self.device.target.threads
-        crowd, enough = -(-lanes // threads), -(-lanes // min(threads, TEAM_THREADS))
-        team = min(enough, self.device.cores)
-        waves, neurons = -(-n_trials // (self.device.cores // team)), -(-enough // team)
-        return team if waves * (neurons + MEETING) < crowd else 1
+        crowd, enough = -(-lanes // threads), -(-lanes // min(threads, CLUSTER_THREADS))
+        cluster = min(enough, self.device.cores)
+        waves, neurons = -(-n_trials // (self.device.cores // cluster)), -(-enough // cluster)
+        return cluster if waves * (neurons + BARRIER_COST) < crowd else 1
 
     @property
     def memory(self) -> int:
@@ -177,7 +177,7 @@ class ClockCUDA(CudaBackward):
         self._held_values = [r for r in self._held_values if r() is not None] + [ref(values)]
         return values
 
-    def look_ahead(self, values, inputs: Mapping, n_trials: int, traces: Mapping = {}) -> None:
+    def prefetch(self, values, inputs: Mapping, n_trials: int, traces: Mapping = {}) -> None:
         """Copy the inputs of the batch that `forward` will run next while the device works."""
         host = self._inputs(inputs, n_trials)
         for g in self.module.groups:
@@ -192,12 +192,12 @@ class ClockCUDA(CudaBackward):
     ) -> Forward:
         """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
         values = values if isinstance(values, DeviceValues) else self.hold(values)
-        self._spikes_lent.take_back()
-        self._gradients_lent.take_back()
+        self._spikes_lease.take_back()
+        self._gradients_lease.take_back()
         orders = {name: found.order for name, found in self.connections.items()}
         constants, arrays = self.packing(values, orders)
         if not self._buffers.holds(inputs):
-            self.look_ahead(values, inputs, n_trials, traces)
+            self.prefetch(values, inputs, n_trials, traces)
         arrays |= self._buffers.take() | self._fixed
         needed = self._run(arrays, n_trials)
         spikes = {g.name: self._spikes(g, arrays, needed, n_trials) for g in self.module.groups}
@@ -282,25 +282,25 @@ class ClockCUDA(CudaBackward):
 
     def _launch(self, name, arrays, first, count, **more):
         """Launch a kernel for the trials ``first`` to ``first + count``."""
-        team = arrays["", "blocks"]
-        ring = name != "backward" and self._ring_on_chip(team)
-        module, kernels = self._compiled(ring, team)
+        cluster = arrays["", "blocks"]
+        ring = name != "backward" and self._ring_on_chip(cluster)
+        module, kernels = self._compiled(ring, cluster)
         kernel = module.kernels[name]
         known = {"first": first, "dt": self.dtype.type(self.system.spec.dt)} | more
         arguments = [
             known[pair[1]] if not pair[0] and pair[1] in known else arrays[pair]
             for pair in kernel.arguments
         ]
-        if team > 1:
+        if cluster > 1:
             self.workspace.clear(arrays["", "arrived"])
         self.device.launch(
-            getattr(kernels, name), count * team, module.threads, arguments, kernel.on_chip,
-            (self.packing.ring_size, self.dtype) if ring else None, team,
+            getattr(kernels, name), count * cluster, module.threads, arguments, kernel.on_chip,
+            (self.packing.ring_size, self.dtype) if ring else None, cluster,
         )  # fmt: skip
 
-    def _ring_on_chip(self, team: int) -> bool:
+    def _ring_on_chip(self, cluster: int) -> bool:
         """Whether the rings fit on the chip beside the other arrays of a block."""
-        if team > 1:
+        if cluster > 1:
             return False
         kernels = [k for name, k in self.module.kernels.items() if name != "backward"]
         used = max(
@@ -310,12 +310,12 @@ class ClockCUDA(CudaBackward):
 
     def _blocks(self, names, known, n_trials, into) -> int:
         """Put the trials' arrays in memory into `into`; return how many trials run at a time."""
-        team = into["", "blocks"]
-        module = self._compiled(False, team)[0]
+        cluster = into["", "blocks"]
+        module = self._compiled(False, cluster)[0]
         known = known | {"ring": self.packing.ring_size}
         kernels = [module.kernels[name] for name in names if name in module.kernels]
-        skip = ("ring",) if self._ring_on_chip(team) else ()
-        most = n_trials if team == 1 else self.device.cores // team
+        skip = ("ring",) if self._ring_on_chip(cluster) else ()
+        most = n_trials if cluster == 1 else self.device.cores // cluster
         blocks, arrays = self.workspace.of_blocks(kernels, known, n_trials, skip, most)
         into.update(arrays)
         return blocks
@@ -336,7 +336,7 @@ class ClockCUDA(CudaBackward):
         def total():
             return self.workspace.added_up(count(), (g.name, "counts"))
 
-        return self._spikes_lent.give(
+        return self._spikes_lease.give(
             DeviceSpikes(
                 needed[g.name],
                 lambda: self.device.get(spike_rows),

@@ -121,7 +121,7 @@ class Workspace:
         total = self.array((name, "total"), (n,))
         grid = (min(-(-n // self._threads), 1024), 1, 1)
         arguments = [parts.reshape((parts.shape[0], n)), total]
-        self.device.launch(self._kernels.add_up, grid, self._threads, arguments)
+        self.device.launch(self._kernels.accumulate, grid, self._threads, arguments)
         return self.device.get(total).reshape(parts.shape[1:]).astype(float)
 
     def collect(self, p, arrays, sizes: Mapping[str, int], first: int, count: int) -> None:

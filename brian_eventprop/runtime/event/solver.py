@@ -28,7 +28,7 @@ from brian_eventprop.runtime.event.kernels import EventKernels
 from brian_eventprop.runtime.event.sums import EventSums
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.readouts import GroupSpikes, pushes, spike_readouts
+from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.timed_inputs import columns, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
@@ -95,7 +95,7 @@ class EventCPU(EventKernels):
         """Return arrays by key as this solver wants to have them."""
         return arrays
 
-    def look_ahead(self, *batch) -> None:
+    def prefetch(self, *batch) -> None:
         """Nothing is gained by preparing the next batch early on the CPU."""
         del batch
 
@@ -262,9 +262,11 @@ class EventCPU(EventKernels):
                 arrays[spec.group, "WR"][row, :, spec.start : spec.stop] = weights[k]
         for name, by_time in ordered.items():
             spiked[name, "time"] = _by_chunk(forward, name, by_time)
-        for name in self.system.pushed:
-            push = pushes(self.system.spec.readouts, forward.spikes[name], name, weights)
-            spiked[name, "push"] = _by_chunk(forward, name, push)
+        for name in self.system.surrogate_groups:
+            surrogate = count_surrogates(
+                self.system.spec.readouts, forward.spikes[name], name, weights
+            )
+            spiked[name, "count_surrogate"] = _by_chunk(forward, name, surrogate)
         for name, given in forward.inputs.items():
             arrays[name, "d_input_time"] = np.zeros(len(given.table))
         return arrays, spiked

@@ -43,7 +43,7 @@ class DryDevice:
         self.target, self.chip, self.room, self.cores = Target(**target), ON_CHIP, 0, 1
         self.launches: list[tuple[str, object, int]] = []
         #: Bytes copied: to the device, from it, and to it beside the kernels.
-        self.down = self.up = self.beside = 0
+        self.down = self.up = self.copied_async = 0
 
     def load(self, source, tag):
         """Return a name for every kernel."""
@@ -67,21 +67,21 @@ class DryDevice:
         """Return bytes."""
         return np.empty(nbytes, np.uint8)
 
-    def copy_beside(self, host, there, nbytes):
+    def copy_async(self, host, there, nbytes):
         """Copy nothing."""
-        self.beside += nbytes
+        self.copied_async += nbytes
 
-    def event(self, beside=False):
+    def event(self, on_copy_stream=False):
         """Return a mark."""
 
-    def after(self, event, beside=False):
+    def after(self, event, on_copy_stream=False):
         """Wait for nothing."""
 
     finish = after
 
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, cluster=1):
         """Note the kernel."""
-        del arguments, chip, ring, team
+        del arguments, chip, ring, cluster
         self.launches.append((kernel, grid, threads))
 
 
@@ -115,7 +115,7 @@ class CompilingDevice(DryDevice):
         self.source += source
         return load_module(source, f"cuda_{tag}")
 
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, cluster=1):
         """Compile and link the kernel, unless that was done."""
         key = kernel.py_func
         if key not in self._known and re.match(self.only, key.__name__):
@@ -183,7 +183,7 @@ class SuccessorDevice(DryDevice):
         """Import a generated module."""
         return load_module(source, f"successor_{tag}")
 
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, cluster=1):
         """Compile the kernel, unless that was done."""
         from numba_cuda_mlir import cuda, tools, types
 

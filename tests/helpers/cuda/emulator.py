@@ -74,7 +74,7 @@ class Emulator:
         self.target = Target(emulated=True, warps=warps, threads=threads)
         self.chip, self.room, self.cores, self.most_ring = chip, 0, cores, 0
         #: Most blocks that ran a trial together.
-        self.most_team = 1
+        self.largest_cluster = 1
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.compiled = compiled
         #: Kernels, copies beside them, and who waited for what.
@@ -115,7 +115,7 @@ class Emulator:
         """Return nonsense."""
         return nonsense(nbytes, np.uint8)
 
-    def copy_beside(self, host, there, nbytes):
+    def copy_async(self, host, there, nbytes):
         """Copy when somebody waits for it, what is on the host by then."""
         self.down += nbytes
         self.launches.append("copy")
@@ -125,13 +125,13 @@ class Emulator:
 
         self._copies.append(copy)
 
-    def event(self, beside=False):
+    def event(self, on_copy_stream=False):
         """Return a mark: the number of copies, or of launches, before it."""
-        return self.copied + len(self._copies) if beside else len(self.launches)
+        return self.copied + len(self._copies) if on_copy_stream else len(self.launches)
 
-    def after(self, event, beside=False):
+    def after(self, event, on_copy_stream=False):
         """Do the copies before a mark; launches are done at once, so copies need not wait."""
-        if beside:
+        if on_copy_stream:
             self.launches.append(("copies wait for", event))
             return
         self.launches.append("wait")
@@ -144,8 +144,8 @@ class Emulator:
             self.copied += 1
 
     # ---- kernels ----
-    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
-        """Run every block of a grid, those of a team together."""
+    def launch(self, kernel, grid, threads, arguments, chip=(), ring=None, cluster=1):
+        """Run every block of a grid, those of a cluster together."""
         self.launches.append(kernel.__name__)
         assert not any(isinstance(a, np.ndarray) for a in arguments), "an array of the host"
         arguments = [a.array if isinstance(a, There) else a for a in arguments]
@@ -153,16 +153,18 @@ class Emulator:
         floats = next(
             (a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype in _FLOATS), None
         )
-        if team > 1:
+        if cluster > 1:
             assert grid <= self.cores and ring is None
-            self.most_team = max(self.most_team, team)
+            self.largest_cluster = max(self.largest_cluster, cluster)
             everyone = []
             for block in range(grid):
                 given = [block, *self._local(chip, floats), *arguments]
                 everyone.append([kernel(thread, *given) for thread in range(threads)])
-            teams = [sum(everyone[k : k + team], []) for k in range(0, grid, team)]
-            while teams:  # all run at a time; blocks wait for those of their own team only
-                teams = [teams[k] for k in self._order(len(teams)) if self._step(teams[k])]
+            clusters = [sum(everyone[k : k + cluster], []) for k in range(0, grid, cluster)]
+            while clusters:  # all run at a time; blocks wait for those of their own cluster only
+                clusters = [
+                    clusters[k] for k in self._order(len(clusters)) if self._step(clusters[k])
+                ]
             return
         shape = (grid,) if np.ndim(grid) == 0 else tuple(grid)
         names = getattr(kernel, "py_func", kernel).__code__.co_varnames

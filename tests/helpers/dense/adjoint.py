@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from brian_eventprop.adjoint import derive
-from brian_eventprop.adjoint.pathways import may_add_up
+from brian_eventprop.adjoint.pathways import is_additive
 from helpers.dense.maxima import MovedMaxima
 from helpers.dense.oracle import DenseOracle, DenseResult
 from helpers.dense.upstrokes import DenseUpstrokes
@@ -161,17 +161,17 @@ class DenseAdjoint:
             self._undo_crossing(spike, n, d)
         else:
             self.upstrokes.cross(spike, n, d)
-        push = sum(
+        surrogate = sum(
             gbar[k - r.start] / r.scale
             for gbar, r, _ in self.readouts
             if r.scale is not None and r.group == group.name and r.start <= k < r.stop
         )
         if stretch is not None:
-            stretch.count = push
+            stretch.count = surrogate
             return
         jacobian = group.scope.margin_jacobian(threshold, group.updated[n][:, [k]], t, where)
-        self.lam[group.name][:, [k]] += jacobian.x * push
-        group.scope.add_gradient(self.gradients, jacobian.p * push, where)
+        self.lam[group.name][:, [k]] += jacobian.x * surrogate
+        group.scope.add_gradient(self.gradients, jacobian.p * surrogate, where)
 
     def _undo_crossing(self, spike, n, d):
         group, k, t = self.o.groups[spike.source], spike.neuron, n * self.dt
@@ -311,7 +311,7 @@ def _derived(oracle):
     system = derive(oracle.spec, oracle.keys)
     pathways = system.pathways
     arriving = {g: [p for p in pathways if p.pathway.target == g] for g in oracle.groups}
-    constant = {g: {p.increment.state for p in ps} for g, ps in arriving.items() if may_add_up(ps)}
+    constant = {g: {p.increment.state for p in ps} for g, ps in arriving.items() if is_additive(ps)}
     return constant, {g.group.name: g.upstroke.driven for g in system.groups if g.upstroke}
 
 

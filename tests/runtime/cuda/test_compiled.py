@@ -73,7 +73,15 @@ def random_model(kind, precision, size=0.3):
 def test_lif_in_single_precision(device):
     sizes = {"n_inputs": 130, "n_hidden": 256}  # many enough to be added up ahead
     compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
-    kernels = {"forward", "backward", "sort_spikes", "collect_dense", "add_up", "clear", *UPDATES}
+    kernels = {
+        "forward",
+        "backward",
+        "sort_spikes",
+        "collect_dense",
+        "accumulate",
+        "clear",
+        *UPDATES,
+    }
     kernels |= {"drive_dense", "d_time_dense"}
     check(device, kernels, single=True)
     # two blocks of 288 threads on a multiprocessor
@@ -121,7 +129,7 @@ def test_every_kind_of_network_with_several_blocks(kind, monkeypatch):
     device = CompilingDevice(threads=32)
     device.cores, device.only = 132, OF_THE_NETWORK
     monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
-    monkeypatch.setattr(clock_cuda, "MEETING", 0)
+    monkeypatch.setattr(clock_cuda, "BARRIER_COST", 0)
     compiled(*random_model(kind, "float32", size=1.0))
     check(device, {"forward", "backward"}, single=True, trigonometric=kind == "saturating")
     assert "cudaCGSynchronize" in device.ptx["backward"]

@@ -124,9 +124,9 @@ def test_the_ring_in_memory_and_on_the_chip(small, emulator, monkeypatch):
     rings = []
     launch = Emulator.launch
 
-    def noting(self, kernel, grid, threads, arguments, chip=(), ring=None, team=1):
+    def noting(self, kernel, grid, threads, arguments, chip=(), ring=None, cluster=1):
         rings.extend([ring] * (kernel.__name__ == "forward"))
-        launch(self, kernel, grid, threads, arguments, chip, ring, team)
+        launch(self, kernel, grid, threads, arguments, chip, ring, cluster)
 
     monkeypatch.setattr(Emulator, "launch", noting)
     emulator()

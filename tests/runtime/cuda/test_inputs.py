@@ -83,7 +83,7 @@ def test_blocks_with_few_steps_and_waves_of_few_trials(small, emulator, monkeypa
 def test_trials_of_several_blocks(small, emulator):
     made = emulator(threads=32, cores=9)
     check_equal(run_small("cuda", **SIZES)[0], small)
-    assert made[-1].most_team == 3
+    assert made[-1].largest_cluster == 3
 
 
 @pytest.mark.parametrize("longest", [0, 7, 200])

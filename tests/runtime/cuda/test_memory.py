@@ -35,7 +35,7 @@ def test_the_shape_of_the_delay_learning_paper(monkeypatch):
     solver = model._solver
     for _ in range(2):
         device = solver.device
-        device.down = device.up = device.beside = 0
+        device.down = device.up = device.copied_async = 0
         model.run(data)
         gradients = model._gradient_arrays()
         model.look_ahead(data)
@@ -47,7 +47,7 @@ def test_the_shape_of_the_delay_learning_paper(monkeypatch):
     assert sum(model.parameters.raw(key).nbytes for key in model.parameters.keys) > 3.9e6
     # of an input spike its step goes down, sorted by neuron
     spikes = 2 * len(data.times)
-    assert spikes < device.beside < spikes + 256 * 4 * 701 + 1024
+    assert spikes < device.copied_async < spikes + 256 * 4 * 701 + 1024
     waves = [launch[:2] for launch in device.launches if launch[0] in ("forward", "backward")]
     print(waves[len(waves) // 2 :])
     assert [n for name, n in waves if name == "forward"] == 4 * [128]

@@ -22,18 +22,18 @@ def large():
 
 
 @pytest.mark.parametrize(
-    "cores, team, waves",
+    "cores, cluster, waves",
     [(15, 5, 1), (14, 5, 2), (5, 1, 1)],  # more than two trials after the other are not worth it
 )
-def test_blocks_as_the_device_has_room(cores, team, waves, large, emulator):
+def test_blocks_as_the_device_has_room(cores, cluster, waves, large, emulator):
     made = emulator(threads=32, cores=cores)
     found, model = run_small("cuda", **SIZES)
     check_equal(found, large)
-    assert made[-1].most_team == team
+    assert made[-1].largest_cluster == cluster
     assert made[-1].launches.count("backward") == waves
     assert model._solver.module.threads == 32
-    if team > 1:  # a block has its own neurons on the chip
-        kernel = model._solver._compiled(False, team)[0].kernels["backward"]
+    if cluster > 1:  # a block has its own neurons on the chip
+        kernel = model._solver._compiled(False, cluster)[0].kernels["backward"]
         shapes = {a.name: a.shape for a in kernel.on_chip}
         assert shapes["hidden_lam"] == (2, 32) and "part" not in shapes
 
@@ -43,13 +43,13 @@ def test_more_neurons_than_threads_of_all_blocks(emulator):
     expected, _ = run_small("cpu", **sizes)
     made = emulator(threads=32, cores=3)
     check_equal(run_small("cuda", **sizes)[0], expected)
-    assert made[-1].most_team == 3
+    assert made[-1].largest_cluster == 3
 
 
 def test_a_network_that_is_not_crowded_has_one_block(emulator):
     made = emulator(threads=64, cores=100)
     run_small("cuda", n_hidden=50, n_steps=20)
-    assert made[-1].most_team == 1
+    assert made[-1].largest_cluster == 1
 
 
 def test_no_bit_depends_on_the_order_of_threads_or_blocks(large, emulator):
@@ -69,12 +69,12 @@ def test_no_bit_depends_on_the_order_of_threads_or_blocks(large, emulator):
     ],
 )
 def test_every_kind_of_network(kind, emulator, monkeypatch):
-    monkeypatch.setattr(clock_cuda, "MEETING", 0)
+    monkeypatch.setattr(clock_cuda, "BARRIER_COST", 0)
     options = {"duration": 30 * ms, "size": 1.0}
     expected = results(kind, "cpu", **options)
     made = emulator(threads=32, cores=20)
     check_equal(results(kind, "cuda", **options), expected)
-    assert made[-1].most_team > 1
+    assert made[-1].largest_cluster > 1
 
 
 def test_sums_over_warps(emulator):
@@ -82,7 +82,7 @@ def test_sums_over_warps(emulator):
     expected, _ = run_small("cpu", **sizes)
     made = emulator(threads=32, warps=True, cores=10)
     check_equal(run_small("cuda", **sizes)[0], expected)
-    assert made[-1].most_team == 5
+    assert made[-1].largest_cluster == 5
 
 
 def test_waves_and_lists_that_grow(large, emulator, monkeypatch):
@@ -90,7 +90,7 @@ def test_waves_and_lists_that_grow(large, emulator, monkeypatch):
     monkeypatch.setattr(clock_cuda, "FIRST_ROOM", 0)
     made = emulator(threads=32, cores=15)
     check_equal(run_small("cuda", **SIZES)[0], large)
-    assert made[-1].most_team == 5
+    assert made[-1].largest_cluster == 5
     assert made[-1].launches.count("forward") > made[-1].launches.count("backward") > 1
 
 
@@ -104,7 +104,7 @@ def test_batches_of_other_sizes(emulator):
         some = spikes[np.array(trials)]
         found = [arrays_of(m.run(some), m.gradient(), m) for m in (device, host)]
         check_equal(*found)
-        assert made[-1].most_team == (1 if trials == [0, 1, 2] else 5)
+        assert made[-1].largest_cluster == (1 if trials == [0, 1, 2] else 5)
 
 
 @pytest.mark.slow
@@ -114,4 +114,4 @@ def test_blocks_of_many_threads(emulator):
     expected, _ = run_small("cpu", **sizes)
     made = emulator(threads=512, cores=132)
     check_equal(run_small("cuda", **sizes)[0], expected)
-    assert made[-1].most_team == 12
+    assert made[-1].largest_cluster == 12
