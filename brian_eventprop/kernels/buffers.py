@@ -74,7 +74,7 @@ def grow(array):
 
 
 @njit(**OPTIONS)
-def longer(array):
+def double_length(array):
     """Return an array of twice the length with the same beginning."""
     bigger = np.empty(2 * array.shape[0], array.dtype)
     for k in range(array.shape[0]):

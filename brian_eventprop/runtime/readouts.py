@@ -25,7 +25,7 @@ class GroupSpikes:
     ptr: np.ndarray
 
     @classmethod
-    def room(cls, counts: np.ndarray) -> GroupSpikes:
+    def allocate(cls, counts: np.ndarray) -> GroupSpikes:
         """Return arrays for as many spikes per trial; neurons and times are to be filled in."""
         ptr = np.zeros(len(counts) + 1, np.int64)
         counts.cumsum(out=ptr[1:])

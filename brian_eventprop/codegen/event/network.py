@@ -152,7 +152,7 @@ SUBTHRESHOLD = ("PHI", "SUM", "GUARD", "MARGIN", "EACH", "EFFECT", "F", "rates")
 SEARCH = ("MODES", "SUM", "EACH", "EFFECT", "rates")
 
 #: Where the neurons that may spike in a window keep their arrivals and states.
-ROOM = ("arrivals", "queued", "moments", "ranks", "profile", "x", "y", "z", "stack")
+WINDOW_SCRATCH = ("arrivals", "queued", "moments", "ranks", "profile", "x", "y", "z", "stack")
 
 #: What `spread` and `gather` know of the synapses of a pathway.
 TABLES = ("B", "targets", "ticks")
@@ -464,7 +464,7 @@ def _prepare_by_event(g, traces):
 def _prepare_batched(g):
     g.inner = g.outgoing if g.spikes else []
     g.numbers = list(SUBTHRESHOLD)
-    g.room = [g.a(r) for r in ROOM]
+    g.window_scratch = [g.a(r) for r in WINDOW_SCRATCH]
     g.subthreshold_arguments = [
         g.a(r) for r in ("ACC", "X", "XN", "until", *SUBTHRESHOLD, "candidates", "upper_bounds")
     ]

@@ -84,7 +84,7 @@ class ClockArrays:
         Time steps of a trial.
     dtype
         The kind of the states.
-    room
+    record_memory
         Memory for what arrives at groups, by group.
     backward
         Whether it is for the backward pass.
@@ -92,11 +92,12 @@ class ClockArrays:
 
     def __init__(
         self, module, keys: Iterable[ArrayKey], given: Mapping, sizes, work: WorkSizes, n_steps,
-        dtype, room: Mapping, backward: bool = False,
+        dtype, record_memory: Mapping, backward: bool = False,
     ):  # fmt: skip
         self.groups = {g.name: g for g in module.groups}
         self.pathways = {p.name: p for p in module.pathways}
-        self.given, self.sizes, self.room, self.most = given, sizes, room, dict(work.spikes)
+        self.given, self.sizes, self.record_memory = given, sizes, record_memory
+        self.most = dict(work.spikes)
         self.n_steps, self.segment, self.dtype = n_steps, work.segment, np.dtype(dtype)
         self.rows = {name: row for row, name in enumerate((*sizes, *self._queued()))}
         self.table = np.zeros((len(self.rows), COLUMNS), np.int64)
@@ -227,13 +228,13 @@ class ClockArrays:
             return np.empty(width * slots, self.dtype)
         if kind in ("history_lam", "history_rate"):
             return np.zeros((self.n_steps + longest + 1, size), self.dtype)
-        room, driven = self.room[g.name, "room"], len(g.in_drive)
+        record_memory, driven = self.record_memory[g.name, "record_memory"], len(g.in_drive)
         if kind == "input_drive":
             at = [s for s in g.rings if s in g.in_drive].index(state)
-            return room[at * total : (at + 1) * total]
+            return record_memory[at * total : (at + 1) * total]
         if kind in ("record", "paired_record"):
             at = driven + 2 * g.rings.index(state)
-            pair = room[at * total : (at + 2) * total]
+            pair = record_memory[at * total : (at + 2) * total]
             return pair if kind == "record" else pair.view(self._pair)
         return None
 

@@ -98,15 +98,15 @@ class _Pass:
     def work(self, first: int, private: Mapping = {}) -> ClockArrays:
         """Return the arrays that a call works on; each thread keeps its own if they are small."""
         solver = self.solver
-        room, kept = solver.room(self.arrays), solver.kept_by_thread()
-        kind = self.sizes, tuple(id(array) for array in room.values())
+        record_memory, kept = solver.record_memory(self.arrays), solver.kept_by_thread()
+        kind = self.sizes, tuple(id(array) for array in record_memory.values())
         known, found = kept.get(self.name, (None, None))
         if known != kind:
             given = {**private, **self.arrays}
             keys = [key for key in self.program.keys if key not in given]
             found = ClockArrays(
                 solver.module, keys, self.arrays, solver.sizes, self.sizes, solver.n_steps,
-                solver.dtype, room, self.name == "backward",
+                solver.dtype, record_memory, self.name == "backward",
             )  # fmt: skip
             kept[self.name] = (kind, found) if found.n_bytes < KEPT else (None, None)
         found.begin(first, self.with_inputs, self.longest, solver.module.lookback)
@@ -232,7 +232,7 @@ class ClockCPU:
         self.sums = ChunkSums(
             self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
         )
-        self._rooms = threading.local()
+        self._thread_memory = threading.local()
         self.constants = ClockConstants(
             self.module,
             self.groups,
@@ -338,18 +338,18 @@ class ClockCPU:
 
     def kept_by_thread(self) -> dict:
         """Return what a thread keeps between batches."""
-        return self._rooms.__dict__.setdefault("work", {})
+        return self._thread_memory.__dict__.setdefault("work", {})
 
-    def room(self, arrays):
+    def record_memory(self, arrays):
         """Return memory for what arrives at the groups and its worth; each thread keeps its own."""
-        rooms = self._rooms.__dict__.setdefault("room", {})
+        kept = self._thread_memory.__dict__.setdefault("record_memory", {})
         for g in self.module.groups:
             if g.rings:
                 size = (len(g.in_drive) + 2 * len(g.rings)) * int(arrays[g.name, "shape"][4])
-                known = rooms.get((g.name, "room"))
+                known = kept.get((g.name, "record_memory"))
                 if known is None or known.size < size:
-                    rooms[g.name, "room"] = np.empty(size, self.dtype)
-        return rooms
+                    kept[g.name, "record_memory"] = np.empty(size, self.dtype)
+        return kept
 
     def _pack(self, values, inputs, n_trials):
         """Arrays that all trials share, those of this batch, constants, orders of the synapses."""
@@ -394,11 +394,11 @@ class ClockCPU:
         spikes, stored, passes, k = {}, {}, ArrayPasses(self.trial_pool), 0
         for g in self.module.groups:
             if not g.spikes:
-                spikes[g.name] = GroupSpikes.room(np.zeros(n_trials, np.int64))
+                spikes[g.name] = GroupSpikes.allocate(np.zeros(n_trials, np.int64))
                 continue
             parts = [chunk[k : k + 3] for chunk in found]
             counts = [chunk[k + 3] for chunk in found]
-            own = GroupSpikes.room(counts[0] if len(counts) == 1 else np.concatenate(counts))
+            own = GroupSpikes.allocate(counts[0] if len(counts) == 1 else np.concatenate(counts))
             whole = self._joined(parts, own, passes)
             stored |= {
                 (g.name, role): x

@@ -53,7 +53,7 @@ class CudaDevice:
         #: Bytes of fast memory that a block can have, in part only if the kernel asks for it.
         self.chip = most_on_chip()
         #: Bytes that the arrays of blocks in memory may take, if these are many.
-        self.room = most_in_memory()
+        self.max_memory = most_in_memory()
         #: Blocks that may wait for each other: one on each multiprocessor.
         self.cores = most_together()
         self.target = Target(warps=not simulated())

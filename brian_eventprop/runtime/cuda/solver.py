@@ -41,7 +41,7 @@ from brian_eventprop.runtime.trial_pool import TrialPool
 #: thread: both are a few accesses to memory, one after the other.
 BARRIER_COST = 1
 #: Spikes per neuron and trial that there is room for at first; lists that are too short grow.
-FIRST_ROOM = 4
+FIRST_CAPACITY = 4
 
 
 class ClockCUDA(CudaBackward):
@@ -84,7 +84,7 @@ class ClockCUDA(CudaBackward):
         )
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(system, self.groups, parameter_map)
-        self._room = {g.name: 1 + FIRST_ROOM * g.size for g in self.module.groups}
+        self._capacity = {g.name: 1 + FIRST_CAPACITY * g.size for g in self.module.groups}
         self._held_values: list[ref] = []
         self._buffers = InputBuffers(self.device)
         self._spikes_lease, self._gradients_lease = Lease(), Lease()
@@ -227,11 +227,11 @@ class ClockCUDA(CudaBackward):
                 for g in self.module.groups
                 if g.spikes
             }
-            short = [g for g, n in needed.items() if n.max(initial=0) > self._room[g]]
+            short = [g for g, n in needed.items() if n.max(initial=0) > self._capacity[g]]
             if not short:
                 return needed
             for g in short:
-                self._room[g] = 2 * max(self._room[g], int(needed[g].max()))
+                self._capacity[g] = 2 * max(self._capacity[g], int(needed[g].max()))
 
     def _inputs(self, inputs, n_trials):
         """Return the spikes of inputs as those kernels read them that need them."""
@@ -256,9 +256,9 @@ class ClockCUDA(CudaBackward):
             }
             integer = {f"at{r.number}": (n_trials, g.size) for r in g.maxima}
             if g.spikes:
-                room = self._room[g.name]
-                shapes["stored_spike_state"] = n_trials, room, 2 * g.n_states + 1
-                integer["spike_rows"] = n_trials, room, 3
+                capacity = self._capacity[g.name]
+                shapes["stored_spike_state"] = n_trials, capacity, 2 * g.n_states + 1
+                integer["spike_rows"] = n_trials, capacity, 3
                 integer["sptr"] = n_trials, self.n_steps + 1
                 integer["final"] = n_trials, g.size
                 integer["needed"] = (n_trials,)

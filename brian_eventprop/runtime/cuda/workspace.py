@@ -94,8 +94,10 @@ class Workspace:
             for name, a in local.items()
         }
         sizes = {k: int(np.prod(shapes[k])) * self.type_of(a).itemsize for k, a in local.items()}
-        room = max(1, max(self.device.room, BLOCKS_MEMORY) // max(sum(sizes.values()), 1))
-        blocks = int(min(n_trials, most or n_trials, room))
+        most_at_once = max(
+            1, max(self.device.max_memory, BLOCKS_MEMORY) // max(sum(sizes.values()), 1)
+        )
+        blocks = int(min(n_trials, most or n_trials, most_at_once))
         blocks = -(-n_trials // -(-n_trials // blocks))  # waves of about the same size
         total = sum(_aligned(size * blocks) for size in sizes.values())
         if self._scratch is None or self._scratch.shape[0] < total:
@@ -143,15 +145,15 @@ class Workspace:
     def sort(self, group, arrays) -> None:
         """Sort the spikes of a group by neuron, as those of an input are."""
         table, final = arrays[group.name, "spike_rows"], arrays[group.name, "final"]
-        n_trials, room = table.shape[:2]
-        if n_trials * room >= 2**31:
+        n_trials, capacity = table.shape[:2]
+        if n_trials * capacity >= 2**31:
             raise MemoryError(
-                f"{n_trials} trials with up to {room} spikes of {group.name!r} are more spikes "
+                f"{n_trials} trials with up to {capacity} spikes of {group.name!r} are more spikes "
                 "than 32 bits can count. Run fewer trials in a batch."
             )
-        steps = self.array((group.name, "sorted"), (n_trials * room,), np.int32)
+        steps = self.array((group.name, "sorted"), (n_trials * capacity,), np.int32)
         bound = self.array((group.name, "bound"), (n_trials, group.size + 1), np.int32)
-        arguments = [room, table, final, steps, bound]
+        arguments = [capacity, table, final, steps, bound]
         self.device.launch(self._kernels.sort_spikes, n_trials, self._threads, arguments)
         arrays[group.name, "sorted"], arrays[group.name, "bound"] = steps, bound
 

@@ -40,7 +40,7 @@ class DryDevice:
     """Runs nothing; arrays are never touched, and what comes back is zero."""
 
     def __init__(self, **target):
-        self.target, self.chip, self.room, self.cores = Target(**target), ON_CHIP, 0, 1
+        self.target, self.chip, self.max_memory, self.cores = Target(**target), ON_CHIP, 0, 1
         self.launches: list[tuple[str, object, int]] = []
         #: Bytes copied: to the device, from it, and to it beside the kernels.
         self.down = self.up = self.copied_async = 0

@@ -72,7 +72,7 @@ class Emulator:
         cores: int = 1,
     ):
         self.target = Target(emulated=True, warps=warps, threads=threads)
-        self.chip, self.room, self.cores, self.most_ring = chip, 0, cores, 0
+        self.chip, self.max_memory, self.cores, self.most_ring = chip, 0, cores, 0
         #: Most blocks that ran a trial together.
         self.largest_cluster = 1
         self.rng = None if seed is None else np.random.default_rng(seed)

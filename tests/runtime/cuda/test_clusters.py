@@ -87,7 +87,7 @@ def test_sums_over_warps(emulator):
 
 def test_waves_and_lists_that_grow(large, emulator, monkeypatch):
     monkeypatch.setattr(cuda_workspace, "BLOCKS_MEMORY", 200_000)
-    monkeypatch.setattr(clock_cuda, "FIRST_ROOM", 0)
+    monkeypatch.setattr(clock_cuda, "FIRST_CAPACITY", 0)
     made = emulator(threads=32, cores=15)
     check_equal(run_small("cuda", **SIZES)[0], large)
     assert made[-1].largest_cluster == 5

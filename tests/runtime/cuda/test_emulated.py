@@ -112,7 +112,7 @@ def test_a_network_that_does_not_fit_on_a_chip(neurons, chip, emulator):
 def test_waves_of_few_trials_and_lists_that_grow(small, emulator, monkeypatch):
     made = emulator()
     monkeypatch.setattr(cuda_workspace, "BLOCKS_MEMORY", 50_000)
-    monkeypatch.setattr(clock_cuda, "FIRST_ROOM", 0)
+    monkeypatch.setattr(clock_cuda, "FIRST_CAPACITY", 0)
     found, model = run_small("cuda")
     check_equal(found, small)
     assert made[-1].launches.count("backward") == 3

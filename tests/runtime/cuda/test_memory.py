@@ -28,7 +28,7 @@ def test_the_shape_of_the_delay_learning_paper(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[3] / "benchmarks")
     benchmark = importlib.import_module("memory")
     monkeypatch.setattr(clock_cuda, "CudaDevice", Delayed)
-    monkeypatch.setattr(clock_cuda, "FIRST_ROOM", SPIKES)
+    monkeypatch.setattr(clock_cuda, "FIRST_CAPACITY", SPIKES)
     rng = np.random.default_rng(0)
     model, optimizer = benchmark.network(rng, backend="cuda")
     data = benchmark.spikes(rng, 256, 700, 1127, 8000)
