@@ -53,7 +53,7 @@ def integrals_as_states(
     group, readouts = spec.group(name), []
     for number, readout in enumerate(spec.readouts):
         found = None
-        if readout.kind == "integral" and readout.group == name and not readout.traces:
+        if readout.kind == "integral" and readout.group == name and not readout.timed_values:
             found = _as_final(
                 group,
                 readout,
@@ -102,7 +102,7 @@ def _plain(group, readout, value, trained):
     """Whether its names mean the same in the group's equations, and none of them is trained."""
     for free in value.free_symbols:
         meant = readout.symbols.get(free.name)
-        if meant is None or meant.kind in ("index", "trace"):
+        if meant is None or meant.kind in ("index", "timed"):
             return False
         if meant.kind not in ("state", "t") and meant.key in trained:
             return False

@@ -28,9 +28,9 @@ def given_traces(
     if unknown := sorted(set(given) - set(columns)):
         known = ", ".join(columns) or "none"
         raise ValueError(f"no TimedArray of the network is called {unknown[0]!r}; it has: {known}")
-    found = {name: own[np.newaxis] for name, own in network.traces.items()}
+    found = {name: own[np.newaxis] for name, own in network.timed_values.items()}
     for name, values in given.items():
-        dimension = network.trace_dimensions[name]
+        dimension = network.timed_dimensions[name]
         found[name] = _checked(name, values, dimension, columns[name])
     return found
 

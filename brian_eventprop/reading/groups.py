@@ -18,7 +18,7 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
-from brian_eventprop.reading.equations.timed_arrays import TraceReader
+from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
     check_functions,
@@ -82,7 +82,7 @@ def build_group(
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
     frozen = frozen_states(group)
-    reader = TraceReader(group, {**code.equations, **_functions(code.update)}, collection)
+    reader = TimedValueReader(group, {**code.equations, **_functions(code.update)}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = _condition(code.threshold) if code.threshold else None
@@ -112,7 +112,7 @@ def build_group(
         reset=reset,
         refractory=refractory,
         text=_text(group),
-        traces=tuple(reader.traces.values()),
+        timed_values=tuple(reader.timed_values.values()),
     )
 
 
@@ -170,7 +170,7 @@ def _read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Bl
     else:
         name, code = _first_applicable(group, variables, choice)
     resolved = resolve(group, code, namespace)
-    return name, read_block(group, code, resolved, check_units=False, traces=True)
+    return name, read_block(group, code, resolved, check_units=False, timed_values=True)
 
 
 def _first_applicable(group, variables: Mapping, choice) -> tuple[str, str]:
@@ -200,14 +200,17 @@ def _apply(group, variables: Mapping, method, **options) -> tuple[str, str]:
 
 
 def _update_statements(
-    block: Block | None, states: tuple[str, ...], frozen: tuple[str, ...], traces: TraceReader
+    block: Block | None,
+    states: tuple[str, ...],
+    frozen: tuple[str, ...],
+    timed_values: TimedValueReader,
 ) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
     """Return the update of a free and of a refractory neuron."""
     if block is None:
         return (), ()
     held = [s for s in block.statements if s.var not in frozen]
-    free = traces.block(spell_out_all(block.statements, free=True))
-    held = traces.block(spell_out_all(held, free=False))
+    free = timed_values.block(spell_out_all(block.statements, free=True))
+    held = timed_values.block(spell_out_all(held, free=False))
     return without_unused(free, states), without_unused(held, states)
 
 

@@ -13,7 +13,7 @@ from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import inline, names, parse
 from brian_eventprop.reading.equations.statements import resolve
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
-from brian_eventprop.reading.equations.timed_arrays import TraceReader
+from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
 from brian_eventprop.reading.synapses import parent
@@ -49,15 +49,18 @@ def read_readout(
     group = brian_groups[name]
     expression = getattr(readout, "expression", "") or ""
     symbols: dict[str, Symbol] = {}
-    traces: tuple = ()
+    timed_values: tuple = ()
     if expression:
         _check_syntax(readout, expression)
         check_reserved(group, expression)
         expression = inline(expression, subexpressions(group))
         spec = groups[name]
         symbols = _symbols(readout, group, expression, spec, namespace, duration, collection)
-        reader = _traces(readout, group, expression, namespace, symbols, collection)
-        expression, traces = reader.expression(expression), tuple(reader.traces.values())
+        reader = _timed_reader(readout, group, expression, namespace, symbols, collection)
+        expression, timed_values = (
+            reader.expression(expression),
+            tuple(reader.timed_values.values()),
+        )
         symbols |= reader.symbols
         expression, symbols = _of_part(part, expression, symbols, collection)
     start = getattr(part, "start", 0)
@@ -69,7 +72,7 @@ def read_readout(
         expression=expression,
         which=getattr(readout, "which", "") or "",
         symbols=symbols,
-        traces=traces,
+        timed_values=timed_values,
         scale=_scale(readout, groups[name], group, namespace),
     )
 
@@ -99,14 +102,14 @@ def _no_expression(readout, reason: str) -> ValueError:
     )
 
 
-def _traces(readout, group, expression, namespace, symbols, collection) -> TraceReader:
+def _timed_reader(readout, group, expression, namespace, symbols, collection) -> TimedValueReader:
     """What replaces the timed arrays of an expression; a part of a group counts its own neurons."""
     duration = {"T": symbols["T"].value * brian.second} if _is_duration(symbols) else {}
     scope = {**namespace, **duration}
     variables = resolve(group, f"_readout = {expression}", scope)
     part = readout.group
     inner = (int(part.start), int(part.stop)) if isinstance(part, brian.Subgroup) else None
-    return TraceReader(group, variables, collection, inner)
+    return TimedValueReader(group, variables, collection, inner)
 
 
 def _is_duration(symbols) -> bool:

@@ -29,9 +29,9 @@ Key = tuple[str, str]
 #: number      a fixed number: a unit, pi, N
 #: index       the neuron's (or synapse's pre or post) index, relative to the user's object
 #: t, dt       Brian2's time and time step
-#: trace       the value of a `TimedArray` at this time, given from outside
+#: timed       the value of a `TimedArray` at this time, given from outside
 #: ==========  ===================================================================
-KINDS = ("state", "neuron", "synapse", "shared", "number", "index", "t", "dt", "trace")
+KINDS = ("state", "neuron", "synapse", "shared", "number", "index", "t", "dt", "timed")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class TimedInput:
 
 
 @dataclass(frozen=True)
-class Trace:
+class TimedValue:
     """A name in the code of a group for the value of a `TimedArray`, ``offset`` time steps later.
 
     ``column`` is which column a neuron reads, an expression of its constants, which are ``names``;
@@ -114,7 +114,7 @@ class Group:
         Refractory period as an expression in seconds; None if there is none.
     text
         The equations as the user wrote them, for display.
-    traces
+    timed_values
         The names of kind 'trace'.
     """
 
@@ -131,7 +131,7 @@ class Group:
     reset: tuple[Statement, ...]
     refractory: str | None
     text: str = ""
-    traces: tuple[Trace, ...] = ()
+    timed_values: tuple[TimedValue, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class ReadoutSpec:
     which: str = ""
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     scale: float | None = None
-    traces: tuple[Trace, ...] = ()
+    timed_values: tuple[TimedValue, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class NetworkValues:
     spikes
         Per input of the network: the spikes the Brian2 object itself holds, ``(indices, times)``
         sorted by time, then index; None where it holds none (a `PoissonGroup`).
-    traces
+    timed_values
         Per timed array: the values that the Brian2 object itself holds, (cells, columns).
     trace_dimensions
         Brian2 dimensions of each.
@@ -228,8 +228,8 @@ class NetworkValues:
     pre: Mapping[str, np.ndarray]
     post: Mapping[str, np.ndarray]
     spikes: Mapping[str, tuple[np.ndarray, np.ndarray] | None]
-    traces: Mapping[str, np.ndarray] = field(default_factory=dict)
-    trace_dimensions: Mapping[str, Any] = field(default_factory=dict)
+    timed_values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    timed_dimensions: Mapping[str, Any] = field(default_factory=dict)
 
     def reconnected(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> NetworkValues:
         """Return the same with other ends of a pathway's synapses."""

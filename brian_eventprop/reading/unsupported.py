@@ -47,17 +47,17 @@ def line_writing(code: str, name: str) -> str:
     return lines[0].strip() if lines else code.strip()
 
 
-def check_functions(obj, code: str, variables: Mapping, traces: bool = False) -> None:
+def check_functions(obj, code: str, variables: Mapping, timed_values: bool = False) -> None:
     """Refuse random numbers and functions that Brian2 does not define.
 
-    Timed arrays are allowed with ``traces`` only: in differential equations and some readouts.
+    Timed arrays are allowed with ``timed_values`` only: in equations and some readouts.
     """
     for name, variable in variables.items():
         if not isinstance(variable, brian.Function):
             continue
         line = line_with(code, [name])
         if isinstance(variable, brian.TimedArray):
-            if traces:
+            if timed_values:
                 continue
             reason = f"'{name}' is a TimedArray, whose jumps would be events of their own here"
             way_out = "Let it drive a differential equation, or write it as an expression of t."

@@ -14,32 +14,35 @@ from brian_eventprop.reading.spec import (
     ReadoutSpec,
     Symbol,
     TimedInput,
-    Trace,
+    TimedValue,
 )
 
 
-def traces_of(group: Group, readouts: Sequence[ReadoutSpec]) -> list[Trace]:
+def timed_values_of(group: Group, readouts: Sequence[ReadoutSpec]) -> list[TimedValue]:
     """Return the traces in the code of a group and of its readouts, once each."""
-    traces = [*group.traces, *(t for r in readouts if r.group == group.name for t in r.traces)]
-    return list({t.name: t for t in traces}.values())
+    timed_values = [
+        *group.timed_values,
+        *(t for r in readouts if r.group == group.name for t in r.timed_values),
+    ]
+    return list({t.name: t for t in timed_values}.values())
 
 
-def timed_input(spec: NetworkSpec, trace: Trace) -> TimedInput:
+def timed_input(spec: NetworkSpec, timed_value: TimedValue) -> TimedInput:
     """Return the timed array that a trace reads."""
-    return next(timed for timed in spec.timed if timed.name == trace.array)
+    return next(timed for timed in spec.timed if timed.name == timed_value.array)
 
 
-def columns(group: Group, trace: Trace, values: Mapping, n_columns: int) -> np.ndarray:
+def columns(group: Group, timed_value: TimedValue, values: Mapping, n_columns: int) -> np.ndarray:
     """Return the column of the array that each neuron reads; 0 outside of the trace's part."""
     result = np.zeros(group.size, np.int64)
-    if not trace.column:
+    if not timed_value.column:
         return result
-    start, stop = trace.part or (0, group.size)
-    scope = {s.name: _constant(group, s, values, start, stop) for s in trace.names}
-    scope |= {name: DEFAULT_FUNCTIONS[name].pyfunc for name in functions(trace.column)}
+    start, stop = timed_value.part or (0, group.size)
+    scope = {s.name: _constant(group, s, values, start, stop) for s in timed_value.names}
+    scope |= {name: DEFAULT_FUNCTIONS[name].pyfunc for name in functions(timed_value.column)}
     with np.errstate(all="ignore"):
-        found = np.asarray(eval(trace.column, {"__builtins__": {}}, scope))
-    call = f"'{trace.array}(t, {trace.column})' of '{group.name}'"
+        found = np.asarray(eval(timed_value.column, {"__builtins__": {}}, scope))
+    call = f"'{timed_value.array}(t, {timed_value.column})' of '{group.name}'"
     whole = found.dtype != bool and np.all(np.isfinite(found)) and np.all(found == np.rint(found))
     if not whole:
         raise ValueError(f"{call} asks for columns that are no whole numbers")
@@ -65,9 +68,11 @@ def _constant(group: Group, symbol: Symbol, values: Mapping, start: int, stop: i
     )
 
 
-def cells_on_grid(timed: TimedInput, trace: Trace, n_steps: int, n_cells: int, dt: float):
+def cells_on_grid(
+    timed: TimedInput, timed_value: TimedValue, n_steps: int, n_cells: int, dt: float
+):
     """Return the cell of the array at every time step, rounded as Brian2 does."""
-    times = np.arange(n_steps) * dt + trace.offset * dt
+    times = np.arange(n_steps) * dt + timed_value.offset * dt
     upsampled = np.round(times / (timed.dt / timed.factor))
     cells = (upsampled / timed.factor).astype(np.int64)
     return np.clip(cells, 0, n_cells - 1)

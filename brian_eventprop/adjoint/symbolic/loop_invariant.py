@@ -28,7 +28,7 @@ _LEVEL = {
     "index": PER_ELEMENT,
     "state": TIME_VARYING,
     "t": TIME_VARYING,
-    "trace": TIME_VARYING,
+    "timed": TIME_VARYING,
 }
 
 

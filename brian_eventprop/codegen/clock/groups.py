@@ -56,7 +56,7 @@ class GroupCode:
         self.with_d_arrivals: set[str] = set()
         self.per_spike_states: set[str] = set()
         self.dense_states: set[str] = set()
-        self.traces = traces_of(adjoint, readouts)
+        self.timed_values = timed_values_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]
         self.has_count_surrogate = False
         self.recorded = False
@@ -96,15 +96,15 @@ class GroupCode:
                 )
             elif self.scope.levels.get(name) == SHARED:
                 self.scope.ref(name)
-            elif name in self.traces:
-                lines.append(f"{self.scope.ref(name)} = {self.trace(name, index, step)}")
+            elif name in self.timed_values:
+                lines.append(f"{self.scope.ref(name)} = {self.timed_value(name, index, step)}")
         return lines
 
-    def trace(self, name: str, index: str = "j", step: str = "n") -> str:
+    def timed_value(self, name: str, index: str = "j", step: str = "n") -> str:
         """The value of a timed array for a neuron at a step of a trial."""
-        k = self.traces.index(name)
+        k = self.timed_values.index(name)
         row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, {step}]"
-        return f"{self.a(f'trace{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
+        return f"{self.a(f'timed{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
 
     def load_lam(self, names, index: str = "j") -> list[str]:
         """Load the adjoint variables among `names`."""
@@ -531,7 +531,7 @@ def element(array: str, row, column: str) -> str:
     return f"{array}{row}, {column}]" if "[" in array else f"{array}[{row}, {column}]"
 
 
-def traces_of(adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]) -> list[str]:
+def timed_values_of(adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]) -> list[str]:
     """Return the names of timed arrays in the code of a group and of its readouts."""
-    traces = [*adjoint.group.traces, *(t for r in readouts for t in r.traces)]
-    return list(dict.fromkeys(t.name for t in traces))
+    timed_values = [*adjoint.group.timed_values, *(t for r in readouts for t in r.timed_values)]
+    return list(dict.fromkeys(t.name for t in timed_values))

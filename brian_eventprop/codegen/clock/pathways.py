@@ -80,8 +80,8 @@ class PathwayCode:
                 if self.target.scope.levels.get(inner) == PER_ELEMENT:
                     row = self.target.scope.each.index(inner)
                     lines.append(f"{ref} = {self.target.a('P')}[{row}, {index}]")
-                elif inner in self.target.traces:
-                    lines.append(f"{ref} = {self.target.trace(inner, index)}")
+                elif inner in self.target.timed_values:
+                    lines.append(f"{ref} = {self.target.timed_value(inner, index)}")
             elif name.startswith("weight."):
                 number = name.split(".")[1]
                 weights = self.target.a("weight" + number)

@@ -266,8 +266,8 @@ class _Renderer:
             roles = ["C", "P"] + ["R"] * g.refractory
             roles += ["X0"] * (name != "backward")
             roles += ["spike_rows", "sptr"] * g.spikes
-            roles += ["trial", "cell", "column"] * bool(g.traces)
-            roles += [f"trace{k}" for k in range(len(g.traces))]
+            roles += ["trial", "cell", "column"] * bool(g.timed_values)
+            roles += [f"timed{k}" for k in range(len(g.timed_values))]
             if name != "record":
                 roles += ["stored_spike_state", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]

@@ -58,20 +58,20 @@ class EventGroupCode:
         self.incoming: list = []
         self.outgoing: list = []
         self.has_count_surrogate = False
-        self.traces: list[str] = []
+        self.timed_values: list[str] = []
         self.batched, self.by_event = None, False
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""
         lines = []
-        for k, name in enumerate(self.traces):
+        for k, name in enumerate(self.timed_values):
             at = f"trials[{k}, trial], cells[{k}, {cell}], column[{k}, j]"
-            lines.append(f"{x}[{self.states.index(name)}] = trace{k}[{at}]")
+            lines.append(f"{x}[{self.states.index(name)}] = timed{k}[{at}]")
         return lines
 
     def forget(self) -> list[str]:
         """At a break: what a timed array had been before is of no consequence after it."""
-        return [f"lam[{self.states.index(name)}] = 0.0" for name in self.traces]
+        return [f"lam[{self.states.index(name)}] = 0.0" for name in self.timed_values]
 
     def a(self, role: str) -> str:
         """Identifier of a function, array or variable of this group."""

@@ -222,7 +222,7 @@ def _connect(system, flows, components):
         code.panels_per_second = code.bounds.panels_per_second(system.spec.dt)
         code.longest = code.bounds.longest_step(system.spec.dt)
         code.readout_symbols = [r.symbols for r in system.spec.readouts if r.group == g.group.name]
-        code.traces = [t.name for t in g.group.traces]
+        code.timed_values = [t.name for t in g.group.timed_values]
         code.has_count_surrogate = g.group.name in system.surrogate_groups
         sources[names] = []
     counts, pathways = dict.fromkeys(tables, 0), []
@@ -340,7 +340,7 @@ def _prepare(g):
     """The names under which the windows of a group get and give their arrays."""
     g.slots = "1" if g.batched else "min(windows, 1024)"
     g.skip_quiet = not g.batched and g.closed and g.spikes and g.flow.at_most_one_turn is not None
-    g.skip_quiet = g.skip_quiet and not g.traces and not g.by_event
+    g.skip_quiet = g.skip_quiet and not g.timed_values and not g.by_event
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
@@ -351,14 +351,14 @@ def _prepare(g):
     g.returned += ["upstrokes", "kept"] * stepped
     g.latest = bool(g.maxima) or stepped
     own = [*state, *["latest"] * g.latest, *g.returned, *constants]
-    traces = ["cells", "trials", "column"] * bool(g.traces)
-    traces += [f"trace{k}" for k in range(len(g.traces))]
+    timed_values = ["cells", "trials", "column"] * bool(g.timed_values)
+    timed_values += [f"timed{k}" for k in range(len(g.timed_values))]
     own += [
         *["period"] * g.refractory,
         "VR",
         *maxima,
-        *["breaks", "piece"] * bool(g.traces),
-        *traces,
+        *["breaks", "piece"] * bool(g.timed_values),
+        *timed_values,
     ]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     if not g.batched:
@@ -374,7 +374,7 @@ def _prepare(g):
     if g.batched:
         _prepare_batched(g)
     if g.by_event:
-        _prepare_by_event(g, traces)
+        _prepare_by_event(g, timed_values)
     spiking = [
         "spikes",
         "d_spike_time",
@@ -398,9 +398,9 @@ def _prepare(g):
         "grad_initial",
         *spiking,
         *maxima,
-        *traces,
+        *timed_values,
     ]
-    g.happening = [*traces, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
+    g.happening = [*timed_values, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
     g.from_zero = any(p.grows_from_zero for p in g.incoming)
     own += ["newest", "LATER"] * g.from_zero
     into = []
@@ -442,7 +442,7 @@ def _prepare(g):
     g.state_at, g.advance_to, g.find_crossing = state_at, advance_to, find_crossing
 
 
-def _prepare_by_event(g, traces):
+def _prepare_by_event(g, timed_values):
     """The names of what the functions for single neurons get, where there are no windows."""
     g.quick = g.closed and g.flow.at_most_one_turn is not None
     state = ["X", "now", "until", "ahead", "expected", *["stride"] * (not g.quick)]
@@ -451,14 +451,14 @@ def _prepare_by_event(g, traces):
     readouts = ["VR", *["ME", "MS", "w"] * bool(g.maxima)]
     readouts += ["dx"] * (bool(g.maxima) and not g.closed)
     events = ["event_log", "latest"] * g.latest
-    timed = ["breaks", "piece"] * bool(g.traces)
+    timed = ["breaks", "piece"] * bool(g.timed_values)
     inside = ["trial", *readouts] * (bool(g.maxima) and not g.closed)
     g.predict_parameters = [*state, *constants, *search, *events, *inside, *timed]
     g.advance_parameters = [*state, *constants, *search, *events, *readouts]
-    g.trace_parameters = traces
+    g.timed_parameters = timed_values
     g.predict_arguments = [r if r == "trial" else g.a(r) for r in g.predict_parameters]
     g.advance_arguments = [g.a(role) for role in g.advance_parameters]
-    g.trace_arguments = [g.a(role) for role in traces]
+    g.timed_arguments = [g.a(role) for role in timed_values]
 
 
 def _prepare_batched(g):
@@ -529,8 +529,8 @@ def _arguments(groups, pathways):
     for g in groups:
         roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
         roles += ["ME", "MS"] * bool(g.maxima)
-        roles += ["breaks", "cells", "trials", "column"] * bool(g.traces)
-        roles += [f"trace{k}" for k in range(len(g.traces))]
+        roles += ["breaks", "cells", "trials", "column"] * bool(g.timed_values)
+        roles += [f"timed{k}" for k in range(len(g.timed_values))]
         roles += [*SUBTHRESHOLD, "MODES", "ring", "bits"] * bool(g.batched)
         pairs += [(g.name, role) for role in roles]
     for p in pathways:

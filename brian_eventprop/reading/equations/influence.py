@@ -56,7 +56,7 @@ def influences(spec: NetworkSpec) -> set[Key]:
             group = spec.group(readout.group)
             if readout.expression:
                 found |= _keys(names(readout.expression), readout.symbols)
-                found |= _keys(_columns(readout.traces), {**group.symbols, **readout.symbols})
+                found |= _keys(_columns(readout.timed_values), {**group.symbols, **readout.symbols})
             if readout.kind in ("spike_times", "spike_count"):
                 found.add((_SPIKES, readout.group))
         for group in spec.groups:
@@ -84,7 +84,7 @@ def _of_group(group: Group, found: set[Key]) -> set[Key]:
     if spikes in found | used and group.threshold is not None:
         used |= _keys(names(group.threshold), group.symbols)
         used |= _keys(names(group.refractory) if group.refractory else (), group.symbols)
-    return used | _keys(_columns(group.traces), group.symbols)
+    return used | _keys(_columns(group.timed_values), group.symbols)
 
 
 def _of_block(
@@ -108,8 +108,13 @@ def _keys(used: Iterable[str], symbols: Mapping[str, Symbol]) -> set[Key]:
     return {symbols[n].key for n in used if n in symbols and symbols[n].key is not None}
 
 
-def _columns(traces) -> set[str]:
-    return {name for trace in traces if trace.column for name in names(trace.column)}
+def _columns(timed_values) -> set[str]:
+    return {
+        name
+        for timed_value in timed_values
+        if timed_value.column
+        for name in names(timed_value.column)
+    }
 
 
 def _users(key: Key, spec: NetworkSpec) -> str:

@@ -68,7 +68,7 @@ def read_block(
     owner=None,
     user_code: str | None = None,
     check_units: bool = True,
-    traces: bool = False,
+    timed_values: bool = False,
 ) -> Block:
     """Return the optimised statements of some code.
 
@@ -86,10 +86,10 @@ def read_block(
         The code that errors quote, if the abstract code is not the user's.
     check_units
         Whether Brian2 checks the units of the statements.
-    traces
+    timed_values
         Whether timed arrays may be called.
     """
-    check_functions(owner or group, user_code or code, variables, traces)
+    check_functions(owner or group, user_code or code, variables, timed_values)
     if check_units:
         brian.check_units_statements(code, variables)
     scalar, vector = brian.make_statements(code, variables, np.float64, optimise=True)

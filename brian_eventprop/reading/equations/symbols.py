@@ -32,7 +32,7 @@ class Collection:
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
-    traces: dict[tuple[str, str], Any] = field(default_factory=dict)
+    timed_values: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def add(self, key: Key, values, dimension) -> Key:
         """Keep a value; the first one under a key stays."""

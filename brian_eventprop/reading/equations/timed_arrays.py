@@ -15,13 +15,13 @@ from dataclasses import replace
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import functions, inline, names
 from brian_eventprop.reading.equations.symbols import Collection, group_symbol
-from brian_eventprop.reading.spec import Statement, Symbol, TimedInput, Trace
+from brian_eventprop.reading.spec import Statement, Symbol, TimedInput, TimedValue
 from brian_eventprop.reading.unsupported import unsupported
 
 _TIMES = "Call it with t, as in 'I_ext(t)' or 'I_ext(t, i)'."
 
 
-class TraceReader:
+class TimedValueReader:
     """Replaces the calls of timed arrays in the code of one group.
 
     Parameters
@@ -33,7 +33,7 @@ class TraceReader:
 
     Attributes
     ----------
-    traces
+    timed_values
         The names that were put in, in the order of their first use.
     """
 
@@ -41,7 +41,7 @@ class TraceReader:
         self.group, self.collection, self.part = group, collection, part
         self.variables = variables
         self.arrays = {n: v for n, v in variables.items() if isinstance(v, brian.TimedArray)}
-        self.traces: dict[str, Trace] = {}
+        self.timed_values: dict[str, TimedValue] = {}
 
     def expression(self, source: str, definitions: Mapping[str, str] | None = None) -> str:
         """Return an expression with names in place of the calls."""
@@ -82,7 +82,10 @@ class TraceReader:
     @property
     def symbols(self) -> dict[str, Symbol]:
         """The symbols of the names."""
-        return {name: Symbol(name, "trace", trace.array) for name, trace in self.traces.items()}
+        return {
+            name: Symbol(name, "timed", timed_value.array)
+            for name, timed_value in self.timed_values.items()
+        }
 
     def name_of(self, call: ast.Call, definitions: Mapping[str, str]) -> str:
         """Return the name that stands for a call, and remember what it calls."""
@@ -93,22 +96,25 @@ class TraceReader:
             reason = f"'{array}' is a TimedArray, called at another time than t"
             raise unsupported(self.group, ast.unparse(call), reason, _TIMES)
         column = inline(ast.unparse(where[0]), definitions) if where else ""
-        trace = Trace("", array, offset, column, self.part, self._names(call, column))
+        timed_value = TimedValue("", array, offset, column, self.part, self._names(call, column))
         self._remember(array)
-        name = self._free_name(trace)
-        self.traces[name] = replace(trace, name=name)
+        name = self._free_name(timed_value)
+        self.timed_values[name] = replace(timed_value, name=name)
         return name
 
-    def _free_name(self, trace: Trace) -> str:
+    def _free_name(self, timed_value: TimedValue) -> str:
         """Return a name that stands for this trace, and nothing else, in the code of the group."""
-        array, column = trace.array, trace.column
+        array, column = timed_value.array, timed_value.column
         name = array if column in ("", "i") else f"{array}_{re.sub(r'[^0-9A-Za-z]+', '_', column)}"
-        if trace.part and column:
-            name += "_of_{}_{}".format(*trace.part)
-        if trace.offset:
-            name += f"_after_{trace.offset:g}_dt".replace(".", "_")
-        known, owner = self.collection.traces, self.group.name
-        while known.setdefault((owner, name), trace) != trace or name in self.group.variables:
+        if timed_value.part and column:
+            name += "_of_{}_{}".format(*timed_value.part)
+        if timed_value.offset:
+            name += f"_after_{timed_value.offset:g}_dt".replace(".", "_")
+        known, owner = self.collection.timed_values, self.group.name
+        while (
+            known.setdefault((owner, name), timed_value) != timed_value
+            or name in self.group.variables
+        ):
             name += "_"
         return name
 
@@ -132,7 +138,7 @@ class TraceReader:
 
 
 class _Calls(ast.NodeTransformer):
-    def __init__(self, reader: TraceReader, definitions: Mapping[str, str]):
+    def __init__(self, reader: TimedValueReader, definitions: Mapping[str, str]):
         self.reader, self.definitions = reader, definitions
 
     def visit_Call(self, node: ast.Call) -> ast.expr:

@@ -41,7 +41,7 @@ from brian_eventprop.runtime.timed_inputs import (
     columns,
     rows,
     timed_input,
-    traces_of,
+    timed_values_of,
 )
 
 #: A thread keeps the arrays that it works on between batches if they are smaller, in bytes.
@@ -277,12 +277,12 @@ class ClockCPU:
 
     # ---- forward ----
     def forward(
-        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
+        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, timed_values: Mapping = {}
     ) -> Forward:
-        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
+        """Run a batch of trials; ``timed_values`` are the values of timed arrays by name."""
         shared, arrays, constants, orders = self._pack(values, inputs, n_trials)
         for g in self.module.groups:
-            arrays |= self._pack_traces(g, values, traces, n_trials)
+            arrays |= self._pack_timed_values(g, values, timed_values, n_trials)
         segment = self._checkpoints(shared, arrays, n_trials)
         for g in self.module.groups:
             if g.spikes:
@@ -373,19 +373,19 @@ class ClockCPU:
         passes.run()
         return shared, arrays, constants, orders
 
-    def _pack_traces(self, g, values, given, n_trials):
+    def _pack_timed_values(self, g, values, given, n_trials):
         """Values (trials, cells, columns) of each trace of a group, and where to look."""
         group, spec = g.adjoint.group, self.system.spec
-        traces = traces_of(group, spec.readouts) if spec.timed else ()
-        if not traces:
+        timed_values = timed_values_of(group, spec.readouts) if spec.timed else ()
+        if not timed_values:
             return {}
         arrays, cells, column = {}, [], []
-        for k, trace in enumerate(traces):
-            timed, array = timed_input(spec, trace), given[trace.array]
-            arrays[g.name, f"trace{k}"] = np.ascontiguousarray(array, self.dtype)
-            cells.append(cells_on_grid(timed, trace, self.n_steps, array.shape[1], spec.dt))
-            column.append(columns(group, trace, values, array.shape[2]))
-        arrays[g.name, "trial"] = np.stack([rows(given[t.array], n_trials) for t in traces])
+        for k, timed_value in enumerate(timed_values):
+            timed, array = timed_input(spec, timed_value), given[timed_value.array]
+            arrays[g.name, f"timed{k}"] = np.ascontiguousarray(array, self.dtype)
+            cells.append(cells_on_grid(timed, timed_value, self.n_steps, array.shape[1], spec.dt))
+            column.append(columns(group, timed_value, values, array.shape[2]))
+        arrays[g.name, "trial"] = np.stack([rows(given[t.array], n_trials) for t in timed_values])
         arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)
         return arrays
 

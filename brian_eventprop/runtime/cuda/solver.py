@@ -177,27 +177,27 @@ class ClockCUDA(CudaBackward):
         self._held_values = [r for r in self._held_values if r() is not None] + [ref(values)]
         return values
 
-    def prefetch(self, values, inputs: Mapping, n_trials: int, traces: Mapping = {}) -> None:
+    def prefetch(self, values, inputs: Mapping, n_trials: int, timed_values: Mapping = {}) -> None:
         """Copy the inputs of the batch that `forward` will run next while the device works."""
         host = self._inputs(inputs, n_trials)
         for g in self.module.groups:
-            for pair, array in self._pack_traces(g, values, traces, n_trials).items():
+            for pair, array in self._pack_timed_values(g, values, timed_values, n_trials).items():
                 whole = array.dtype.kind == "i"
                 host[pair] = array.astype(np.int32) if whole else array
         self._buffers.fill(inputs, host)
 
     # ---- forward ----
     def forward(
-        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, traces: Mapping = {}
+        self, values, inputs: Mapping[str, InputSpikes], n_trials: int, timed_values: Mapping = {}
     ) -> Forward:
-        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
+        """Run a batch of trials; ``timed_values`` are the values of timed arrays by name."""
         values = values if isinstance(values, DeviceValues) else self.hold(values)
         self._spikes_lease.take_back()
         self._gradients_lease.take_back()
         orders = {name: found.order for name, found in self.connections.items()}
         constants, arrays = self.packing(values, orders)
         if not self._buffers.holds(inputs):
-            self.prefetch(values, inputs, n_trials, traces)
+            self.prefetch(values, inputs, n_trials, timed_values)
         arrays |= self._buffers.take() | self._fixed
         needed = self._run(arrays, n_trials)
         spikes = {g.name: self._spikes(g, arrays, needed, n_trials) for g in self.module.groups}

@@ -32,7 +32,7 @@ from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.event.batched import Columns, dense_enough, plan, target_table
 from brian_eventprop.runtime.event.chain import EventChain
 from brian_eventprop.runtime.event.components import components, window_counts
-from brian_eventprop.runtime.timed_inputs import traces_of
+from brian_eventprop.runtime.timed_inputs import timed_values_of
 
 logger = get_logger(__name__)
 
@@ -283,25 +283,27 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
     """
     groups = []
     for g in spec.groups:
-        traces = tuple(traces_of(replace(g, traces=_now(g.traces)), spec.readouts))
-        symbols = {**g.symbols, **_states(g, traces)}
+        timed_values = tuple(
+            timed_values_of(replace(g, timed_values=_now(g.timed_values)), spec.readouts)
+        )
+        symbols = {**g.symbols, **_states(g, timed_values)}
         groups.append(
             replace(
-                g, update=(), update_refractory=(), symbols=symbols, traces=traces,
-                states=(*g.states, *(t.name for t in traces)),
+                g, update=(), update_refractory=(), symbols=symbols, timed_values=timed_values,
+                states=(*g.states, *(t.name for t in timed_values)),
             )
         )  # fmt: skip
     by_name = {g.name: g for g in groups}
     readouts = tuple(
-        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.traces)})
+        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.timed_values)})
         for r in spec.readouts
     )
     return replace(spec, groups=tuple(groups), readouts=readouts)
 
 
-def _now(traces):
-    return tuple(trace for trace in traces if trace.offset == 0)
+def _now(timed_values):
+    return tuple(timed_value for timed_value in timed_values if timed_value.offset == 0)
 
 
-def _states(group, traces):
-    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in traces}
+def _states(group, timed_values):
+    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in timed_values}

@@ -101,14 +101,14 @@ class EventCPU(EventKernels):
 
     # ---- forward ----
     def forward(
-        self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, traces: Mapping = {}
+        self, values, inputs: Mapping[str, ExactSpikes], n_trials: int, timed_values: Mapping = {}
     ) -> EventForward:
-        """Run a batch of trials; ``traces`` are the values of timed arrays by name."""
+        """Run a batch of trials; ``timed_values`` are the values of timed arrays by name."""
         windows, constants, arrays, numbers = self._settle(values)
         kernels = self.kernels
         arrays |= self._pack(values, inputs, n_trials, constants, numbers)
         for g in self.module.groups:
-            arrays |= self._pack_traces(g, values, traces, n_trials)
+            arrays |= self._pack_timed_values(g, values, timed_values, n_trials)
         prepared = kernels.prepare(windows, arrays)
         event_logs = self.trial_pool.call(kernels.forward, n_trials, lambda chunk: prepared)
         spikes, orders = self._collect(event_logs, n_trials)
@@ -176,21 +176,24 @@ class EventCPU(EventKernels):
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
 
-    def _pack_traces(self, g, values, given, n_trials):
+    def _pack_timed_values(self, g, values, given, n_trials):
         """Values (trials, cells, columns) of each trace of a group, and when its cells begin."""
         group, spec, arrays = g.adjoint.group, self.system.spec, {}
-        if not group.traces:
+        if not group.timed_values:
             return arrays
-        timed = [timed_input(spec, trace) for trace in group.traces]
+        timed = [timed_input(spec, timed_value) for timed_value in group.timed_values]
         begins = [np.arange(given[t.name].shape[1]) * t.dt for t in timed]
         breaks = np.unique(np.concatenate(begins))
         cells = [np.searchsorted(begin, breaks, "right") - 1 for begin in begins]
-        for k, trace in enumerate(group.traces):
-            arrays[g.name, f"trace{k}"] = np.ascontiguousarray(given[trace.array], float)
+        for k, timed_value in enumerate(group.timed_values):
+            arrays[g.name, f"timed{k}"] = np.ascontiguousarray(given[timed_value.array], float)
         arrays[g.name, "breaks"], arrays[g.name, "cells"] = breaks, np.stack(cells)
         arrays[g.name, "trials"] = np.stack([rows(given[t.name], n_trials) for t in timed])
         arrays[g.name, "column"] = np.stack(
-            [columns(group, trace, values, given[trace.array].shape[2]) for trace in group.traces]
+            [
+                columns(group, timed_value, values, given[timed_value.array].shape[2])
+                for timed_value in group.timed_values
+            ]
         )
         return arrays
 

@@ -7,7 +7,7 @@ from brian2 import Network, NeuronGroup, StateMonitor, TimedArray, ms
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import read_network
-from brian_eventprop.runtime.timed_inputs import columns, traces_of
+from brian_eventprop.runtime.timed_inputs import columns, timed_values_of
 
 VALUES = np.arange(12.0).reshape(3, 4)
 NAMES = {"ta": TimedArray(VALUES, dt=1 * ms), "n_traces": 2, "three": 3}
@@ -57,8 +57,8 @@ def test_columns_are_those_of_brian2(method):
     monitor = StateMonitor(G, [f"read{k}" for k in range(len(calls))], record=True)
     Network(G, monitor).run(0.1 * ms, namespace=NAMES)
     expected = {tuple(getattr(monitor, f"read{k}")[:, 0]) for k in range(len(calls))}
-    traces = traces_of(spec.groups[0], [])
-    found = [VALUES[0, columns(spec.groups[0], t, values.values, 4)] for t in traces]
+    timed_values = timed_values_of(spec.groups[0], [])
+    found = [VALUES[0, columns(spec.groups[0], t, values.values, 4)] for t in timed_values]
     assert {tuple(row) for row in found} == expected
     assert len(expected) >= len(calls) - 3
 
@@ -74,8 +74,8 @@ def test_every_column_has_a_name_of_its_own():
     )
     spec, values = read_network([G], [bep.Integral(G, "ta(t, i * 2 % 4)")], NAMES)
     group = spec.groups[0]
-    found = traces_of(group, spec.readouts)
-    assert len({trace.name for trace in found}) == len(found) >= 4
+    found = timed_values_of(group, spec.readouts)
+    assert len({timed_value.name for timed_value in found}) == len(found) >= 4
     assert group.symbols["ta_i_2"].kind == "neuron"
     by_text = {t.column: columns(group, t, values.values, 4).tolist() for t in found}
     assert by_text["i % 2"] == [0, 1, 0, 1] and by_text["i // 2"] == [0, 0, 1, 1]
@@ -101,7 +101,7 @@ def test_columns_that_change(column):
 def test_columns_that_the_array_does_not_have(column, message):
     spec, values = read_network([group_of(f"ta(t, {column})")], [], NAMES)
     with pytest.raises(ValueError, match=message):
-        columns(spec.groups[0], spec.groups[0].traces[0], values.values, 4)
+        columns(spec.groups[0], spec.groups[0].timed_values[0], values.values, 4)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
@@ -110,4 +110,4 @@ def test_columns_that_are_no_numbers(bad):
     G.x[2] = bad
     spec, values = read_network([G], [], NAMES)
     with pytest.raises(ValueError, match=r"'ta\(t, x\)'"):
-        columns(spec.groups[0], spec.groups[0].traces[0], values.values, 4)
+        columns(spec.groups[0], spec.groups[0].timed_values[0], values.values, 4)
