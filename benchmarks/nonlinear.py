@@ -2,8 +2,8 @@
 
 The recurrent network of shd_shape.py with a batch of 16, its hidden neurons replaced: quadratic and
 exponential (AdEx) integrate-and-fire neurons, and leaky ones with a conductance as synapse, whose
-states the way back has to read.  They are kept at a few steps of a trial, from which a
-part of the trial is run again at a time.  Memory is the peak over the process at rest, with data,
+states the backward pass has to read.  They are kept at a few steps of a trial, from which a
+part of the trial is recomputed at a time.  Memory is the peak over the process at rest, with data,
 model and compiled kernels; every model runs in a process of its own.
 
     python benchmarks/nonlinear.py

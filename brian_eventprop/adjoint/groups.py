@@ -238,7 +238,7 @@ def collected(group: Group, update, invariants, extractor: InvariantExtractor, t
         The group.
     update, hoisted
         The statements of the update and what is left of them in the time loop.
-    hoister
+    extractor
         Takes the coefficients.
     trained
         Names whose derivative is wanted.
@@ -279,7 +279,7 @@ def _printable(expression) -> bool:
 def derive_invariants(
     extractor: InvariantExtractor, symbols, trained: frozenset[Key]
 ) -> LoopInvariants:
-    """Close the hoister: what it moved, which names depend on trained keys, and its reverse."""
+    """Close the extractor: what it moved, which names depend on trained keys, and its reverse."""
     common, each = tuple(extractor.moved[SHARED]), tuple(extractor.moved[PER_ELEMENT])
     leaves = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
     active = set(leaves)
@@ -297,7 +297,7 @@ PERIOD = "_refractory_period"
 
 
 def _refractory(group: Group, symbols, trained) -> LoopInvariants | None:
-    """The refractory period as a function of the parameters, to pull dL/dt_ref back."""
+    """The refractory period as a function of the parameters, to take dL/dt_ref back to them."""
     if group.refractory is None:
         return None
     extractor = InvariantExtractor(levels_of(symbols))
@@ -384,8 +384,8 @@ def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
     loss = adjoint.loss_rate
     rate = tidy(loss - loss.xreplace(to_after))
     for s in states:
-        moved = diff(after[s], symbol("t")) - after_f[s].xreplace(to_after)
-        rate += lam(s) * tidy(moved)
+        change = diff(after[s], symbol("t")) - after_f[s].xreplace(to_after)
+        rate += lam(s) * tidy(change)
     return rate
 
 

@@ -69,7 +69,7 @@ class Increment:
     Then lambda goes through unchanged and dL/dt_a is the constant times ``rate``, which depends on
     the target neuron, the time and the target's ``read`` states, but not on the state added to
     (``rate['free']`` and ``rate['frozen']``, in the target group's own names).  Where no arrival
-    changes what is read, kernels may add arrivals up before they deliver them, and look their
+    changes what is read, kernels may sum arrivals before they deliver them, and look their
     adjoint up in a record of the target group.
     """
 
@@ -114,7 +114,7 @@ def derive_pathway(
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
-    """Whether what arrives at a group in one step may be added up before it is delivered."""
+    """Whether what arrives at a group in one step may be summed before it is delivered."""
     increments = [p.increment for p in arriving]
     if not increments or None in increments:
         return False

@@ -9,7 +9,7 @@ from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.kernels.clock.tiles import TILE
 from brian_eventprop.reading.spec import NetworkValues
 
-#: Fewest synapses of a projection from inputs whose spikes are added up before the first step.
+#: Fewest synapses of a projection from inputs whose spikes are summed before the first step.
 #: Fewer fit into the first cache with all that belongs to them, and then there is nothing to gain.
 PRECOMPUTED_SYNAPSES = 4096
 
@@ -17,13 +17,14 @@ PRECOMPUTED_SYNAPSES = 4096
 FAN_IN = 128
 
 
-#: Most synapses of a projection whose gradients are added up spike by spike.  Each spike then reads
-#: and writes all that belongs to its synapses, 14 bytes for each: the last cache must hold that.
+#: Most synapses of a projection whose gradients are accumulated spike by spike.  Each spike then
+#: reads and writes all that belongs to its synapses, 14 bytes for each: the last cache must hold
+#: that.
 PER_SPIKE_SYNAPSES = 2**19
 
 #: Most bytes of a record of a whole trial, for each thread.  If it would be longer, gradients are
-#: added up spike by spike however many synapses there are: writing and clearing the record at every
-#: step then takes longer than the synapses that are out of the cache.
+#: accumulated spike by spike however many synapses there are: writing and clearing the record at
+#: every step then takes longer than the synapses that are out of the cache.
 RECORD = 2**27
 
 
@@ -38,7 +39,7 @@ def short_records(spec, n_steps: int, itemsize: int) -> frozenset[str]:
 
 
 def precomputed_pathways(spec, dense_rows: frozenset[str]) -> frozenset[str]:
-    """Return the pathways whose spikes are added up before the first step."""
+    """Return the pathways whose spikes are summed before the first step."""
     inputs, size = {i.name for i in spec.inputs}, {g.name: g.size for g in spec.groups}
     given = (p for p in spec.pathways if p.source in inputs)
     many = (p.name for p in given if p.size >= max(PRECOMPUTED_SYNAPSES, FAN_IN * size[p.target]))
@@ -46,7 +47,7 @@ def precomputed_pathways(spec, dense_rows: frozenset[str]) -> frozenset[str]:
 
 
 def per_spike_pathways(spec, others: frozenset[str], recorded: frozenset[str]) -> frozenset[str]:
-    """Return the pathways whose gradients are added up spike by spike.
+    """Return the pathways whose gradients are accumulated spike by spike.
 
     The `others` have a layout; those among `recorded` may have a record of the whole trial.
     """
@@ -74,7 +75,7 @@ def _at_once(pathway, system, network) -> bool:
 
 
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:
-    """Return the sizes of a group's ring, and of the record of what arrivals are worth.
+    """Return the sizes of a group's ring, and of the record of arrival adjoints.
 
     They are width and number of slots of the ring (powers of two), longest delay of what it holds,
     length of a tile's record, length of the whole record, number of neurons, log2 of the neurons in

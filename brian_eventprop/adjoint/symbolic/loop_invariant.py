@@ -1,9 +1,9 @@
-"""Move what does not change during a trial out of the time loop.
+"""Extract loop-invariant parts: what does not change during a trial leaves the time loop.
 
 Every expression is cut at its largest parts that depend on parameters only; each becomes a name,
 computed once before the trials (one value for all, or one per neuron or synapse).  The kernels then
 read numbers where the user wrote ``exp(-dt/tau)``; the gradient with respect to such a name is
-summed over the trials and pulled back to the parameters once, afterwards.
+summed over the trials and taken back to the parameters once, afterwards.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class InvariantExtractor:
     Attributes
     ----------
     levels
-        Level of each name known so far; hoisted names are added.
+        Level of each name known so far; names of extracted parts are added.
     moved
         Level (`SHARED` or `PER_ELEMENT`) to the statements computed before the trials, in order.
     """
@@ -54,7 +54,8 @@ class InvariantExtractor:
     _known: dict[str, str] = field(default_factory=dict)
 
     def block(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        """Return the statements that stay in the time loop; hoisted parts are replaced by names."""
+        """Return the statements that stay in the time loop; loop-invariant parts are replaced by
+        names."""
         statements = tuple(statements)
         assigned = [s.target for s in statements]
         local, rename, kept = ChainMap({}, self.levels), {}, []

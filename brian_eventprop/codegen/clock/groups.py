@@ -337,7 +337,8 @@ class GroupCode:
     def move_maximum(self, readout, values: str) -> list[str]:
         """Add to D of spike k what a maximum that the spike ends gains by coming later.
 
-        Where a crossing ends it, it rises until then; a state that is left at once moves anyway.
+        A maximum that a crossing ends rises until then; one at a state that is left at once moves
+        with the spike in any case.
         """
         before = slope_of(readout, self.adjoint.derivatives)
         lines = self.load_spike(reads(before), values, 0) + [
@@ -365,8 +366,7 @@ class GroupCode:
         return lines
 
     def _maximum_at(self, number: int, step: str, inner: list[str]) -> list[str]:
-        """Add to `rate` if the maximum is at that step and its `readout_slope` there is
-        negative."""
+        """Add `readout_slope` to `rate` if the maximum is at that step and the slope negative."""
         weight = f"{self.a(f'weight{number}')}[trial, j]"
         inner = [*inner, "if readout_slope < 0:", f"    rate += {weight} * readout_slope"]
         at = f"if {self.a(f'at{number}')}[trial, j] == {step}:"
@@ -401,7 +401,7 @@ class GroupCode:
         return lines + self._injected(readout, "", into, row)
 
     def arrival_adjoint(self, state: str, mode: str) -> list[str]:
-        """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
+        """Record the adjoint of an arrival at a state: lambda and dL/dt_a per unit."""
         rate = self.ring_rates[state][mode]
         dropped = mode == "frozen" and state in self.frozen
         value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
@@ -410,13 +410,13 @@ class GroupCode:
         lines.append(f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}")
         total = self.scope.sympy(rate)
         if self.arrival_maxima:
-            moved = (maximum.ring(self.rings.index(state), mode) for maximum in self.arrival_maxima)
-            lines, total = [*lines, f"rate = {total}", *sum(moved, [])], "rate"
+            added = (maximum.ring(self.rings.index(state), mode) for maximum in self.arrival_maxima)
+            lines, total = [*lines, f"rate = {total}", *sum(added, [])], "rate"
         return [*lines, f"{self.a(f'rate_{state}')}[j] = {total}"]
 
     @property
     def silent(self) -> str:
-        """Whether neuron j did not spike in step n, on the way back."""
+        """Whether neuron j did not spike in step n, in the backward pass."""
         last = f"{self.a('last')}[j]"
         return f"({last} < 0 or {self.a('spike_step')}[{last}] != n)"
 
@@ -438,13 +438,13 @@ class GroupCode:
 
     @property
     def after(self) -> bool:
-        """Whether what an arrival is worth depends on the state that it meets."""
+        """Whether the adjoint of an arrival depends on the state that it meets."""
         return bool(reads(list(self.ring_rates.values())) & set(self.states))
 
     def release(self, array: str) -> list[str]:
         """lambda . (f_frozen - f_free) of neuron j in `rate`, and what a maximum there gains.
 
-        It rises until the release and falls from there.
+        The maximum rises until the release and falls from there.
         """
         e = self.adjoint.release
         lines = self.load(reads(e), array) + self.load_lam(reads(e))

@@ -1,6 +1,6 @@
 """The code of maxima that arrivals make or end, for the kernel templates; see `adjoint.maxima`.
 
-The way forwards keeps the states before and after the arrivals that may have made a maximum, those
+The forward pass keeps the states before and after the arrivals that may have made a maximum, those
 of the step before its sample, and, where m jumps, of those that may end it, at the sample's step.
 """
 
@@ -54,7 +54,7 @@ class MaximumCode:
         ] + self.group.load_constants(names)
 
     def ring(self, stage: int, mode: str) -> list[str]:
-        """Add to `rate` what later arrivals at one state, added up, are worth per unit."""
+        """Add to `rate` what a maximum gains per unit if the arrivals at one state come later."""
         state, values = self.receiving[stage], self.maximum.values
         slopes = self.maximum.slopes[mode]
         amount = f"{self.scope.ref(state)} - {self.scope.ref(f'was.{state}')}"
@@ -74,7 +74,7 @@ class MaximumCode:
         return lines
 
     def queued(self, pathway, mode: str, stack: str) -> list[str]:
-        """Add to `rate` what one later arrival is worth, of those delivered one by one.
+        """Add to `rate` what a maximum gains if one arrival comes later, without a ring.
 
         If it left its target above the threshold, the spike that follows at once has moved it.
         """

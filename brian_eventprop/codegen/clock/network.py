@@ -82,12 +82,12 @@ def render_clock(
     single
         Whether states are in single precision.
     dense_rows
-        Names of the pathways with whole rows: one synapse from every source onto every target, all
+        Names of the pathways with dense rows: one synapse from every source onto every target, all
         of a source's with one delay.
     precomputed
-        Names of the pathways whose spikes, given as input, are added up before the first step.
+        Names of the pathways whose spikes, given as input, are summed before the first step.
     per_spike
-        Names of the pathways whose gradients are added up spike by spike.
+        Names of the pathways whose gradients are accumulated spike by spike.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
     """

@@ -302,7 +302,7 @@ class ClockOperations:
             yield self._from(source, "first_known_spike", library.FIRST_KNOWN_SPIKE)
 
     def _recomputed(self, operations: Operations) -> Operations:
-        """The same operations where a segment runs again."""
+        """The same operations where a segment is recomputed."""
         if not self.recorded:
             return
         for op in operations:
@@ -310,7 +310,7 @@ class ClockOperations:
             yield replace(op, arrays=tuple(arrays))
 
     def _record(self, owner, role):
-        """Where the states of the segment go that runs again."""
+        """Where the states of the segment go that is recomputed."""
         return owner, "former" if self.lookback and role == "rec" else role
 
     def _record_end(self, g) -> Operation:
@@ -367,7 +367,7 @@ class ClockOperations:
                 yield from self._collect_rows(p) if p.dense_rows else self._collect(p)
 
     def _collect_rows(self, p) -> Operations:
-        """The gradients of synapses in whole rows, from the record of the whole trial."""
+        """The gradients of synapses in dense rows, from the record of the whole trial."""
         yield self._from(
             p, "collect_rows", library.COLLECT_ROWS, gradient=(p.name, "grad_weight"),
             target_history=(p.target.name, f"history_lam_{p.state}"),

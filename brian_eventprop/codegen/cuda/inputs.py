@@ -19,7 +19,7 @@ def drive_cells(target: Target, itemsize: int) -> int:
 
 
 def drive_shape(n_target: int, n_steps: int, longest: int, threads: int, cells: int):
-    """Return how many neurons and how many steps a block adds up.
+    """Return for how many neurons and steps a block sums the input drive.
 
     A spike is looked at in every block that one of its arrivals may belong to, so a block has at
     least as many steps as the longest delay if they fit, and as many neurons as then remain.
@@ -39,7 +39,8 @@ def drive_shape(n_target: int, n_steps: int, longest: int, threads: int, cells: 
 
 
 def inputs_chip(target: Target, itemsize: int):
-    """Return the arrays on the chip of a block that adds up ahead, and of one that looks back."""
+    """Return the arrays on the chip of a block that sums the input drive, and of one that adds
+    the gradients of spike times."""
     threads = collect_threads(target)
     ends = (LocalArray("", role, role, (threads,), "np.int32") for role in ("low", "high"))
     cells = LocalArray("", "cells", "cells", (drive_cells(target, itemsize),))

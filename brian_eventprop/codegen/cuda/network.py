@@ -82,7 +82,7 @@ def render_cuda(
     ring_on_chip
         Whether the rings of arrivals fit beside the other arrays of a block.
     precomputed
-        Names of the pathways whose spikes, given as input, are added up before the first step.
+        Names of the pathways whose spikes, given as input, are summed before the first step.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
     cluster
@@ -215,7 +215,7 @@ class _Renderer:
         return "" if self.target.emulated else "@cuda.jit(device=True)\n"
 
     def senders(self) -> list:
-        """Return those whose spikes are told in the trial's kernel what their arrivals moved."""
+        """Return those whose spike-time gradients the trial's kernel takes from their arrivals."""
         sending = [g for g in self.groups if any(p.source is g for p in self.pathways)]
         return [i for i in self.inputs if i.queued] + sending
 
@@ -260,7 +260,7 @@ class _Renderer:
         return replace(array, shape=(*array.shape[:-1], self.threads))
 
     def shared_arguments(self, name: str):
-        """Arrays of all trials that the kernels read, and what the way forwards leaves."""
+        """Arrays of all trials that the kernels read, and what the forward pass leaves."""
         pairs = []
         for g in self.groups:
             roles = ["C", "P"] + ["R"] * g.refractory
@@ -287,7 +287,7 @@ class _Renderer:
         return pairs
 
     def backward_arguments(self):
-        """Arrays of all trials that only the way back reads or writes."""
+        """Arrays of all trials that only the backward pass reads or writes."""
         pairs = []
         for g in self.groups:
             roles = ["time", "tptr"] * g.timed + ["count_surrogate"] * g.has_count_surrogate

@@ -1,7 +1,7 @@
 """The code of groups, inputs and pathways for the CUDA kernels.
 
 The neurons' and the synapses' own code is that of the CPU; what differs is where sums go.  A
-gradient common to all neurons is summed in a variable of the thread, and what arrivals are worth is
+gradient common to all neurons is summed in a variable of the thread, and arrival adjoints are
 recorded step by step.
 """
 
@@ -79,17 +79,17 @@ class CudaGroup(GroupCode):
 
     @property
     def ring_states(self) -> tuple[str, ...]:
-        """States whose arrivals are added up as they are sent."""
+        """States whose arrivals are summed as they are sent."""
         return tuple(s for s in self.rings if s in self.in_ring)
 
     @property
     def drive_states(self) -> tuple[str, ...]:
-        """States whose arrivals are, at least in part, added up before the first step."""
+        """States whose arrivals are, at least in part, summed before the first step."""
         return tuple(s for s in self.rings if s in self.in_drive)
 
     @property
     def keeps_states(self) -> bool:
-        """Whether the way back reads states of every step."""
+        """Whether the backward pass reads states of every step."""
         return self.needs_states or self.needs_final_states
 
     def neuron(self, spike: str) -> str:
@@ -111,12 +111,12 @@ class CudaGroup(GroupCode):
 
     @property
     def silent(self) -> str:
-        """Whether neuron j did not spike in step n, on the way back."""
+        """Whether neuron j did not spike in step n, in the backward pass."""
         last = f"{self.a('last')}[j]"
         return f"({last} < 0 or {self.a('stored')}[{last} & 0x7FFFFFFF, 0] != n)"
 
     def arrival_adjoint(self, state: str, mode: str) -> list[str]:
-        """Record what an arrival at a state is worth: lambda and dL/dt_a per unit."""
+        """Record the adjoint of an arrival at a state: lambda and dL/dt_a per unit."""
         lines = super().arrival_adjoint(state, mode)
         for k, role in enumerate((f"lam_{state}", f"rate_{state}")):
             old, new = f"{self.a(role)}[j] =", f"{self.a(f'record_{state}')}[n, {k}, j] ="
@@ -127,7 +127,7 @@ class CudaGroup(GroupCode):
 class CudaInput(InputCode):
     """A source of given spikes, rows (step, neuron).
 
-    They are ``walked`` through step by step if not all is added up ahead; some pathways are
+    They are ``walked`` through step by step if not all is precomputed; some pathways are
     ``queued``, as their arrivals are delivered one by one; others read them ``sorted`` by neuron.
     """
 

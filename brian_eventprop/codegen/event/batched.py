@@ -1,6 +1,6 @@
 """Batched arrivals: the layout of the event solver for linear groups with many additive synapses.
 
-Between two events of its own a linear neuron only adds up what arrives.  With distinct rates K_r
+Between two events of its own a linear neuron only sums what arrives.  With distinct rates K_r
 every entry of exp(A h) is a sum of M_r exp(K_r h), and for an arrival at t + d in a window that
 ends at t1, with t0 the beginning of an epoch of many windows,
 

@@ -461,5 +461,5 @@ class EventGroupCode:
 
     @property
     def flow_needs_state(self) -> bool:
-        """Whether the way back between two events reads the state."""
+        """Whether the backward pass between two events reads the state."""
         return not self.closed or bool(self.integrals) or self.flow_parameters

@@ -172,8 +172,8 @@ def backward_group(g) -> list[WorkArray]:
     """Return the arrays of a group for the backward kernel."""
     found = [
         _each("lam", g.n_states, zero=True), _each("now"),
-        _each("d_release", zero=True),  # moves with the spike before it
-        _each("d_caused", zero=True),  # D of a spike that something else caused
+        _each("d_release", zero=True),  # dL/d(end of the refractory period)
+        _each("d_caused", zero=True),  # dL/d(time) of a spike that an event triggered
         # flags that the latest event saw
         *[_each("ends", len(g.switches))] * bool(len(g.switches)),
         # the last event at the time of the present one, and the adjoint after it

@@ -1,4 +1,4 @@
-"""Loops over synapses in whole rows: from every source onto every target, with one delay a source.
+"""Loops over synapses in dense rows: from every source onto every target, with one delay a source.
 
 Then neighbouring synapses meet neighbouring elements of the ring and of the record, and a row is
 a few vector instructions.
@@ -26,14 +26,14 @@ def scatter_rows(ring, base, width, size, row_delay, weight, row, neurons, first
 
 @njit(**OPTIONS)
 def write_row(history, n, values):
-    """Write what arrivals at step n are worth into the record."""
+    """Write the arrival adjoints of step n into the history."""
     for j in range(np.uint64(values.shape[0])):
         history[n, j] = values[j]
 
 
 @njit(fastmath={"reassoc"}, **OPTIONS)
 def _along(history, step, weight, row, begin):
-    """Return the sum of weight * (what an arrival is worth) along a row."""
+    """Return the sum of weight * arrival adjoint along a row."""
     total = history.dtype.type(0)
     for j in range(np.uint64(history.shape[1])):
         total += weight[row, begin + j] * history[step, j]
@@ -55,7 +55,7 @@ def add_d_time_of_rows(
 
 @njit(**OPTIONS)
 def collect_rows(history, order, bound, steps, row_delay, grad_weight):
-    """Sum what each synapse's arrivals are worth: the gradients of the weights."""
+    """Sum the arrival adjoints of each synapse: the gradients of the weights."""
     size, zero = np.uint64(history.shape[1]), np.uint64(0)
     for i in range(np.uint64(bound.shape[0] - 1)):
         begin = i * size

@@ -33,7 +33,7 @@ COLUMNS = 12
 #: spikes are wanted, the first and the last step of the current segment, and the steps at which the
 #: current stretch of steps began and at which it ends.
 STEPS_OF_TRIAL, SEGMENT, WITH_INPUTS, N0, N1, START, STOP = 0, 1, 2, 3, 4, 5, 6
-#: The first step whose states are recorded, whether the trial is being run again, how many steps
+#: The first step whose states are recorded, whether the segment is being recomputed, how many steps
 #: before a segment spikes can be whose arrivals fall into it, and the trial and the step where the
 #: loop stopped because an array was full (the step is -1 before a trial has begun).
 FIRST_UPDATED, RECOMPUTING, LONGEST, TRIAL, STEP = 7, 8, 9, 10, 11
@@ -170,7 +170,7 @@ def _segment_back(trial, operations, neurons, arrivals, end, table, run):
 def backward(last, operations, ends, table, run):
     """Run the adjoint of trials up to `last`; return whether an array is too short for one.
 
-    Where states are read, the trial is run again from its checkpoints, segment by segment.  With
+    Where states are read, the trial is recomputed from its checkpoints, segment by segment.  With
     the number LOOKBACK the segment before the current one is known, too: upstrokes may begin in it.
     """
     n_steps, segment = run[STEPS_OF_TRIAL], run[SEGMENT]

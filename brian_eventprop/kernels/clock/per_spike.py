@@ -1,7 +1,7 @@
-"""Loops over the synapses of one spike on the way back: its gradients, and what moves with it.
+"""Loops over the synapses of one spike in the backward pass: their gradients, and dL/d(time).
 
-What arrivals are worth stands in a ring over time steps, as pairs of numbers: lambda and dL/dt_a
-per unit.  Synapses of one source lie side by side, and so do their gradients, which are pairs, too.
+Arrival adjoints stand in a ring over time steps, as pairs of numbers: lambda and dL/dt_a per unit.
+  Synapses of one source lie side by side, and so do their gradients, which are pairs, too.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ _add_row_and_time, _add_row = _row(with_time=True), _row(with_time=False)
 
 @njit(**OPTIONS)
 def add_arrivals(ring, base, off, weight, row, grads, rows, neurons, first, last):
-    """Add what the arrivals of the spikes first..last of a step are worth to the gradients."""
+    """Add the adjoints of the arrivals of spikes first..last of a step to the gradients."""
     mask, at, line = np.uint64(ring.shape[0] // 2 - 1), np.uint64(base), np.uint64(row)
     one, two, lanes = np.uint64(1), np.uint64(2), np.uint64(LANES - 1)
     for q in range(np.uint64(first), np.uint64(last)):

@@ -1,12 +1,12 @@
 """Loops over synapses, tile by tile of target neurons, for the spikes of one source at a time.
 
-What arrives at a tile of neurons, or what arrivals there are worth, fits into the first cache for
-all steps of a trial.  The spikes of a source go through the innermost loop, eight synapses at a
+The input drive of a tile of neurons, or its arrival adjoints, fit into the first cache for all
+steps of a trial.  The spikes of a source go through the innermost loop, eight synapses at a
 time: their weights, delays and sums stay in registers, and memory is touched once per event.
 
-The record of a tile lies step by step, neuron by neuron.  What an arrival is worth is a pair of
-numbers, lambda and dL/dt_a per unit, added in one instruction: pairs of single precision numbers
-are kept in the bits of a double precision one, pairs of double precision numbers are complex.
+The record of a tile lies step by step, neuron by neuron.  An arrival adjoint is a pair of numbers,
+lambda and dL/dt_a per unit, added in one instruction: pairs of single precision numbers are kept in
+the bits of a double precision one, pairs of double precision numbers are complex.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _write_eight(_, record, at, lam, rate, j):
 
 @njit(**OPTIONS)
 def write_pairs(record, begin, lam, rate):
-    """Write what arrivals at a step are worth side by side; ``record`` holds the pairs' numbers."""
+    """Write the arrival adjoints of a step side by side; ``record`` holds the pairs' numbers."""
     one, two, eight = np.uint64(1), np.uint64(2), np.uint64(8)
     at, j, size = np.uint64(begin), np.uint64(0), np.uint64(lam.shape[0])
     while j + eight <= size:
@@ -148,7 +148,8 @@ def from_record(steps, record, n, n_steps, size, shift, stride):
 
 @njit(**OPTIONS)
 def clear_after(record, n_steps, shift, stride):
-    """Let arrivals after the last step be worth nothing; ``record`` holds the pairs' numbers."""
+    """Let the adjoints of arrivals after the last step be 0; ``record`` holds the pairs'
+    numbers."""
     two = np.uint64(2)
     for begin in range(np.uint64(0), np.uint64(record.shape[0]), two * np.uint64(stride)):
         first = begin + ((two * np.uint64(n_steps)) << np.uint64(shift))
@@ -302,7 +303,7 @@ def deliver_drive(state, row, steps, n):
 
 @njit(**OPTIONS)
 def _collect_eight(pairs, first, last, base, begin, off, grads, k):
-    """Add what the arrivals of the spikes first..last through the synapses k..k + 7 are worth."""
+    """Add the adjoints of the arrivals of spikes first..last through the synapses k..k + 7."""
     one, two, four = np.uint64(1), np.uint64(2), np.uint64(4)
     k1, k2, k3, k4 = k + one, k + two, k + two + one, k + four
     k5, k6, k7 = k4 + one, k4 + two, k4 + two + one
@@ -328,7 +329,7 @@ def _collect_eight(pairs, first, last, base, begin, off, grads, k):
 
 @njit(**OPTIONS)
 def collect(pairs, bound, base, tiles, stride, off, grads):
-    """Sum what each synapse's arrivals are worth: the gradients of an additive projection."""
+    """Sum the arrival adjoints of each synapse: the gradients of an additive projection."""
     one, two, four, eight = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(8)
     zero = pairs.dtype.type(0)
     n_sources, here = bound.shape[0] - 1, np.uint64(0)

@@ -1,6 +1,6 @@
 """Backwards through the arrivals of one spike in batches, eight synapses at a time.
 
-What arrivals are worth stands anywhere, a few numbers for each of them; the sums of the synapses
+Arrival adjoints may stand anywhere, a few numbers for each of them; the sums of the synapses
 stand side by side, so that those of eight synapses are one vector.
 """
 
@@ -113,7 +113,7 @@ class _Row:
         return self._folded(builder.load(products)), builder.load(found)
 
     def _adjoints(self, i):
-        """What eight arrivals are worth, side by side."""
+        """The adjoints of eight arrivals, side by side."""
         builder, spots, each = self.builder, self.arrays.data("spots"), []
         for lane in range(_EIGHT):
             place = builder.load(builder.gep(spots, [builder.add(i, WORD(lane))]))

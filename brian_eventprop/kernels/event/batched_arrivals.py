@@ -1,6 +1,6 @@
 """Queues and the latest spikes for groups that take their arrivals in batches.
 
-Batched arrivals are added up and forgotten.  The few neurons that go through theirs one by one find
+Batched arrivals are summed and forgotten.  The few neurons that go through theirs one by one find
 them again: a word of bits tells of each source how many windows ago it spiked, and the delay of a
 synapse in whole windows which of the bits matter to it.  For each spike there is its time, its
 number, and the places of the spike before it of the same neuron, at all and in the same window.

@@ -1,7 +1,7 @@
 """Numbers into the arrays that the kernels read, and gradients back to the parameters' keys.
 
 One `ParameterBinder` per group or pathway: it looks the values of names up, computes the constants
-(see `codegen.expr.parameter_map`), packs those that the kernels use, and afterwards pulls the
+(see `codegen.expr.parameter_map`), packs those that the kernels use, and afterwards takes the
 summed gradients back through the same statements.
 """
 
@@ -117,7 +117,7 @@ class ParameterBinder:
             else:
                 row[:] = value[order]
             if len(row) > self.size:
-                row[order < 0] = 0  # places of no synapse
+                row[order < 0] = 0  # padding
         return rows
 
     def gradients(self, v, shared_grads, element_grads, into: dict[Key, np.ndarray]) -> None:
@@ -267,8 +267,7 @@ class PathwayBinder(ParameterBinder):
         return (delays / self.dt + 0.5).astype(np.int64)
 
     def row_layout(self, delays: np.ndarray, n_steps: int) -> dict:
-        """Return the arrays of synapses in whole rows; ``row_delay`` is the delay of a row in
-        steps."""
+        """Return the arrays of synapses in dense rows; ``row_delay`` is in time steps."""
         order = self._sort_by_source()[0]
         first = slice(None, None, self.size // self.n_source)
         steps = self._in_steps(delays[first] if order is None else delays[order[first]])
@@ -277,7 +276,7 @@ class PathwayBinder(ParameterBinder):
     def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
 
-        ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its worth
+        ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its adjoint
         stands in the record, relative to the step of the spike.  A delay beyond the end never
         arrives.
         """
@@ -296,8 +295,8 @@ class PathwayBinder(ParameterBinder):
     def lane_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the same arrays for loops that take whole lanes of synapses at a time.
 
-        Rows that are no whole lanes get places of no synapse at their ends, where the order is -1,
-        unless there would be too many of them.
+        Rows that are no whole lanes are padded at their ends, where the order is -1, unless that
+        took too much padding.
         """
         order, rows, post = self._sort_in_lanes()
         limit = shape[0] * shape[1]
@@ -312,9 +311,9 @@ class PathwayBinder(ParameterBinder):
     def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
 
-        ``tileoff`` is where an arrival goes in the tile's drive, and where its worth stands in the
-        tile's record, relative to the step of the spike.  The first synapse of source i onto tile m
-        is ``tiles[m * n_source + i]``.
+        ``tileoff`` is where an arrival goes in the tile's drive, and where its adjoint stands in
+        the tile's record, relative to the step of the spike.  The first synapse of source i onto
+        tile m is ``tiles[m * n_source + i]``.
         """
         tile = 1 << shape[6]
         if self._by_tile is None:
@@ -401,7 +400,7 @@ class PathwayBinder(ParameterBinder):
 def pathways_of_dense_rows(
     spec, network: NetworkValues, sizes: Mapping[str, int], trained
 ) -> frozenset[str]:
-    """Return the names of the pathways with whole rows; see `has_dense_rows`."""
+    """Return the names of the pathways with dense rows; see `has_dense_rows`."""
     return frozenset(
         p.name
         for p in spec.pathways

@@ -28,7 +28,7 @@ from brian_eventprop.kernels.clock.loop import (
 from brian_eventprop.kernels.clock.tiles import STEPS
 from brian_eventprop.runtime.backends import Arrays
 
-#: Roles that a group has for each state at which arrivals are added up: a kind, then the state.
+#: Roles that a group has for each state at which arrivals are summed: a kind, then the state.
 PER_STATE = (
     "ring", "input_drive", "next_drive", "lam", "rate", "recent_adjoints", "arrival_adjoints",
     "d_arrivals", "history_lam", "history_rate", "record", "paired_record",

@@ -50,7 +50,7 @@ KEPT = 2**24
 
 @dataclass
 class Forward:
-    """What a forward run leaves for the loss and for the way back."""
+    """What a forward run leaves for the loss and for the backward pass."""
 
     n_trials: int
     readouts: tuple[np.ndarray, ...]
@@ -327,7 +327,8 @@ class ClockCPU:
         return segment
 
     def _segment(self, delays) -> int:
-        """Return how many steps are run again at a time where the way back reads their states.
+        """Return how many steps are recomputed at a time where the backward pass reads their
+        states.
 
         They are several times the longest delay, so that few spikes are put on their way twice, and
         no upstroke is longer.
@@ -341,7 +342,7 @@ class ClockCPU:
         return self._thread_memory.__dict__.setdefault("work", {})
 
     def record_memory(self, arrays):
-        """Return memory for what arrives at the groups and its worth; each thread keeps its own."""
+        """Return memory for the input drive and the arrival adjoints; each thread keeps its own."""
         kept = self._thread_memory.__dict__.setdefault("record_memory", {})
         for g in self.module.groups:
             if g.rings:
@@ -477,7 +478,7 @@ class ClockCPU:
 
     @property
     def _others(self):
-        """The pathways whose gradients are pulled back here."""
+        """The pathways whose gradients are taken back here."""
         return self.module.pathways
 
     def _pull(self, constants, orders, total, gradients):

@@ -1,4 +1,4 @@
-"""The way back on a CUDA device: what goes in, the launches, and the sums that come out.
+"""The backward pass on a CUDA device: what goes in, the launches, and the sums that come out.
 
 Synapses' gradients are summed per block or per group of trials and then in a fixed order, so two
 runs give the same bits.
@@ -90,7 +90,7 @@ class CudaBackward(ClockCPU):
         return total
 
     def _gradient_arrays(self, arrays, forward, with_inputs):
-        """Put the arrays that the way back fills into `arrays`."""
+        """Put the arrays that the backward pass fills into `arrays`."""
         n_trials = forward.n_trials
         for i in self.module.inputs:
             size = len(forward.inputs[i.name].steps) if with_inputs else 1

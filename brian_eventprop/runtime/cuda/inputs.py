@@ -1,4 +1,4 @@
-"""The inputs of a batch that only add: brought ahead of the trials, looked at again after them."""
+"""Additive inputs of a batch: their drive before the trials, their spike-time gradients after."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class InputKernels:
         self._chip = inputs_chip(device.target, dtype.itemsize)
 
     def drive(self, pathways, longest, arrays, first: int, count: int) -> None:
-        """Add up what inputs bring to some trials, through the pathways known ahead.
+        """Sum the input drive of some trials, through the pathways with a precomputed one.
 
         ``longest`` is the longest delay of each in steps.
         """
@@ -63,7 +63,7 @@ class InputKernels:
                 begun.add(into)
 
     def add_times(self, pathways, arrays, first: int, count: int) -> None:
-        """Add up what moves with each spike of the inputs, in some trials."""
+        """Add dL/d(time) of each spike of the inputs, in some trials."""
         for p in pathways:
             if not (p.source.is_input and p.ring and p.adjoint.pathway.size):
                 continue

@@ -124,7 +124,7 @@ class ClockCUDA(CudaBackward):
             self._take(self._render(False))
 
     def _known_layout(self):
-        """Return the pathways whose spikes are added up before the first step, as on the CPU.
+        """Return the pathways whose spikes are summed before the first step, as on the CPU.
 
         And the groups with autapses without delay.
         """
@@ -248,7 +248,7 @@ class ClockCUDA(CudaBackward):
         return arrays
 
     def _outputs(self, arrays, n_trials):
-        """Put the arrays that the way forwards fills into `arrays`."""
+        """Put the arrays that the forward pass fills into `arrays`."""
         for g in self.module.groups:
             shapes = {f"value{r.number}": (n_trials, g.size) for r in g.readouts}
             shapes |= {
@@ -268,7 +268,7 @@ class ClockCUDA(CudaBackward):
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape, np.int32)
 
     def _run_forward(self, arrays, n_trials):
-        """Launch the way forwards, in as many waves as memory asks for."""
+        """Launch the forward pass, in as many waves as memory asks for."""
         blocks = self._blocks(["forward"], {}, n_trials, arrays)
         for first in range(0, n_trials, blocks):
             count = min(blocks, n_trials - first)
@@ -276,7 +276,7 @@ class ClockCUDA(CudaBackward):
             self._launch("forward", arrays, first, count)
 
     def _drive(self, arrays, first, count):
-        """Add up what the inputs bring to some trials, as far as it is known ahead."""
+        """Sum the input drive of some trials, as far as it is precomputed."""
         longest = self.packing.longest
         self.input_kernels.drive(self.module.pathways, longest, arrays, first, count)
 

@@ -127,7 +127,7 @@ class Workspace:
         return self.device.get(total).reshape(parts.shape[1:]).astype(float)
 
     def collect(self, p, arrays, sizes: Mapping[str, int], first: int, count: int) -> None:
-        """Add up what the arrivals of some trials are worth, synapse by synapse of a pathway."""
+        """Sum the arrival adjoints of some trials, synapse by synapse of a pathway."""
         source, target = p.source.name, p.target
         given = ("given", "bound") if p.source.is_input else ("sorted", "bound")
         arguments = [first, count, sizes[source], target.size]

@@ -37,7 +37,7 @@ TOLERANCE = 1e-11
 
 @dataclass
 class EventForward:
-    """What a forward run leaves for the loss and for the way back."""
+    """What a forward run leaves for the loss and for the backward pass."""
 
     n_trials: int
     readouts: tuple[np.ndarray, ...]

@@ -110,7 +110,7 @@ class Emulator:
         """Return an array of nonsense."""
         return There(nonsense(shape, dtype))
 
-    # ---- copies beside the kernels: as late as the marks allow ----
+    # ---- copies on the copy stream: as late as the events allow ----
     def pinned(self, nbytes):
         """Return nonsense."""
         return nonsense(nbytes, np.uint8)

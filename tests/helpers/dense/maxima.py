@@ -11,7 +11,7 @@ class MovedMaxima:
     Parameters
     ----------
     adjoint
-        The way back, which knows the readouts.
+        The backward pass, which knows the readouts.
     rings
         For each group at which all arrivals add constants: the states that they add to.
     """

@@ -1,4 +1,4 @@
-"""All layouts of synapses give the same: added up ahead, spike by spike, or tile by tile."""
+"""All layouts of synapses give the same: precomputed, spike by spike, or tile by tile."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ LIF = """dv/dt = (I - v)/(10*ms) : 1
          dI/dt = -I/(4*ms) : 1"""
 KINDS = {
     "linear": (LIF, {"method": "exact"}),
-    # a neuron that rests does not take what arrives; states are read on the way back, so the trial
-    # runs again
+    # a neuron that rests does not take what arrives; states are read in the backward pass, so the
+    # trial runs again
     "quadratic": (
         """dv/dt = (v*(v - 0.5) + 2*I)/(10*ms) : 1
            dI/dt = -I/(4*ms) : 1 (unless refractory)""",

@@ -75,7 +75,7 @@ def test_threads_change_no_bit(train, kind):
 
 @pytest.mark.parametrize("kind", ["coba", "saturating", "adex"])
 def test_the_length_of_a_segment_changes_no_bit(kind, monkeypatch):
-    # states are run again from checkpoints; arrivals are added up, or taken one by one
+    # states are run again from checkpoints; arrivals are summed, or taken one by one
     _, model, spikes = build(1, None, kind)
     solver, runs = model._solver, []
     recorded = [g for g in solver.module.groups if g.recorded]

@@ -1,4 +1,4 @@
-"""Synapses in whole rows, all of a source's with one delay, have kernels of their own."""
+"""Synapses in dense rows, all of a source's with one delay, have kernels of their own."""
 
 import numpy as np
 import pytest

@@ -71,7 +71,7 @@ def random_model(kind, precision, size=0.3):
 
 
 def test_lif_in_single_precision(device):
-    sizes = {"n_inputs": 130, "n_hidden": 256}  # many enough to be added up ahead
+    sizes = {"n_inputs": 130, "n_hidden": 256}  # many enough to be precomputed
     compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
     kernels = {
         "forward",

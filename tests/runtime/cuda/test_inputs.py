@@ -1,4 +1,4 @@
-"""Inputs added up ahead of the trials, in kernels of their own, give the bits of the CPU."""
+"""Input drive precomputed before the trials, in kernels of their own, give the bits of the CPU."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from brian_eventprop.runtime import layouts
 from brian_eventprop.runtime.cuda import workspace as cuda_workspace
 from brian_eventprop.runtime.cuda.inputs import InputKernels
 
-#: Kinds that are always tested: neurons that rest, and states that are read on the way back.
+#: Kinds that are always tested: neurons that rest, and states that are read in the backward pass.
 USUAL = {"lif_refractory", "adex"}
 #: Kinds whose arrivals are delivered one by one: they depend on states, or a spike may come back to
 #: its own neuron at once, before a reset that does not commute with that.

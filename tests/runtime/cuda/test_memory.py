@@ -1,4 +1,4 @@
-"""How much memory of a device a training step asks for, added up without a device."""
+"""How much memory of a device a training step asks for, summed without a device."""
 
 import importlib
 from pathlib import Path
