@@ -158,9 +158,9 @@ class ConditionCode:
         lines += self._slopes(mode, "after")
         lines += undo
         lines += self._go_to(f"{place} - {aside} * {place}")
-        lines += [f"{ref('moved.')} = {self._at(energy)} - {ref('after.')}"]
+        lines += [f"{ref('d_change.')} = {self._at(energy)} - {ref('after.')}"]
         lines += self._slopes(mode, "before") + self._maxima(mode)
-        return [*lines, f"if {ref('moved.')} != 0:", *_inner(self._moves(switch, mode))]
+        return [*lines, f"if {ref('d_change.')} != 0:", *_inner(self._moves(switch, mode))]
 
     def _slopes(self, mode: str, when: str) -> list[str]:
         return [
@@ -180,11 +180,11 @@ class ConditionCode:
                 self.scope.ref(f"rise.{when}.{number}") for when in ("before", "after")
             )
             at, gain = f"{group.a(f'at{number}')}[trial, j]", self.scope.ref(f"gain.{number}")
-            moved = self.scope.ref("moved.")
+            d_change = self.scope.ref("d_change.")
             lines += [
                 f"{gain} = {before} if {at} == n else {after}",
                 f"if {at} - n <= 1 and {at} >= n and {before} > {zero} and {after} < {zero}:",
-                f"    {moved} += {group.a(f'weight{number}')}[trial, j] * {gain}",
+                f"    {d_change} += {group.a(f'weight{number}')}[trial, j] * {gain}",
             ]
         return lines
 
@@ -214,7 +214,7 @@ class ConditionCode:
             f"{ref('way.')} = {style.choose(way, style.number(1), style.number(-1))}",
             f"{ref('slope.')} = {ref('way.')} * ({self._at(climb)})",
             *self._guarded(flag),
-            f"{ratio} = {ref('moved.')} / ({ref('way.')} * {ref('slope.')})",
+            f"{ratio} = {ref('d_change.')} / ({ref('way.')} * {ref('slope.')})",
         ]
         lines += [
             f"{group.a('lam')}[{group.states.index(s)}, j] -= ({self._at(e)}) * {ratio}"

@@ -92,7 +92,7 @@ ADD_DRIVE = """
 n_spikes = source_table[END] - source_table[BEGIN]
 rows_of_record(source_order, n_spikes, source_steps, target_shape[6], source_base)
 add_input_drive(
-    target_drive, source_bound, source_base, tiles, target_shape[3], tileoff, weights, ROW, FRESH
+    target_drive, source_bound, source_base, tiles, target_shape[3], tile_off, weights, ROW, FRESH
 )
 """
 
@@ -207,14 +207,14 @@ if with_inputs or DELAYS:
 COLLECT = """
 n_spikes = source_table[END] - source_table[BEGIN]
 rows_of_record(source_order, n_spikes, source_steps, target_shape[6], source_base)
-collect(target_adjoints, source_bound, source_base, tiles, target_shape[3], tileoff, gradient)
+collect(target_adjoints, source_bound, source_base, tiles, target_shape[3], tile_off, gradient)
 """
 
 ADD_TIMES_AHEAD = """
 if with_inputs:
     add_d_time_of_inputs(
         source_d_time, target_record, source_order, source_bound, source_base, tiles,
-        target_shape[3], tileoff, weights, ROW,
+        target_shape[3], tile_off, weights, ROW,
     )
 """
 
@@ -224,6 +224,6 @@ if with_inputs:
         i = source_neurons[k]
         base = source_steps[k] << target_shape[6]
         source_d_time[k] += d_time_of_row(
-            target_record, base, pairoff, weights, ROW, rows[i], rows[i + 1]
+            target_record, base, record_off, weights, ROW, rows[i], rows[i + 1]
         )
 """

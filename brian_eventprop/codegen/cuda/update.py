@@ -129,7 +129,7 @@ class HeldPathway:
     trained: tuple[Key, ...]
     delayed: bool
     increment: str
-    late_row: int
+    delay_row: int
 
 
 def _held(p: CudaPathway, trained, style) -> HeldPathway:
@@ -170,7 +170,7 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
         trained=tuple(gradients),
         delayed=p.delay_trained,
         increment=name(INCREMENT) if p.ring else "",
-        late_row=1 if p.ring else 0,
+        delay_row=1 if p.ring else 0,
     )
 
 

@@ -158,10 +158,10 @@ WINDOW_SCRATCH = ("arrivals", "queued", "moments", "ranks", "profile", "x", "y",
 TABLES = ("B", "targets", "ticks")
 
 #: The synapses of a pathway by their targets, to find the arrivals of one neuron.
-LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "whole")
+LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "dense")
 
 #: What `look` knows of a pathway: the spikes of the last time, and its synapses.
-LOOKING = ("near", "met", "history", "where", "reach", "span", "whole", *LATE[:4])
+LOOKING = ("near", "met", "history", "where", "reach", "span", "dense", *LATE[:4])
 
 #: What `arriving` knows of it.
 ARRIVING = ("times", "senders", "met", "places", "latest", *LATE[:3])

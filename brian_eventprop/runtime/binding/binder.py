@@ -276,9 +276,9 @@ class PathwayBinder(ParameterBinder):
     def ring_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by source, then target.
 
-        ``off`` is where an arrival goes in the ring and, for inputs, ``pairoff`` where its adjoint
-        stands in the record, relative to the step of the spike.  A delay beyond the end never
-        arrives.
+        ``off`` is where an arrival goes in the ring and, for inputs, ``record_off`` where its
+        adjoint stands in the record, relative to the step of the spike.  A delay beyond the end
+        never arrives.
         """
         order, rows, post = self._sort_by_source()
         limit = shape[0] * shape[1]
@@ -289,7 +289,7 @@ class PathwayBinder(ParameterBinder):
             steps = np.minimum(steps, n_steps)
             tile = 1 << shape[6]
             at = steps * tile + post % tile + (post // tile) * shape[3]
-            layout["pairoff"] = at.astype(np.uint32)
+            layout["record_off"] = at.astype(np.uint32)
         return layout
 
     def lane_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
@@ -311,7 +311,7 @@ class PathwayBinder(ParameterBinder):
     def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
 
-        ``tileoff`` is where an arrival goes in the tile's drive, and where its adjoint stands in
+        ``tile_off`` is where an arrival goes in the tile's drive, and where its adjoint stands in
         the tile's record, relative to the step of the spike.  The first synapse of source i onto
         tile m is ``tiles[m * n_source + i]``.
         """
@@ -321,7 +321,7 @@ class PathwayBinder(ParameterBinder):
         order, column, tiles = self._by_tile
         limit = shape[3] - n_steps * tile
         offsets = self._offsets(delays, order, n_steps, tile, column, limit, passes)
-        return {"order": order, "tileoff": offsets, "tiles": tiles}
+        return {"order": order, "tile_off": offsets, "tiles": tiles}
 
     def _offsets(self, delays, order, n_steps: int, scale, place, limit, passes) -> np.ndarray:
         """Return ``delay * scale + place`` of synapses in an order, once ``passes`` are made.

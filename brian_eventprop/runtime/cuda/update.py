@@ -135,10 +135,10 @@ class Held:
             self.workspace.clear(gradients[key])
         for name, (p, text) in self.pathways.items():
             grads = arrays[name, "sums"] if p.ring else arrays[name, "grad_weight_all"]
-            late = grads
+            delay_grads = grads
             if p.delay_trained and not p.ring:
-                late = arrays[name, "grad_delay_all"]
-                late = late.reshape((late.shape[0], 1, late.shape[1]))
+                delay_grads = arrays[name, "grad_delay_all"]
+                delay_grads = delay_grads.reshape((delay_grads.shape[0], 1, delay_grads.shape[1]))
             into = [gradients[key] for key in text.trained]
             pathway = p.adjoint.pathway
             axonal = pathway.axonal and p.delay_trained
@@ -146,7 +146,7 @@ class Held:
                 total = into[-1]
                 into[-1] = self.workspace.array((name, "late"), (pathway.size,), np.float64)
                 self.workspace.clear(into[-1])
-            arguments = [*self._of(name, values, constants, orders), grads, late, *into]
+            arguments = [*self._of(name, values, constants, orders), grads, delay_grads, *into]
             self.launch(f"vjp_{name}", pathway.size, arguments)
             if axonal:
                 start = self._sources(name, orders)[1]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brian_eventprop.adjoint.flow import ONE
-from brian_eventprop.runtime.event.synapses import fill_gradients, fill_late, fill_products
+from brian_eventprop.runtime.event.synapses import fill_by_target, fill_gradients, fill_products
 from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: Windows are this part of the shortest time constant, unless a delay asks for shorter ones.  The
@@ -235,7 +235,7 @@ def target_table(post, rows, size) -> np.ndarray:
     return np.append(post.astype(np.int32), np.zeros(7, np.int32))  # they read eight at a time
 
 
-def late_tables(
+def tables_by_target(
     columns: Columns, delays, amounts, width, duration, trial_pool: TrialPool
 ) -> dict[str, object]:
     """Return delays and amounts by target, and the delays in whole windows.
@@ -245,7 +245,7 @@ def late_tables(
     sources would take longer than going through the synapses.
     """
     late, backs = np.empty((len(columns.into), 2)), np.zeros(len(columns.into) + 7, np.uint8)
-    fill = trial_pool.function(fill_late)
+    fill = trial_pool.function(fill_by_target)
     most, near = fill(columns.into, delays, amounts, width, duration, late, backs)
     span, reach = (7, 62) if near else (3, 63)
     recent = most + 3
@@ -259,7 +259,7 @@ def late_tables(
         "recent": recent,
         "reach": reach,
         "span": span,
-        "whole": bool(columns.whole and recent > 0),
+        "dense": bool(columns.dense and recent > 0),
         "longest column": columns.longest,
     }
 
@@ -283,7 +283,7 @@ class Columns:
         self.column = np.searchsorted(self.post, np.arange(shape[1] + 1)).astype(np.int64)
         self.longest = int(np.diff(self.column).max(initial=0))
         pairs = self.post.astype(np.int64) * shape[0] + self.pre
-        self.whole = len(pairs) == shape[0] * shape[1] and not np.any(np.diff(pairs) == 0)
+        self.dense = len(pairs) == shape[0] * shape[1] and not np.any(np.diff(pairs) == 0)
 
 
 def synapse_gradients(

@@ -20,9 +20,9 @@ from brian_eventprop.runtime.binding.binder import unsorted
 from brian_eventprop.runtime.clock.solver import Backward
 from brian_eventprop.runtime.event.batched import (
     group_arrays,
-    late_tables,
     synapse_gradients,
     synapse_tables,
+    tables_by_target,
 )
 from brian_eventprop.runtime.event.kernels import EventKernels
 from brian_eventprop.runtime.event.sums import EventSums
@@ -169,7 +169,7 @@ class EventCPU(EventKernels):
                 tables = synapse_tables(p, targets, delay, amounts, *own)
                 tables["longest row"] = int(np.diff(rows).max(initial=0))
                 if p.target.spikes:
-                    tables |= late_tables(
+                    tables |= tables_by_target(
                         self.columns(p.name), delay, amounts, found.width, self.duration,
                         self.trial_pool,
                     )  # fmt: skip

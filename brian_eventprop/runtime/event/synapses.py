@@ -31,7 +31,7 @@ def fill_products(exponentials, amounts, within, width, scale, sided, terms, pro
 
 
 @compiled
-def fill_late(into, delays, amounts, width, duration, late, backs):
+def fill_by_target(into, delays, amounts, width, duration, late, backs):
     """Fill delays and amounts by target, and the delays in whole windows.
 
     Returns the longest of these, and whether one is so near to the next window that rounding may
