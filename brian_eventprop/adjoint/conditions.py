@@ -32,7 +32,7 @@ class Conditions:
         lambda . f + l where it depends on a flag, while ``'free'`` and while ``'frozen'``.
     climbs
         The derivative of h along f of each of the jumping ones, by mode and flag.
-    rises
+    slopes
         The slope of each maximum readout, by mode and number.
     """
 

@@ -78,7 +78,7 @@ class ContinuousFlow:
     at_most_one_turn
         The rates (by number) of a guard of at most two exponentials and a constant, which turns
         around at most once between two events; None for any other guard.
-    bend
+    curvature
         The second derivative of such a guard along the flow.
     speeds
         Rates at which the integrands change by themselves, besides those of the states.

@@ -236,7 +236,7 @@ def collected(group: Group, update, invariants, extractor: InvariantExtractor, t
     ----------
     group
         The group.
-    update, hoisted
+    update, invariants
         The statements of the update and what is left of them in the time loop.
     extractor
         Takes the coefficients.
@@ -337,7 +337,7 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
 
 
 def _check_threshold(group: Group) -> None:
-    """Refuse what is no crossing, in the user's own words: nothing hoisted."""
+    """Refuse what is no crossing, in the user's own words: nothing is extracted."""
     try:
         guard(group.threshold)
     except UnsupportedError as error:

@@ -1,4 +1,4 @@
-"""From a `NetworkSpec` to its adjoint: the one entry of this room."""
+"""From a `NetworkSpec` to its adjoint: the one entry of this package."""
 
 from __future__ import annotations
 

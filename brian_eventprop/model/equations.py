@@ -117,7 +117,8 @@ def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:
 
 
 def _meaning(invariants):
-    """Return a function that puts the user's expressions back for the hoisted names."""
+    """Return a function that puts the user's expressions back for the names of loop-invariant
+    parts."""
     known = {}
     for s in invariants.common + invariants.each:
         known[symbol(s.target)] = to_sympy(s.expression).xreplace(known)

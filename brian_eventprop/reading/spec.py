@@ -1,6 +1,6 @@
 """What a Brian2 network says, as frozen data.
 
-This is the only thing the later rooms know of Brian2: `brian_eventprop.adjoint` derives from it,
+This is the only thing the later packages know of Brian2: `brian_eventprop.adjoint` derives from it,
 `brian_eventprop.codegen` generates from it, `brian_eventprop.runtime` runs it.  Expressions are
 strings in Brian2's syntax; every name in them is either a key of ``symbols`` or a temporary that
 an earlier statement of the same block assigned.
@@ -219,7 +219,7 @@ class NetworkValues:
         sorted by time, then index; None where it holds none (a `PoissonGroup`).
     timed_values
         Per timed array: the values that the Brian2 object itself holds, (cells, columns).
-    trace_dimensions
+    timed_dimensions
         Brian2 dimensions of each.
     """
 

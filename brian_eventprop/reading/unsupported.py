@@ -1,4 +1,4 @@
-"""What Brian2 can do and exact gradients cannot: every refusal, by name.
+"""What Brian2 can do and exact gradients cannot: what is unsupported, by name.
 
 Each check looks at one Brian2 object and raises `UnsupportedError` with the object, the equation
 or statement, the reason and the way out.

@@ -47,7 +47,7 @@ def test_additive_synapses_are_told(on_pre, added):
     assert str(derived.increment.rate["free"]) == "lam.I/tau - lam.v/tau"
 
 
-def test_what_an_additive_synapse_is_worth_may_depend_on_other_states():
+def test_the_adjoint_of_an_additive_synapse_may_depend_on_other_states():
     derived = pathway_into("g_post = g_post + (w)", CONDUCTANCE)
     assert derived.increment.read == {"v"}
     assert str(derived.increment.rate["free"]) == "lam.g/tau + lam.v*(v/tau - 2/tau)"

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys, brian_eventprop
-compiled = {f"brian_eventprop.codegen.{name}" for name in ("arrivals", "bulk_arrivals", "nodes")}
+compiled = {f"brian_eventprop.kernels.event.{name}" for name in ("arrivals", "batched_arrivals")}
 print(*compiled & set(sys.modules))
 """
 

@@ -210,7 +210,7 @@ rows_of_record(source_order, n_spikes, source_steps, target_shape[6], source_bas
 collect(target_adjoints, source_bound, source_base, tiles, target_shape[3], tile_off, gradient)
 """
 
-ADD_TIMES_AHEAD = """
+ADD_TIMES_OF_DRIVE = """
 if with_inputs:
     add_d_time_of_inputs(
         source_d_time, target_record, source_order, source_bound, source_base, tiles,

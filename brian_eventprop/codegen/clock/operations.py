@@ -388,7 +388,7 @@ class ClockOperations:
             target_adjoints=(target, f"paired_record_{p.state}"),
         )  # fmt: skip
         if p.source.is_input:
-            body = library.ADD_TIMES_AHEAD if p.precomputed else library.ADD_TIMES_OF_INPUTS
+            body = library.ADD_TIMES_OF_DRIVE if p.precomputed else library.ADD_TIMES_OF_INPUTS
             yield self._from(
                 p, "add_times_of_inputs", body, numbers={"ROW": p.row}, weights=(p.name, "W"),
                 target_record=(target, f"record_{p.state}"),

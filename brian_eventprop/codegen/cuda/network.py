@@ -50,7 +50,7 @@ class CudaModule:
     pathways: tuple[CudaPathway, ...]
     kernels: Mapping[str, Kernel]
     threads: int
-    rerun: bool
+    recomputes: bool
     target: Target = field(default_factory=Target)
 
 
@@ -141,11 +141,11 @@ class _Renderer:
         self.words += bool(self.words)
         self.all = threads * cluster
         self.parts = self.all // 32 if target.warps else self.all
-        self.rerun = any(g.keeps_states for g in groups)
+        self.recomputes = any(g.keeps_states for g in groups)
         self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
 
     def __call__(self) -> CudaModule:
-        kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.rerun}
+        kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.recomputes}
         texts = [g.upstroke.functions(self.decorator) for g in self.groups if g.upstroke]
         texts += [self.text(name, kernel) for name, kernel in kernels.items()]
         body = "\n\n".join(texts)
@@ -166,7 +166,7 @@ class _Renderer:
         )
         return CudaModule(
             head + "\n\n" + body, self.groups, self.inputs, self.pathways, kernels,
-            self.threads, self.rerun, self.target,
+            self.threads, self.recomputes, self.target,
         )  # fmt: skip
 
     def text(self, name: str, kernel: Kernel) -> str:

@@ -107,13 +107,13 @@ class HeldPathway:
         Argument and local variable of each variable of the synapses; ``keys`` stand in this order.
     numbers
         Names common to all synapses, passed as one array.
-    prepare, pull
+    prepare, vjp
         Statements per synapse.
     rows, grads
         Local variables that become the rows of constants, and that take their summed gradients.
     gradients, trained
         Arguments that gradients are added to, and the variables they belong to; the delay is last.
-    delayed, increment, late_row
+    delayed, increment, delay_row
         Whether the delay is trained; what its gradient is multiplied by; its row of the sums.
     """
 

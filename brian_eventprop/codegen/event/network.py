@@ -161,10 +161,10 @@ TABLES = ("B", "targets", "ticks")
 LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "dense")
 
 #: What `look` knows of a pathway: the spikes of the last time, and its synapses.
-LOOKING = ("near", "met", "history", "where", "reach", "span", "dense", *LATE[:4])
+LOOKING = ("near", "recent_spikes", "history", "where", "reach", "span", "dense", *LATE[:4])
 
 #: What `arriving` knows of it.
-ARRIVING = ("times", "senders", "met", "places", "latest", *LATE[:3])
+ARRIVING = ("times", "senders", "recent_spikes", "places", "latest", *LATE[:3])
 
 
 def render_event(

@@ -134,7 +134,7 @@ def forward_pathway(p) -> list[WorkArray]:
             _fixed("times", 256),
             WorkArray("senders", lambda s: (256, 3), np.int32),
             WorkArray("near", lambda s: (s.column + 64,), np.int32),
-            WorkArray("met", lambda s: (2, 3 * s.column + 1, 2), np.int32),
+            WorkArray("recent_spikes", lambda s: (2, 3 * s.column + 1, 2), np.int32),
             WorkArray("latest", lambda s: (s.sources,), np.int64),
             WorkArray("history", _whole_words, np.uint64),
             WorkArray("where", lambda s: (s.recent, s.sources), np.int32),

@@ -56,7 +56,7 @@ class NearRates:
 
     Parameters
     ----------
-    hoisted
+    invariants
         Its constants and their reverse.
     """
 

@@ -137,7 +137,7 @@ class CudaBackward(ClockCPU):
                 self.workspace.sort(g, arrays)
         for first in range(0, forward.n_trials, blocks):
             count = min(blocks, forward.n_trials - first)
-            if module.rerun:
+            if module.recomputes:
                 self._drive(arrays, first, count)
                 self._launch("record", arrays, first, count)
             self._launch("backward", arrays, first, count, with_inputs=with_inputs)
@@ -166,7 +166,8 @@ class CudaBackward(ClockCPU):
         return found
 
     def _total(self, arrays):
-        """Return the sums over trials of the gradients that the host pulls back."""
+        """Return the sums over trials of the gradients that the host takes back to the
+        parameters."""
 
         def added_up(name, role):
             return self.workspace.added_up(arrays[name, role], (name, role))

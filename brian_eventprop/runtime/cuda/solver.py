@@ -152,7 +152,7 @@ class ClockCUDA(CudaBackward):
             self._modules[key] = module, self.device.load(module.source, "clock")
         return self._modules[key]
 
-    def _team(self, n_trials: int) -> int:
+    def _cluster(self, n_trials: int) -> int:
         """Return how many blocks run a trial: several where neurons are many and trials few.
 
         Enough for one neuron per thread, if the device has them; then fewer trials run at a time.
@@ -217,7 +217,7 @@ class ClockCUDA(CudaBackward):
 
     def _run(self, arrays, n_trials):
         """Run the trials until the lists of spikes are long enough; return how many there were."""
-        arrays["", "blocks"] = self._team(n_trials)
+        arrays["", "blocks"] = self._cluster(n_trials)
         arrays["", "arrived"] = self.workspace.array("arrived", (n_trials,), np.int32)
         while True:
             self._outputs(arrays, n_trials)

@@ -1,7 +1,7 @@
 """Numbers for groups that take their arrivals in batches, and whether they can.
 
-The codegen room says whether the equations allow it (`codegen.event.batched`); here the values do:
-rates and couplings common to all neurons, rates well apart, delays that do not make the
+The code generator says whether the equations allow it (`codegen.event.batched`); here the values
+do: rates and couplings common to all neurons, rates well apart, delays that do not make the
 exponentials overflow.
 """
 
@@ -315,7 +315,7 @@ def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str,
     ----------
     groups
         The generated code of the groups, with their layouts.
-    environments
+    constants
         The constants of each group by name.
     parameter_map
         The module of the parameter map's functions.

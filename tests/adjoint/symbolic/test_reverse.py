@@ -50,7 +50,7 @@ def evaluate(statements, values):
     return v
 
 
-def pull(adjoint, values, lam):
+def vjp(adjoint, values, lam):
     """Run the lines of an adjoint in Python."""
     v = dict(values) | {f"lam.{name}": value for name, value in lam.items()}
 
@@ -76,7 +76,7 @@ def test_reverse_is_the_transposed_jacobian(name):
     states = ["v", "I"] + (["m"] if name == "gates" else [])
     values = dict(zip("vIm", rng.uniform(0.2, 0.9, 3), strict=True)) | {"tau": 1.7, "dt": 0.1}
     active = [*states, "tau"]
-    found = pull(
+    found = vjp(
         reverse(statements, states, active),
         values,
         lam := dict(zip(states, rng.normal(size=3), strict=False)),
@@ -97,12 +97,12 @@ def test_values_per_neuron_are_summed_for_common_parameters():
     lam = {"a": 0.5, "tau": 0.25, "b": np.array([1.0, -1.0, 3.0])}
     a = np.exp(-0.2 / 1.3)
     slope = a * 0.2 / 1.3**2
-    found = pull(adjoint, values, lam)
+    found = vjp(adjoint, values, lam)
     assert found["tau"] == pytest.approx(0.25 + 0.5 * slope + 11.0 * slope + 3.0, rel=1e-12)
     np.testing.assert_allclose(found["r"], a * lam["b"])
 
 
-def test_hoisting_changes_no_value_and_leaves_only_what_changes():
+def test_extraction_changes_no_value_and_leaves_only_what_changes():
     levels = {
         "v": TIME_VARYING,
         "I": TIME_VARYING,

@@ -14,7 +14,7 @@ from brian_eventprop.codegen.cuda.target import ON_CHIP, Target
 from brian_eventprop.kernels.cache import load_module
 
 #: Kernels between the trials, which compute in double precision whatever that of the states is.
-BETWEEN = re.compile(r"(pack|pull)_|adam$|sgd$|not_finite$")
+BETWEEN = re.compile(r"(pack|vjp)_|adam$|sgd$|not_finite$")
 UPDATES = {"adam", "sgd", "not_finite", "count", "pack_steps"}
 
 

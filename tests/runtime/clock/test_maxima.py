@@ -97,7 +97,7 @@ def test_a_maximum_that_a_reset_makes_is_none_of_the_arrivals():
     check_convergence({20: 0.1, 4: 0.02}, RAISED)
 
 
-def test_arrivals_at_one_time_share_what_moving_a_maximum_is_worth():
+def test_arrivals_at_one_time_share_the_shift_of_a_maximum():
     """Their shares are those of the jump, or of the turn; those of exact time have their order."""
     found = {}
     for solver in ("event", "clock"):

@@ -32,7 +32,7 @@ LARGE_ARGUMENT = re.compile(r"cvt\.rn\.f64\.s64|0d3BF921FB54442D19|cvt\.rn\.f32\
 
 
 #: The kernels that depend on the network.
-OF_THE_NETWORK = "forward|record|backward|pack_|pull_"
+OF_THE_NETWORK = "forward|record|backward|pack_|vjp_"
 
 
 def check(device, kernels, single, trigonometric=False):
@@ -90,7 +90,7 @@ def test_lif_in_single_precision(device):
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
-def test_inputs_added_up_ahead(precision, device, monkeypatch):
+def test_precomputed_inputs(precision, device, monkeypatch):
     """Of few synapses; sums need no product, so they are the CPU's in double precision, too."""
     monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)

@@ -51,7 +51,7 @@ def test_single_precision_is_close(kind):
 
 
 @pytest.mark.parametrize("kind", ["lif", "lif_refractory", "two_populations", "adex"])
-def test_inputs_added_up_ahead(kind, monkeypatch):
+def test_precomputed_inputs(kind, monkeypatch):
     """Of few and of many synapses."""
     monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)

@@ -23,7 +23,7 @@ SIZES = {"n_inputs": 40, "n_hidden": 37, "n_steps": 60, "trials": 3}
 
 
 @pytest.fixture(autouse=True)
-def all_ahead(monkeypatch):
+def all_precomputed(monkeypatch):
     """Add the spikes of every input up ahead, however small it is."""
     monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(layouts, "FAN_IN", 0)

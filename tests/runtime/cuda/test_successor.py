@@ -25,7 +25,7 @@ def device(monkeypatch):
     return device
 
 
-def test_inputs_added_up_ahead(device):
+def test_precomputed_inputs(device):
     sizes = {"n_inputs": 130, "n_hidden": 256}
     compiled(*small_networks.all_to_all(backend="cuda", precision="float32", **sizes))
     assert {"drive_dense", "d_time_dense", "collect_dense"} < set(device.ptx)

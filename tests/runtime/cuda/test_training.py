@@ -167,14 +167,14 @@ def test_a_gradient_that_is_not_finite_changes_nothing(emulator):
     trainer = bep.Trainer(model, bep.Adam(rates))
     trainer.fit(spikes, epochs=1, batch_size=6, progress=False)
     before = values(model)
-    pull = model._solver.held.pull
+    vjp = model._solver.held.vjp
 
     def spoiled(*arguments):
-        gradients = pull(*arguments)
+        gradients = vjp(*arguments)
         gradients["s_rec", "w"].array[7] = np.nan
         return gradients
 
-    model._solver.held.pull = spoiled
+    model._solver.held.vjp = spoiled
     with pytest.raises(FloatingPointError, match=r"gradient of s_rec\.w .*1 of 100 .*\(7,\)"):
         trainer.fit(spikes, epochs=1, batch_size=6, progress=False)
     for key, array in values(model).items():
