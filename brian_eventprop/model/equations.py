@@ -117,8 +117,7 @@ def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:
 
 
 def _meaning(invariants):
-    """Return a function that puts the user's expressions back for the names of loop-invariant
-    parts."""
+    """Return a function that puts the user's expressions in the place of extracted names."""
     known = {}
     for s in invariants.common + invariants.each:
         known[symbol(s.target)] = to_sympy(s.expression).xreplace(known)

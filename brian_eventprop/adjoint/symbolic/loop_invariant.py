@@ -54,8 +54,7 @@ class InvariantExtractor:
     _known: dict[str, str] = field(default_factory=dict)
 
     def block(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        """Return the statements that stay in the time loop; loop-invariant parts are replaced by
-        names."""
+        """Return the statements that stay in the time loop, with names for constant parts."""
         statements = tuple(statements)
         assigned = [s.target for s in statements]
         local, rename, kept = ChainMap({}, self.levels), {}, []

@@ -39,8 +39,7 @@ def drive_shape(n_target: int, n_steps: int, longest: int, threads: int, cells: 
 
 
 def inputs_chip(target: Target, itemsize: int):
-    """Return the arrays on the chip of a block that sums the input drive, and of one that adds
-    the gradients of spike times."""
+    """Return the arrays on the chip for the input drive, and for the gradients of spike times."""
     threads = collect_threads(target)
     ends = (LocalArray("", role, role, (threads,), "np.int32") for role in ("low", "high"))
     cells = LocalArray("", "cells", "cells", (drive_cells(target, itemsize),))

@@ -154,7 +154,7 @@ def forward_loop(component) -> list[WorkArray]:
     numbers = (
         # what each neuron does next by itself, the earliest first; the generation of its last spike
         "heap", "place", "rank", "generation", "what", "position", "last", "block",
-        # the spikes of a generation, what fired them, and where they stand on the event log
+        # the spikes of a generation, what fired them, and where they stand in the event log
         "spiking", "cause", "row", "quick",
         # whose threshold is tested next, the arrival that may have fired it, and all that changed
         "tested", "lifter", "changed",

@@ -1,7 +1,7 @@
 """Loops over the synapses of one spike in the backward pass: their gradients, and dL/d(time).
 
 Arrival adjoints stand in a ring over time steps, as pairs of numbers: lambda and dL/dt_a per unit.
-  Synapses of one source lie side by side, and so do their gradients, which are pairs, too.
+Synapses of one source lie side by side, and so do their gradients, which are pairs, too.
 """
 
 from __future__ import annotations

@@ -148,8 +148,7 @@ def from_record(steps, record, n, n_steps, size, shift, stride):
 
 @njit(**OPTIONS)
 def clear_after(record, n_steps, shift, stride):
-    """Let the adjoints of arrivals after the last step be 0; ``record`` holds the pairs'
-    numbers."""
+    """Let the adjoints of arrivals after the end be 0; ``record`` holds the pairs' numbers."""
     two = np.uint64(2)
     for begin in range(np.uint64(0), np.uint64(record.shape[0]), two * np.uint64(stride)):
         first = begin + ((two * np.uint64(n_steps)) << np.uint64(shift))

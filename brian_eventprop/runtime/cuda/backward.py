@@ -166,8 +166,7 @@ class CudaBackward(ClockCPU):
         return found
 
     def _total(self, arrays):
-        """Return the sums over trials of the gradients that the host takes back to the
-        parameters."""
+        """Return the sums over trials of the gradients that the host's parameter map takes."""
 
         def added_up(name, role):
             return self.workspace.added_up(arrays[name, role], (name, role))

@@ -1,5 +1,4 @@
-"""Which kernels the event solver runs: the order of the groups, their windows, and batched
-arrivals.
+"""Which kernels the event solver runs: order of the groups, windows, and batched arrivals.
 
 All of it may follow the trained values: delays decide the order within a loop and the length of
 windows, time constants and delays whether arrivals are taken in batches.  Kernels are rendered once

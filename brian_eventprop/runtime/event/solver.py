@@ -297,8 +297,7 @@ class EventCPU(EventKernels):
                 binder.add_delays(unsorted(shifts, order), gradients)
 
     def _batched_gradients(self, forward, p, total):
-        """What the kernels of other pathways leave as shared gradients and those of weights and
-        delays."""
+        """The shared gradients, and those of weights and delays, of batched arrivals."""
         common = np.zeros(len(p.shared_grads))
         each = np.zeros((len(p.element_grads), self.pathways[p.name].size))
         if not p.sums:

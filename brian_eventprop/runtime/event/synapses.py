@@ -1,5 +1,4 @@
-"""Passes over all synapses of a pathway that takes its arrivals in batches, before and after a
-batch.
+"""Passes over all synapses of a pathway with batched arrivals, before and after the trials.
 
 NumPy goes over them once per operation, a dozen times.
 See `runtime.event.batched` for what the tables hold.
