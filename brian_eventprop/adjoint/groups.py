@@ -84,8 +84,8 @@ class StateReadout:
 class LoopInvariants:
     """Statements computed before the trials and their reverse."""
 
-    common: tuple[Statement, ...]
-    each: tuple[Statement, ...]
+    shared: tuple[Statement, ...]
+    per_element: tuple[Statement, ...]
     levels: Mapping[str, int]
     active: tuple[str, ...]
     adjoint: Adjoint

@@ -119,7 +119,7 @@ def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:
 def _meaning(invariants):
     """Return a function that puts the user's expressions in the place of extracted names."""
     known = {}
-    for s in invariants.common + invariants.each:
+    for s in invariants.shared + invariants.per_element:
         known[symbol(s.target)] = to_sympy(s.expression).xreplace(known)
     return lambda expression: sp.sympify(expression).xreplace(known)
 

@@ -43,7 +43,7 @@ SQUARED = {"v": "(g*g - v)/tau", "I": "-I/tau", "g": "-g/tau"}
 def test_additive_synapses_are_told(on_pre, added):
     derived = pathway_into(on_pre, LINEAR)
     assert derived.increment.state == "I"
-    assert derived.invariants.each[-1] == Statement(INCREMENT, added)
+    assert derived.invariants.per_element[-1] == Statement(INCREMENT, added)
     assert str(derived.increment.rate["free"]) == "lam.I/tau - lam.v/tau"
 
 

@@ -87,7 +87,7 @@ class GroupCode:
         for name in sorted(names):
             if self.scope.levels.get(name) == PER_ELEMENT:
                 ref = self.scope.ref(name)
-                row = self.scope.each.index(name)
+                row = self.scope.per_element.index(name)
                 lines.append(f"{ref} = {self.a('P')}[{row}, {index}]")
             elif name.startswith("weight."):
                 number = name.split(".")[1]

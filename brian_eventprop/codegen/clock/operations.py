@@ -398,7 +398,7 @@ class ClockOperations:
 def _constants(part) -> dict[str, str]:
     """Where the constants of a part are: those common to all, then reciprocals of some of them."""
     scope = part.scope
-    names = [*scope.common, *(f"per.{name}" for name in scope.inverted)]
+    names = [*scope.shared, *(f"per.{name}" for name in scope.inverted)]
     return {scope.table(scope.owner, name): f"{part.a('C')}[{k}]" for k, name in enumerate(names)}
 
 

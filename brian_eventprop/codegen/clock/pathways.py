@@ -42,7 +42,7 @@ class PathwayCode:
         self.ring, self.dense_rows = True, dense_rows
         self.precomputed, self.per_spike = precomputed, per_spike
         self.scope.ref(INCREMENT)
-        self.row = self.scope.each.index(INCREMENT)
+        self.row = self.scope.per_element.index(INCREMENT)
         state = self.state = self.adjoint.increment.state
         self.ring_array = self.target.a(f"ring_{state}")
         self.record = self.target.a(f"record_{state}")
@@ -73,12 +73,12 @@ class PathwayCode:
         for name in sorted(names):
             if self.scope.levels.get(name) == PER_ELEMENT:
                 ref = self.scope.ref(name)
-                lines.append(f"{ref} = {self.a('W')}[{self.scope.each.index(name)}, k]")
+                lines.append(f"{ref} = {self.a('W')}[{self.scope.per_element.index(name)}, k]")
             elif name.startswith("post__") and name not in self.states:
                 inner = name.removeprefix("post__")
                 ref = self.scope.ref(name)
                 if self.target.scope.levels.get(inner) == PER_ELEMENT:
-                    row = self.target.scope.each.index(inner)
+                    row = self.target.scope.per_element.index(inner)
                     lines.append(f"{ref} = {self.target.a('P')}[{row}, {index}]")
                 elif inner in self.target.timed_values:
                     lines.append(f"{ref} = {self.target.timed_value(inner, index)}")

@@ -408,5 +408,5 @@ def _constants(part):
     """The lines that read the constants common to all, and take their reciprocals."""
     return [
         f"{part.scope.table(part.scope.owner, name)} = {part.a('C')}[{k}]"
-        for k, name in enumerate(part.scope.common)
+        for k, name in enumerate(part.scope.shared)
     ] + part.scope.reciprocal_lines()

@@ -88,9 +88,9 @@ def _raw_symbols(p):
 
 def _read(p) -> set[str]:
     """Names that are looked up, not computed, for what the kernels read of a synapse."""
-    made = {s.target for s in p.adjoint.invariants.each}
-    found = set(p.scope.each)
-    for s in p.adjoint.invariants.each:
+    made = {s.target for s in p.adjoint.invariants.per_element}
+    found = set(p.scope.per_element)
+    for s in p.adjoint.invariants.per_element:
         found |= {n.id for n in ast.walk(parse(s.expression)) if isinstance(n, ast.Name)}
     return found - made
 
@@ -137,13 +137,13 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
     table, raws = NameTable(), _raw_symbols(p)
     numbers = tuple(
         n for n, s in pathway.symbols.items() if n not in raws and s.kind in ("number", "shared")
-    ) + (*(s.target for s in invariants.common), "dt")
+    ) + (*(s.target for s in invariants.shared), "dt")
 
     def name(n):
         return f"numbers[{numbers.index(n)}]" if n in numbers else table(p.name, n)
 
     prepare = [f"{name(s.target)} = {print_tree(parse(s.expression), name, style)}"
-               for s in invariants.each]  # fmt: skip
+               for s in invariants.per_element]  # fmt: skip
     vjp = [f"{name(f'lam.{n}')} = FLOAT(0)" for n in invariants.active if n not in p.element_grads]
     for line in invariants.adjoint.forward + invariants.adjoint.reverse:
         printer = print_tree if isinstance(line.value, ast.AST) else print_sympy
@@ -155,7 +155,7 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
         vjp.append(f"{gradients[raws[n].key]}[i] += {print_sympy(e, name, style)}")
     if p.delay_trained:
         gradients[pathway.delay] = table(p.name, "gradient of the delay")
-    read = "\n".join(prepare + vjp) + "\n" + "\n".join(name(n) for n in p.scope.each)
+    read = "\n".join(prepare + vjp) + "\n" + "\n".join(name(n) for n in p.scope.per_element)
     used = [n for n in raws if re.search(rf"\b{re.escape(name(n))}\b", read)]
     return HeldPathway(
         name=p.name,
@@ -164,7 +164,7 @@ def _held(p: CudaPathway, trained, style) -> HeldPathway:
         numbers=numbers,
         prepare=prepare,
         vjp=vjp,
-        rows=[name(n) for n in p.scope.each],
+        rows=[name(n) for n in p.scope.per_element],
         grads=[name(f"lam.{n}") for n in p.element_grads],
         gradients=list(gradients.values()),
         trained=tuple(gradients),

@@ -99,9 +99,9 @@ class EventGroupCode:
             level = self.scope.levels.get(name)
             identifier = self.scope.ref(name)
             if level == PER_ELEMENT:
-                lines.append(f"{identifier} = P[{self.scope.each.index(name)}, j]")
+                lines.append(f"{identifier} = P[{self.scope.per_element.index(name)}, j]")
             elif level == SHARED:
-                lines.append(f"{identifier} = C[{self.scope.common.index(name)}]")
+                lines.append(f"{identifier} = C[{self.scope.shared.index(name)}]")
             elif name.startswith("weight."):
                 position = self.position[int(name.split(".")[1])]
                 lines.append(f"{identifier} = WR[{position}, trial, j]")

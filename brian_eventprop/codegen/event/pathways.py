@@ -55,10 +55,10 @@ class EventPathwayCode:
             level = self.scope.levels.get(name)
             if level == PER_ELEMENT:
                 identifier = ref(name)
-                lines.append(f"{identifier} = W[{self.scope.each.index(name)}, k]")
+                lines.append(f"{identifier} = W[{self.scope.per_element.index(name)}, k]")
             elif level == SHARED:
                 identifier = ref(name)
-                lines.append(f"{identifier} = CS[{self.scope.common.index(name)}]")
+                lines.append(f"{identifier} = CS[{self.scope.shared.index(name)}]")
             elif name.startswith("post__") and name not in self.states:
                 lines += self._post_constant(name)
             elif name.startswith("weight."):
@@ -70,9 +70,9 @@ class EventPathwayCode:
         inner, scope = name.removeprefix("post__"), self.target.scope
         level, identifier = scope.levels.get(inner), self.scope.ref(name)
         if level == PER_ELEMENT:
-            return [f"{identifier} = P[{scope.each.index(inner)}, j]"]
+            return [f"{identifier} = P[{scope.per_element.index(inner)}, j]"]
         if level == SHARED:
-            return [f"{identifier} = C[{scope.common.index(inner)}]"]
+            return [f"{identifier} = C[{scope.shared.index(inner)}]"]
         return []
 
     def _by_mode(self, body):

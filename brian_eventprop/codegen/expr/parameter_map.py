@@ -54,7 +54,7 @@ def prepare_lines(invariants: LoopInvariants, style: Style | None = None) -> lis
     style = style or NumpyStyle()
     return [
         f"{_name(s.target)} = {print_tree(parse(s.expression), _name, style)}"
-        for s in invariants.common + invariants.each
+        for s in invariants.shared + invariants.per_element
     ]
 
 

@@ -48,8 +48,8 @@ class Scope:
         self.owner, self.levels, self.table, self.style, self.post = (
             owner, levels, table, style, post,
         )  # fmt: skip
-        self.common: list[str] = []
-        self.each: list[str] = []
+        self.shared: list[str] = []
+        self.per_element: list[str] = []
         self.per_step: dict[str, str] = {}
         self.in_loop = True
         #: Whether adjoint variables may be infinite.
@@ -69,7 +69,7 @@ class Scope:
                 return self.post.ref(inner)
             if self.post.levels.get(inner) == PER_ELEMENT:
                 self.post.ref(inner)
-        known = {SHARED: self.common, PER_ELEMENT: self.each}.get(level)
+        known = {SHARED: self.shared, PER_ELEMENT: self.per_element}.get(level)
         if known is not None and name not in known:
             known.append(name)
         return self.table(self.owner, name)

@@ -72,7 +72,7 @@ class ParameterBinder:
         each = [*of_kind["neuron"], *of_kind["synapse"], *of_kind["index"]]
         self._each = [(name, symbol.key, self._side(symbol)) for name, symbol in each]
         invariants = code.adjoint.invariants
-        self._prepares = bool(invariants.common or invariants.each)
+        self._prepares = bool(invariants.shared or invariants.per_element)
         self._no_gradients = {f"lam.{name}": 0.0 for name in invariants.active}
         self._gradient_names = [f"lam.{name}" for name in (*code.shared_grads, *code.element_grads)]
 
@@ -99,13 +99,13 @@ class ParameterBinder:
         """The end of the synapses whose neurons have the values; None if they are its own."""
         return symbol.side if symbol.side and symbol.key[0] != self.owner else None
 
-    def common(self, v, dtype) -> np.ndarray:
+    def shared(self, v, dtype) -> np.ndarray:
         """Pack the values common to all."""
-        return np.array([v[n] for n in self.code.scope.common], dtype)
+        return np.array([v[n] for n in self.code.scope.shared], dtype)
 
-    def each(self, v, dtype, order=None, passes: ArrayPasses | None = None) -> np.ndarray:
+    def per_element(self, v, dtype, order=None, passes: ArrayPasses | None = None) -> np.ndarray:
         """Pack the values per neuron or synapse, one row per name; long ones in ``passes``."""
-        names = self.code.scope.each
+        names = self.code.scope.per_element
         rows = np.empty((len(names), self.size if order is None else len(order)), dtype)
         for row, name in zip(rows, names, strict=True):
             value = v[name]

@@ -55,7 +55,7 @@ def check_constants(binder, v: Mapping[str, np.ndarray]) -> None:
         The message names the object, the expression, the neuron or synapse and its values.
     """
     scope = binder.code.scope
-    for name in (*scope.common, *scope.each):
+    for name in (*scope.shared, *scope.per_element):
         if name not in v:
             continue
         value = v[name]
@@ -70,7 +70,7 @@ def check_constants(binder, v: Mapping[str, np.ndarray]) -> None:
 def _definitions(binder) -> dict[str, str]:
     """The expression of each constant."""
     invariants = binder.code.adjoint.invariants
-    return {s.target: s.expression for s in invariants.common + invariants.each}
+    return {s.target: s.expression for s in invariants.shared + invariants.per_element}
 
 
 def check_digits(binder, near, v: Mapping[str, np.ndarray]) -> None:

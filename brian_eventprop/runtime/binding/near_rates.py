@@ -43,7 +43,7 @@ _MANY = _space(
 
 def near_rates(invariants: LoopInvariants) -> NearRates | None:
     """Return the care that some constants need; None if none divides by a sum or difference."""
-    definitions = {s.target: s.expression for s in (*invariants.common, *invariants.each)}
+    definitions = {s.target: s.expression for s in (*invariants.shared, *invariants.per_element)}
     for text in definitions.values():
         if not functions(text) <= DIGITS_FUNCTIONS.keys():
             return None
@@ -65,7 +65,7 @@ class NearRates:
         vjp, results = vjp_lines(invariants, style, "each")
         self._prepare = compile("\n".join(prepare_lines(invariants, style)), "constants", "exec")
         self._vjp = compile("\n".join([*vjp, f"results = {results}"]), "gradients", "exec")
-        self._made = [s.target for s in (*invariants.common, *invariants.each)]
+        self._made = [s.target for s in (*invariants.shared, *invariants.per_element)]
         self._common = {f"lam.{n}" for n in invariants.active if invariants.levels[n] == SHARED}
         self._by_neuron = {f"lam.{n}" for n in invariants.active} - self._common
         self._trusted: dict[str, np.ndarray] | None = None

@@ -86,7 +86,7 @@ class ClockConstants:
             order, orders[p.name], arrays = self._layouts[p.name](make, values, *shape)
             shared |= arrays
             own[p.name, "C"] = self._common(binder, v)
-            own[p.name, "W"] = binder.each(v, self.dtype, order, passes)
+            own[p.name, "W"] = binder.per_element(v, self.dtype, order, passes)
         return shared, own, constants, orders
 
     def _group(self, g, values):
@@ -96,7 +96,7 @@ class ClockConstants:
         arrays = {
             (g.name, "X0"): binder.initial(values, self.dtype),
             (g.name, "C"): self._common(binder, v),
-            (g.name, "P"): binder.each(v, self.dtype),
+            (g.name, "P"): binder.per_element(v, self.dtype),
         }
         if g.refractory:
             steps = arrays[g.name, "R"] = binder.refractory_steps(v)
@@ -105,11 +105,11 @@ class ClockConstants:
 
     def _common(self, binder, v) -> np.ndarray:
         """Pack the constants common to all, and the reciprocals of some, as the kernels round."""
-        common = binder.common(v, self.dtype)
+        common = binder.shared(v, self.dtype)
         scope = binder.code.scope
         if not scope.inverted:
             return common
-        at = [scope.common.index(name) for name in scope.inverted]
+        at = [scope.shared.index(name) for name in scope.inverted]
         with np.errstate(divide="ignore"):
             return np.concatenate((common, self.dtype(1) / common[at]))
 

@@ -53,8 +53,8 @@ class CudaPacking:
             binder = self.groups[g.name]
             v = constants[g.name] = binder.bind(known)
             host[g.name, "X0"] = binder.initial(known, self.dtype)
-            host[g.name, "C"] = binder.common(v, self.dtype)
-            host[g.name, "P"] = binder.each(v, self.dtype)
+            host[g.name, "C"] = binder.shared(v, self.dtype)
+            host[g.name, "P"] = binder.per_element(v, self.dtype)
             if g.refractory:
                 limit = np.iinfo(np.int32).max // 2
                 steps = np.minimum(binder.refractory_steps(v), limit)
@@ -70,9 +70,9 @@ class CudaPacking:
 
     def _pathway(self, p, values, v, order, ends):
         binder, host = self.pathways[p.name], {}
-        host[p.name, "C"] = binder.common(v, self.dtype)
+        host[p.name, "C"] = binder.shared(v, self.dtype)
         if p.name not in self.held.pathways:
-            host[p.name, "W"] = binder.each(v, self.dtype, order)
+            host[p.name, "W"] = binder.per_element(v, self.dtype, order)
         if p.name in ends:
             shortest, longest = (int(n) for n in ends[p.name])
         else:

@@ -92,8 +92,8 @@ class EventKernels:
         v = binder.bind(values)
         arrays = {
             (g.name, "X0"): np.ascontiguousarray(binder.initial(values, float).T),
-            (g.name, "C"): binder.common(v, float),
-            (g.name, "P"): binder.each(v, float),
+            (g.name, "C"): binder.shared(v, float),
+            (g.name, "P"): binder.per_element(v, float),
         }
         if g.closed:
             arrays[g.name, "K"] = self._flow_constants(g, binder, v)
@@ -110,7 +110,7 @@ class EventKernels:
         for expression, row in zip(expressions, rows, strict=True):
             if not np.all(np.isfinite(row)):
                 invariants = g.adjoint.invariants
-                known = {s.target: s.expression for s in invariants.common + invariants.each}
+                known = {s.target: s.expression for s in invariants.shared + invariants.per_element}
                 check_value(binder, as_text(expression), row, v, known)
         result = np.empty((g.n_coefficients, binder.size))
         kept = g.n_coefficients - 1

@@ -156,14 +156,14 @@ class EventCPU(EventKernels):
             binder = self.pathways[p.name]
             v = constants[p.name] = binder.bind(values)
             order, post, rows, targets = self.layouts[p.name]
-            arrays[p.name, "C"] = binder.common(v, float)
-            arrays[p.name, "W"] = binder.each(v, float, order)
+            arrays[p.name, "C"] = binder.shared(v, float)
+            arrays[p.name, "W"] = binder.per_element(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
             delays = binder.delays(values)
             delays = delays if order is None else delays[order]
             arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
             if p.target.batched:
-                amounts = arrays[p.name, "W"][p.scope.each.index(INCREMENT)]
+                amounts = arrays[p.name, "W"][p.scope.per_element.index(INCREMENT)]
                 delay, found = arrays[p.name, "delay"], numbers[p.target.name]
                 own = batched[p.target.name], found, self.trial_pool
                 tables = synapse_tables(p, targets, delay, amounts, *own)
