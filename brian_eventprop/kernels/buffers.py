@@ -1,8 +1,8 @@
 """Loops over arrays that the kernels of every network share: buffers that grow, and synapses.
 
-They stand here, not in the templates, so that they are compiled once and not for every network.
-Indices are unsigned where the loops are hot: a signed index could be negative, and testing for that
-costs as much as the work itself.
+They are here and not in the templates, so that they are compiled once and not for every network.
+Indices of inner loops are unsigned: a signed index could be negative, and testing for that costs as
+much as the work itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _prefetch(table, place):
 
 @intrinsic(twin=_prefetch)
 def prefetch(typing_context, table, place):
-    """Ask for an entry of a contiguous table, by its place in memory, long before it is read."""
+    """Prefetch an entry of a contiguous table, by its offset, long before it is read."""
     del typing_context
 
     def code(context, builder, signature, arguments):
@@ -53,7 +53,7 @@ def _lowest(word):
 
 @intrinsic(twin=_lowest)
 def lowest(typing_context, word):
-    """Return the place of the lowest bit of a word that is not 0."""
+    """Return the position of the lowest bit of a word that is not 0."""
     del typing_context
 
     def code(context, builder, signature, arguments):

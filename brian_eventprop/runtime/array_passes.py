@@ -1,7 +1,7 @@
 """Compiled passes over the long arrays around the kernels, each shared by the threads of a solver.
 
-NumPy goes over an array once per operation and in one thread; beside the kernels on several threads
-that counts.
+NumPy goes over an array once per operation and in one thread, which takes long in comparison with
+kernels on several threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from brian_eventprop.kernels.cache import njit
 from brian_eventprop.runtime.trial_pool import TrialPool
 
-#: Fewest entries for which a compiled pass, and for which another thread pays.
+#: Fewest entries for which a compiled pass, or another thread, is faster.
 LONG = 2**14
 
 #: Compile a function that goes over long arrays; those for `ArrayPasses` go over ``first..last``.
@@ -21,7 +21,7 @@ compiled = njit(nogil=True, error_model="numpy", cache=True)
 
 
 class ArrayPasses:
-    """Passes that may be made in any order, put off until `run`.
+    """Collects passes over arrays, which `run` makes in any order.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class ArrayPasses:
 
 @compiled
 def gather(first, last, into, values, order):
-    """Fill in values in an order; where it is negative, 0."""
+    """Fill in values in an order, and 0 where the order is negative."""
     for k in range(np.uint64(first), np.uint64(last)):
         at = order[k]
         into[k] = values[np.uint64(at)] if at >= 0 else 0

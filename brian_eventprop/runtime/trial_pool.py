@@ -56,12 +56,12 @@ class TrialPool:
     ) -> list:
         """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials.
 
-        Trial b has the spikes ``ptr[b]:ptr[b + 1]`` of each of ``spikes``; chunks with many come
-        first, so that no thread is left alone with one in the end.  If nothing is ``summed`` over
-        the chunks, there are more of them for more threads, and one for a single thread.  Those
-        which are ``divisible`` may be handed from thread to thread: the kernel is then called for a
-        few trials of a chunk at a time, one call after the other.  Returned is what the kernel
-        returned, by trials.
+        Each array ``ptr`` of ``spikes`` says that trial b has the spikes ``ptr[b]:ptr[b + 1]``;
+        chunks with many spikes come first, for load balancing.  If nothing is ``summed`` over the
+        chunks, their number grows with that of the threads, and one thread has one chunk.  A
+        ``divisible`` chunk may pass from thread to thread: the kernel is called for a few of its
+        trials at a time, one call after the other.  Returns what the kernel returned, in the order
+        of the trials.
         """
         key = getattr(kernel, "key", kernel)
         little = self._per_trial.get(key, np.inf) * n_trials < PARALLEL_SECONDS
@@ -73,7 +73,7 @@ class TrialPool:
         bounds = [n_trials * chunk // n_chunks for chunk in range(n_chunks + 1)]
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")
-        whole = n_chunks - LAST * n_threads if divisible and n_threads > 1 else n_chunks
+        undivided = n_chunks - LAST * n_threads if divisible and n_threads > 1 else n_chunks
         found: list[list] = [[] for _ in order]
 
         def job(chunk, n_pieces):
@@ -83,7 +83,9 @@ class TrialPool:
                 found[chunk].append(kernel(first, last, *arguments(chunk)))
                 yield
 
-        jobs = [job(chunk, 1 if k < whole else PIECES) for k, chunk in enumerate(order.tolist())]
+        jobs = [
+            job(chunk, 1 if k < undivided else PIECES) for k, chunk in enumerate(order.tolist())
+        ]
         # the first call compiles, but for plain Python; several threads would wait for a lock
         known = bool(getattr(kernel, "signatures", True))
         if not known:
@@ -107,7 +109,7 @@ class TrialPool:
         return found
 
     def function(self, compiled: Callable) -> Callable:
-        """Return a function over long arrays, of `passes.compiled`, as it is run here."""
+        """Return a function over long arrays, of `array_passes.compiled`, as it is run here."""
         return compiled
 
     def map(self, function: Callable, items: Iterable, alone: bool = False) -> list:
@@ -138,7 +140,7 @@ class TrialPool:
                 if next(job, _END) is not _END:
                     todo.append(job)
 
-        # the calling thread takes turns, too: it would have to be woken up in the end
+        # the calling thread works as well: otherwise it would have to be woken up in the end
         n_helpers = min(n_threads, len(jobs)) - 1
         if n_helpers < 1:
             take_jobs()

@@ -1,8 +1,8 @@
 """The loops of the clock solver over trials, segments and time steps, for any network.
 
-What happens in a step are operations: functions that are called by their addresses, in the order of
-a list.  A row of the list is the address of a function, that of its context, and a source of spikes
-without whose spikes in this step there is nothing to do (-1: there always is).
+A step consists of operations: functions that are called by their addresses, in the order of a list.
+A row of the list is the address of a function, that of its context, and a source of spikes: the
+operation is skipped in steps without spikes of the source (-1: it is never skipped).
 
 Every source of spikes, and every pathway with a queue, has a row in a table of numbers; see
 `FIRST` and the following.
@@ -13,15 +13,15 @@ from __future__ import annotations
 from brian_eventprop.kernels.cache import njit
 from brian_eventprop.kernels.views import call
 
-#: Forward pass: the spikes of the current step are FIRST..COUNT.  A step needs as much as NEEDED
-#: places from COUNT on, of the CAPACITY that there are.
+#: Forward pass: the spikes of the current step are FIRST..COUNT.  A step may write up to NEEDED
+#: entries from COUNT on; CAPACITY is the length of the arrays.
 FIRST, COUNT, NEEDED, CAPACITY = 0, 1, 2, 3
 #: The spikes of the trial.
 BEGIN, END = 4, 5
 #: Backward pass: the spikes of the current step are LOWER..UPPER, those of the step after it are
 #: UPPER..ABOVE.
 LOWER, UPPER, ABOVE = 6, 7, 8
-#: The number of spikes whose derivative the grid cannot tell.
+#: The number of grazing spikes, whose derivative the time grid does not resolve.
 GRAZING = 9
 #: The steps of the next spike, forward, and of the next one, backward, of a source whose spikes are
 #: known; -1 if there is none.
@@ -33,13 +33,13 @@ COLUMNS = 12
 #: spikes are wanted, the first and the last step of the current segment, and the steps at which the
 #: current stretch of steps began and at which it ends.
 STEPS_OF_TRIAL, SEGMENT, WITH_INPUTS, N0, N1, START, STOP = 0, 1, 2, 3, 4, 5, 6
-#: The first step whose states are recorded, whether the segment is being recomputed, how many steps
-#: before a segment spikes can be whose arrivals fall into it, and the trial and the step where the
-#: loop stopped because an array was full (the step is -1 before a trial has begun).
+#: The first step that updates states, whether a segment is being recomputed, the longest time in
+#: steps from a spike to its arrival, and the trial and the step where the loop stopped because an
+#: array was full (the step is -1 before a trial has begun).
 FIRST_UPDATED, RECOMPUTING, LONGEST, TRIAL, STEP = 7, 8, 9, 10, 11
 #: Whether the backward pass keeps the states of the segment before the current one.
 LOOKBACK = 12
-#: How many there are.
+#: How many numbers the run has.
 NUMBERS = 13
 
 
@@ -47,8 +47,7 @@ NUMBERS = 13
 FORWARD = ("begin", "checkpoint", "neurons", "arrivals", "end")
 BACKWARD = (
     "prepare", "begin", "restore", "warm_up", "neurons_recomputed", "arrivals_recomputed",
-    "recorded",
-    "final", "neurons", "arrivals", "after_segment", "end",
+    "recorded", "final", "neurons", "arrivals", "after_segment", "end",
 )  # fmt: skip
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
@@ -59,8 +58,8 @@ _INNER = {**_OPTIONS, "no_cpython_wrapper": True}
 def _run(operations, first, last, table, trial, n):
     """Run operations first..last; return whether one of them asks for a longer array.
 
-    An operation with a source is run in steps with spikes of it; one with the source -2 - s finds
-    these spikes, if one of source s is in this step.
+    An operation with a source runs in steps with spikes of that source.  An operation with the
+    source -2 - s looks these spikes up and runs where source s has a spike in this step.
     """
     short = False
     for k in range(first, last):
@@ -94,7 +93,7 @@ def _run_back(operations, first, last, table, trial, n):
 
 @njit(**_INNER)
 def _stretch(trial, first, stop, operations, neurons, arrivals, end, table, run):
-    """Run steps first..stop, fewer if an array gets too short; return the step reached and that.
+    """Run steps first..stop; return the step reached, and whether an array was too short for more.
 
     The operations neurons..arrivals take the end of the step before and the beginning of step n,
     those from there to `end` what arrives in it.
@@ -140,8 +139,8 @@ def forward(last, operations, ends, table, run):
 
 
 @njit(**_INNER)
-def _repeat(n0, n1, trial, operations, ends, table, run):
-    """Run a segment again, which records its states, and before it what sends spikes into it."""
+def _recompute(n0, n1, trial, operations, ends, table, run):
+    """Recompute a segment and record its states, from the first step whose spikes arrive in it."""
     warm = max(n0 - run[LONGEST], 0)
     run[N0], run[N1], run[FIRST_UPDATED], run[RECOMPUTING] = n0, n1, n0, 1
     _run(operations, ends[2], ends[3], table, trial, n0)
@@ -187,7 +186,7 @@ def backward(last, operations, ends, table, run):
             n1 = min(n0 + segment, n_steps)
             run[N0], run[N1] = n0, n1
             if n0 >= 0 and ends[5] > ends[4]:
-                _repeat(n0, n1, trial, operations, ends, table, run)
+                _recompute(n0, n1, trial, operations, ends, table, run)
             if n1 == n_steps:
                 _run(operations, ends[7], ends[8], table, trial, n_steps)
             if run[LOOKBACK]:
