@@ -80,7 +80,7 @@ def render_cuda(
     target
         CUDA, or the emulator.
     ring_on_chip
-        Whether the rings of arrivals fit beside the other arrays of a block.
+        Whether the rings of arrivals fit on the chip, next to the other arrays of a block.
     precomputed
         Names of the pathways whose spikes, given as input, are summed before the first step.
     autapses

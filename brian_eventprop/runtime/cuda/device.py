@@ -84,7 +84,7 @@ class CudaDevice:
         """Return a new array on the device."""
         return self.cuda.device_array(tuple(max(n, 1) for n in shape), dtype)
 
-    # ---- copies beside the kernels ----
+    # ---- copies on a stream of their own ----
     def pinned(self, nbytes: int) -> np.ndarray:
         """Return bytes on the host that the device can read by itself."""
         return self.cuda.pinned_array((nbytes,), np.uint8)
@@ -94,7 +94,7 @@ class CudaDevice:
         there[:nbytes].copy_to_device(host[:nbytes], stream=self.copy_stream)
 
     def event(self, on_copy_stream: bool = False):
-        """Return a mark behind all that was begun: launches, or copies beside them."""
+        """Return an event after all that was begun: launches, or copies on the copy stream."""
         event = self.cuda.event()
         event.record(self.copy_stream if on_copy_stream else self.stream)
         return event

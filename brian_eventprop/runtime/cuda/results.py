@@ -16,13 +16,13 @@ from brian_eventprop.reading.spec import Key
 
 
 class Lease:
-    """What was given away and is still on the device."""
+    """Lends what is on the device to the caller, until the next run takes the memory over."""
 
     def __init__(self):
         self._given: list[ref] = []
 
     def give(self, thing):
-        """Remember a thing, and return it."""
+        """Lend a thing: remember it, and return it."""
         self._given.append(ref(thing))
         return thing
 

@@ -299,7 +299,7 @@ class ClockCUDA(CudaBackward):
         )  # fmt: skip
 
     def _ring_on_chip(self, cluster: int) -> bool:
-        """Whether the rings fit on the chip beside the other arrays of a block."""
+        """Whether the rings fit on the chip, next to the other arrays of a block."""
         if cluster > 1:
             return False
         kernels = [k for name, k in self.module.kernels.items() if name != "backward"]

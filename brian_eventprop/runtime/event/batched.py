@@ -351,9 +351,9 @@ def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str,
         longest = max((float(np.max(d)) for d in arriving), default=0.0)
         longest = min(longest, duration)
         if flows[g.name].fastest * (longest + 3 * width) > STEEP:
-            raise ValueError("a delay is very long beside a time constant")
+            raise ValueError("a delay is very long in comparison with a time constant")
         if (longest / width + 5) * g.adjoint.group.size * g.batched.width >= 2**31:
-            raise ValueError("places of arrivals would not fit into 32 bits")
+            raise ValueError("offsets of arrivals would not fit into 32 bits")
         guard = getattr(parameter_map, f"guard_{g.name}")(constants[g.name])
         for slope in guard[:-1]:
             _common(slope)

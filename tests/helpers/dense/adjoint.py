@@ -303,7 +303,7 @@ class DenseAdjoint:
 
 
 def _derived(oracle):
-    """What the derivation decides: where arrivals add up, and which upstrokes may be explosive.
+    """What the derivation decides: where arrivals are summed, and which upstrokes may be explosive.
 
     The first are the groups at which all arrivals add constants, whatever the states are: to which
     states.  The second the variables of thresholds that drive themselves.
