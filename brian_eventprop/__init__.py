@@ -10,7 +10,7 @@ from brian_eventprop.model.brian_messages import report_own_errors
 from brian_eventprop.model.gradient_check import check_gradient
 from brian_eventprop.model.model import EventPropModel
 from brian_eventprop.reading import Axonal
-from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes
+from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes, Value
 from brian_eventprop.training import *  # noqa: F403
 from brian_eventprop.training import __all__ as _training
 from brian_eventprop.training.optimizers import SGD, Adam
@@ -29,6 +29,7 @@ __all__ = [
     "SpikeData",
     "SpikeTimes",
     "UnsupportedError",
+    "Value",
     "check_gradient",
     "datasets",
     "plotting",

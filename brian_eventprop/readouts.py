@@ -12,9 +12,11 @@ from numbers import Number
 from typing import ClassVar
 
 import numpy as np
-from brian2 import NeuronGroup, Quantity, Subgroup
+from brian2 import NeuronGroup, Quantity, Subgroup, second
 
-__all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes"]
+from brian_eventprop._units import to_seconds
+
+__all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes", "Value"]
 
 
 class Readout:
@@ -23,7 +25,8 @@ class Readout:
     Attributes
     ----------
     kind : str
-        ``"integral"``, ``"final"``, ``"maximum"``, ``"spike_times"`` or ``"spike_count"``.
+        ``"integral"``, ``"final"``, ``"maximum"``, ``"value"``, ``"spike_times"`` or
+        ``"spike_count"``.
     group : `NeuronGroup` or `Subgroup`
         Whose neurons are measured.
     expression : str
@@ -111,6 +114,49 @@ class Maximum(_Expression):
     """
 
     kind = "maximum"
+
+
+class Value(_Expression):
+    """Value of an expression at a given time of the trial.
+
+    Parameters
+    ----------
+    group : `NeuronGroup` or `Subgroup`
+        Whose neurons are measured.
+    expression : str
+        What is measured, in Brian2's syntax.
+    at : Quantity
+        The time, from the start of a trial to its end.  The clock solver wants a time of its grid.
+
+    Raises
+    ------
+    ValueError
+        When the model is built: if the time is not within the trial, or not on the time grid.
+
+    Notes
+    -----
+    The value is what a `StateMonitor` of Brian2 records for that time: that before the arrivals and
+    spikes of the very same time.  Where one of them is at this time, the derivative by its time is
+    one-sided.  At the end of the trial it is `Final`.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup, ms
+    >>> output = NeuronGroup(3, "dv/dt = -v/(20*ms) : 1", method="exact", name="output_v")
+    >>> Value(output, "v", at=20*ms)
+    Value(output_v, 'v', at=20. * msecond)
+    """
+
+    kind = "value"
+
+    def __init__(self, group, expression: str, at: Quantity):
+        super().__init__(group, expression)
+        self.at = to_seconds(at, "at") * second
+        if not 0 <= float(self.at) < np.inf:
+            raise ValueError(f"at must be a time of the trial, not {at!r}")
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, at={self.at!r})"
 
 
 class SpikeTimes(Readout):

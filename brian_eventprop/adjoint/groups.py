@@ -71,13 +71,14 @@ class Crossing:
 
 @dataclass(frozen=True)
 class StateReadout:
-    """A readout of states: its expression and its derivatives."""
+    """A readout of states: its expression, its derivatives, and the time of a value."""
 
     number: int
     kind: str
     expression: str
     states: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
+    at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,7 @@ def derive_group(
         return Flow(statements, reverse(to_reverse, group.states, active))
 
     state_readouts = tuple(
-        _readout(k, readouts[k].kind, e, group.states, invariants.active)
-        for k, e in expressions.items()
+        _readout(k, readouts[k], e, group.states, invariants.active) for k, e in expressions.items()
     )
     partial = GroupAdjoint(
         group, invariants, flow(free, reversed_free),
@@ -306,9 +306,10 @@ def _refractory(group: Group, symbols, trained) -> LoopInvariants | None:
     return derive_invariants(extractor, symbols, trained)
 
 
-def _readout(number, kind, expression, states, active):
-    value = to_sympy(expression)
-    return StateReadout(number, kind, expression, partials(value, states), partials(value, active))
+def _readout(number, spec, expression, states, active):
+    value, at = to_sympy(expression), spec.at
+    derivatives = partials(value, states), partials(value, active)
+    return StateReadout(number, spec.kind, expression, *derivatives, at)
 
 
 def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:

@@ -9,8 +9,8 @@ from brian_eventprop.adjoint.groups import GroupAdjoint, derive_group
 from brian_eventprop.adjoint.pathways import PathwayAdjoint, derive_pathway
 from brian_eventprop.reading.spec import Key, NetworkSpec
 
-#: Readouts that the kernels follow; the others are functions of the spikes.
-STATE_READOUTS = ("integral", "final", "maximum")
+#: Readouts that are functions of the spikes; the kernels sample all others.
+SPIKE_READOUTS = ("spike_times", "spike_count")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def derive(spec: NetworkSpec, trained: Iterable[Key]) -> AdjointSystem:
         readouts = {
             k: r
             for k, r in enumerate(spec.readouts)
-            if r.group == group.name and r.kind in STATE_READOUTS
+            if r.group == group.name and r.kind not in SPIKE_READOUTS
         }
         groups[group.name] = derive_group(group, readouts, trained)
     pathways = tuple(derive_pathway(p, groups[p.target], trained) for p in spec.pathways)

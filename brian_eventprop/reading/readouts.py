@@ -20,7 +20,7 @@ from brian_eventprop.reading.synapses import parent
 from brian_eventprop.reading.unsupported import check_functions, check_reserved, unsupported
 
 _SPIKES = ("spike_times", "spike_count")
-_WITH_TRACES = ("integral", "maximum")
+_WITH_TRACES = ("integral", "maximum", "value")
 #: What an expression in Brian2's syntax is made of.
 _SYNTAX = (
     ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call,
@@ -47,6 +47,7 @@ def read_readout(
     if readout.kind in _SPIKES and groups[name].threshold is None:
         raise ValueError(f"'{name}' has no threshold, so there are no spikes to read out.")
     group = brian_groups[name]
+    kind, at = _time(readout, duration)
     expression = getattr(readout, "expression", "") or ""
     symbols: dict[str, Symbol] = {}
     timed_values: tuple = ()
@@ -55,7 +56,8 @@ def read_readout(
         check_reserved(group, expression)
         expression = inline(expression, subexpressions(group))
         spec = groups[name]
-        symbols = _symbols(readout, group, expression, spec, namespace, duration, collection)
+        timed = kind in _WITH_TRACES
+        symbols = _symbols(readout, group, expression, spec, namespace, duration, timed, collection)
         reader = _timed_reader(readout, group, expression, namespace, symbols, collection)
         expression, timed_values = (
             reader.expression(expression),
@@ -65,7 +67,7 @@ def read_readout(
         expression, symbols = _of_part(part, expression, symbols, collection)
     start = getattr(part, "start", 0)
     return ReadoutSpec(
-        kind=readout.kind,
+        kind=kind,
         group=name,
         start=int(start),
         stop=int(start) + len(part),
@@ -74,7 +76,23 @@ def read_readout(
         symbols=symbols,
         timed_values=timed_values,
         scale=_scale(readout, groups[name], group, namespace),
+        at=at,
     )
+
+
+def _time(readout, duration: float | None) -> tuple[str, float | None]:
+    """Return the kind of a readout and the time of a value; one at the end is a final value."""
+    if readout.kind != "value":
+        return readout.kind, None
+    at = float(readout.at)
+    if duration is None:
+        return readout.kind, at
+    if at > duration * (1 + 1e-12):
+        raise ValueError(
+            f"{readout!r}: a trial lasts {duration * brian.second}, so there is no value at that "
+            "time. Give an earlier time, or the model a longer duration."
+        )
+    return ("final", None) if at >= duration * (1 - 1e-12) else (readout.kind, at)
 
 
 def _check_syntax(readout, expression: str) -> None:
@@ -134,7 +152,7 @@ def _scale(readout, spec: Group, group, namespace: Mapping) -> float | None:
     return float(to_si(scale, compared[0], what))
 
 
-def _symbols(readout, group, expression, spec, namespace, duration, collection):
+def _symbols(readout, group, expression, spec, namespace, duration, timed, collection):
     """The group's symbols and the readout's."""
     symbols = dict(spec.symbols)
     scope = dict(namespace)
@@ -142,7 +160,7 @@ def _symbols(readout, group, expression, spec, namespace, duration, collection):
         symbols["T"] = _duration(expression, spec, duration)
         scope["T"] = symbols["T"].value * brian.second
     variables = resolve(group, f"_readout = {expression}", scope)
-    check_functions(group, expression, variables, readout.kind in _WITH_TRACES)
+    check_functions(group, expression, variables, timed)
     if _is_condition(readout, expression, variables):
         raise ValueError(
             f"{readout!r}: '{readout.expression}' is a condition, true or false, and no number. "

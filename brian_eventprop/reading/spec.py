@@ -169,8 +169,8 @@ class Pathway:
 
 @dataclass(frozen=True)
 class ReadoutSpec:
-    """What the loss sees of one group: ``kind`` is 'integral', 'final', 'maximum', 'spike_times'
-    or 'spike_count'; ``which`` is 'all', 'first' or 'each' for spike times.  Neurons
+    """What the loss sees of one group: ``kind`` is that of `brian_eventprop.readouts`; ``which``
+    is 'all', 'first' or 'each' for spike times, ``at`` the time of a value in seconds.  Neurons
     ``start:stop``.  With a ``scale`` (SI) a spike counts as 1 + g/scale, see `SpikeCount`."""
 
     kind: str
@@ -182,6 +182,7 @@ class ReadoutSpec:
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     scale: float | None = None
     timed_values: tuple[TimedValue, ...] = ()
+    at: float | None = None
 
 
 @dataclass(frozen=True)

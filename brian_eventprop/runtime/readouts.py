@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from brian2 import Clock, second
 
-from brian_eventprop.adjoint.system import STATE_READOUTS
+from brian_eventprop.adjoint.system import SPIKE_READOUTS
 from brian_eventprop.data.spikes import occurrence
 
 
@@ -66,8 +67,27 @@ def spike_readouts(system, groups, parameter_map) -> dict[int, SpikeReadout]:
     return {
         k: SpikeReadout(k, spec, groups[spec.group], parameter_map)
         for k, spec in enumerate(system.spec.readouts)
-        if spec.kind not in STATE_READOUTS
+        if spec.kind in SPIKE_READOUTS
     }
+
+
+def sample_steps(group, dt: float) -> np.ndarray:
+    """Return the time steps of the values that are read out of a group, on the time grid.
+
+    ``group`` is the group's code; ``dt`` the time step in seconds.
+    """
+    times = np.array([r.at for r in group.values], float)
+    steps = np.rint(times / dt)
+    for readout, step in zip(group.values, steps, strict=True):
+        if abs(step * dt - readout.at) > Clock.epsilon_dt * dt:
+            below = int(readout.at / dt)
+            near = " or ".join(str(n * dt * second) for n in (below, below + 1))
+            raise ValueError(
+                f"NeuronGroup '{group.name}': the Value of '{readout.expression}' is at "
+                f"{readout.at * second}, which is no time of the time grid with "
+                f"dt={dt * second}. Take {near}, or solver='event'."
+            )
+    return steps.astype(np.int32)
 
 
 class SpikeReadout:

@@ -81,3 +81,12 @@ def cells_on_grid(
 def rows(array: np.ndarray, n_trials: int) -> np.ndarray:
     """Return the row of an array that each trial reads: one each, or the only one."""
     return np.arange(n_trials) if len(array) > 1 else np.zeros(n_trials, np.int64)
+
+
+def near_to(time: float, begins: Sequence[np.ndarray]) -> float:
+    """Return a time, or the begin of a cell that differs from it by rounding only."""
+    for begin in begins:
+        nearest = begin[np.argmin(np.abs(begin - time))]
+        if abs(nearest - time) <= 1e-12 * time:
+            return float(nearest)
+    return time

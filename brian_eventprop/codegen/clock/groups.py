@@ -18,6 +18,7 @@ from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
+from brian_eventprop.codegen.readouts import RULES, of_kind
 from brian_eventprop.reading.spec import ReadoutSpec
 
 
@@ -38,10 +39,11 @@ class GroupCode:
         self.spikes = adjoint.crossing is not None
         self.refractory = group.refractory is not None and self.spikes
         self.has_frozen = bool(group.frozen)
-        self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
-        self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
-        self.finals = [r for r in adjoint.readouts if r.kind == "final"]
         self.readouts = adjoint.readouts
+        self.maxima = of_kind(self.readouts, "maximum")
+        self.values = of_kind(self.readouts, "value")
+        self.sampled = [r for r in self.readouts if RULES[r.kind].every_step]
+        self.sampled_last = [r for r in self.readouts if RULES[r.kind].at_end]
         active = adjoint.invariants.active
         self.shared_grads = [n for n in active if adjoint.invariants.levels[n] == SHARED]
         self.element_grads = [n for n in active if adjoint.invariants.levels[n] == PER_ELEMENT]
@@ -200,14 +202,45 @@ class GroupCode:
             if s in written
         ]
 
-    def sample(self, kinds, array: str) -> tuple[list[str], dict[int, str]]:
-        """Readouts of the given kinds: loads, and an expression for each number."""
-        chosen = [r for r in self.readouts if r.kind in kinds]
-        loads = self.load(reads([r.expression for r in chosen]), array)
-        self.scope.in_loop = "final" not in kinds
-        values = {r.number: self.scope.source(r.expression) for r in chosen}
+    # ---- readouts ----
+    def result(self, readout) -> str:
+        """Where the value of a readout of neuron j stands."""
+        return f"{self.a(f'value{readout.number}')}[trial, j]"
+
+    def at(self, readout) -> str:
+        """The time step of the maximum of neuron j."""
+        return f"{self.a(f'at{readout.number}')}[trial, j]"
+
+    def when(self, readout) -> str:
+        """The condition for a sample at the start of step n."""
+        return RULES[readout.kind].when(self, readout)
+
+    def sample(self, readouts, last: bool = False) -> list[str]:
+        """Sample readouts of neuron j at the start of a step, or after the last one."""
+        lines = self.load(reads([r.expression for r in readouts]), self.a("x"))
+        self.scope.in_loop = not last
+        values = [self.scope.source(r.expression) for r in readouts]
         self.scope.in_loop = True
-        return loads, values
+        for readout, value in zip(readouts, values, strict=True):
+            lines += RULES[readout.kind].sample(self, readout, value)
+        return lines
+
+    def seeds(self, states: str) -> list[str]:
+        """Add the derivatives of readouts at step n to the adjoint of neuron j."""
+        rules = [(RULES[kind], r) for kind in RULES for r in of_kind(self.readouts, kind)]
+        return sum((rule.seed(self, r, states) for rule, r in rules), [])
+
+    def seeds_in_upstroke(self, states: str, hit: str) -> list[str]:
+        """Do the same for a neuron on an explosive upstroke, whose true spike is in step `hit`."""
+        rules = [(RULES[r.kind], r) for r in self.readouts]
+        return sum((rule.seed_in_upstroke(self, r, states, hit) for rule, r in rules), [])
+
+    def seeds_last(self, states: str) -> list[str]:
+        """Add the derivatives of readouts after the last step."""
+        self.scope.in_loop = False
+        lines = sum((self.inject(r, states) for r in self.sampled_last), [])
+        self.scope.in_loop = True
+        return lines
 
     # ---- backward ----
     def flow_back(self, mode: str, source: str) -> list[str]:
@@ -253,16 +286,8 @@ class GroupCode:
                 )
         return lines
 
-    def inject(self, kinds, array: str, factor: str) -> list[str]:
-        """Add dL/d(readout) times the derivatives of readouts to the adjoint of neuron j."""
-        chosen = [r for r in self.readouts if r.kind in kinds]
-        self.scope.in_loop = "final" not in kinds
-        lines = sum((self.inject_one(r, array, factor) for r in chosen), [])
-        self.scope.in_loop = True
-        return lines
-
-    def inject_one(self, readout, array: str, factor: str) -> list[str]:
-        """The same for one readout."""
+    def inject(self, readout, array: str, factor: str = "") -> list[str]:
+        """Add dL/d(readout) times its derivatives to the adjoint of neuron j."""
         lines = self.load(reads(readout.states, readout.parameters), array)
         return lines + self._injected(readout, factor, self.a("lam"), 0)
 
@@ -499,7 +524,8 @@ class GroupCode:
         """Whether the reverse reads the states of every step (or those at a release)."""
         states = set(self.states)
         read = set().union(*(m.adjoint.reads for m in self.modes.values()))
-        read |= reads([(r.states, r.parameters) for r in self.readouts if r.kind != "final"])
+        early = [r for r in self.readouts if not RULES[r.kind].at_end]
+        read |= reads([(r.states, r.parameters) for r in early])
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._slopes_released)
         keeps = self.recomputes_arrivals or self.after or self.upstroke is not None
@@ -507,9 +533,9 @@ class GroupCode:
 
     @property
     def needs_final_states(self) -> bool:
-        """Whether the derivative of a final readout reads the states."""
-        finals = [(r.states, r.parameters) for r in self.finals]
-        return bool(reads(finals) & set(self.states))
+        """Whether the derivative of a readout reads the states after the last step."""
+        read = reads([(r.states, r.parameters) for r in self.sampled_last])
+        return bool(read & set(self.states))
 
     @property
     def neurons(self) -> str:

@@ -93,7 +93,9 @@ class ClockOperations:
             "neurons_recomputed": self._recomputed(self._step(g) for g in self.recorded),
             "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded)),
             "recorded": (self._record_end(g) for g in self.recorded),
-            "final": (self._own(g, "final_back") for g in self.groups if g.finals or g.upstroke),
+            "final": (
+                self._own(g, "final_back") for g in self.groups if g.sampled_last or g.upstroke
+            ),
             "neurons": (self._step_back(g) for g in self.groups),
             "arrivals": self._arrivals_back(),
             "after_segment": self._after_segment(),
@@ -117,8 +119,9 @@ class ClockOperations:
         names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
         names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
         names += ["restore"] * part.recorded + ["recompute_states"] * part.recomputes_arrivals
-        names += ["final_back"] * bool(part.finals or part.upstroke)
-        names += ["trial_end"] * bool(part.finals or any(m.jumps for m in part.arrival_maxima))
+        names += ["final_back"] * bool(part.sampled_last or part.upstroke)
+        moving = any(maximum.jumps for maximum in part.arrival_maxima)
+        names += ["trial_end"] * bool(part.sampled_last or moving)
         return {name: render(f"clock/groups/{name}.py.j2", g=part) for name in names}
 
     def _load_functions(self, g) -> dict[str, str]:

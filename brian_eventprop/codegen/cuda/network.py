@@ -269,6 +269,7 @@ class _Renderer:
             roles += ["trial", "cell", "column"] * bool(g.timed_values)
             roles += [f"timed{k}" for k in range(len(g.timed_values))]
             if name != "record":
+                roles += ["sample_step"] * bool(g.values)
                 roles += ["stored_spike_state", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]
                 roles += [f"maximum_states{r.number}" for r in g.arrival_maxima]
@@ -319,9 +320,7 @@ class _Renderer:
             arrays += [self.array(g.name, "free", (g.size,), "np.int32")] * g.refractory
             if name == "forward":
                 arrays += [self.array(g.name, "last", (g.size,), "np.int32")] * g.spikes
-                arrays += [
-                    self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.integrals + g.maxima
-                ]
+                arrays += [self.array(g.name, f"acc{r.number}", (g.size,)) for r in g.sampled]
             arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in ("x", "y")]
             if g.arrival_maxima and name == "forward":
                 arrays.append(

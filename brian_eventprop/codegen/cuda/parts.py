@@ -15,6 +15,7 @@ from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.clock.network import InputCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
 from brian_eventprop.codegen.expr.printing import KERNEL_FUNCTIONS, KernelStyle
+from brian_eventprop.codegen.readouts import RULES
 
 #: Functions that the kernels' module takes from NumPy or from the library of the device.
 ROUNDING = ("floor", "ceil", "trunc")
@@ -92,6 +93,12 @@ class CudaGroup(GroupCode):
         """Whether the backward pass reads states of every step."""
         return self.needs_states or self.needs_final_states
 
+    def result(self, readout) -> str:
+        """Where the value of a readout of neuron j stands while the time steps go on."""
+        if RULES[readout.kind].every_step:
+            return f"{self.a(f'acc{readout.number}')}[j]"
+        return super().result(readout)
+
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('spike_rows')}[trial, {spike}, 1]"
@@ -132,6 +139,12 @@ class CudaInput(InputCode):
     """
 
     walked = queued = sorted = False
+
+    def result(self, readout) -> str:
+        """Where the value of a readout of neuron j stands while the time steps go on."""
+        if RULES[readout.kind].every_step:
+            return f"{self.a(f'acc{readout.number}')}[j]"
+        return super().result(readout)
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""

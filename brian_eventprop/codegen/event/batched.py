@@ -99,7 +99,7 @@ def allows_batches(group) -> bool:
     """Whether the equations of a group allow batched arrivals; a run looks at the numbers."""
     if not group.closed or not group.incoming or group.flow_needs_state:
         return False
-    if group.maxima or group.timed_values:
+    if group.maxima or group.breaks:
         return False
     if any(p.adjoint.increment is None or p.adjoint.increment.read for p in group.incoming):
         return False

@@ -22,6 +22,7 @@ from brian_eventprop.adjoint.symbolic.reverse import compose, lam
 from brian_eventprop.codegen.event.guards import GuardCode
 from brian_eventprop.codegen.event.switches import SwitchCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
+from brian_eventprop.codegen.readouts import RULES, of_kind
 
 _SCALE = "scale."
 _ZERO = sp.Integer(0)
@@ -42,9 +43,10 @@ class EventGroupCode:
         self.has_frozen = bool(group.frozen) and self.refractory
         self.closed = flow.closed
         self.readouts = adjoint.readouts
-        self.integrals = [r for r in adjoint.readouts if r.kind == "integral"]
-        self.maxima = [r for r in adjoint.readouts if r.kind == "maximum"]
-        self.finals = [r for r in adjoint.readouts if r.kind == "final"]
+        self.integrals = of_kind(self.readouts, "integral")
+        self.maxima = of_kind(self.readouts, "maximum")
+        self.finals = of_kind(self.readouts, "final")
+        self.values = of_kind(self.readouts, "value")
         if self.closed:
             self.width, self.switches = self.n_states, ()
         else:
@@ -68,6 +70,21 @@ class EventGroupCode:
             at = f"trials[{k}, trial], cells[{k}, {cell}], column[{k}, j]"
             lines.append(f"{x}[{self.states.index(name)}] = timed{k}[{at}]")
         return lines
+
+    @property
+    def breaks(self) -> bool:
+        """Whether neurons stop where a timed array changes or a value is read out."""
+        return bool(self.timed_values or self.values)
+
+    def at_break(self, state: str, cell, name=str) -> list[str]:
+        """Sample the readouts at a break; `name` gives the identifiers of arrays."""
+        rules = [(RULES[r.kind], r) for r in self.readouts]
+        return sum((rule.at_break(self, r, state, cell, name) for rule, r in rules), [])
+
+    def back_at_break(self, state: str, cell) -> list[str]:
+        """Add the derivatives of the readouts at a break to the adjoint."""
+        rules = [(RULES[r.kind], r) for r in self.readouts]
+        return sum((rule.back_at_break(self, r, state, cell) for rule, r in rules), [])
 
     def forget(self) -> list[str]:
         """At a break: what a timed array had been before is of no consequence after it."""

@@ -340,7 +340,7 @@ def _prepare(g):
     """The names under which the windows of a group get and give their arrays."""
     g.slots = "1" if g.batched else "min(windows, 1024)"
     g.skip_quiet = not g.batched and g.closed and g.spikes and g.flow.at_most_one_turn is not None
-    g.skip_quiet = g.skip_quiet and not g.timed_values and not g.by_event
+    g.skip_quiet = g.skip_quiet and not g.breaks and not g.by_event
     g.lifts = any(p.adjoint.lift is not None for p in g.incoming)
     g.extra = "K" if g.closed else "k"
     constants = ["C", "P", *["K"] * g.closed]
@@ -353,13 +353,8 @@ def _prepare(g):
     own = [*state, *["latest"] * g.latest, *g.returned, *constants]
     timed_values = ["cells", "trials", "column"] * bool(g.timed_values)
     timed_values += [f"timed{k}" for k in range(len(g.timed_values))]
-    own += [
-        *["period"] * g.refractory,
-        "VR",
-        *maxima,
-        *["breaks", "piece"] * bool(g.timed_values),
-        *timed_values,
-    ]
+    breaks = [*["breaks", "piece"] * g.breaks, *["sample_step"] * bool(g.values)]
+    own += [*["period"] * g.refractory, "VR", *maxima, *breaks, *timed_values]
     into = [p.a(role) for p in g.incoming for role in ("C", "W")]
     if not g.batched:
         own += scratch_roles(g)
@@ -400,6 +395,7 @@ def _prepare(g):
         *maxima,
         *timed_values,
     ]
+    own += ["sample_step"] * bool(g.values)
     g.happening = [*timed_values, *(p.a(role) for p in g.incoming for role in ("C", "W"))]
     g.from_zero = any(p.grows_from_zero for p in g.incoming)
     own += ["newest", "LATER"] * g.from_zero
@@ -451,7 +447,7 @@ def _prepare_by_event(g, timed_values):
     readouts = ["VR", *["ME", "MS", "w"] * bool(g.maxima)]
     readouts += ["dx"] * (bool(g.maxima) and not g.closed)
     events = ["event_log", "latest"] * g.latest
-    timed = ["breaks", "piece"] * bool(g.timed_values)
+    timed = ["breaks", "piece"] * g.breaks
     inside = ["trial", *readouts] * (bool(g.maxima) and not g.closed)
     g.predict_parameters = [*state, *constants, *search, *events, *inside, *timed]
     g.advance_parameters = [*state, *constants, *search, *events, *readouts]
@@ -529,7 +525,8 @@ def _arguments(groups, pathways):
     for g in groups:
         roles = ["X0", "C", "P", *["K"] * g.closed, *["period"] * g.refractory, "VR"]
         roles += ["ME", "MS"] * bool(g.maxima)
-        roles += ["breaks", "cells", "trials", "column"] * bool(g.timed_values)
+        roles += ["breaks"] * g.breaks + ["sample_step"] * bool(g.values)
+        roles += ["cells", "trials", "column"] * bool(g.timed_values)
         roles += [f"timed{k}" for k in range(len(g.timed_values))]
         roles += [*SUBTHRESHOLD, "MODES", "ring", "bits"] * bool(g.batched)
         pairs += [(g.name, role) for role in roles]

@@ -74,7 +74,7 @@ def forward_group(g) -> list[WorkArray]:
     logged = g.width if len(g.switches) else g.n_states
     found = [
         _each("X", g.width), _each("now"), _each("until"), _each("hint"),
-        *[_each("piece", dtype=np.int64, zero=True)] * bool(g.timed_values),
+        *[_each("piece", dtype=np.int64, zero=True)] * g.breaks,
         *[_each("latest", dtype=np.int64, zero=True)] * g.latest,
         WorkArray("head", lambda s: (slots or min(s.windows, 1024), s.neurons), np.int32),
         _fixed("pool", 256, 5), _fixed("spikes", 256, 4, kept=True),

@@ -14,6 +14,7 @@ from brian_eventprop.codegen.expr.operations import TIME_STEP, ArrayKey
 from brian_eventprop.runtime.array_passes import ArrayPasses
 from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.layouts import ring_shape
+from brian_eventprop.runtime.readouts import sample_steps
 from brian_eventprop.runtime.trial_pool import TrialPool
 
 
@@ -40,6 +41,7 @@ class ClockConstants:
         self.module, self.groups, self.pathways = module, groups, pathways
         self.n_steps, self.dtype, self.trial_pool = n_steps, dtype, trial_pool
         self._time_step = np.array([dt])
+        self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
         self.forget()
 
     def forget(self) -> None:
@@ -98,6 +100,8 @@ class ClockConstants:
             (g.name, "C"): self._common(binder, v),
             (g.name, "P"): binder.per_element(v, self.dtype),
         }
+        if g.values:
+            arrays[g.name, "sample_step"] = self._sample_steps[g.name]
         if g.refractory:
             steps = arrays[g.name, "R"] = binder.refractory_steps(v)
             arrays[g.name, "longest"] = np.array([steps.max(initial=0)])

@@ -12,6 +12,7 @@ import numpy as np
 
 from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
+from brian_eventprop.runtime.readouts import sample_steps
 
 
 class CudaPacking:
@@ -42,6 +43,7 @@ class CudaPacking:
         self.module, self.groups, self.pathways = module, groups, pathways
         self.held, self.workspace, self.dtype = held, workspace, workspace.dtype
         self.n_steps, self.dt = n_steps, dt
+        self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
         self.longest: dict[str, int] = {}
         self.ring_size = 0
 
@@ -55,6 +57,8 @@ class CudaPacking:
             host[g.name, "X0"] = binder.initial(known, self.dtype)
             host[g.name, "C"] = binder.shared(v, self.dtype)
             host[g.name, "P"] = binder.per_element(v, self.dtype)
+            if g.values:
+                host[g.name, "sample_step"] = self._sample_steps[g.name]
             if g.refractory:
                 limit = np.iinfo(np.int32).max // 2
                 steps = np.minimum(binder.refractory_steps(v), limit)

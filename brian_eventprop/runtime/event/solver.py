@@ -29,7 +29,7 @@ from brian_eventprop.runtime.event.sums import EventSums
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
-from brian_eventprop.runtime.timed_inputs import columns, rows, timed_input
+from brian_eventprop.runtime.timed_inputs import columns, near_to, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
 TOLERANCE = 1e-11
@@ -108,7 +108,7 @@ class EventCPU(EventKernels):
         kernels = self.kernels
         arrays |= self._pack(values, inputs, n_trials, constants, numbers)
         for g in self.module.groups:
-            arrays |= self._pack_timed_values(g, values, timed_values, n_trials)
+            arrays |= self._pack_breaks(g, values, timed_values, n_trials)
         prepared = kernels.prepare(windows, arrays)
         event_logs = self.trial_pool.call(kernels.forward, n_trials, lambda chunk: prepared)
         spikes, orders = self._collect(event_logs, n_trials)
@@ -176,18 +176,24 @@ class EventCPU(EventKernels):
                 arrays |= {(p.name, role): table for role, table in tables.items()}
         return arrays
 
-    def _pack_timed_values(self, g, values, given, n_trials):
-        """Values (trials, cells, columns) of each trace of a group, and when its cells begin."""
+    def _pack_breaks(self, g, values, given, n_trials):
+        """When neurons stop on their way, for a value or the next cell of a trace; the traces."""
         group, spec, arrays = g.adjoint.group, self.system.spec, {}
-        if not group.timed_values:
+        if not g.breaks:
             return arrays
         timed = [timed_input(spec, timed_value) for timed_value in group.timed_values]
         begins = [np.arange(given[t.name].shape[1]) * t.dt for t in timed]
-        breaks = np.unique(np.concatenate(begins))
+        samples = [near_to(r.at, begins) for r in g.values]
+        breaks = np.unique(np.concatenate(([0.0], *begins, samples)))
+        arrays[g.name, "breaks"] = breaks
+        if samples:
+            arrays[g.name, "sample_step"] = np.searchsorted(breaks, samples)
+        if not group.timed_values:
+            return arrays
         cells = [np.searchsorted(begin, breaks, "right") - 1 for begin in begins]
         for k, timed_value in enumerate(group.timed_values):
             arrays[g.name, f"timed{k}"] = np.ascontiguousarray(given[timed_value.array], float)
-        arrays[g.name, "breaks"], arrays[g.name, "cells"] = breaks, np.stack(cells)
+        arrays[g.name, "cells"] = np.stack(cells)
         arrays[g.name, "trials"] = np.stack([rows(given[t.name], n_trials) for t in timed])
         arrays[g.name, "column"] = np.stack(
             [

@@ -247,6 +247,12 @@ class DenseAdjoint:
                 here = self._maximum_steps(readout, readout_scope) == n
                 self._add_readout(gbar * here * outside, readout, readout_scope, x, n)
         self.upstrokes.undo(group, n, kept)
+        for gbar, readout, readout_scope in self.readouts:
+            here = readout.kind == "value" and n == round(readout.at / self.dt)
+            if here and readout.group == group.name:
+                late = self.upstrokes.is_late(group, n)[readout.start : readout.stop]
+                self.grazing += int(np.sum(late & (gbar != 0)))
+                self._add_readout(gbar * ~late, readout, readout_scope, group.history[n], n)
         if n > 0:
             self._undo_release(group, n)
 

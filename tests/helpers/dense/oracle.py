@@ -222,6 +222,9 @@ class DenseOracle:
             return self._spike_readout(readout, scope, group, neurons)
         if readout.kind == "final":
             return self._measure(readout, scope, group.x, self.steps)
+        if readout.kind == "value":
+            step = round(readout.at / self.dt)
+            return self._measure(readout, scope, group.history[step], step)
         series = np.array(
             [self._measure(readout, scope, x, n) for n, x in enumerate(group.history)]
         )

@@ -156,6 +156,11 @@ class DenseUpstrokes:
         """Which neurons are within a stretch."""
         return np.array([(group.name, k) in self.open for k in range(group.size)])
 
+    def is_late(self, group, n):
+        """Which neurons have their true spike before step n, and that of the grid after it."""
+        stretches = [self.open.get((group.name, k)) for k in range(group.size)]
+        return np.array([s is not None and n > s.hit for s in stretches])
+
     def cross(self, spike, n, d):
         """The jump of lambda at the crossing, to be added where the flow goes back to it."""
         group, k = self.o.groups[spike.source], spike.neuron

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from brian2 import NeuronGroup, Synapses, ms, mV, nS, pF
 
-from brian_eventprop.readouts import Final, Integral, Maximum, SpikeTimes
+from brian_eventprop.readouts import Final, Integral, Maximum, SpikeTimes, Value
 from helpers.networks.random_parts import RandomNetwork, connect, count, output_of, spiking_input
 
 KINDS: dict[str, Callable] = {}
@@ -93,7 +93,12 @@ def lif_refractory(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         train,
-        (Maximum(output, "v"), Final(hidden, "v + 0.5*I"), Integral(output[1:], "v**2/second")),
+        (
+            Value(hidden[2:], "v*I + t/T", at=12.3 * ms),
+            Maximum(output, "v"),
+            Final(hidden, "v + 0.5*I"),
+            Integral(output[1:], "v**2/second"),
+        ),
         spikes,
     )
 
@@ -133,6 +138,8 @@ def alif(rng, size, trials):
             Integral(hidden, "0.1*th**2"),
             Maximum(hidden, "th - 0.1*I"),
             Maximum(hidden, "I - 2*v"),
+            Value(hidden, "jump*th*v", at=17 * ms),
+            Value(output, "v", at=9 * ms),
         ),
         spikes,
         namespace={"tau_m": 20 * ms},
@@ -173,6 +180,7 @@ def coba(rng, size, trials):
             Integral(hidden, "v/volt"),
             Final(hidden, "ge/nS"),
             Maximum(hidden, "v/mV/10 + ge/nS - gi/nS/2"),
+            Value(hidden, "v/mV*ge/nS", at=15 * ms),
         ),
         spikes,
         namespace={"g_l": 10 * nS, "C": 200 * pF, "E_l": -65 * mV, "E_i": -80 * mV},
@@ -387,7 +395,7 @@ def adex(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         train,
-        (Integral(output, "v"), Final(hidden, "u/mV")),
+        (Integral(output, "v"), Final(hidden, "u/mV"), Value(hidden, "u*v/mV**2", at=14.1 * ms)),
         spikes,
         namespace={"E_l": -65 * mV, "v_t": -50 * mV, "tau": 10 * ms, "tau_u": 50 * ms},
     )
