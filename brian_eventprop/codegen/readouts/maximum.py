@@ -14,7 +14,7 @@ class Maximum(ReadoutRule):
     every_step = True
 
     def sample(self, group, readout, value):
-        at, moving = group.at(readout), group.top(readout)
+        at, moving = group.at(readout), group.arrival_maximum(readout)
         found = [f"{group.result(readout)} = sample", f"{at} = n"]
         found += moving.keep(False) if moving else []
         lines = [f"sample = {value}"]

@@ -35,7 +35,9 @@ class Value(ReadoutRule):
     def back_at_break(self, group, readout, state, cell):
         row = group.position[readout.number]
         here = f"{cell} == {self._step(group, readout, str)}"
-        add = f"{group.of('inject', readout)}(WR[{row}, trial, j], {state}, t, j, lam, C, P, grad_shared, grad_neuron)"
+        gradients = "lam, C, P, grad_shared, grad_neuron"
+        inject = group.of("inject", readout)
+        add = f"{inject}(WR[{row}, trial, j], {state}, t, j, {gradients})"
         return inside(here, [add])
 
     def _step(self, group, readout, name) -> str:
