@@ -11,7 +11,7 @@ from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
 
 from brian_eventprop.kernels.cache import CACHE_VARIABLE
-from brian_eventprop.runtime import layouts
+from brian_eventprop.plan.layouts import limits
 from brian_eventprop.runtime.event import batched
 
 pytestmark = pytest.mark.compiled
@@ -47,7 +47,7 @@ def both(make, **options):
 def test_layouts_of_the_clock_solver(layout, precision, monkeypatch):
     options, constants = LAYOUTS[layout]
     for name, value in constants.items():
-        monkeypatch.setattr(layouts, name, value)
+        monkeypatch.setattr(limits, name, value)
     made = both(small_networks.all_to_all, precision=precision, n_steps=40, trials=2, **options)
     digits = DIGITS if precision == "float64" else SINGLE_DIGITS
     backends.check_equal(*made, readouts=digits, gradients=digits)

@@ -16,9 +16,11 @@ from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, slope_of
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
+from brian_eventprop.codegen.clock.maxima import MaximumCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
+from brian_eventprop.plan.clock import GroupPlan
 from brian_eventprop.reading.spec import ReadoutSpec
 
 
@@ -29,9 +31,13 @@ class GroupCode:
     later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
     #: Whether a thread has the neuron, and the name of its count of grazing spikes.
     on_device, grazed = False, "n_grazing"
+    #: Whether the states of a segment of steps are recorded for the backward pass.
+    recorded = False
 
-    def __init__(self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec] = ()):
-        self.adjoint, self.scope = adjoint, scope
+    def __init__(
+        self, adjoint: GroupAdjoint, scope: Scope, readouts: Sequence[ReadoutSpec], plan: GroupPlan
+    ):
+        self.adjoint, self.scope, self.plan = adjoint, scope, plan
         group = adjoint.group
         self.name, self.states = group.name, group.states
         self.is_input = False
@@ -49,24 +55,30 @@ class GroupCode:
         self.element_grads = [n for n in active if adjoint.invariants.levels[n] == PER_ELEMENT]
         self.modes = {"free": adjoint.free, "frozen": adjoint.frozen or adjoint.free}
         self.frozen = group.frozen
-        self.recomputes_arrivals = False
-        self.rings: tuple[str, ...] = ()
-        self.ring_rates: dict = {}
-        self.tiled_states: set[str] = set()
-        self.in_ring: set[str] = set()
-        self.in_drive: set[str] = set()
-        self.with_d_arrivals: set[str] = set()
-        self.per_spike_states: set[str] = set()
-        self.dense_states: set[str] = set()
+        self.rings, self.ring_rates = plan.rings, plan.ring_rates
+        self.tiled_states, self.dense_states = plan.tiled_states, plan.dense_states
+        self.per_spike_states, self.with_d_arrivals = plan.per_spike_states, plan.with_d_arrivals
+        self.in_ring, self.in_drive = plan.in_ring, plan.in_drive
+        self.recomputes_arrivals = plan.recomputes_arrivals
+        self.has_count_surrogate = plan.has_count_surrogate
         self.timed_values = timed_values_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]
-        self.has_count_surrogate = False
-        self.recorded = False
-        self.arrival_maxima: tuple = ()
-        self.autapses: tuple = ()
+        self.readout_kinds = {r.kind for r in readouts}
+        self.incoming: list = []
+        receiving = self.rings or self.states
+        self.arrival_maxima = tuple(MaximumCode(self, m, receiving) for m in plan.arrival_maxima)
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
         self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
+
+    def receive(self, pathway) -> None:
+        """Note that the synapses of a pathway are onto this group."""
+        self.incoming.append(pathway)
+
+    @property
+    def autapses(self) -> list:
+        """The pathways whose spikes may arrive at their own neuron at once."""
+        return [p for p in self.incoming if p.at_once]
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""

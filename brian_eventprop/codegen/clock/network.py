@@ -1,4 +1,4 @@
-"""Plan the clock solver's operations for a network; see `codegen.clock.operations`."""
+"""Render the clock solver's operations for a network; see `codegen.clock.operations`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from brian_eventprop.adjoint.maxima import derive_maxima
-from brian_eventprop.adjoint.pathways import is_additive
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock.autapses import AutapseCode
 from brian_eventprop.codegen.clock.groups import GroupCode
-from brian_eventprop.codegen.clock.maxima import MaximumCode
 from brian_eventprop.codegen.clock.operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
 from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.operations import Operation
 from brian_eventprop.codegen.expr.printing import KernelStyle
 from brian_eventprop.codegen.expr.scope import Scope
+from brian_eventprop.plan.clock import ClockPlan, plan_clock
 
 
 class InputCode:
@@ -66,12 +63,7 @@ class ClockModule:
 
 
 def render_clock(
-    system: AdjointSystem,
-    single: bool = False,
-    dense_rows=frozenset(),
-    precomputed=frozenset(),
-    per_spike=frozenset(),
-    autapses=frozenset(),
+    system: AdjointSystem, plan: ClockPlan | None = None, single: bool = False
 ) -> ClockModule:
     """Render the operations of the clock solver.
 
@@ -79,45 +71,36 @@ def render_clock(
     ----------
     system
         The derived network.
+    plan
+        The layouts of its synapses; by default arrivals are queued.
     single
         Whether states are in single precision.
-    dense_rows
-        Names of the pathways with dense rows: one synapse from every source onto every target, all
-        of a source's with one delay.
-    precomputed
-        Names of the pathways whose spikes, given as input, are summed before the first step.
-    per_spike
-        Names of the pathways whose gradients are accumulated spike by spike.
-    autapses
-        Names of the groups whose spikes may arrive at their own neuron at once.
     """
-    groups, inputs, pathways = parts(system, None, KernelStyle(single), NeuronCode)
-    choose_layout(groups, pathways, dense_rows, precomputed, per_spike, autapses)
-    for part in (*groups, *pathways):
-        part.scope.inverts = True
-    _record(groups)
+    plan = plan or plan_clock(system)
+    groups, inputs, pathways = parts(system, plan, KernelStyle(single), group=NeuronCode)
     operations = ClockOperations(groups, inputs, pathways, single)
     forward, backward = operations.phases()
     source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
     return ClockModule(source, groups, inputs, pathways, forward, backward, lookback)
 
 
-def parts(system, table, style, group=None, source=None, pathway=None):
+def parts(
+    system, plan: ClockPlan, style, table=None, group=GroupCode, source=InputCode,
+    pathway=PathwayCode,
+):  # fmt: skip
     """Return the code of the groups, inputs and pathways of a network, connected to each other.
 
-    ``group``, ``source`` and ``pathway`` are the classes of their code: by default the CPU's.
-    Without a ``table`` that they share, each group has names of its own, the same in any network.
+    ``group``, ``source`` and ``pathway`` make it: by default the classes of the CPU.  Without a
+    ``table`` that they share, each group has names of its own, the same in any network.
     """
-    group, source, pathway = group or GroupCode, source or InputCode, pathway or PathwayCode
+    inverts = table is None
     groups = {}
     for g in system.groups:
         owner = g.group.name if table is not None else NEURON
         own = table if table is not None else NameTable()
-        scope = Scope(owner, g.invariants.levels, own, style)
-        scope.steep = g.steep
+        scope = Scope(owner, g.invariants.levels, own, style, steep=g.steep, inverts=inverts)
         readouts = [r for r in system.spec.readouts if r.group == g.group.name]
-        groups[g.group.name] = group(g, scope, readouts)
-        groups[g.group.name].has_count_surrogate = g.group.name in system.surrogate_groups
+        groups[g.group.name] = group(g, scope, readouts, plan.groups[g.group.name])
     inputs = {i.name: source(i.name, table or NameTable()) for i in system.spec.inputs}
     pathways = []
     recurrent: Counter[str] = Counter()
@@ -128,78 +111,11 @@ def parts(system, table, style, group=None, source=None, pathway=None):
             # operations of the group may read all of its own
             recurrent[p.pathway.target] += 1
             owner += "_" * (recurrent[p.pathway.target] - 1)
-        scope = Scope(owner, p.invariants.levels, target.scope.table, style, target.scope)
-        scope.steep = target.scope.steep
+        post = target.scope
+        scope = Scope(owner, p.invariants.levels, post.table, style, post, post.steep, inverts)
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        code = pathway(p, scope, target, sender)
-        code.delay_trained = p.pathway.delay in system.trained
-        pathways.append(code)
+        pathways.append(pathway(p, scope, target, sender, plan.pathways[p.pathway.name]))
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
-
-
-def choose_layout(
-    groups,
-    pathways,
-    dense_rows=frozenset(),
-    precomputed=frozenset(),
-    per_spike=frozenset(),
-    autapses=frozenset(),
-) -> None:
-    """Use rings for the groups whose synapses all add constants.
-
-    Elsewhere arrivals are delivered one after the other, because their order matters, and so they
-    are where a spike arrives at its own neuron at once, before a reset that does not commute with
-    the arrival.
-
-    The arrival adjoint of each step is recorded for the whole trial: as a history of rows for
-    synapses in dense rows (`dense_states`), else tile by tile (`tiled_states`); and in a ring
-    for as long as spikes of groups read it (`with_d_arrivals`).  If each spike adds to the
-    gradients at once, a ring of arrival adjoints is enough (`per_spike_states`).  Arrivals are
-    summed in a ring if they are sent step by step (`in_ring`), and in the input drive of the whole
-    trial if that is precomputed (`in_drive`).
-    """
-    for g in groups:
-        arriving = [p for p in pathways if p.target is g]
-        if g.name in autapses:
-            g.autapses = tuple(p for p in arriving if p.source is g)
-            for p in g.autapses:
-                p.at_once = AutapseCode(p)
-        if is_additive([p.adjoint for p in arriving]) and not g.autapses:
-            g.ring_rates = {p.adjoint.increment.state: p.adjoint.increment.rate for p in arriving}
-            g.rings = tuple(s for s in g.states if s in g.ring_rates)
-            for p in arriving:
-                p.use_ring(p.name in dense_rows, p.name in precomputed, p.name in per_spike)
-                others = g.per_spike_states if p.per_spike else g.tiled_states
-                (g.dense_states if p.dense_rows else others).add(p.adjoint.increment.state)
-                (g.in_drive if p.precomputed else g.in_ring).add(p.adjoint.increment.state)
-                if not (p.dense_rows or p.per_spike or p.source.is_input):
-                    g.with_d_arrivals.add(p.adjoint.increment.state)
-        else:
-            g.recomputes_arrivals = any(p.needs_state for p in arriving)
-        if arriving and g.maxima:
-            _move_maxima(g)
-
-
-def _move_maxima(g) -> None:
-    """Let the maxima of a group move with the arrivals that make or end them."""
-    receiving = g.rings or g.states
-    stages = [[s] for s in g.rings] or [g.states]
-    g.arrival_maxima = tuple(
-        MaximumCode(g, maximum, receiving) for maximum in derive_maxima(g.adjoint, stages)
-    )
-    g.recomputes_arrivals |= bool(g.arrival_maxima) and not g.rings
-
-
-def _record(groups) -> None:
-    """Choose the groups whose states the backward pass reads.
-
-    ``runs`` is the condition for a step of the group, ``first_run`` the one for the forward pass.
-    """
-    for g in groups:
-        g.recorded = g.needs_states or g.needs_final_states
-        g.runs, g.first_run = (
-            ("n >= first_updated", "not recomputing") if g.recorded else ("True", "True")
-        )
 
 
 def _listing(groups, pathways, forward, backward) -> str:

@@ -44,6 +44,11 @@ class NeuronCode(GroupCode):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.pieces: dict[Piece, str] = {}
+        self.recorded = self.needs_states or self.needs_final_states
+        #: The conditions for a step of the group, and for one of the forward pass.
+        self.runs, self.first_run = (
+            ("n >= first_updated", "not recomputing") if self.recorded else ("True", "True")
+        )
 
     def cut(self, lines, wanted):
         """Return calls of functions in place of long code; equal ones are one function."""
@@ -250,7 +255,7 @@ class ClockOperations:
     def _send(self, p) -> Operation:
         if not p.ring:
             return self._own(p, "deliver", **self._source(p))
-        body = library.SEND_ROWS if p.dense_rows else library.SEND
+        body = getattr(library, p.layout.send)
         return self._from(
             p, "send", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
             target_ring=(p.target.name, f"ring_{p.state}"),
@@ -325,17 +330,20 @@ class ClockOperations:
 
     def _arrivals_back(self) -> Operations:
         for i in self.inputs:
-            if any(p.per_spike and p.source is i for p in self.pathways):
+            if any(p.layout.during == "accumulate" and p.source is i for p in self.pathways):
                 yield self._from(i, "input_step_back", library.INPUT_STEP_BACK, finds=True)
         for g in self.groups:
             if g.recomputes_arrivals:
                 yield self._own(g, "recompute_states")
                 own = [p for p in self.pathways if p.target is g]
                 yield from (self._own(p, "deliver_recomputed") for p in own)
-        yield from (self._accumulate(p) for p in self.pathways if p.per_spike)
         for p in self.pathways:
-            if p.ring and not p.per_spike and not p.source.is_input:
-                yield self._add_times(p)
+            if p.layout.during == "accumulate":
+                yield self._accumulate(p)
+        for p in self.pathways:
+            # after the last step for inputs
+            if p.layout.during.startswith("add_times") and not p.source.is_input:
+                yield getattr(self, f"_{p.layout.during}")(p)
         yield from (self._own(p, "deliver_back", **self._source(p)) for p in reversed(self.queued))
 
     def _accumulate(self, p) -> Operation:
@@ -348,26 +356,28 @@ class ClockOperations:
 
     def _add_times(self, p) -> Operation:
         """The derivatives in the times of spikes, from their arrivals."""
-        if p.dense_rows:
-            return self._from(
-                p, "add_times", library.ADD_TIMES_OF_ROWS, p.source.name, {"ROW": p.row},
-                weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
-                target_history=(p.target.name, f"history_rate_{p.state}"),
-            )  # fmt: skip
         return self._from(
             p, "add_times", library.ADD_TIMES, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
             target_d_arrivals=(p.target.name, f"d_arrivals_{p.state}"),
+        )  # fmt: skip
+
+    def _add_times_of_rows(self, p) -> Operation:
+        """The same for dense rows, and the derivatives in the delays."""
+        return self._from(
+            p, "add_times", library.ADD_TIMES_OF_ROWS, p.source.name, {"ROW": p.row},
+            weights=(p.name, "W"), delay_gradient=(p.name, "grad_delay"),
+            target_history=(p.target.name, f"history_rate_{p.state}"),
         )  # fmt: skip
 
     def _end_back(self) -> Operations:
         for g in self.groups:
             yield self._of(g, "add_initial", library.ADD_INITIAL, gradient=(g.name, "grad_initial"))
         for source in (*self.inputs, *self.groups):
-            own = [p for p in self.pathways if p.ring and not p.per_spike and p.source is source]
+            own = [p for p in self.pathways if p.layout.after and p.source is source]
             if own:
                 yield self._from(source, "sort", library.SORT)
             for p in own:
-                yield from self._collect_rows(p) if p.dense_rows else self._collect(p)
+                yield from getattr(self, f"_{p.layout.after}")(p)
 
     def _collect_rows(self, p) -> Operations:
         """The gradients of synapses in dense rows, from the record of the whole trial."""
@@ -383,7 +393,7 @@ class ClockOperations:
                 target_history=(p.target.name, f"history_rate_{p.state}"),
             )  # fmt: skip
 
-    def _collect(self, p) -> Operations:
+    def _collect_tiles(self, p) -> Operations:
         """The gradients of synapses by tiles, from the record of the whole trial."""
         target = p.target.name
         yield self._from(

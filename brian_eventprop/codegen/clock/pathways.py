@@ -7,14 +7,18 @@ import sympy as sp
 from brian_eventprop.adjoint.pathways import INCREMENT, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
+from brian_eventprop.codegen.clock.autapses import AutapseCode
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
+from brian_eventprop.plan.clock import PathwayPlan
 
 
 class PathwayCode:
     """Code of a pathway; the templates read its attributes."""
 
-    def __init__(self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source):
+    def __init__(
+        self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan
+    ):
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.name = adjoint.pathway.name
         self.text = adjoint.pathway.text
@@ -25,36 +29,21 @@ class PathwayCode:
         self.states = [f"post__{s}" for s in target.states]
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
-        self.ring = self.dense_rows = self.precomputed = self.per_spike = False
-        self.delay_trained = False
+        self.layout, self.delay_trained = plan.layout, plan.delay_trained
+        self.ring, self.precomputed = plan.layout.ring, plan.layout.precomputed
         #: Of arrivals that a spike sends to its own neuron at once.
-        self.at_once = None
-
-    def use_ring(
-        self, dense_rows: bool = False, precomputed: bool = False, per_spike: bool = False
-    ) -> None:
-        """Let arrivals be summed by time step before they are delivered.
-
-        With `dense_rows` every source has one synapse onto every target, all with one delay.
-        With `precomputed` the spikes, given as input, are summed before the first step.
-        With `per_spike` each spike adds to the gradients when the backward pass comes to it.
-        """
-        self.ring, self.dense_rows = True, dense_rows
-        self.precomputed, self.per_spike = precomputed, per_spike
-        self.scope.ref(INCREMENT)
-        self.row = self.scope.per_element.index(INCREMENT)
-        state = self.state = self.adjoint.increment.state
-        self.ring_array = self.target.a(f"ring_{state}")
-        self.record = self.target.a(f"record_{state}")
+        self.at_once = AutapseCode(self) if plan.at_once else None
+        if self.ring:
+            self.scope.ref(INCREMENT)
+            self.row = self.scope.per_element.index(INCREMENT)
+            state = self.state = adjoint.increment.state
+            self.ring_array = target.a(f"ring_{state}")
+            self.record = target.a(f"record_{state}")
+        target.receive(self)
 
     def increment(self, synapse: str) -> str:
         """What an arrival adds."""
         return f"{self.a('W')}[{self.row}, {synapse}]"
-
-    @property
-    def needs_state(self) -> bool:
-        """Whether the reverse of an arrival reads the target's state."""
-        return self.adjoint.free.needs_state or self.adjoint.frozen.needs_state or bool(self.lift)
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this pathway."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock.network import choose_layout, parts, summary
+from brian_eventprop.codegen.clock.network import parts, summary
 from brian_eventprop.codegen.cuda.parts import (
     ROUNDING,
     Connections,
@@ -31,6 +31,7 @@ from brian_eventprop.codegen.cuda.target import (
 from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
+from brian_eventprop.plan.clock import ClockPlan, plan_clock
 
 #: Arrivals at one neuron in one step whose states are kept at a time.
 DEPTH = 16
@@ -61,8 +62,7 @@ def render_cuda(
     single: bool = False,
     target: Target | None = None,
     ring_on_chip: bool = False,
-    precomputed=frozenset(),
-    autapses=frozenset(),
+    plan: ClockPlan | None = None,
     cluster: int = 1,
 ) -> CudaModule:
     """Render the kernels of the clock solver for CUDA.
@@ -81,49 +81,37 @@ def render_cuda(
         CUDA, or the emulator.
     ring_on_chip
         Whether the rings of arrivals fit on the chip, next to the other arrays of a block.
-    precomputed
-        Names of the pathways whose spikes, given as input, are summed before the first step.
-    autapses
-        Names of the groups whose spikes may arrive at their own neuron at once.
+    plan
+        The layouts of its synapses; by default arrivals are queued.
     cluster
         How many blocks run a trial together.
     """
     target = target or Target()
     if cluster > 1:
         target = replace(target, threads=min(target.threads, CLUSTER_THREADS))
-    table, style = NameTable(), CudaStyle(single, target.rounds)
-    groups, inputs, pathways = _parts(system, connections, table, style, precomputed, autapses)
-    threads = _place(groups, target)
+    plan = plan or plan_clock(system)
+    groups, inputs, pathways = _parts(system, plan, connections, CudaStyle(single, target.rounds))
+    lanes = sum(32 * g.words for g in groups)
+    threads = max(32 if target.warps else 1, min(lanes, target.threads))
     places = {"ring_on_chip": ring_on_chip, "cluster": cluster}
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
 
 
-def _parts(system, connections, table, style, precomputed, autapses):
-    groups, inputs, pathways = parts(system, table, style, CudaGroup, CudaInput, CudaPathway)
-    for p in pathways:
-        found = connections[p.name]
-        p.dense, p.planes = found.dense, found.planes
-    choose_layout(groups, pathways, precomputed=precomputed, autapses=autapses)
-    kinds = {(r.group, r.kind) for r in system.spec.readouts}
-    for g in groups:
-        g.timed = (g.name, "spike_times") in kinds
-        g.queued = tuple(p for p in pathways if p.target is g and not p.ring)
-    for i in inputs:
-        own = [p for p in pathways if p.source is i]
-        i.walked = any(not p.precomputed for p in own)
-        i.queued = any(not p.ring for p in own)
-        i.sorted = any(p.ring for p in own)
-    return groups, inputs, pathways
+def _parts(system, plan, connections, style):
+    """The code of all parts; each group has its threads and its words of spikes."""
+    known: list[CudaGroup] = []
 
+    def group(*arguments):
+        lane = sum(32 * g.words for g in known)
+        word = sum(g.words for g in known if g.spikes)
+        known.append(CudaGroup(*arguments, number=len(known), lane=lane, word=word))
+        return known[-1]
 
-def _place(groups, target) -> int:
-    """Give every group its threads and its words of spikes; return the number of threads."""
-    lane = word = 0
-    for number, g in enumerate(groups):
-        g.number, g.lane, g.word = number, lane, word
-        lane += 32 * g.words
-        word += g.words * g.spikes
-    return max(32 if target.warps else 1, min(lane, target.threads))
+    def pathway(adjoint, *arguments):
+        found = connections[adjoint.pathway.name]
+        return CudaPathway(adjoint, *arguments, connections=found)
+
+    return parts(system, plan, style, NameTable(), group, CudaInput, pathway)
 
 
 class _Renderer:

@@ -57,16 +57,32 @@ def _in_thread(part, lines: list[str]) -> list[str]:
 
 
 class CudaGroup(GroupCode):
-    """A group; ``lane`` is the thread of its first neuron, ``word`` its first word of spikes.
+    """A group of the kernels.
 
-    ``timed`` tells that a readout depends on the times of its spikes.
+    Parameters
+    ----------
+    number
+        Its place among the groups.
+    lane, word
+        The thread of its first neuron, and its first word of spikes.
     """
 
     on_device, grazed = True, "grazed"
-    number = lane = word = 0
     later, count_grazing = "times[n + 1]", "grazed += 1"
-    timed = False
-    queued: tuple[PathwayCode, ...] = ()
+
+    def __init__(self, *arguments, number: int = 0, lane: int = 0, word: int = 0):
+        super().__init__(*arguments)
+        self.number, self.lane, self.word = number, lane, word
+
+    @property
+    def timed(self) -> bool:
+        """Whether a readout depends on the times of its spikes."""
+        return "spike_times" in self.readout_kinds
+
+    @property
+    def queued(self) -> list[PathwayCode]:
+        """The pathways onto it whose arrivals are delivered one by one."""
+        return [p for p in self.incoming if not p.ring]
 
     @property
     def size(self) -> int:
@@ -132,19 +148,26 @@ class CudaGroup(GroupCode):
 
 
 class CudaInput(InputCode):
-    """A source of given spikes, rows (step, neuron).
+    """A source of given spikes, rows (step, neuron)."""
 
-    They are ``walked`` through step by step if not all is precomputed; some pathways are
-    ``queued``, as their arrivals are delivered one by one; others read them ``sorted`` by neuron.
-    """
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.outgoing: list[PathwayCode] = []
 
-    walked = queued = sorted = False
+    @property
+    def walked(self) -> bool:
+        """Whether spikes are gone through step by step: not all is precomputed."""
+        return any(not p.precomputed for p in self.outgoing)
 
-    def result(self, readout) -> str:
-        """Where the value of a readout of neuron j stands while the time steps go on."""
-        if RULES[readout.kind].every_step:
-            return f"{self.a(f'acc{readout.number}')}[j]"
-        return super().result(readout)
+    @property
+    def queued(self) -> bool:
+        """Whether arrivals of some pathways are delivered one by one."""
+        return any(not p.ring for p in self.outgoing)
+
+    @property
+    def sorted(self) -> bool:
+        """Whether some pathways read the spikes sorted by neuron."""
+        return any(p.ring for p in self.outgoing)
 
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
@@ -158,7 +181,11 @@ class CudaInput(InputCode):
 class CudaPathway(PathwayCode):
     """A pathway; ``dense`` tells that every source has one synapse onto every target."""
 
-    dense, planes = True, 1
+    def __init__(self, *arguments, connections: Connections):
+        super().__init__(*arguments)
+        self.dense, self.planes = connections.dense, connections.planes
+        if self.source.is_input:
+            self.source.outgoing.append(self)
 
     def deliver_back(self, mode: str, stack: str) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""

@@ -35,6 +35,10 @@ class Scope:
         The module's identifiers and its spelling.
     post
         The scope of the target group, for a pathway.
+    steep
+        Whether adjoint variables may be infinite.
+    inverts
+        Whether derivatives multiply by reciprocals of common constants instead of dividing.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class Scope:
         table: NameTable,
         style: Style,
         post: Scope | None = None,
+        steep: bool = False,
+        inverts: bool = False,
     ):
         self.owner, self.levels, self.table, self.style, self.post = (
             owner, levels, table, style, post,
@@ -52,10 +58,7 @@ class Scope:
         self.per_element: list[str] = []
         self.per_step: dict[str, str] = {}
         self.in_loop = True
-        #: Whether adjoint variables may be infinite.
-        self.steep = False
-        #: Whether derivatives multiply by reciprocals of common constants instead of dividing.
-        self.inverts = False
+        self.steep, self.inverts = steep, inverts
         self.inverted: list[str] = []
 
     def ref(self, name: str) -> str:

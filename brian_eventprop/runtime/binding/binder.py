@@ -15,12 +15,12 @@ import numpy as np
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock.network import ClockModule
 from brian_eventprop.kernels.clock.per_spike import LANES
+from brian_eventprop.plan.layouts import limits
 from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, fill_offsets, gather
 from brian_eventprop.runtime.binding.constants import check_constants, check_digits, divisors
 from brian_eventprop.runtime.binding.near_rates import near_rates
-from brian_eventprop.runtime.layouts import PER_SPIKE_SYNAPSES
 
 Values = Mapping[Key, np.ndarray]
 
@@ -284,7 +284,7 @@ class PathwayBinder(ParameterBinder):
         limit = shape[0] * shape[1]
         offsets = self._offsets(delays, order, n_steps, shape[0], post, limit, passes)
         layout = {"order": order, "rows": rows, "off": offsets}
-        if self.code.source.is_input and not self.code.per_spike:
+        if self.code.source.is_input and self.code.layout.after:
             steps = self._in_steps(delays if order is None else delays[order])
             steps = np.minimum(steps, n_steps)
             tile = 1 << shape[6]
@@ -306,7 +306,8 @@ class PathwayBinder(ParameterBinder):
     @property
     def stored(self) -> int:
         """The number of places for synapses in the arrays of the kernels."""
-        return len(self._sort_in_lanes()[2]) if self.code.per_spike else self.size
+        in_lanes = self.code.layout.during == "accumulate"
+        return len(self._sort_in_lanes()[2]) if in_lanes else self.size
 
     def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.
@@ -348,7 +349,8 @@ class PathwayBinder(ParameterBinder):
             counts = np.diff(rows)
             whole = np.append(0, np.cumsum(-(-counts // LANES) * LANES))
             most = FILLED if np.all(counts == counts[:1]) else FILLED_UNLIKE
-            if whole[-1] == self.size or whole[-1] > min(most * self.size, PER_SPIKE_SYNAPSES):
+            most = min(most * self.size, limits.PER_SPIKE_SYNAPSES)
+            if whole[-1] == self.size or whole[-1] > most:
                 self._in_lanes = order, rows, post
             else:
                 places = np.arange(self.size) + np.repeat(whole[:-1] - rows[:-1], counts)
@@ -367,13 +369,14 @@ class PathwayBinder(ParameterBinder):
         tiles = np.searchsorted(keys, np.arange(n_tiles * self.n_source + 1)).astype(np.int32)
         return unless_sorted(order), post[order] % tile, tiles
 
-    def layout(self, values: Values):
-        """Return (order, post, rows, steps, start): see the kernels.
+    def queue_layout(self, delays: np.ndarray):
+        """Return (order, post, rows, steps, start) for synapses whose arrivals are queued.
 
         A row is the synapses of one source with one delay; ``rows[i]:rows[i + 1]`` are the rows of
         source i, ascending in delay.
         """
-        steps = self.steps(values)
+        self.check_delays(delays)
+        steps = self._in_steps(delays)
         known = steps.tobytes()
         if self._layout is None or self._layout[0] != known:
             self._layout = known, self._sorted(steps)
@@ -395,35 +398,6 @@ class PathwayBinder(ParameterBinder):
             steps_sorted[first].astype(np.int64),
             start,
         )
-
-
-def pathways_of_dense_rows(
-    spec, network: NetworkValues, sizes: Mapping[str, int], trained
-) -> frozenset[str]:
-    """Return the names of the pathways with dense rows; see `has_dense_rows`."""
-    return frozenset(
-        p.name
-        for p in spec.pathways
-        if has_dense_rows(p, network, sizes[p.source], sizes[p.target], trained)
-    )
-
-
-def has_dense_rows(pathway, network: NetworkValues, n_source: int, n_target: int, trained) -> bool:
-    """Return whether every source has one synapse onto every target, all with one delay.
-
-    It must stay so in training: delays of single synapses may not be among the ``trained`` keys.
-    """
-    if not pathway.size or pathway.size != n_source * n_target:
-        return False
-    pair = network.pre[pathway.name] * n_target + network.post[pathway.name]
-    order = np.argsort(pair, kind="stable")
-    if not np.array_equal(pair[order], np.arange(pathway.size)):
-        return False
-    delays = network.values[pathway.delay]
-    if pathway.axonal or len(delays) == 1:
-        return True
-    rows = np.asarray(delays)[order].reshape(n_source, n_target)
-    return pathway.delay not in trained and bool(np.all(rows == rows[:, :1]))
 
 
 def unsorted(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:

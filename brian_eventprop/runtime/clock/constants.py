@@ -131,19 +131,7 @@ class ClockConstants:
     def _layout(self, p, values, *shape):
         """The order of a pathway's synapses, that of their gradients, and the arrays of both."""
         binder, passes = self.pathways[p.name], ArrayPasses(self.trial_pool)
-        if not p.ring:
-            order, post, rows, steps, start = binder.layout(values)
-            layout = {"post": post, "rows": rows, "steps": steps, "start": start}
-            return order, order, {(p.name, role): array for role, array in layout.items()}
         delays = binder.by_synapse(values[binder.delay])
-        given = delays, shape, self.n_steps, passes
-        if p.dense_rows:
-            layout = binder.row_layout(delays, self.n_steps)
-        else:
-            layout = binder.lane_layout(*given) if p.per_spike else binder.tile_layout(*given)
-        order = back = layout.pop("order")
-        if not (p.dense_rows or p.per_spike or p.precomputed):
-            layout |= binder.ring_layout(*given)
-            order = layout.pop("order")
+        order, back, arrays = p.layout.pack(binder, delays, shape, self.n_steps, passes)
         passes.run()
-        return order, back, {(p.name, role): array for role, array in layout.items()}
+        return order, back, {(p.name, role): array for role, array in arrays.items()}

@@ -19,21 +19,18 @@ from brian_eventprop.codegen import render_clock, render_parameter_map
 from brian_eventprop.codegen.clock.upstrokes import LOOKBACK
 from brian_eventprop.kernels.clock import loop as clock_loop
 from brian_eventprop.kernels.clock.loop import COUNT, GRAZING
+from brian_eventprop.plan import plan_clock
+from brian_eventprop.plan.layouts import choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
-from brian_eventprop.runtime.binding.binder import binders, pathways_of_dense_rows, unsorted
+from brian_eventprop.runtime.binding.binder import binders, unsorted
 from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
 from brian_eventprop.runtime.clock.sums import ChunkSums
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
-from brian_eventprop.runtime.layouts import (
-    known_autapses,
-    per_spike_pathways,
-    precomputed_pathways,
-    short_records,
-)
+from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.timed_inputs import (
@@ -200,23 +197,21 @@ class ClockCPU:
         self._parameter_map = backend.load(self.parameter_map_source, "parameter_map")
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.trial_pool = backend.trial_pool(threads)
-        self._network, self._dense_rows, self._autapses = network, None, None
+        self._network, self._layout = network, None
         self._build()
 
     def _build(self) -> None:
         """Render the kernels, unless they fit the connections already."""
         spec, network = self.system.spec, self._network
         sizes = self.sizes = {g.name: g.size for g in (*spec.groups, *spec.inputs)}
-        recorded = short_records(spec, self.n_steps, self.dtype().itemsize)
-        dense_rows = pathways_of_dense_rows(spec, network, sizes, self.system.trained) & recorded
         autapses = known_autapses(self.system, network)
-        if (dense_rows, autapses) == (self._dense_rows, self._autapses):
+        trial_bytes = self.dtype().itemsize * self.n_steps
+        layouts = choose_layouts(self.system, network, autapses, trial_bytes)
+        if (layouts, autapses) == self._layout:
             return
-        self._dense_rows, self._autapses = dense_rows, autapses
-        precomputed = precomputed_pathways(spec, dense_rows) & recorded
-        per_spike = per_spike_pathways(spec, dense_rows | precomputed, recorded)
-        layout = dense_rows, precomputed, per_spike, autapses
-        self.module = render_clock(self.system, self.dtype == np.float32, *layout)
+        self._layout = layouts, autapses
+        plan = plan_clock(self.system, layouts, autapses)
+        self.module = render_clock(self.system, plan, self.dtype == np.float32)
         rows = (*sizes, *(p.name for p in self.module.pathways if not p.ring))
         rows = {name: row for row, name in enumerate(rows)}
         self.programs = {
@@ -499,7 +494,7 @@ class ClockCPU:
             binder.gradients(
                 v, total[p.name, "grad_shared"], grads[: len(p.element_grads)], gradients
             )
-            if p.delay_trained and p.dense_rows:
+            if p.delay_trained and p.layout.after == "collect_rows":
                 binder.add_row_delays(total[p.name, "grad_delay"], gradients)
             elif p.delay_trained:
                 delays = unsorted(total[p.name, "grad_delay"], order)

@@ -40,7 +40,7 @@ class ChunkSums:
         for p in self.module.pathways:
             # weights and delays side by side, one row per chunk; cleared while they are read
             shape = CHUNKS, 2 * self.pathways[p.name].stored
-            if p.ring and not p.dense_rows and np.shape(self._pairs.get(p.name)) != shape:
+            if p.layout.paired and np.shape(self._pairs.get(p.name)) != shape:
                 self._pairs[p.name] = np.zeros(shape, self.dtype)
                 # new memory for the sums would have to be mapped page by page in every batch
                 self._both[p.name] = np.empty((2, self.pathways[p.name].size))
@@ -76,7 +76,7 @@ class ChunkSums:
                 arrays[p.name, "grad_synapses_flat"] = self._pairs[p.name][chunk]
                 pair = np.float64 if self.dtype == np.float32 else np.complex128
                 arrays[p.name, "grad_synapses"] = arrays[p.name, "grad_synapses_flat"].view(pair)
-            elif p.dense_rows:
+            elif p.layout.after == "collect_rows":
                 arrays[p.name, "grad_weight"] = np.zeros((1, size), self.dtype)
                 arrays[p.name, "grad_delay"] = np.zeros(self.pathways[p.name].n_source)
             else:

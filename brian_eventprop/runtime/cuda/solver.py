@@ -19,8 +19,10 @@ from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
+from brian_eventprop.plan import plan_clock
+from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.binding.binder import binders, pathways_of_dense_rows
+from brian_eventprop.runtime.binding.binder import binders
 from brian_eventprop.runtime.clock.solver import Forward
 from brian_eventprop.runtime.cuda.arrays import by_neuron, spike_table, step_pointers
 from brian_eventprop.runtime.cuda.backward import CudaBackward
@@ -33,7 +35,7 @@ from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.layouts import known_autapses, precomputed_pathways
+from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.readouts import spike_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
 
@@ -124,18 +126,18 @@ class ClockCUDA(CudaBackward):
             self._take(self._render(False))
 
     def _known_layout(self):
-        """Return the pathways whose spikes are summed before the first step, as on the CPU.
-
-        And the groups with autapses without delay.
-        """
-        spec = self.system.spec
-        dense_rows = pathways_of_dense_rows(spec, self._network, self.sizes, self.system.trained)
-        return precomputed_pathways(spec, dense_rows), known_autapses(self.system, self._network)
+        """The layouts of the pathways, and the groups with autapses without delay."""
+        autapses = known_autapses(self.system, self._network)
+        found = choose_layouts(self.system, self._network, autapses)
+        return {
+            name: layout if isinstance(layout, Precomputed | Queue) else Tiled()
+            for name, layout in found.items()
+        }, autapses
 
     def _render(self, ring_on_chip: bool, cluster: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, *self._layout, cluster,
+            ring_on_chip, plan_clock(self.system, *self._layout), cluster,
         )  # fmt: skip
 
     @property

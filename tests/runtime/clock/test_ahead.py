@@ -5,7 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
 
 import brian_eventprop as bep
-from brian_eventprop.runtime import layouts
+from brian_eventprop.plan.layouts import limits
 
 pytestmark = pytest.mark.interpreted
 
@@ -62,10 +62,10 @@ def build(kind, n_hidden, p):
 def run(monkeypatch, *network):
     """Run the same network in each way: inputs ahead or not, gradients spike by spike or not."""
     found = []
-    monkeypatch.setattr(layouts, "FAN_IN", 0)
+    monkeypatch.setattr(limits, "FAN_IN", 0)
     for least, most in ((0, 0), (10**9, 0), (10**9, 10**9)):
-        monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", least)
-        monkeypatch.setattr(layouts, "PER_SPIKE_SYNAPSES", most)
+        monkeypatch.setattr(limits, "PRECOMPUTED_SYNAPSES", least)
+        monkeypatch.setattr(limits, "PER_SPIKE_SYNAPSES", most)
         model, hidden, data = build(*network)
         result, gradients = model.run(data), model.gradient()
         precomputed = sum(p.precomputed for p in model._solver.module.pathways)
@@ -81,9 +81,9 @@ def run(monkeypatch, *network):
 @pytest.mark.parametrize("record", [0, 10**12])
 def test_long_records_are_not_kept(record, monkeypatch):
     """Where a record of the whole trial would take too much memory, no layout needs one."""
-    monkeypatch.setattr(layouts, "RECORD", record)
+    monkeypatch.setattr(limits, "RECORD", record)
     for name in ("PRECOMPUTED_SYNAPSES", "FAN_IN", "PER_SPIKE_SYNAPSES"):
-        monkeypatch.setattr(layouts, name, 0)
+        monkeypatch.setattr(limits, name, 0)
     model, _, data = build("linear", 40, 1.0)
     model.run(data)
     pathways = model._solver.module.pathways

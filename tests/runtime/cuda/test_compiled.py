@@ -11,7 +11,7 @@ from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
 
 import brian_eventprop as bep
-from brian_eventprop.runtime import layouts
+from brian_eventprop.plan.layouts import limits
 from brian_eventprop.runtime.cuda import solver as clock_cuda
 from brian_eventprop.runtime.cuda.device import FEW_BLOCKS
 
@@ -92,8 +92,8 @@ def test_lif_in_single_precision(device):
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_precomputed_inputs(precision, device, monkeypatch):
     """Of few synapses; sums need no product, so they are the CPU's in double precision, too."""
-    monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
-    monkeypatch.setattr(layouts, "FAN_IN", 0)
+    monkeypatch.setattr(limits, "PRECOMPUTED_SYNAPSES", 0)
+    monkeypatch.setattr(limits, "FAN_IN", 0)
     device.only = "forward|record|drive_|moved_|collect_"
     compiled(*random_model("adex", precision))
     kernels = {"forward", "record", "drive_sparse", "d_time_sparse", "collect_sparse"}

@@ -14,7 +14,7 @@ from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
 
 import brian_eventprop as bep
-from brian_eventprop.runtime import layouts
+from brian_eventprop.plan.layouts import limits
 from brian_eventprop.runtime.cuda.device import CudaDevice
 
 pytestmark = [
@@ -53,8 +53,8 @@ def test_single_precision_is_close(kind):
 @pytest.mark.parametrize("kind", ["lif", "lif_refractory", "two_populations", "adex"])
 def test_precomputed_inputs(kind, monkeypatch):
     """Of few and of many synapses."""
-    monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
-    monkeypatch.setattr(layouts, "FAN_IN", 0)
+    monkeypatch.setattr(limits, "PRECOMPUTED_SYNAPSES", 0)
+    monkeypatch.setattr(limits, "FAN_IN", 0)
     options = {"size": 3.0, "duration": 100 * ms}
     check_equal(results(kind, "cuda", **options), results(kind, "cpu", **options), READOUTS)
 
@@ -133,8 +133,8 @@ def test_the_sanitizer_finds_nothing(kind, tool):
         "import sys; sys.path.append('tests')\n"
         "from helpers.backends import results\n"
         "from runtime.cuda.test_device import train\n"
-        "from brian_eventprop.runtime import layouts\n"
-        "layouts.PRECOMPUTED_SYNAPSES = layouts.FAN_IN = 0\n"
+        "from brian_eventprop.plan.layouts import limits\n"
+        "limits.PRECOMPUTED_SYNAPSES = limits.FAN_IN = 0\n"
     )
     if kind == "training":
         script += "train('cuda', n_steps=20)"

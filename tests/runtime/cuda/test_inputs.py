@@ -7,7 +7,7 @@ from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
 
 from brian_eventprop.codegen.cuda import inputs as cuda_inputs
-from brian_eventprop.runtime import layouts
+from brian_eventprop.plan.layouts import limits
 from brian_eventprop.runtime.cuda import workspace as cuda_workspace
 from brian_eventprop.runtime.cuda.inputs import InputKernels
 
@@ -25,8 +25,8 @@ SIZES = {"n_inputs": 40, "n_hidden": 37, "n_steps": 60, "trials": 3}
 @pytest.fixture(autouse=True)
 def all_precomputed(monkeypatch):
     """Add the spikes of every input up ahead, however small it is."""
-    monkeypatch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
-    monkeypatch.setattr(layouts, "FAN_IN", 0)
+    monkeypatch.setattr(limits, "PRECOMPUTED_SYNAPSES", 0)
+    monkeypatch.setattr(limits, "FAN_IN", 0)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_the_bits_of_the_cpu(kind, emulator):
 def small():
     """A network with all connections, on the CPU."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layouts, "PRECOMPUTED_SYNAPSES", 0)
-        patch.setattr(layouts, "FAN_IN", 0)
+        patch.setattr(limits, "PRECOMPUTED_SYNAPSES", 0)
+        patch.setattr(limits, "FAN_IN", 0)
         return run_small("cpu", **SIZES)[0]
 
 

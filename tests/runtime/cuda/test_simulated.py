@@ -12,7 +12,7 @@ import pytest
 from helpers.backends import trained
 from helpers.networks import small as small_networks
 
-from brian_eventprop.runtime import layouts
+from brian_eventprop.plan.layouts import limits
 
 if importlib.util.find_spec("_numba_cuda_redirector") is None:
     pytest.skip("numba-cuda is not installed", allow_module_level=True)
@@ -25,8 +25,8 @@ import brian2
 brian2.prefs.codegen.target = "numpy"
 from helpers.networks import small as small_networks
 from helpers.backends import trained
-from brian_eventprop.runtime import layouts
-layouts.PRECOMPUTED_SYNAPSES = layouts.FAN_IN = 0  # the kernels of inputs, too
+from brian_eventprop.plan.layouts import limits
+limits.PRECOMPUTED_SYNAPSES = limits.FAN_IN = 0  # the kernels of inputs, too
 model, spikes = small_networks.all_to_all(backend="cuda", **{SIZES})
 result = model.run(spikes)
 gradients = model.gradient()
@@ -41,7 +41,7 @@ print(json.dumps(found))
 
 def test_a_small_network(monkeypatch):
     for least in ("PRECOMPUTED_SYNAPSES", "FAN_IN"):
-        monkeypatch.setattr(layouts, least, 0)
+        monkeypatch.setattr(limits, least, 0)
     root = Path(__file__).parents[3]
     path = os.pathsep.join([str(root), str(root / "tests"), os.environ.get("PYTHONPATH", "")])
     run = subprocess.run(

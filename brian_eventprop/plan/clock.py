@@ -1,0 +1,149 @@
+"""What the clock solver computes for each group and pathway, and how arrivals are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from brian_eventprop.adjoint.maxima import ArrivalMaximum, derive_maxima
+from brian_eventprop.adjoint.pathways import PathwayAdjoint
+from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.plan.layouts.dense_rows import DenseRows
+from brian_eventprop.plan.layouts.layout import SynapseLayout
+from brian_eventprop.plan.layouts.per_spike import PerSpike
+from brian_eventprop.plan.layouts.queue import Queue
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """What becomes of the arrivals at a group.
+
+    Rings are used where all synapses of a group add constants.  Elsewhere arrivals are delivered
+    one after the other, because their order matters; so they are where a spike arrives at its own
+    neuron at once, before a reset that does not commute with the arrival.
+
+    The arrival adjoint of each step is recorded for the whole trial, as a history of rows for
+    synapses in dense rows (`dense_states`), else tile by tile (`tiled_states`), and in a ring for
+    as long as spikes of groups read it (`with_d_arrivals`).  If each spike adds to the gradients at
+    once, a ring of arrival adjoints is enough (`per_spike_states`).
+
+    Parameters
+    ----------
+    rings
+        The states that arrivals are added to, and for each the rate of an arrival's time.
+    in_ring, in_drive
+        Those of them whose arrivals are summed as they are sent, and before the first step.
+    tiled_states, dense_states, per_spike_states, with_d_arrivals
+        How the arrival adjoints of a state are kept.
+    autapses
+        Names of the pathways whose spikes may arrive at their own neuron at once.
+    recomputes_arrivals
+        Whether the backward pass delivers the arrivals of a step again, to see the states between.
+    arrival_maxima
+        Maximum readouts that arrivals may make or end.
+    has_count_surrogate
+        Whether a spike count has a surrogate gradient.
+    """
+
+    rings: tuple[str, ...] = ()
+    ring_rates: Mapping[str, Mapping] | None = None
+    in_ring: frozenset[str] = frozenset()
+    in_drive: frozenset[str] = frozenset()
+    tiled_states: frozenset[str] = frozenset()
+    dense_states: frozenset[str] = frozenset()
+    per_spike_states: frozenset[str] = frozenset()
+    with_d_arrivals: frozenset[str] = frozenset()
+    autapses: tuple[str, ...] = ()
+    recomputes_arrivals: bool = False
+    arrival_maxima: tuple[ArrivalMaximum, ...] = ()
+    has_count_surrogate: bool = False
+
+
+@dataclass(frozen=True)
+class PathwayPlan:
+    """The layout of a pathway's synapses, and whether delays are trained."""
+
+    layout: SynapseLayout
+    delay_trained: bool = False
+    at_once: bool = False
+
+
+@dataclass(frozen=True)
+class ClockPlan:
+    """The plans of all groups and pathways, by name."""
+
+    groups: Mapping[str, GroupPlan]
+    pathways: Mapping[str, PathwayPlan]
+
+
+def plan_clock(
+    system: AdjointSystem,
+    layouts: Mapping[str, SynapseLayout] | None = None,
+    autapses: Collection[str] = (),
+) -> ClockPlan:
+    """Plan the clock solver.
+
+    Parameters
+    ----------
+    system
+        The derived network.
+    layouts
+        The layout of each pathway; by default queues.
+    autapses
+        Names of the groups whose spikes may arrive at their own neuron at once.
+    """
+    layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
+    groups = {}
+    for g in system.groups:
+        arriving = [p for p in system.pathways if p.pathway.target == g.group.name]
+        own = [p for p in arriving if p.pathway.source == g.group.name]
+        own = own if g.group.name in autapses else []
+        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts)
+    pathways = {
+        p.pathway.name: PathwayPlan(
+            layouts[p.pathway.name],
+            p.pathway.delay in system.trained,
+            p.pathway.name in groups[p.pathway.target].autapses,
+        )
+        for p in system.pathways
+    }
+    return ClockPlan(groups, pathways)
+
+
+def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
+    surrogate = g.group.name in system.surrogate_groups
+    rates, kept = {}, {}
+    if arriving and all(layouts[p.pathway.name].ring for p in arriving):
+        rates = {p.increment.state: p.increment.rate for p in arriving}
+        kept = _arrays(system, arriving, layouts)
+    rings = tuple(s for s in g.group.states if s in rates)
+    stages = [[s] for s in rings] or [g.group.states]
+    maxima = derive_maxima(g, stages) if arriving else ()
+    in_order = not rings and any(needs_state(p) for p in arriving)
+    return GroupPlan(
+        rings, rates, **kept,
+        autapses=tuple(p.pathway.name for p in autapses),
+        recomputes_arrivals=in_order or (bool(maxima) and not rings),
+        arrival_maxima=maxima,
+        has_count_surrogate=surrogate,
+    )  # fmt: skip
+
+
+def _arrays(system, arriving, layouts) -> dict[str, frozenset[str]]:
+    """Where arrivals that add and their adjoints are kept: the states, by field of the plan."""
+    inputs = {i.name for i in system.spec.inputs}
+    kept: dict[str, set[str]] = {}
+    for p in arriving:
+        layout, state = layouts[p.pathway.name], p.increment.state
+        dense, per_spike = isinstance(layout, DenseRows), isinstance(layout, PerSpike)
+        record = "dense" if dense else "per_spike" if per_spike else "tiled"
+        kept.setdefault(f"{record}_states", set()).add(state)
+        kept.setdefault("in_drive" if layout.precomputed else "in_ring", set()).add(state)
+        if not (dense or per_spike or p.pathway.source in inputs):
+            kept.setdefault("with_d_arrivals", set()).add(state)
+    return {name: frozenset(states) for name, states in kept.items()}
+
+
+def needs_state(pathway: PathwayAdjoint) -> bool:
+    """Whether the reverse of an arrival reads the target's state."""
+    return pathway.free.needs_state or pathway.frozen.needs_state or pathway.lift is not None

@@ -1,0 +1,18 @@
+"""Arrivals that are queued and delivered one after the other, because their order matters."""
+
+from brian_eventprop.plan.layouts.layout import SynapseLayout
+
+
+class Queue(SynapseLayout):
+    """For every synapse; its delivery is what the equations say, not a library's."""
+
+    ring = paired = False
+    send = during = after = ""
+
+    @staticmethod
+    def fits(facts):
+        return True
+
+    def pack(self, binder, delays, shape, n_steps, passes):
+        order, post, rows, steps, start = binder.queue_layout(delays)
+        return order, order, {"post": post, "rows": rows, "steps": steps, "start": start}
