@@ -255,6 +255,14 @@ class GroupCode:
         return lines
 
     # ---- backward ----
+    def shared_grad(self, name: str) -> str:
+        """The gradient of a constant that all neurons share."""
+        return f"{self.a('grad_shared')}[{self.shared_grads.index(name)}]"
+
+    def adjoint_place(self, role: str, state: str) -> str:
+        """Where the adjoint of arrivals at a state stands: `lam`, or `rate` for their times."""
+        return f"{self.a(f'{role}_{state}')}[j]"
+
     def flow_back(self, mode: str, source: str) -> list[str]:
         """The reverse of the state update of neuron j."""
         adjoint = self.modes[mode].adjoint
@@ -289,9 +297,7 @@ class GroupCode:
         for name, term in terms.items():
             value = self.scope.scaled(scale, term, form) if scale else self.scope.sympy(term)
             if name in self.shared_grads:
-                lines.append(
-                    f"{self.a('grad_shared')}[{self.shared_grads.index(name)}] {add} {value}"
-                )
+                lines.append(f"{self.shared_grad(name)} {add} {value}")
             else:
                 lines.append(
                     f"{self.a('grad_neuron')}[{self.element_grads.index(name)}, j] {add} {value}"
@@ -444,12 +450,12 @@ class GroupCode:
         value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
         read = reads(rate, value)
         lines = self.load(read, self.then) + self.load_lam(read)
-        lines.append(f"{self.a(f'lam_{state}')}[j] = {self.scope.sympy(value)}")
+        lines.append(f"{self.adjoint_place('lam', state)} = {self.scope.sympy(value)}")
         total = self.scope.sympy(rate)
         if self.arrival_maxima:
             added = (maximum.ring(self.rings.index(state), mode) for maximum in self.arrival_maxima)
             lines, total = [*lines, f"rate = {total}", *sum(added, [])], "rate"
-        return [*lines, f"{self.a(f'rate_{state}')}[j] = {total}"]
+        return [*lines, f"{self.adjoint_place('rate', state)} = {total}"]
 
     @property
     def silent(self) -> str:

@@ -41,6 +41,10 @@ class PathwayCode:
             self.record = target.a(f"record_{state}")
         target.receive(self)
 
+    def shared_grad(self, name: str) -> str:
+        """The gradient of a constant that all synapses share."""
+        return f"{self.a('grad_shared')}[{self.shared_grads.index(name)}]"
+
     def increment(self, synapse: str) -> str:
         """What an arrival adds."""
         return f"{self.a('W')}[{self.row}, {synapse}]"
@@ -107,7 +111,7 @@ class PathwayCode:
         for name in rule.parameters:
             value = values[f"bar.{name}"]
             if name in self.shared_grads:
-                lines.append(f"{self.a('grad_shared')}[{self.shared_grads.index(name)}] += {value}")
+                lines.append(f"{self.shared_grad(name)} += {value}")
             else:
                 lines.append(
                     f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k] += {value}"

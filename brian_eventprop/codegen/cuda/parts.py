@@ -48,15 +48,15 @@ class CudaStyle(KernelStyle):
         return result
 
 
-def _in_thread(part, lines: list[str]) -> list[str]:
-    """Sum gradients of what is common to all in variables of the thread."""
-    for k in range(len(part.shared_grads)):
-        old, new = f"{part.a('grad_shared')}[{k}] ", f"{part.a(f'grad_shared{k}')} "
-        lines = [line.replace(old, new) if line.startswith(old) else line for line in lines]
-    return lines
+class _InThread:
+    """A part whose gradients of shared constants are summed in variables of the thread."""
+
+    def shared_grad(self, name: str) -> str:
+        """The gradient of a constant that all neurons or synapses share."""
+        return self.a(f"grad_shared{self.shared_grads.index(name)}")
 
 
-class CudaGroup(GroupCode):
+class CudaGroup(_InThread, GroupCode):
     """A group of the kernels.
 
     Parameters
@@ -123,10 +123,6 @@ class CudaGroup(GroupCode):
         """The step of a spike."""
         return f"{self.a('spike_rows')}[trial, {spike}, 0]"
 
-    def add_gradients(self, terms, *how, **named) -> list[str]:
-        """Add to the gradients of the constants."""
-        return _in_thread(self, super().add_gradients(terms, *how, **named))
-
     @property
     def then(self) -> str:
         """The recorded states at step n + 1."""
@@ -138,13 +134,9 @@ class CudaGroup(GroupCode):
         last = f"{self.a('last')}[j]"
         return f"({last} < 0 or {self.a('stored')}[{last} & 0x7FFFFFFF, 0] != n)"
 
-    def arrival_adjoint(self, state: str, mode: str) -> list[str]:
-        """Record the adjoint of an arrival at a state: lambda and dL/dt_a per unit."""
-        lines = super().arrival_adjoint(state, mode)
-        for k, role in enumerate((f"lam_{state}", f"rate_{state}")):
-            old, new = f"{self.a(role)}[j] =", f"{self.a(f'record_{state}')}[n, {k}, j] ="
-            lines = [line.replace(old, new, 1) for line in lines]
-        return lines
+    def adjoint_place(self, role: str, state: str) -> str:
+        """Where the adjoint of arrivals at a state stands: in the record of the trial."""
+        return f"{self.a(f'record_{state}')}[n, {('lam', 'rate').index(role)}, j]"
 
 
 class CudaInput(InputCode):
@@ -178,7 +170,7 @@ class CudaInput(InputCode):
         return f"{self.a('spike_rows')}[0, {spike}, 0]"
 
 
-class CudaPathway(PathwayCode):
+class CudaPathway(_InThread, PathwayCode):
     """A pathway; ``dense`` tells that every source has one synapse onto every target."""
 
     def __init__(self, *arguments, connections: Connections):
@@ -186,10 +178,6 @@ class CudaPathway(PathwayCode):
         self.dense, self.planes = connections.dense, connections.planes
         if self.source.is_input:
             self.source.outgoing.append(self)
-
-    def deliver_back(self, mode: str, stack: str) -> list[str]:
-        """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`."""
-        return _in_thread(self, super().deliver_back(mode, stack))
 
 
 @dataclass(frozen=True)
