@@ -75,7 +75,9 @@ def test_other_connections_are_taken_one_by_one():
     i, j = model.connections(inner.synapses)
     model.run()
     model.reconnect(inner.synapses, i, np.roll(j, 1))
-    assert len(model._solver._dense_rows) == 2 + (len(set(zip(i, np.roll(j, 1), strict=True))) == len(i))
+    assert len(model._solver._dense_rows) == 2 + (
+        len(set(zip(i, np.roll(j, 1), strict=True))) == len(i)
+    )
     i[:2], j[:2] = 0, 0  # two synapses between the same neurons
     model.reconnect(inner.synapses, i, j)
     assert inner.name not in model._solver._dense_rows
