@@ -1,7 +1,7 @@
 """The arrays that the event solver's kernels work with, besides what they are given and leave.
 
-They are made outside of the kernels: each kind of array that a kernel makes itself has to be
-compiled for it.  Tables of which nobody knows how long they will be begin short.
+They are made outside of the kernels, because each kind of array that a kernel makes itself has to
+be compiled for it.  Tables of unknown length begin short and grow.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Sizes(NamedTuple):
 class WorkArray:
     """An array: its role, whether it begins with zeros, and whether the kernel keeps it.
 
-    What it begins with is not read otherwise; what is kept is returned, or what grows from it.
+    Without `zero` a kernel writes entries before it reads them.  An array that is kept, or the one
+    that it has grown to, is returned.
     """
 
     role: str

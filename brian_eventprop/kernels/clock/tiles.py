@@ -365,10 +365,9 @@ def collect(pairs, bound, base, tiles, stride, off, grads):
 def sum_chunks(start, end, grads, order, grad_weight, grad_delay):
     """Add the gradients of all chunks of trials in their order, in double precision; clear them.
 
-    This one is called from Python, for a range of the synapses.
-
-    Row c of ``grads`` has the pairs of numbers of chunk c; synapse k is the ``order[k]``-th, or, if
-    there is no order, the k-th.  Where the order is negative there is no synapse.
+    It is called from Python, for a range of the synapses.  Row c of ``grads`` has the pairs of
+    numbers of chunk c.  Column k belongs to synapse ``order[k]``, or to synapse k without an order;
+    it is padding where the order is negative.
     """
     one, two, size = np.uint64(1), np.uint64(2), np.uint64(end)
     several = np.uint64(512)  # synapses whose sums stay in the first cache

@@ -1,9 +1,10 @@
 """Queues and the latest spikes for groups that take their arrivals in batches.
 
-Batched arrivals are summed and forgotten.  The few neurons that go through theirs one by one find
-them again: a word of bits tells of each source how many windows ago it spiked, and the delay of a
-synapse in whole windows which of the bits matter to it.  For each spike there is its time, its
-number, and the places of the spike before it of the same neuron, at all and in the same window.
+Batched arrivals are summed and not stored.  The few neurons that need theirs one by one look them
+up in the history of spikes: the bits of a word tell how many windows ago a source spiked, and the
+delay of a synapse in whole windows selects the bits that matter to it.  Of each spike there are its
+time, its number, and the indices of the neuron's previous spike, in the trial and in the same
+window.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ for _byte in range(256):
     _set = [n for n in range(8) if _byte >> n & 1]
     LANES[_byte, : len(_set)] = _set
 
-#: In place of an adjoint, the bits of -0.0: the events of the neuron part this window, see the
-#: segments.  It counts as nothing, so that sums need no branch.
+#: Marks a window that is parted by events of the neuron, in the place of an adjoint: the bits of
+#: -0.0, which adds nothing, so that sums need no branch.  The adjoints are in the segments then.
 PARTED = -(2**63)
 
 
@@ -84,7 +85,7 @@ def places_of_eight(
         window = builder.ashr(due, each("bits"))
         row, rows = builder.sub(window, each("edge")), each("ring")
         row = builder.select(builder.icmp_signed("<", row, rows), row, builder.sub(row, rows))
-        # after the end: a row that nobody reads
+        # after the end: a row that is never read
         row = builder.select(builder.icmp_signed("<", window, each("windows")), row, rows)
         place = builder.add(builder.mul(row, each("size")), builder.mul(target, each("width")))
         place = builder.add(place, builder.mul(builder.and_(delay, one), each("side")))

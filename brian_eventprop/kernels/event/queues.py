@@ -114,7 +114,7 @@ def send_within(
 
 @compiled(_WORDS(_WORDS, int64, int64))
 def append(log, n, group):
-    """Note whose event is the n-th; return the log, which may have grown."""
+    """Log whose event is number n; return the log, which may have grown."""
     if n == log.shape[0]:
         longer = np.empty(2 * n, np.int64)
         longer[:n] = log

@@ -12,7 +12,7 @@ from brian_eventprop.codegen.cuda.inputs import (
     render_inputs,
 )
 
-#: Blocks that look back at the inputs of a trial, each at every some-th neuron.
+#: Blocks that take the spike-time gradients of the inputs of a trial, each every n-th neuron.
 BLOCKS = 64
 
 

@@ -29,7 +29,7 @@ class EventSums:
     def __init__(self, module, groups: Mapping, pathways: Mapping, trial_pool: TrialPool):
         self.module, self._groups, self._pathways = module, groups, pathways
         self._move_into = trial_pool.function(move_into)
-        #: Arrays that nobody adds to now, all of them zero.
+        #: Arrays that are not in use, all of them zero.
         self._spare: list[dict[tuple[str, str], np.ndarray]] = []
         self._given: dict[int, dict[tuple[str, str], np.ndarray]] = {}
         self._total: dict[tuple[str, str], np.ndarray] | None = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from brian_eventprop.adjoint import derive
 from brian_eventprop.adjoint.pathways import is_additive
-from helpers.dense.maxima import MovedMaxima
+from helpers.dense.maxima import ArrivalMaxima
 from helpers.dense.oracle import DenseOracle, DenseResult
 from helpers.dense.upstrokes import DenseUpstrokes
 
@@ -25,13 +25,13 @@ class DenseAdjoint:
         self.readouts = list(zip(slopes, self.spec.readouts, oracle.readout_scopes, strict=True))
         self.maxima = {}
         self.lam = {name: np.zeros_like(g.x) for name, g in oracle.groups.items()}
-        self.release = {name: np.zeros(g.size) for name, g in oracle.groups.items()}
-        self.pending = {name: {} for name in oracle.groups}
+        self.d_release = {name: np.zeros(g.size) for name, g in oracle.groups.items()}
+        self.d_caused = {name: {} for name in oracle.groups}
         self.gradients = {key: np.zeros_like(oracle.values[key]) for key in oracle.keys}
         self.inputs = {name: np.zeros(n) for name, n in oracle.input_sizes.items()}
         self.constant, driven = _derived(oracle)
         self.upstrokes = DenseUpstrokes(self, driven)
-        self.moved_maxima = MovedMaxima(self, self.constant)
+        self.arrival_maxima = ArrivalMaxima(self, self.constant)
         self.grazing = self.immediate = self.dropped = 0
         self.spiked = set()
 
@@ -52,7 +52,7 @@ class DenseAdjoint:
             partial = [self._undo_reset(spike, n) for spike in reversed(spikes)][::-1]
             for arrival in reversed(o.arrivals_at[n]):
                 self._undo_arrival(arrival, n)
-            taken, self.pending = self.pending, {name: {} for name in o.groups}
+            taken, self.d_caused = self.d_caused, {name: {} for name in o.groups}
             for spike, d in zip(spikes, partial, strict=True):
                 d += taken[spike.source].pop(spike.neuron, 0.0)
                 self._undo_spike(spike, n, d + self._readout_time_slope(spike, firsts))
@@ -88,9 +88,9 @@ class DenseAdjoint:
         self.raised[group.name, k] = group.scope.run(group.spec.reset, spike.before, t, where)
         self.raised[group.name, k] = self.raised[group.name, k] - spike.before
         group.scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
-        return self._moved_reset(group, k, after, group.updated[n][:, [k]], t)
+        return self._d_reset(group, k, after, group.updated[n][:, [k]], t)
 
-    def _moved_reset(self, group, k, after, y, t):
+    def _d_reset(self, group, k, after, y, t):
         """What a later reset costs, at the state of the crossing: before the step's arrivals."""
         where, reset = group.where([k]), group.spec.reset
         jacobian = group.scope.run_jacobian(reset, y, t, where)
@@ -106,8 +106,8 @@ class DenseAdjoint:
     def _made_maxima(self, group, k, x, t, free):
         """What maxima that a reset makes gain by its coming later: they only fall from there."""
         n = round(t / self.dt)
-        rises = self._rises(group, k, n + 1, x, t, free, self.moved_maxima.leaps)
-        return sum(weight * rise for weight, rise in rises if rise < 0)
+        slopes = self._weighted_slopes(group, k, n + 1, x, t, free, self.arrival_maxima.jump_up)
+        return sum(weight * slope for weight, slope in slopes if slope < 0)
 
     # ------------------------------------------------------------------ [B]
     def _undo_arrival(self, arrival, n):
@@ -127,19 +127,19 @@ class DenseAdjoint:
             costs = [behind, behind]  # the reset of this step and the arrival commute
             at, reset = group.where([k]), group.spec.reset
             states = [group.scope.run(reset, x, t, at) for x in states]
-        moved = self.ham(group, k, costs[0], states[0], t, free) - self.ham(
+        d_time = self.ham(group, k, costs[0], states[0], t, free) - self.ham(
             group, k, costs[1], states[1], t, free
         )
-        moved += float(np.sum(after * jacobian.t)) + self.moved_maxima.of(arrival, n, free)
-        if k in self.pending[group.name] and self._responsible(arrival, group, t):
-            moved += self.pending[group.name].pop(k)
+        d_time += float(np.sum(after * jacobian.t)) + self.arrival_maxima.of(arrival, n, free)
+        if k in self.d_caused[group.name] and self._responsible(arrival, group, t):
+            d_time += self.d_caused[group.name].pop(k)
         scope.add_gradient(self.gradients, np.einsum("opm,om->pm", jacobian.p, after), where)
         if pathway.delay in self.gradients:
             full = self.gradients[pathway.delay]
-            full[arrival.synapse if full.size > 1 else 0] += moved
-        arrival.spike.moved += moved
+            full[arrival.synapse if full.size > 1 else 0] += d_time
+        arrival.spike.d_arrivals += d_time
         if arrival.spike.index >= 0:
-            self.inputs[arrival.spike.source][arrival.spike.index] += moved
+            self.inputs[arrival.spike.source][arrival.spike.index] += d_time
 
     def _responsible(self, arrival, group, t):
         def height(x):
@@ -154,8 +154,8 @@ class DenseAdjoint:
     def _undo_spike(self, spike, n, d):
         group, k, t = self.o.groups[spike.source], spike.neuron, n * self.dt
         where, threshold = group.where([k]), group.spec.threshold
-        d += spike.moved + self.release[group.name][k]
-        self.release[group.name][k] = 0.0
+        d += spike.d_arrivals + self.d_release[group.name][k]
+        self.d_release[group.name][k] = 0.0
         stretch = self.upstrokes.open.get((group.name, k))
         if stretch is None:
             self._undo_crossing(spike, n, d)
@@ -178,7 +178,7 @@ class DenseAdjoint:
         where, threshold = group.where([k]), group.spec.threshold
         start, y = group.history[n][:, [k]], group.updated[n][:, [k]]
         height = group.scope.margin(threshold, start, t - self.dt, where)[0]  # the test before
-        d += self._moved_maxima(group, k, n, height > 0)
+        d += self._d_maxima(group, k, n, height > 0)
         if height > 0:
             self.immediate += 1
             self._hand_on(group, k, n, d)
@@ -191,12 +191,12 @@ class DenseAdjoint:
         self.lam[group.name][:, [k]] -= jacobian.x * d / slope
         group.scope.add_gradient(self.gradients, -jacobian.p * d / slope, where)
 
-    def _moved_maxima(self, group, k, n, at_once):
+    def _d_maxima(self, group, k, n, at_once):
         """What maxima that this spike ends gain by its coming later."""
-        rises = self._rises(group, k, n, group.updated[n][:, [k]], n * self.dt, True)
-        return sum(weight * (rise if at_once else max(rise, 0.0)) for weight, rise in rises)
+        slopes = self._weighted_slopes(group, k, n, group.updated[n][:, [k]], n * self.dt, True)
+        return sum(weight * (slope if at_once else max(slope, 0.0)) for weight, slope in slopes)
 
-    def _rises(self, group, k, n, x, t, free, but=None):
+    def _weighted_slopes(self, group, k, n, x, t, free, but=None):
         """The derivative of the loss in each maximum at step n, and the maximum's slope in time."""
         for gbar, r, scope in self.readouts:
             if r.kind != "maximum" or r.group != group.name or not r.start <= k < r.stop:
@@ -213,10 +213,10 @@ class DenseAdjoint:
         if n == 0:
             return
         if not group.free_after[n - 1][k]:
-            self.release[group.name][k] += d
+            self.d_release[group.name][k] += d
             self._add_refractory(group, k, d)
         else:
-            self.pending[group.name][k] = d
+            self.d_caused[group.name][k] = d
 
     def _add_refractory(self, group, k, d):
         where = group.where([k])
@@ -262,11 +262,11 @@ class DenseAdjoint:
         for k in np.flatnonzero(group.free[n] & ~group.free[n - 1]):
             frozen = group.slopes(x[:, [k]], t, [k], [False])
             free = group.slopes(x[:, [k]], t, [k], [True])
-            moved = float(np.sum(lam[:, [k]] * (frozen - free)))
-            rises = self._rises(group, k, n, x[:, [k]], t, True)
-            moved += sum(weight * rise for weight, rise in rises if rise < 0)
-            self.release[group.name][k] += moved
-            self._add_refractory(group, everyone[k], moved)
+            d_time = float(np.sum(lam[:, [k]] * (frozen - free)))
+            slopes = self._weighted_slopes(group, k, n, x[:, [k]], t, True)
+            d_time += sum(weight * slope for weight, slope in slopes if slope < 0)
+            self.d_release[group.name][k] += d_time
+            self._add_refractory(group, everyone[k], d_time)
 
     # ------------------------------------------------------------------ readouts
     def _add_readout(self, weight, readout, scope, x, n):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class MovedMaxima:
+class ArrivalMaxima:
     """The rule of the package for one arrival after the other, with states and slopes as they are.
 
     Parameters
@@ -20,7 +20,7 @@ class MovedMaxima:
         self.adjoint, self.o, self.rings = adjoint, adjoint.o, rings
 
     def of(self, arrival, n, free):
-        """What a later arrival of step n is worth."""
+        """What maxima gain if an arrival of step n comes later."""
         group, k = self.o.groups[arrival.pathway.target], arrival.target
         total = 0.0
         for weight, at, readout, scope in self._readouts(group, k):
@@ -31,7 +31,7 @@ class MovedMaxima:
                 total += weight * self._ended(arrival, group, n, *measure)
         return total
 
-    def leaps(self, group, k, readout, scope, n, free):
+    def jump_up(self, group, k, readout, scope, n, free):
         """Whether arrivals at the step of a spike, which are after its reset, make a jump up."""
         if group.name not in self.rings or not self._shows(group, k, n, free):
             return False
@@ -52,11 +52,11 @@ class MovedMaxima:
         def value(x):
             return float(scope.value(readout.expression, x, t, where)[0])
 
-        def rise(x):
+        def slope(x):
             jacobian = scope.jacobian(readout.expression, x, t, where)
             return float(np.sum(jacobian.x * group.slopes(x, t, [k], [free])) + jacobian.t[0])
 
-        return value, rise
+        return value, slope
 
     def _shows(self, group, k, n, free):
         """Whether the next sample shows what the arrivals made, and no spike moves it already."""
@@ -108,18 +108,18 @@ class MovedMaxima:
                 total += added[row] / amount * change
         return total
 
-    def _made(self, arrival, group, n, value, rise):
+    def _made(self, arrival, group, n, value, slope):
         stages = self._stages(group, arrival.target, n)
-        leap = value(stages[-1]) - value(stages[0])
-        before, after = rise(stages[0]), rise(stages[-1])
-        if leap > 0:
-            return min(after, 0.0) * self._change(arrival, group, n, value) / leap
+        jump = value(stages[-1]) - value(stages[0])
+        before, after = slope(stages[0]), slope(stages[-1])
+        if jump > 0:
+            return min(after, 0.0) * self._change(arrival, group, n, value) / jump
         turn = min(after, 0.0) - min(before, 0.0)
-        return turn * self._change(arrival, group, n, rise) / (after - before) if turn < 0 else 0.0
+        return turn * self._change(arrival, group, n, slope) / (after - before) if turn < 0 else 0.0
 
-    def _ended(self, arrival, group, n, value, rise):
+    def _ended(self, arrival, group, n, value, slope):
         stages = self._stages(group, arrival.target, n)
-        leap, before = value(stages[-1]) - value(stages[0]), rise(stages[0])
-        if leap >= 0 or before <= 0:
+        jump, before = value(stages[-1]) - value(stages[0]), slope(stages[0])
+        if jump >= 0 or before <= 0:
             return 0.0
-        return before * self._change(arrival, group, n, value) / leap
+        return before * self._change(arrival, group, n, value) / jump

@@ -17,13 +17,13 @@ from helpers.dense.scope import Scope
 
 @dataclass
 class Spike:
-    """A spike; ``moved`` collects the derivatives with respect to the times of its arrivals."""
+    """A spike; ``d_arrivals`` is the sum of dL/dt_a over its arrivals."""
 
     source: str
     neuron: int
     step: int
     index: int = -1  # of an input spike, in the given arrays
-    moved: float = 0.0
+    d_arrivals: float = 0.0
     before: np.ndarray | None = None  # the state before and after the reset
     after: np.ndarray | None = None
 

@@ -53,7 +53,7 @@ def test_dense_rows_give_the_same_as_single_synapses(delays, monkeypatch):
             monkeypatch.setattr(packing, "has_dense_rows", lambda *_: False)
         model = build(delays)
         result, gradients = model.run(), model.gradient()
-        assert len(model._solver._whole) == (0 if plain else 3)
+        assert len(model._solver._dense_rows) == (0 if plain else 3)
         found.append((model, result, gradients))
     (model, rows, grads), (other, plain, plain_grads) = found
     trains = [next(iter(result.spikes.values())) for result in (rows, plain)]
@@ -70,15 +70,17 @@ def test_dense_rows_give_the_same_as_single_synapses(delays, monkeypatch):
 
 def test_other_connections_are_taken_one_by_one():
     model = build("none")
-    assert len(model._solver._whole) == 3
+    assert len(model._solver._dense_rows) == 3
     inner = next(p for p in model.spec.pathways if p.source == p.target)
     i, j = model.connections(inner.synapses)
     model.run()
     model.reconnect(inner.synapses, i, np.roll(j, 1))
-    assert len(model._solver._whole) == 2 + (len(set(zip(i, np.roll(j, 1), strict=True))) == len(i))
+    assert len(model._solver._dense_rows) == 2 + (
+        len(set(zip(i, np.roll(j, 1), strict=True))) == len(i)
+    )
     i[:2], j[:2] = 0, 0  # two synapses between the same neurons
     model.reconnect(inner.synapses, i, j)
-    assert inner.name not in model._solver._whole
+    assert inner.name not in model._solver._dense_rows
     assert np.isfinite(model.run().loss)
     assert all(np.isfinite(model.gradient().raw(key)).all() for key in model.parameters.keys)
 
