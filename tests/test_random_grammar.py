@@ -51,6 +51,20 @@ def test_an_arrival_just_before_a_spike_is_told_apart(tmp_path):
 
 
 @pytest.mark.slow
+def test_an_arrival_just_before_the_end_of_a_refractory_period_is_told_apart(tmp_path):
+    """They are 0.4 us apart, a fourth of the finest step; the loss has a kink where they meet."""
+    failed, results = failures_of(tmp_path, networks=1, first=500037)
+    assert not failed and results[0]["convergence"].endswith("the end of a refractory period")
+
+
+@pytest.mark.slow
+def test_a_gradient_of_which_little_is_left_converges_once_the_order_is_right(tmp_path):
+    """An arrival comes 70 us after a spike, and before it with time steps of 6 us and more."""
+    failed, results = failures_of(tmp_path, networks=1, first=800132)
+    assert not failed and results[0]["convergence"].startswith("agrees")
+
+
+@pytest.mark.slow
 def test_many_random_networks_agree(tmp_path):
     failed, _ = failures_of(tmp_path, networks=200, first=1000, processes=os.cpu_count() or 1)
     assert not failed, "\n".join(failed)

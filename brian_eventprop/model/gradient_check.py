@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from brian_eventprop._checks import positive_number, whole_number
 from brian_eventprop.model.differences import Difference, differentiate
+from brian_eventprop.model.event_order import input_events, other_order, spike_events
+from brian_eventprop.model.jumps import jumping_expressions
+from brian_eventprop.model.results import Spikes
+from brian_eventprop.reading import on_own_grid
 from brian_eventprop.runtime import solver_for
 
 __all__ = ["ArrayCheck", "GradientReport", "check_gradient"]
@@ -23,8 +27,6 @@ FLAT = 1e-3
 EXACT_ENOUGH = 0.03
 
 AGREES, DIFFERS, UNDECIDED = "agrees", "DIFFERS", "UNDECIDED"
-
-_JUMPS = re.compile(r"\b(floor|ceil|int|sign|clip|abs)\s*\(|[<>]=?|==")
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,9 @@ def check_gradient(
     tolerance = (0.05 if clock else 1e-5) if tolerance is None else tolerance
     tolerance = positive_number(tolerance, "tolerance")
     result = model.run(spikes, targets)
-    on_grid = _neurons(result) if clock else None
     _leave_out_surrogates(model)
     gradients = model._gradient_arrays()
+    on_grid = _OnGrid(result.spikes, model.gradient().grazing) if clock else None
     twin = _in_exact_time(model) if clock else copy.copy(model)
     comparison = _Comparison(twin, gradients, spikes, targets, entries, tolerance, on_grid)
     report = comparison.report(result.loss, seed)
@@ -218,24 +220,33 @@ def _in_exact_time(model):
     return twin
 
 
-def _neurons(result):
+def _neurons(spikes):
     """Who spiked in which trial, and how often, in every group."""
-    counts = [np.stack([s.sample, s.i]) for s in result.spikes.values()]
+    counts = [np.stack([s.sample, s.i]) for s in spikes.values()]
     return [np.unique(c, axis=1, return_counts=True) for c in counts]
+
+
+@dataclass(frozen=True)
+class _OnGrid:
+    """The spikes of the clock solver, and how many of them only graze the threshold."""
+
+    spikes: Spikes
+    grazing: int
 
 
 class _Comparison:
     """Adjoint and differences of all trained arrays of a model in exact time.
 
-    ``on_grid`` are the spikes of the clock solver if it made the gradients.
+    ``on_grid`` is what the clock solver has if it made the gradients.
     """
 
     def __init__(self, model, gradients, spikes, targets, entries, tolerance, on_grid):
         self.model, self.gradients, self.entries = model, gradients, entries
         self.given, self.tolerance, self.on_grid = (spikes, targets), tolerance, on_grid
         result = model.run(*self.given)
-        self.loss, self.neurons = result.loss, _neurons(result)
-        self.grazing = model.gradient().grazing
+        self.loss, self.spikes, self.neurons = result.loss, result.spikes, _neurons(result.spikes)
+        self.grazing = model.gradient().grazing or (on_grid.grazing if on_grid else 0)
+        self.forward = model._last[0]
 
     def report(self, loss: float, seed: int) -> GradientReport:
         """Return the table; ``loss`` is that of the solver that made the gradients."""
@@ -295,8 +306,27 @@ class _Comparison:
         return check
 
     def _reasons(self, wrong) -> str:
-        others = "" if self.on_grid is None else _other_spikes(self.on_grid, self.neurons)
+        others = "" if self.on_grid is None else self._other_events
         return _explain(wrong, self.grazing, self.model, others, self.on_grid is not None)
+
+    @cached_property
+    def _other_events(self) -> str:
+        """What the time grid has otherwise than exact time: who spikes, or in which order."""
+        on_grid = _neurons(self.on_grid.spikes)
+        if not _equal(on_grid, self.neurons):
+            return _other_spikes(on_grid, self.neurons)
+        model = self.model
+        spec, values, given = model.spec, model._values, model._inputs(self.given[0])
+        trains = {
+            name: spike_events(train, self.on_grid.spikes[name], spec.dt)
+            for name, train in self.spikes.items()
+        }
+        for source in spec.inputs:
+            data = given[source.name]
+            trains[source.name] = input_events(data, on_own_grid(source, data, spec.dt), spec.dt)
+        delays = {p.delay: np.asarray(values[p.delay], float) for p in spec.pathways}
+        periods = model._solver.refractory_periods(self.forward)
+        return other_order(spec, model._network, delays, periods, trains, float(model.duration))
 
 
 def _choose(adjoint, entries, rng):
@@ -351,8 +381,11 @@ class _Moved:
 
         def sample(change):
             self.array[...] = kept + change * direction
-            result = self.model.run(*self.base.given)
-            return result.loss, _equal(_neurons(result), self.base.neurons)
+            try:
+                result = self.model.run(*self.base.given)
+            except FloatingPointError:  # it stops there: a threshold below the reset, for instance
+                return np.nan, False
+            return result.loss, _equal(_neurons(result.spikes), self.base.neurons)
 
         def good_enough(found):
             scale = max(self.steepest, abs(found.value), FLAT * found.slope)
@@ -383,9 +416,7 @@ def _equal(a, b):
 
 
 def _other_spikes(on_grid, in_exact_time):
-    """Tell if the time grid has other spikes than exact time."""
-    if _equal(on_grid, in_exact_time):
-        return ""
+    """Tell how many spikes there are on the time grid and in exact time."""
     spikes, others = (int(sum(c.sum() for _, c in s)) for s in (on_grid, in_exact_time))
     return f"other neurons spike on the time grid ({spikes} spikes, {others} in exact time)"
 
@@ -446,12 +477,8 @@ def _explain(wrong, grazing, model, others, clock):
         reasons.append("a delay of 0 can only grow, past other arrivals at the same time")
     if grazing:
         reasons.append(f"{grazing} spikes only graze the threshold")
-    expressions = [e for g in model.spec.groups for e in g.derivatives.values()]
-    expressions += [r.expression for r in model.spec.readouts]
-    expressions += [s.expression for p in model.spec.pathways for s in p.statements]
-    jumps = [e for e in expressions if _JUMPS.search(e)]
-    if jumps:
-        reasons.append(f"'{jumps[0]}' is not smooth")
+    if jump := next(jumping_expressions(model.spec, model.parameters.keys), ""):
+        reasons.append(f"'{jump}' is not smooth")
     if not reasons and clock:
         return (
             "nothing but the time step explains it: if the error does not fall with dt, please "

@@ -179,3 +179,95 @@ def test_arguments_are_checked(right, arguments, error, message):
 def test_something_else_than_a_model_is_refused():
     with pytest.raises(TypeError, match="needs an EventPropModel, not NoneType"):
         bep.check_gradient(None)
+
+
+def lone_cell(arrival, reset="v = 0", **options):
+    """A neuron that its drive alone fires at 10 ln 2 = 6.9315 ms; an input arrives as asked for."""
+    source = SpikeGeneratorGroup(1, [0], [1] * ms)
+    flag = " (unless refractory)" if options else ""
+    cell = NeuronGroup(
+        1, f"dv/dt = (2 + I - v)/(10*ms) : 1{flag}\ndI/dt = -I/(5*ms) : 1\nvt : 1",
+        threshold="v > vt", reset=reset, method="exact", name="cell", **options,
+    )  # fmt: skip
+    cell.vt = 1
+    s = Synapses(source, cell, "w : 1", on_pre="I_post += w", name="s")
+    s.connect()
+    s.w, s.delay = 1, (arrival - 1) * ms
+    return source, cell, s
+
+
+def check_lone_cell(objects, train, loss, solver="clock"):
+    model = bep.EventPropModel(
+        objects, train=[train], loss=bep.Sum(loss), duration=10 * ms, solver=solver, threads=1
+    )
+    return bep.check_gradient(model, show=False)
+
+
+REORDERED = "come in another order on the time grid, or in one time step"
+
+
+def check_spike_time(arrival):
+    source, cell, s = lone_cell(arrival)
+    return check_lone_cell([source, cell, s], cell.vt, bep.SpikeTimes(cell, "t/T"))
+
+
+def test_an_arrival_that_the_grid_has_after_a_spike_is_named():
+    report = check_spike_time(6.92)
+    assert (
+        "an arrival of s_pre at neuron 0 of cell (6.92 ms) and its spike (6.925739 ms) " + REORDERED
+    ) in str(report)
+    # the slope of the crossing is (1 + 1)/(10 ms) after the arrival, and 1/(10 ms) before it
+    (array,) = report.arrays
+    assert array.verdict == "DIFFERS"
+    np.testing.assert_allclose(array.adjoint / array.differences, 2, rtol=0.02)
+
+
+@pytest.mark.parametrize("arrival", [6.94, 6.8, 7.05])
+def test_an_arrival_on_the_same_side_of_the_spike_is_not(arrival):
+    assert REORDERED not in str(check_spike_time(arrival))
+
+
+def test_an_arrival_that_the_grid_has_after_the_end_of_a_refractory_period_is_named():
+    source, cell, s = lone_cell(8.92, refractory=2 * ms)
+    report = check_lone_cell([source, cell, s], s.delay, bep.Final(cell, "v"))
+    assert report.arrays[0].verdict == "DIFFERS"
+    assert (
+        "an arrival of s_pre at neuron 0 of cell (8.92 ms) and the end of its refractory period "
+        "(8.931472 ms) " + REORDERED
+    ) in str(report)
+
+
+def test_a_run_that_stops_beside_the_values_is_no_difference():
+    """A threshold that is lowered to the reset is crossed without end.
+
+    The kink, 2 ns before the spike, lets the check try steps as wide as that.
+    """
+    source, cell, s = lone_cell(6.93147, reset="v = 0.7")
+    loss = bep.SpikeTimes(cell, "t/T")
+    report = check_lone_cell([source, cell, s], cell.vt, loss, solver="event")
+    assert "the loss has a kink there" in str(report)
+
+
+def test_a_condition_is_named_if_its_time_moves():
+    """``int(t > 5*ms)`` is the same for all values of the parameters."""
+    for condition, named in (("t > 5*ms", False), ("v > 0.5", True)):
+        source, cell, s = lone_cell(6.92)
+        loss = bep.Integral(cell, f"v*int({condition})/ms")
+        report = check_lone_cell([source, cell, s], cell.vt, loss)
+        assert report.arrays[0].verdict == "DIFFERS"
+        assert ("is not smooth" in str(report)) == named, str(report)
+
+
+def test_spikes_that_graze_on_the_time_grid_alone_are_told():
+    """A time constant of a fifth of a step: the potential is level at the end of the step."""
+    cell = NeuronGroup(
+        1, "dv/dt = (drive - v)/(20*us) : 1\ndrive : 1", threshold="v > 1", reset="v = -1e9",
+        method="exact", name="cell",
+    )  # fmt: skip
+    cell.drive = 2
+    for solver, told in (("event", False), ("clock", True)):
+        model = bep.EventPropModel(
+            [cell], train=[cell.drive], loss=bep.Sum(bep.SpikeTimes(cell, "t/ms", which="first")),
+            duration=0.3 * ms, solver=solver, threads=1,
+        )  # fmt: skip
+        assert ("graze the threshold" in str(bep.check_gradient(model, show=False))) == told

@@ -126,6 +126,12 @@ class EventCPU(EventKernels):
             windows, kernels, self.module,
         )  # fmt: skip
 
+    def refractory_periods(self, forward: EventForward) -> dict[str, np.ndarray]:
+        """Return the refractory period (s) of each neuron of the groups that have one."""
+        return {
+            g.name: forward.arrays[g.name, "period"] for g in forward.module.groups if g.refractory
+        }
+
     def _check_readouts(self, arrays):
         """Stop if a state or what a readout makes of it is infinite or not a number."""
         for g in self.module.groups:

@@ -1,4 +1,4 @@
-"""Spikes and arrivals of one neuron that are closer together than a time step.
+"""Arrivals that are closer to a spike or a refractory period's end than a time step.
 
 The time grid orders them otherwise than exact time does, or has them in one step; either way its
 gradient is another one, until the time steps are short enough.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 from brian2 import SpikeGeneratorGroup, Synapses, ms
+from brian2.core.variables import VariableView
 
 #: Two events (ms) that are meant to be at one time: an arrival without delay, or one that fires.
 SAME = 1e-7
 
 
 def too_close(scope: dict, exact, on_grid, dt: float) -> str:
-    """Describe an arrival and a spike of its target that the grid cannot tell apart, if any.
+    """Describe an arrival and an event of its target that the grid cannot tell apart, if any.
 
     ``exact`` and ``on_grid`` are results of runs with the same spikes; ``dt`` is in ms.
     """
@@ -22,6 +23,7 @@ def too_close(scope: dict, exact, on_grid, dt: float) -> str:
         pre = _trains(*_whole(synapses.source), exact)
         group, start = _whole(synapses.target)
         post, late = (_trains(group, start, result) for result in (exact, on_grid))
+        period = _periods(group, scope)
         for i, j, delay in _connections(synapses):
             spikes, on_time = np.sort(post(j)), np.sort(late(j))
             if len(spikes) != len(on_time):
@@ -30,7 +32,23 @@ def too_close(scope: dict, exact, on_grid, dt: float) -> str:
             gaps = np.abs(pre(i)[:, None] + delay - spikes)
             if np.any((gaps > SAME) & (gaps < lateness)):
                 return f"{synapses.name}, {gaps[gaps > SAME].min():.1e} ms apart"
+            ends = np.abs(pre(i)[:, None] + delay - (spikes + period[start + j]))
+            if np.any((ends > SAME) & (ends < lateness)):
+                apart = ends[ends > SAME].min()
+                return f"{synapses.name}, {apart:.1e} ms from the end of a refractory period"
     return ""
+
+
+def _periods(group, scope: dict) -> np.ndarray:
+    """Return the refractory period (ms) of each neuron; NaN if the group has none."""
+    period = getattr(group, "_refractory", False)
+    if period is False:
+        return np.full(len(group), np.nan)
+    if not isinstance(period, str):
+        return np.full(len(group), float(period) * 1e3)
+    names = scope | {n: getattr(group, n) for n in ("i", *group.equations.parameter_names)}
+    names |= {n: v[:] for n, v in names.items() if isinstance(v, VariableView)}
+    return np.broadcast_to(np.asarray(eval(period, names) / ms, float), len(group))
 
 
 def _whole(group) -> tuple[object, int]:
