@@ -13,9 +13,10 @@ STAGES = [
     ("Brian2", "objects, equations, values"),
     ("reading/", "NetworkSpec, NetworkValues"),
     ("adjoint/", "AdjointSystem"),
-    ("codegen/", "operations, (text of functions)"),
+    ("plan/", "layouts of synapses, ClockPlan"),
+    ("codegen/", "operations, as text"),
     ("runtime/", "arrays, addresses, trials"),
-    ("kernels/", "loops over, trials and steps"),
+    ("kernels/", "loops over trials, and time steps"),
     ("model/", "Result, Gradients"),
 ]
 FORWARD, BACKWARD = "#2c6fbb", "#b5482f"
@@ -35,7 +36,7 @@ def arrow(axes, x, y, step, color):
 
 
 def main():
-    figure, axes = plt.subplots(figsize=(11, 2.2))
+    figure, axes = plt.subplots(figsize=(12.4, 2.2))
     for k, (title, text) in enumerate(STAGES):
         box(axes, 2 * k, title, text)
         if k:
@@ -43,11 +44,11 @@ def main():
             arrow(axes, 2 * k - 0.08, 0.34, -0.34, BACKWARD)
     axes.text(0.75, 1.35, "w", ha="center", size=11, color=FORWARD, style="italic")
     axes.text(0.75, -0.45, "dL/dw", ha="center", size=10, color=BACKWARD, style="italic")
-    axes.text(4.75, 1.35, "built once per model", ha="center", size=8, color="#555555")
-    axes.text(10.7, 1.35, "at every run", ha="center", size=8, color="#555555")
-    axes.plot([1.9, 7.6], [1.22, 1.22], color="#aaaaaa", lw=0.8)
-    axes.plot([7.9, 13.6], [1.22, 1.22], color="#aaaaaa", lw=0.8)
-    axes.set(xlim=(-0.2, 13.7), ylim=(-0.6, 1.6))
+    axes.text(5.75, 1.35, "built once per model", ha="center", size=8, color="#555555")
+    axes.text(12.7, 1.35, "at every run", ha="center", size=8, color="#555555")
+    axes.plot([1.9, 9.6], [1.22, 1.22], color="#aaaaaa", lw=0.8)
+    axes.plot([9.9, 15.6], [1.22, 1.22], color="#aaaaaa", lw=0.8)
+    axes.set(xlim=(-0.2, 15.7), ylim=(-0.6, 1.6))
     axes.axis("off")
     figure.savefig(Path(__file__).with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
 
