@@ -11,7 +11,9 @@ from brian_eventprop.runtime.clock.warnings import warn_of_gaps
 from brian_eventprop.runtime.cuda.solver import ClockCUDA
 from brian_eventprop.runtime.event.solver import TOLERANCE, EventCPU
 from brian_eventprop.runtime.options import checked_options
+from brian_eventprop.runtime.solver import Solver
 
+#: The class of each solver and backend.
 SOLVERS = {
     ("clock", "cpu"): ClockCPU,
     ("clock", "cuda"): ClockCUDA,
@@ -23,7 +25,7 @@ SOLVERS = {
 
 def solver_for(
     solver, backend, system, network, n_steps, precision, threads, duration=None, tolerance=None
-):
+) -> Solver:
     """Return the object that runs a derived network.
 
     ``duration`` (seconds) and ``tolerance`` are for the event solver, which has no time steps.

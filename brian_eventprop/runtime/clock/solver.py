@@ -33,6 +33,7 @@ from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
+from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.timed_inputs import (
     cells_on_grid,
     columns,
@@ -59,15 +60,6 @@ class Forward:
     stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
     segment: int = 0
     described: tuple[Arrays, ...] = field(default=(), repr=False)
-
-
-@dataclass
-class Backward:
-    """Gradients by key, dL/d(time) of each input spike, and the number of grazing spikes."""
-
-    gradients: HostGradients
-    inputs: dict[str, np.ndarray]
-    grazing: int
 
 
 class _Pass:

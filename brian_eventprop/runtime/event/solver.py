@@ -17,7 +17,6 @@ from brian_eventprop.codegen.event.network import EVENT_LOG
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.backends import COMPILED, Backend
 from brian_eventprop.runtime.binding.binder import unsorted
-from brian_eventprop.runtime.clock.solver import Backward
 from brian_eventprop.runtime.event.batched import (
     group_arrays,
     synapse_gradients,
@@ -29,6 +28,7 @@ from brian_eventprop.runtime.event.sums import EventSums
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
+from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.timed_inputs import columns, near_to, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.

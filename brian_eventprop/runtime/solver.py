@@ -1,0 +1,70 @@
+"""What a model asks of a solver, whichever it is and wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from brian_eventprop.runtime.readouts import GroupSpikes
+
+
+class ForwardRun(Protocol):
+    """What a forward run leaves for the loss; the rest of it is for the backward pass."""
+
+    n_trials: int
+    readouts: tuple[np.ndarray, ...]
+    spikes: Mapping[str, GroupSpikes]
+
+
+@dataclass
+class Backward:
+    """What a backward pass returns.
+
+    Parameters
+    ----------
+    gradients
+        By key.
+    inputs
+        dL/d(time) of each input spike, by name of the input.
+    grazing
+        The number of spikes whose gradient is uncertain.
+    """
+
+    gradients: Mapping
+    inputs: Mapping[str, np.ndarray]
+    grazing: int
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """A derived network that can be run forward and backward.
+
+    A new one is a class with these methods, and a line of `SOLVERS` in `brian_eventprop.runtime`.
+    """
+
+    @property
+    def source(self) -> str:
+        """The generated code."""
+
+    def prepare(self, name: str, data) -> object:
+        """Return the spikes of an input in the form that `forward` reads."""
+
+    def hold(self, arrays: Mapping) -> Mapping:
+        """Return arrays by key where this solver wants to have them."""
+
+    def prefetch(self, values, inputs: Mapping, n_trials: int, timed_values: Mapping = {}) -> None:
+        """Prepare the next batch while this one runs, if anything is gained by that."""
+
+    def forward(
+        self, values, inputs: Mapping, n_trials: int, timed_values: Mapping = {}
+    ) -> ForwardRun:
+        """Run a batch of trials."""
+
+    def backward(self, forward: ForwardRun, weights, with_inputs: bool = True) -> Backward:
+        """Return gradients, given dL/d(value) of each readout."""
+
+    def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
+        """Take other ends for the synapses of a pathway, as many as before."""
