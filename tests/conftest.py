@@ -1,7 +1,7 @@
 """Settings for all tests: Brian2 without compilation, and a clean start for every test.
 
-In modules with the mark `interpreted`, and in all others but those with the mark `compiled` if
-pytest is given ``--interpreted``, ``backend='cpu'`` runs in the interpreter, too.
+``backend='cpu'`` runs in the interpreter, but in modules and tests with the mark `compiled`, and
+nowhere if pytest is given ``--compiled``.
 """
 
 import logging
@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 import brian2
 import pytest
-from helpers.interpreted import kernels
+from helpers.interpreted import install, kernels
 
 brian2.prefs.codegen.target = "numpy"
 logging.getLogger("brian2").setLevel(logging.WARNING)  # pytest would collect every debug message
@@ -24,25 +24,25 @@ def fresh_brian2():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--interpreted", action="store_true", help="compile no kernels for the CPU")
+    parser.addoption("--compiled", action="store_true", help="compile the kernels of all tests")
+
+
+def pytest_configure(config):
+    """Choose what runs the kernels; the examples in docstrings have no fixtures."""
+    install(interpreted=not config.getoption("--compiled"))
 
 
 @pytest.fixture(autouse=True, scope="module")
 def kernels_of_module(request):
-    """Run the kernels of a module's tests in the interpreter, or compile them."""
+    """Compile the kernels of the tests of a module with the mark `compiled`."""
     marks = {mark.name for mark in request.node.iter_markers()}
-    every = request.config.getoption("--interpreted") and "compiled" not in marks
-    with kernels(interpreted=every or "interpreted" in marks):
+    with kernels(interpreted=False) if "compiled" in marks else nullcontext():
         yield
 
 
 @pytest.fixture(autouse=True)
 def kernels_of_test(request):
     """Compile the kernels of a test with the mark `compiled`, whatever its module has."""
-    with kernels(interpreted=False) if "compiled" in own_marks(request.node) else nullcontext():
+    marks = {mark.name for mark in request.node.own_markers}
+    with kernels(interpreted=False) if "compiled" in marks else nullcontext():
         yield
-
-
-def own_marks(item) -> set[str]:
-    """Return the names of the marks that a test has itself."""
-    return {mark.name for mark in item.own_markers}

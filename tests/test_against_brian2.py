@@ -7,6 +7,8 @@ from helpers.networks import random as random_networks
 
 import brian_eventprop as bep
 
+SLOW = pytest.mark.slow
+
 
 def model_of(network, **options):
     """The model of a `RandomNetwork`."""
@@ -43,7 +45,11 @@ def test_spikes_are_those_of_brian2(kind):
     assert check_same_spikes(random_networks.build(kind, seed=0)) > 100
 
 
-@pytest.mark.parametrize("kind", ["lif", "lif_refractory", "alif", "coba", "qif"])
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    "kind",
+    ["lif", "coba"] + [pytest.param(k, marks=SLOW) for k in ("lif_refractory", "alif", "qif")],
+)
 def test_thousands_of_spikes_are_those_of_brian2(kind):
     assert check_same_spikes(random_networks.build(kind, seed=0, size=3.0, trials=4)) > 4000
 

@@ -63,8 +63,15 @@ def check_random_network(network, train=None):
     return check_gradients(model, each, spikes)
 
 
+#: `test_firing_rate` has a smaller network of this kind.
+LONG = {"adex"}
+
+
 @pytest.mark.usefixtures("fine")
-@pytest.mark.parametrize("kind", random_networks.KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.slow if k in LONG else ()) for k in random_networks.KINDS],
+)
 def test_gradients_of_random_networks(kind):
     check_random_network(random_networks.build(kind, seed=4, size=0.3))
 

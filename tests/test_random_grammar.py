@@ -38,10 +38,10 @@ def failures_of(tmp_path, networks, first=0, processes=1):
 
 
 def test_random_networks_agree(tmp_path):
-    failed, results = failures_of(tmp_path, networks=25)
+    failed, results = failures_of(tmp_path, networks=6)
     assert not failed, "\n".join(failed)
-    assert sum(found.get("event") == "agrees" for found in results) > 12
-    assert sum(found.get("spikes") == "agrees" for found in results) > 18
+    assert sum(found.get("event") == "agrees" for found in results) > 3
+    assert sum(found.get("spikes") == "agrees" for found in results) > 4
 
 
 def test_an_arrival_just_before_a_spike_is_told_apart(tmp_path):

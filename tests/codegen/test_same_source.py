@@ -17,7 +17,7 @@ for kind in ("saturating", "adex"):
         try:
             model = bep.EventPropModel(
                 network.objects, train=network.train, loss=network.loss, duration=20 * ms,
-                namespace=network.namespace, solver=solver,
+                namespace=network.namespace, solver=solver, backend="interpreter",
             )
         except bep.UnsupportedError as error:  # a loop without delay
             print(kind, solver, error)

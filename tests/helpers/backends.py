@@ -37,6 +37,12 @@ def results(kind, backend, seed=4, size=0.3, trials=2, duration=None, precision=
     return arrays_of(model.run(spikes), model.gradient(), model)
 
 
+def gradient_arrays(model):
+    """The gradients of the last run without units, by key."""
+    gradients = model.gradient()
+    return {key: gradients.raw(key) for key in model.parameters.keys}
+
+
 def arrays_of(result, gradients, model):
     """Everything that a run gives, by name."""
     found = {("grazing", "i"): np.array([gradients.grazing])}

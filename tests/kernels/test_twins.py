@@ -12,12 +12,13 @@ import pytest
 from numba.core.extending import _Intrinsic
 
 from brian_eventprop.kernels.cache import LIBRARY
-from brian_eventprop.kernels.event.batched_arrivals import LANES, PARTED
 from brian_eventprop.runtime.interpreter import library_module
 
 pytestmark = pytest.mark.compiled
 
 SINGLE, DOUBLE = np.float32, np.float64
+_BATCHED = library_module("brian_eventprop.kernels.event.batched_arrivals")
+LANES, PARTED = _BATCHED.LANES, _BATCHED.PARTED
 #: How far apart numbers may be that are fused sums of products, relative to the largest.
 FUSED = {"add_products": 1e-15, "add_row": 1e-15, "exponentials": 1e-15}
 

@@ -19,8 +19,20 @@ def compiled(view):
     return change
 
 
-@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 4), (2, 1, 3, 2)])
-@pytest.mark.parametrize("kind", ["f4", "f8", "u1", "u2", "u4", "u8", "i4", "i8"])
+SHAPES = [(5,), (2, 3), (2, 3, 4), (2, 1, 3, 2)]
+KINDS = ["f4", "f8", "u1", "u2", "u4", "u8", "i4", "i8"]
+#: Every shape and every kind once; the other pairs are marked slow.
+FAST = {*zip(KINDS, 2 * SHAPES, strict=True)}
+
+
+@pytest.mark.parametrize(
+    "kind, shape",
+    [
+        pytest.param(k, s, marks=() if (k, s) in FAST else pytest.mark.slow)
+        for k in KINDS
+        for s in SHAPES
+    ],
+)
 def test_a_view_is_the_array(kind, shape):
     array = np.arange(np.prod(shape)).reshape(shape).astype(kind)
     numbers = np.array([1, 2, *views.description(array)], np.int64)

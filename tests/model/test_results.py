@@ -34,6 +34,7 @@ def random():
 SMALL = ["--hidden", "6", "--epochs", "2", "--batch-size", "8", "--dt", "5"]
 
 
+@pytest.mark.slow
 def test_braille(tmp_path, random):
     data = trials(random, 60, 24, 3, 1.3)
     np.savez(

@@ -77,6 +77,7 @@ def write_speech(folder, name, split, size, classes, seed):
 SMALL = "--hidden 24 --epochs 12 --batch-size 4 --duration 100 --rate 1e-2 --delay 10".split()
 
 
+@pytest.mark.slow
 def test_shd_on_small_files_in_the_same_layout(tmp_path):
     for split, size, seed in (("train", 45, 0), ("test", 12, 1)):
         write_speech(tmp_path, "shd", split, size, 3, seed)

@@ -25,6 +25,7 @@ def run(scripts, capsys):
     return names, capsys.readouterr().out
 
 
+@pytest.mark.compiled
 def test_the_scripts_run_and_the_gradient_agrees(scripts, capsys, monkeypatch):
     """With few samples; the whole training is the slow test."""
     fit = bep.Trainer.fit
@@ -38,6 +39,7 @@ def test_the_scripts_run_and_the_gradient_agrees(scripts, capsys, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 def test_the_script_learns(scripts, capsys):
     names, printed = run(scripts[:1], capsys)
     assert (

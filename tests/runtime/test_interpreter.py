@@ -15,6 +15,7 @@ from brian_eventprop.plan.layouts import limits
 from brian_eventprop.runtime.event import batched
 
 pytestmark = pytest.mark.compiled
+SLOW = pytest.mark.slow
 
 #: Sums in another order, and functions of the C library that round otherwise.
 DIGITS = 1e-12
@@ -31,15 +32,30 @@ LAYOUTS = {
 
 
 def both(make, **options):
-    """What the same network gives in the interpreter and compiled."""
-    found = []
-    for backend in ("interpreter", "cpu"):
+    """What two trials of a network give in the interpreter and compiled, with any threads."""
+    found, all_trials = [], []
+    for backend, threads in (("interpreter", None), ("cpu", 1), ("cpu", 3)):
         start_scope()
-        model, data = make(backend=backend, **options)
+        # chunks of two or three trials, the last of which go from thread to thread
+        model, data = make(backend=backend, threads=threads, trials=19, **options)
         assert model.backend == backend
-        found.append(backends.arrays_of(model.run(data), model.gradient(), model))
+        if threads != 3:
+            found.append(given(model, first_two(data)))
+        if threads:
+            all_trials.append(given(model, data))
+    backends.check_equal(*all_trials, readouts=0, gradients=0)
     assert sum(len(array) for key, array in found[0].items() if key[1] == "t") > 5
     return found
+
+
+def first_two(data):
+    """The first two trials of all inputs."""
+    return {n: d[[0, 1]] for n, d in data.items()} if isinstance(data, dict) else data[[0, 1]]
+
+
+def given(model, data):
+    """Everything that a model gives."""
+    return backends.arrays_of(model.run(data), model.gradient(), model)
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
@@ -48,7 +64,7 @@ def test_layouts_of_the_clock_solver(layout, precision, monkeypatch):
     options, constants = LAYOUTS[layout]
     for name, value in constants.items():
         monkeypatch.setattr(limits, name, value)
-    made = both(small_networks.all_to_all, precision=precision, n_steps=40, trials=2, **options)
+    made = both(small_networks.all_to_all, precision=precision, n_steps=40, **options)
     digits = DIGITS if precision == "float64" else SINGLE_DIGITS
     backends.check_equal(*made, readouts=digits, gradients=digits)
 
@@ -65,20 +81,55 @@ def of_kind(kind):
     return make
 
 
-def test_queues_and_recorded_states_of_the_clock_solver():
-    backends.check_equal(*both(of_kind("saturating")), DIGITS, DIGITS)
+@pytest.mark.parametrize(
+    "kind, precision",
+    [
+        ("saturating", "float64"),
+        pytest.param("saturating", "float32", marks=SLOW),
+        ("adex", "float64"),
+    ],
+)
+def test_queues_upstrokes_and_recorded_states_of_the_clock_solver(kind, precision):
+    digits = DIGITS if precision == "float64" else SINGLE_DIGITS
+    backends.check_equal(*both(of_kind(kind), precision=precision), digits, digits)
 
 
-@pytest.mark.parametrize("make", [small_networks.all_to_all, of_kind("adex")])
+@SLOW  # the adjoint of this network alone takes most of a minute to compile
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_every_function_of_equations(precision):
+    digits = DIGITS if precision == "float64" else SINGLE_DIGITS
+    backends.check_equal(*both(small_networks.of_functions, precision=precision), digits, digits)
+
+
+def test_values_of_every_function_of_equations():
+    found = []
+    for backend in ("interpreter", "cpu"):
+        start_scope()
+        model, data = small_networks.of_functions(backend=backend)
+        result = model.run(data)
+        found.append((np.asarray(result.spikes["cells"].t), *result.readout))
+    assert len(found[0][0]) > 5
+    for plain, compiled in zip(*found, strict=True):
+        np.testing.assert_allclose(plain, compiled, rtol=DIGITS)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        small_networks.all_to_all,
+        *(pytest.param(of_kind(kind), marks=SLOW) for kind in ("qif", "adex")),
+    ],
+    ids=["lif", "qif", "adex"],
+)
 def test_the_event_solver(make):
-    """Closed flows, and Runge-Kutta; where spikes amplify differences, digits are lost."""
-    found, expected = both(make, solver="event", n_steps=40, trials=2)
+    """Closed flows, and Runge-Kutta (slow); where spikes amplify differences, digits are lost."""
+    found, expected = both(make, solver="event", n_steps=40)
     check_close(found, expected, times=1e-13, digits=1e-10)
 
 
 def test_batched_arrivals_of_the_event_solver(monkeypatch):
     monkeypatch.setattr(batched, "DENSE_ENOUGH", 0)
-    found, expected = both(small_networks.all_to_all, solver="event", n_steps=40, trials=2)
+    found, expected = both(small_networks.all_to_all, solver="event", n_steps=40)
     check_close(found, expected, times=1e-13, digits=1e-9)
 
 

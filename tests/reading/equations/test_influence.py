@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms
+from helpers.backends import gradient_arrays
 
 import brian_eventprop as bep
 from brian_eventprop.reading import check_influence, key_of, read_network
@@ -130,7 +131,7 @@ def test_the_gradient_of_what_is_refused_is_indeed_zero():
         threads=1,
     )  # fmt: skip
     assert len(model.run().spikes[hidden]) > 1
-    gradients = model._gradient_arrays()
+    gradients = gradient_arrays(model)
     spec, network = read_network(objects, kept, names, 0.025)
     reached = influences(spec)
     for view in views:

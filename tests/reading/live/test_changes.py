@@ -98,16 +98,13 @@ def test_models_mention_changes_and_nothing_that_they_wrote():
     model = model_of(objects)
     model.parameters[S.w] = 0.7
 
-    def mention():
-        model._mention_changes()  # as every run does
-
-    assert messages_of(mention, "changed") == []
+    assert messages_of(model.run, "changed") == []
     assert messages_of(model.write_back, "changed") == []
-    assert messages_of(mention, "changed") == []
+    assert messages_of(model.run, "changed") == []
     S.w = 6
-    (said,) = messages_of(mention, "changed")
+    (said,) = messages_of(model.run, "changed")
     assert "'w' of 'S'" in said and "model.parameters" in said
-    assert messages_of(mention, "changed") == []
+    assert messages_of(model.run, "changed") == []
     G.tau = 5 * ms
     (said,) = messages_of(model.write_back, "changed")
     assert "'tau' of 'G'" in said

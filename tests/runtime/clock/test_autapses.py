@@ -7,8 +7,6 @@ from helpers.backends import arrays_of, check_equal
 
 import brian_eventprop as bep
 
-pytestmark = pytest.mark.interpreted
-
 #: Arrivals at I that do not commute with a change of the drive.
 SATURATING = "I_post += w*(1 - I_post/4)"
 

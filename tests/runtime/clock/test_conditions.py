@@ -7,8 +7,6 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms,
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 
-pytestmark = pytest.mark.interpreted
-
 
 def run(model):
     """The spikes of the neurons and the gradients, one array after the other."""

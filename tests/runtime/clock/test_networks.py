@@ -11,6 +11,7 @@ from brian2 import (
     start_scope,
     us,
 )
+from helpers.backends import gradient_arrays
 from helpers.networks import random as random_networks
 
 import brian_eventprop as bep
@@ -18,23 +19,23 @@ import brian_eventprop as bep
 SEED = 12
 
 
-def build(threads=None, train=None, kind="lif", trials=5):
+def build(threads=None, train=None, kind="lif", trials=5, duration=None):
     """A random recurrent network and its model."""
     network = random_networks.build(kind, seed=SEED, size=0.3, trials=trials)
     model = bep.EventPropModel(
         network.objects,
         train=network.train if train is None else [v for v in network.train if train(v)],
         loss=network.loss,
-        duration=network.duration,
+        duration=network.duration if duration is None else duration,
         namespace=network.namespace,
         threads=threads,
     )
-    spikes = network.batch()
+    spikes = network.batch(model.duration)
     return network, model, spikes
 
 
 def test_what_moves_no_spike_equals_central_differences():
-    network, model, spikes = build()
+    network, model, spikes = build(trials=2, duration=40 * ms)
     found = model.run(spikes)
     gradients = model.gradient()
     trains = [len(found.spikes[g]) for g in found.spikes]
@@ -58,6 +59,8 @@ def test_what_moves_no_spike_equals_central_differences():
             assert gradient[k] == pytest.approx(difference, rel=1e-6, abs=1e-6 * scale)
 
 
+@pytest.mark.slow
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["lif", "adex"])
 @pytest.mark.parametrize("train", [None, lambda v: getattr(v, "name", "") in ("w", "delay")])
 def test_threads_change_no_bit(train, kind):
@@ -76,7 +79,7 @@ def test_threads_change_no_bit(train, kind):
 @pytest.mark.parametrize("kind", ["coba", "saturating", "adex"])
 def test_the_length_of_a_segment_changes_no_bit(kind, monkeypatch):
     # states are run again from checkpoints; arrivals are summed, or taken one by one
-    _, model, spikes = build(1, None, kind)
+    _, model, spikes = build(1, None, kind, trials=2, duration=30 * ms)
     solver, runs = model._solver, []
     recorded = [g for g in solver.module.groups if g.recorded]
     assert recorded
@@ -166,6 +169,8 @@ def recurrent_model(solver):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.compiled
 def test_a_coarse_grid_does_not_inflate_the_gradient_of_a_recurrent_network():
     random = np.random.default_rng(1)
     shape = (16, 60)
@@ -184,7 +189,7 @@ def test_a_coarse_grid_does_not_inflate_the_gradient_of_a_recurrent_network():
         norms.append([])
         for trial in range(len(data)):
             model.run(data[trial])
-            (gradient,) = model._gradient_arrays().values()
+            (gradient,) = gradient_arrays(model).values()
             norms[-1].append(np.linalg.norm(gradient))
     # The slope after the crossing alone gives 11, for spikes of a chain multiply it; this one 3.4.
     assert np.median(np.divide(norms[1], norms[0])) < 6
@@ -222,6 +227,7 @@ def dense_input_gradients(solver):
     return np.asarray(gradients[s_in.w]), np.asarray(gradients[s_in.delay])
 
 
+@pytest.mark.compiled
 def test_the_gradient_of_dense_input_does_not_grow_on_a_coarse_grid():
     # every spike coincides with arrivals; the grid itself, dt = tau/8, costs what is left:
     # 1.27 and 0.75 of the norm, cosines of 0.96 and 0.78

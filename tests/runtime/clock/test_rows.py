@@ -7,8 +7,6 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
 import brian_eventprop as bep
 from brian_eventprop.runtime.binding import binder as packing
 
-pytestmark = pytest.mark.interpreted
-
 LIF = """dv/dt = (I - v)/(10*ms) : 1
          dI/dt = -I/(4*ms) : 1"""
 

@@ -136,6 +136,7 @@ def test_every_kind_of_network_with_several_blocks(kind, monkeypatch):
 
 
 def test_products_in_double_precision_are_not_fused_with_sums(device):
+    device.only = "forward|backward|sum_rows|adam|sgd"
     model, spikes = small_networks.all_to_all(n_hidden=40, readout="v", axonal=True, backend="cuda")
     compiled(model, spikes)
     check(device, {"forward", "backward", "sum_rows"}, single=False)
@@ -148,10 +149,14 @@ def test_products_in_double_precision_are_not_fused_with_sums(device):
         assert not re.search(r"fma\.rn\.f64|mul\.f64", device.ptx[name])
 
 
-def test_every_function_in_single_precision(device):
+@pytest.mark.parametrize(
+    "kernels", [("forward", "record"), pytest.param(("backward",), marks=pytest.mark.slow)]
+)
+def test_every_function_in_single_precision(kernels, device):
+    device.only = "|".join(kernels)
     # its arrivals are delivered one by one
     compiled(*small_networks.of_functions(backend="cuda", precision="float32"))
-    check(device, {"forward", "record", "backward"}, single=True, trigonometric=True)
+    check(device, set(kernels), single=True, trigonometric=True)
 
 
 @pytest.mark.filterwarnings("error")

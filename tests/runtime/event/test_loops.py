@@ -13,10 +13,9 @@ from brian2 import (
     ms,
     us,
 )  # fmt: skip
+from helpers.backends import gradient_arrays
 
 import brian_eventprop as bep
-
-pytestmark = pytest.mark.interpreted
 
 DURATION = 30 * ms
 
@@ -181,7 +180,7 @@ def test_a_delay_of_zero_is_the_limit_of_short_ones():
             s.delay = delay
         model = build(objects)
         assert ("event by event" in model.source) == (delay == 0 * ms)
-        found.append((*spikes_of(model, objects[0]), model._gradient_arrays()))
+        found.append((*spikes_of(model, objects[0]), gradient_arrays(model)))
     (i, t, gradients), (j, u, others) = found
     np.testing.assert_array_equal(i[np.lexsort((t, i))], j[np.lexsort((u, j))])
     np.testing.assert_allclose(np.sort(t), np.sort(u), atol=5e-3)
@@ -223,7 +222,7 @@ def test_a_cascade_moves_with_what_set_it_off():
     i, t = spikes_of(model, objects[1])
     np.testing.assert_array_equal(i, [0, 1, 2, 3])
     np.testing.assert_allclose(t, 2.0, rtol=1e-15)
-    gradients = model._gradient_arrays()
+    gradients = gradient_arrays(model)
     np.testing.assert_allclose(gradients["feed_pre", "delay"], 4e3)
     np.testing.assert_allclose(gradients["pulse_pre", "delay"], [3e3, 2e3, 1e3])
     np.testing.assert_array_equal(gradients["pulse", "w"], 0)
@@ -239,7 +238,7 @@ def test_a_pulse_to_itself_comes_before_the_reset_as_in_brian2(reset, remains):
     result = model.run()
     assert len(result.spikes[objects[1]].i) == 1
     assert result.readout[1].item() == pytest.approx(remains)
-    assert model._gradient_arrays()["last", "w"].item() == pytest.approx(float(remains > 0))
+    assert gradient_arrays(model)["last", "w"].item() == pytest.approx(float(remains > 0))
 
 
 def test_a_cascade_without_end_is_an_error_that_names_group_and_time():
@@ -259,21 +258,22 @@ def test_training_may_take_the_delays_of_a_loop_to_zero():
     pulse, last = objects[3:]
     pulse.delay, last.delay = 0.5 * ms, 1 * ms
     model = build_chain(objects)
-    apart, before = spikes_of(model, objects[1])[1], model._gradient_arrays()
+    apart, before = spikes_of(model, objects[1])[1], gradient_arrays(model)
     assert "event by event" not in model.source
     model.parameters[pulse.delay] = 0 * ms
     model.parameters[last.delay] = 0 * ms
     np.testing.assert_array_equal(spikes_of(model, objects[1])[1], 2.0)
     assert "event by event" in model.source
-    np.testing.assert_allclose(model._gradient_arrays()["pulse_pre", "delay"], [3e3, 2e3, 1e3])
+    np.testing.assert_allclose(gradient_arrays(model)["pulse_pre", "delay"], [3e3, 2e3, 1e3])
     model.parameters[pulse.delay] = 0.5 * ms
     model.parameters[last.delay] = 1 * ms
     np.testing.assert_array_equal(spikes_of(model, objects[1])[1], apart)
     np.testing.assert_array_equal(
-        model._gradient_arrays()["pulse_pre", "delay"], before["pulse_pre", "delay"]
+        gradient_arrays(model)["pulse_pre", "delay"], before["pulse_pre", "delay"]
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_results_do_not_depend_on_threads():
     objects = pulses()
@@ -285,6 +285,6 @@ def test_results_do_not_depend_on_threads():
     for threads in (1, 3):
         model = build(objects, threads=threads)
         model.run(data)
-        found.append(model._gradient_arrays())
+        found.append(gradient_arrays(model))
     for key, gradient in found[0].items():
         np.testing.assert_array_equal(gradient, found[1][key])

@@ -6,8 +6,6 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms, s
 
 import brian_eventprop as bep
 
-pytestmark = pytest.mark.interpreted
-
 ROOT = """dv/dt = (1 - k*sqrt(clip(v - a, 0, inf)))/tau : 1
           a : 1 (constant)
           k : 1 (constant)

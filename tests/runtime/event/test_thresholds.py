@@ -6,8 +6,6 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
 
 import brian_eventprop as bep
 
-pytestmark = pytest.mark.interpreted
-
 PERIOD = 0.7e-3
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
+from helpers.backends import gradient_arrays
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.event.components import components, window_counts
-
-pytestmark = pytest.mark.interpreted
 
 LIF = """dv/dt = (I - v)/(20*ms) : 1
          dI/dt = -I/(5*ms) : 1"""
@@ -77,7 +76,7 @@ def test_time_constants_may_coincide():
         parts = chain(model=equations, namespace={"tau_m": 10 * ms, "tau_s": tau_s * ms})
         model = build(parts, train=["neuron.tau_m", "neuron.tau_s"])
         found.append(times(model, parts))
-        gradients.append(list(model._gradient_arrays().values()))
+        gradients.append(list(gradient_arrays(model).values()))
     np.testing.assert_allclose(*found, rtol=1e-7)
     np.testing.assert_allclose(*gradients, rtol=1e-6)
 
@@ -143,6 +142,7 @@ def test_a_neuron_without_reset_spikes_once_per_crossing(caplog):
     assert len(times(model, parts, again)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_results_do_not_depend_on_threads():
     parts = chain()
@@ -154,7 +154,7 @@ def test_results_do_not_depend_on_threads():
     for threads in (1, 3):
         model = build(parts, threads=threads)
         model.run(data)
-        found.append(model._gradient_arrays())
+        found.append(gradient_arrays(model))
     for key, gradient in found[0].items():
         np.testing.assert_array_equal(gradient, found[1][key])
 

@@ -9,8 +9,6 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, mV
 
 import brian_eventprop as bep
 
-pytestmark = pytest.mark.interpreted
-
 TAU, TAU_S = 10e-3, 4e-3
 EXACT = 1e-9  # ten times the tolerance of a step, for some ten steps
 

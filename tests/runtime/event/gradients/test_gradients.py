@@ -9,11 +9,10 @@ from brian2 import (
     Synapses,
     ms,
 )
+from helpers.derivatives import spikes_of
 from helpers.networks import random as random_networks
 
 import brian_eventprop as bep
-
-pytestmark = pytest.mark.interpreted
 
 OUTPUT = """dv/dt = (I - v)/tau_m : 1
             dI/dt = -I/tau_s : 1"""
@@ -94,12 +93,12 @@ def test_everything_of_a_refractory_adaptive_neuron():
     )  # fmt: skip
     spikes = model.run().spikes[hid]
     assert len(spikes) > 8
-    check(model)
+    check(model, entries=2)
     _check_input_times(model)
 
 
 def _check_input_times(model):
-    own = model._own_spikes("inputs", 3)
+    own = spikes_of(model, "inputs")
     model.run(own)
     found = np.asarray(model.gradient().inputs)
     numeric = np.zeros_like(found)
