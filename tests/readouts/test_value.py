@@ -63,12 +63,18 @@ def build(readouts, objects, train, **options):
     return bep.EventPropModel(list(objects), train=train, loss=loss, duration=T, **options)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "interpreter"])
-@pytest.mark.parametrize(("flow", "method"), [(LINEAR, "exact"), (QUADRATIC, "rk4")])
-def test_it_is_what_a_state_monitor_records(flow, method, backend):
+@pytest.mark.parametrize(
+    ("flow", "method"),
+    [
+        (LINEAR, "exact"),
+        (QUADRATIC, "rk4"),
+        pytest.param(LINEAR, "exact", marks=pytest.mark.compiled),
+    ],
+)
+def test_it_is_what_a_state_monitor_records(flow, method):
     inputs, cells, s, r = network(flow, method)
     readouts = readouts_of(cells)
-    model = build(readouts, (inputs, cells, s, r), [s.w], backend=backend)
+    model = build(readouts, (inputs, cells, s, r), [s.w])
     found = model.run().readout
     monitor = StateMonitor(cells, ["v", "I"], record=True)
     Network(inputs, cells, s, r, monitor).run(T)
