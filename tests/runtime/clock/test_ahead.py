@@ -5,7 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
 
 import brian_eventprop as bep
-from brian_eventprop.plan.layouts import limits
+from brian_eventprop.plan.layouts import PerSpike, limits
 
 LIF = """dv/dt = (I - v)/(10*ms) : 1
          dI/dt = -I/(4*ms) : 1"""
@@ -68,7 +68,10 @@ def run(monkeypatch, *network):
         result, gradients = model.run(data), model.gradient()
         precomputed = sum(p.precomputed for p in model._solver.module.pathways)
         assert precomputed == (3 if least == 0 else 0)
-        assert sum(p.per_spike for p in model._solver.module.pathways) == (5 if most else 0)
+        per_spike = [p for p in model._solver.module.pathways if p.layout == PerSpike()]
+        assert len(per_spike) == (5 if most else 0)
+            5 if most else 0
+        )
         keys = model.parameters.keys
         grads = [np.asarray(gradients.raw(key)) for key in keys]
         grads += [np.asarray(grad) for grad in gradients.inputs.values()]
@@ -86,7 +89,7 @@ def test_long_records_are_not_kept(record, monkeypatch):
     model.run(data)
     pathways = model._solver.module.pathways
     assert any(p.precomputed for p in pathways) == (record > 0)
-    assert all(p.per_spike for p in pathways) == (record == 0)
+    assert all(p.layout == PerSpike() for p in pathways) == (record == 0)
 
 
 @pytest.mark.parametrize(

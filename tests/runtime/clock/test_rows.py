@@ -5,7 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
 
 import brian_eventprop as bep
-from brian_eventprop.runtime.binding import binder as packing
+from brian_eventprop.plan.layouts import DenseRows, choice
 
 LIF = """dv/dt = (I - v)/(10*ms) : 1
          dI/dt = -I/(4*ms) : 1"""
@@ -43,15 +43,20 @@ def build(delays, sparse=False):
     )
 
 
+def dense_rows(model) -> set[str]:
+    """The pathways with dense rows."""
+    return {p.name for p in model._solver.module.pathways if p.layout == DenseRows()}
+
+
 @pytest.mark.parametrize("delays", ["shared", "rows", "axonal"])
 def test_dense_rows_give_the_same_as_single_synapses(delays, monkeypatch):
     found = []
     for plain in (False, True):
         if plain:
-            monkeypatch.setattr(packing, "has_dense_rows", lambda *_: False)
+            monkeypatch.setattr(choice, "has_dense_rows", lambda *_: False)
         model = build(delays)
         result, gradients = model.run(), model.gradient()
-        assert len(model._solver._dense_rows) == (0 if plain else 3)
+        assert len(dense_rows(model)) == (0 if plain else 3)
         found.append((model, result, gradients))
     (model, rows, grads), (other, plain, plain_grads) = found
     trains = [next(iter(result.spikes.values())) for result in (rows, plain)]
@@ -68,17 +73,15 @@ def test_dense_rows_give_the_same_as_single_synapses(delays, monkeypatch):
 
 def test_other_connections_are_taken_one_by_one():
     model = build("none")
-    assert len(model._solver._dense_rows) == 3
+    assert len(dense_rows(model)) == 3
     inner = next(p for p in model.spec.pathways if p.source == p.target)
     i, j = model.connections(inner.synapses)
     model.run()
     model.reconnect(inner.synapses, i, np.roll(j, 1))
-    assert len(model._solver._dense_rows) == 2 + (
-        len(set(zip(i, np.roll(j, 1), strict=True))) == len(i)
-    )
+    assert len(dense_rows(model)) == 2 + (len(set(zip(i, np.roll(j, 1), strict=True))) == len(i))
     i[:2], j[:2] = 0, 0  # two synapses between the same neurons
     model.reconnect(inner.synapses, i, j)
-    assert inner.name not in model._solver._dense_rows
+    assert inner.name not in dense_rows(model)
     assert np.isfinite(model.run().loss)
     assert all(np.isfinite(model.gradient().raw(key)).all() for key in model.parameters.keys)
 
