@@ -124,6 +124,11 @@ class CudaGroup(_InThread, GroupCode):
         return f"{self.a('spike_rows')}[trial, {spike}, 0]"
 
     @property
+    def now(self) -> str:
+        """The recorded states at step n."""
+        return self.a("now")
+
+    @property
     def then(self) -> str:
         """The recorded states at step n + 1."""
         return f"{self.a('rec')}[n + 1, "

@@ -70,8 +70,6 @@ def run(monkeypatch, *network):
         assert precomputed == (3 if least == 0 else 0)
         per_spike = [p for p in model._solver.module.pathways if p.layout == PerSpike()]
         assert len(per_spike) == (5 if most else 0)
-            5 if most else 0
-        )
         keys = model.parameters.keys
         grads = [np.asarray(gradients.raw(key)) for key in keys]
         grads += [np.asarray(grad) for grad in gradients.inputs.values()]

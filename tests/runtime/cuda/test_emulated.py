@@ -1,11 +1,12 @@
 """The CUDA kernels, in an emulator of a GPU, give what the CPU gives."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms
-from helpers.backends import arrays_of, check_equal, results, run_small
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, mV, start_scope
+from helpers.backends import arrays_of, check_equal, model_of, results, run_small
 from helpers.cuda.emulator import Emulator, There
 from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
@@ -270,3 +271,25 @@ def test_rewired_synapses(emulator):
             found.append(arrays_of(model.run(spikes), model.gradient(), model))
         check_equal(*found)
     assert device._solver.connections["s_rec_pre"].planes > 1
+
+
+def test_readouts_during_explosive_upstrokes(emulator):
+    """A maximum, a value and a count with a surrogate gradient, of AdEx neurons."""
+
+    def run(backend):
+        start_scope()
+        network = random_networks.build("adex", seed=4, size=0.3, trials=2)
+        hidden = network.groups[0]
+        readouts = (
+            bep.Maximum(hidden, "v/mV"),
+            bep.SpikeCount(hidden, scale=2 * mV),
+            *(bep.Value(hidden, "v/mV", at=time * ms) for time in np.arange(10, 30, 2.5)),
+        )
+        model = model_of(replace(network, readouts=readouts), backend, 40 * ms)
+        result = model.run(network.batch(40 * ms))
+        return arrays_of(result, model.gradient(), model)
+
+    expected = run("cpu")
+    emulator()
+    check_equal(run("cuda"), expected)
+    assert len(expected["hidden", "i"]) > 8

@@ -115,4 +115,5 @@ def test_rewired_inputs(emulator):
         found.append(arrays_of(model.run(spikes), model.gradient(), model))
     # where a pair has two synapses, the CPU adds what they bring spike by spike
     check_equal(*found, readouts=1e-12)
-    assert made[0][0]._solver._layout[0] == {"s_in_pre"}
+    pathways = made[0][0]._solver.module.pathways
+    assert [p.name for p in pathways if p.precomputed] == ["s_in_pre"]
