@@ -9,23 +9,30 @@ refractory.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import sympy as sp
-from sympy.core.relational import Relational
 
-from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
-from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
-from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import PiecewiseConstant, symbol, to_sympy
+from brian_eventprop.adjoint.flow import (
+    ONE,
+    SCALE,
+    ContinuousFlow,
+    Propagator,
+    derive_stage,
+    jacobian,
+)
+from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike, reset_rate
+from brian_eventprop.adjoint.guards import reset_changes_guard
+from brian_eventprop.adjoint.simultaneous import decides_at_crossing
+from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
-from brian_eventprop.adjoint.symbolic.reverse import compose, lam
+from brian_eventprop.codegen.event.batched import BatchedLayout
 from brian_eventprop.codegen.event.guards import GuardCode
+from brian_eventprop.codegen.event.searches import Searches
+from brian_eventprop.codegen.event.setting import GroupSetting
 from brian_eventprop.codegen.event.switches import SwitchCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
-
-_SCALE = "scale."
-_ZERO = sp.Integer(0)
 
 
 class EventGroupCode:
@@ -33,8 +40,10 @@ class EventGroupCode:
 
     outer = False
 
-    def __init__(self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope):
-        self.adjoint, self.flow, self.scope = adjoint, flow, scope
+    def __init__(
+        self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope, setting: GroupSetting
+    ):
+        self.adjoint, self.flow, self.scope, self.setting = adjoint, flow, scope, setting
         group = adjoint.group
         self.name, self.states = group.name, group.states
         self.n_states = len(group.states)
@@ -42,7 +51,7 @@ class EventGroupCode:
         self.refractory = group.refractory is not None and self.spikes
         self.has_frozen = bool(group.frozen) and self.refractory
         self.closed = flow.closed
-        self.readouts = adjoint.readouts
+        self.readouts, self.readout_symbols = adjoint.readouts, setting.readout_symbols
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
         self.finals = of_kind(self.readouts, "final")
@@ -52,16 +61,47 @@ class EventGroupCode:
         else:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
-        self.bounds = GuardCode(self)
+        self.bounds, self.search = GuardCode(self, setting.dt), Searches(self)
         active, levels = adjoint.invariants.active, adjoint.invariants.levels
         self.shared_grads = [n for n in active if levels[n] == SHARED]
         self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
         self.position = {r.number: k for k, r in enumerate(self.readouts)}
-        self.incoming: list = []
-        self.outgoing: list = []
-        self.has_count_surrogate = False
-        self.timed_values: list[str] = []
-        self.batched, self.by_event = None, False
+        self.timed_values = [t.name for t in group.timed_values]
+        self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
+        self.by_event, self.lifts = setting.by_event, setting.lifts
+        self.batched = BatchedLayout(self) if setting.in_batches else None
+        name_weights(scope, self.position)
+
+    @cached_property
+    def from_zero(self) -> bool:
+        """Whether a delay of 0 onto its neurons needs a rule of its own."""
+        return self.setting.from_zero
+
+    @property
+    def extra(self) -> str:
+        """The last parameter of functions that let a neuron go on: coefficients, or slopes."""
+        return "K" if self.closed else "k"
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the last steps before its spikes are kept."""
+        return self.spikes and not self.closed
+
+    @property
+    def latest(self) -> bool:
+        """Whether the latest event of each neuron is remembered."""
+        return bool(self.maxima) or self.stepped
+
+    @property
+    def quick(self) -> bool:
+        """Whether one look at both ends of a time tells that the guard stays below 0."""
+        return self.closed and self.flow.at_most_one_turn is not None
+
+    @property
+    def skip_quiet(self) -> bool:
+        """Whether windows skip neurons to which nothing happens within them."""
+        each = self.batched or self.by_event or self.breaks
+        return self.quick and self.spikes and not each
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""
@@ -167,34 +207,19 @@ class EventGroupCode:
             f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written
         ]
 
-    @property
+    @cached_property
     def resets_guard(self) -> bool:
         """Whether a reset changes the guard at all."""
-        if not self.spikes:
-            return False
-        after = {symbol(s): e for s, e in compose(self.adjoint.reset, self.states).items()}
-        g = self.adjoint.crossing.g
-        return sp.simplify(g.xreplace(after) - g) != 0
+        return reset_changes_guard(self.adjoint)
 
-    @property
+    @cached_property
     def decides_at_crossing(self) -> bool:
-        """Whether what happens at a crossing has a condition that may change right there.
-
-        The reset, and arrivals that come before it, find the threshold exceeded, as in Brian2.
-        """
-        if not self.spikes:
-            return False
-        after = list(compose(self.adjoint.reset, self.states).values())
-        arriving = [p for p in self.incoming if self.by_event and not p.outer]
-        after += [
-            e for p in arriving for e in compose(p.adjoint.free.statements, p.states).values()
-        ]
-        return any(e.has(Relational, PiecewiseConstant) for e in after)
+        """Whether what happens at a crossing has a condition that may change right there."""
+        return self.spikes and decides_at_crossing(self.adjoint, self.setting.at_once)
 
     def guard_size(self) -> list[str]:
         """How large the terms of the guard are, whose rounding hides on which side it is."""
-        g = self.adjoint.crossing.g
-        size = sum((sp.Abs(symbol(s) * diff(g, symbol(s))) for s in self.states), _ZERO)
+        size = self.adjoint.crossing.size
         return [*self.load(reads(size)), f"return {self.scope.sympy(size)}"]
 
     def sample(self, readout) -> list[str]:
@@ -329,12 +354,8 @@ class EventGroupCode:
 
         ``adjoint_f`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
-        total = self._stage_loss()
-        wanted = {s: diff(total, symbol(s)) for s in self.states}
-        for name in self.adjoint.invariants.active:
-            derivative = diff(total, symbol(name))
-            if derivative != 0:
-                wanted[f"bar.{name}"] = derivative
+        stage = derive_stage(self.adjoint, self.flow)
+        wanted = stage.states | {f"bar.{name}": e for name, e in stage.parameters.items()}
         lines = self._load_stage(wanted)
         parts, text = self.scope.shared_terms(wanted)
         lines += parts
@@ -349,46 +370,30 @@ class EventGroupCode:
 
     def jacobian(self) -> list[str]:
         """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
-        smooth, sources = self.flow.smooth, list(enumerate(self.states))
-        last = sum((symbol(f"weight.{r.number}") * smooth[r.number] for r in self.integrals), _ZERO)
-        rows = [*((name, smooth[name]) for name in self.states), ("", last)]
-        wanted = {
-            f"out[{r}, {s}]": (target, diff(value, symbol(source)))
-            for r, (target, value) in enumerate(rows)
-            for s, source in sources
-        }
-        wanted = {place: entry for place, entry in wanted.items() if entry[1] != 0}
-        entries = {place: entry for place, (_, entry) in wanted.items()}
+        entries, rows = jacobian(self.adjoint, self.flow), (*self.states, None)
         parts, text = self.scope.shared_terms(entries)
         stopped = self.adjoint.group.frozen if self.has_frozen else ()
         lines = [
-            f"{place} = {f'0.0 if frozen else {text[place]}' if target in stopped else text[place]}"
-            for place, (target, _) in wanted.items()
+            f"out[{rows.index(r)}, {self.states.index(s)}] = "
+            f"{f'0.0 if frozen else {value}' if r in stopped else value}"
+            for (r, s), value in text.items()
         ]
         return [*self.switches.load(), *self.load(reads(entries)), *parts, *lines]
 
-    def _stage_loss(self):
-        """``adjoint_f . f`` and the weighted integrands of one stage."""
-        smooth = self.flow.smooth
-        total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
-        for r in self.integrals:
-            total += symbol(_SCALE) * symbol(f"weight.{r.number}") * smooth[r.number]
-        return total
-
     def _load_stage(self, wanted):
-        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="adjoint_f")
+        lines = self.switches.load() + self.load(reads(wanted) - {SCALE}, lams="adjoint_f")
         if self.has_frozen:
             lines += [
                 f"{self.scope.ref(f'lam.{s}')} = "
                 f"0.0 if frozen else adjoint_f[{self.states.index(s)}]"
                 for s in self.adjoint.group.frozen
             ]
-        return [*lines, f"{self.scope.ref(_SCALE)} = scale"]
+        return [*lines, f"{self.scope.ref(SCALE)} = scale"]
 
     def time_back(self) -> list[str]:
-        """The derivative of `_stage_loss` in the time itself."""
-        wanted = {"t": diff(self._stage_loss(), symbol("t"))}
-        return [*self._load_stage(wanted), f"return {self.scope.sympy(wanted['t'])}"]
+        """The derivative of a stage in the time itself."""
+        e = derive_stage(self.adjoint, self.flow).time
+        return [*self._load_stage(e), f"return {self.scope.sympy(e)}"]
 
     def spike_back(self) -> list[str]:
         """Backwards through the reset; leaves the reset's part of D in `rate`.
@@ -400,7 +405,7 @@ class EventGroupCode:
         rules = self.adjoint.spike
         modes = {"free": (), "frozen": self.adjoint.group.frozen if self.has_frozen else ()}
         if len(self.switches):
-            rules = {mode: replace(rules[mode], rate=self._reset_by_time()) for mode in modes}
+            rules = {mode: replace(rules[mode], rate=reset_rate(self.adjoint)) for mode in modes}
         elif not self.closed:
             rules = {
                 mode: replace(rules[mode], rate=rate_after_spike(self.adjoint, stopped))
@@ -409,16 +414,11 @@ class EventGroupCode:
         frozen = rules["frozen"] if self.has_frozen else rules["free"]
         return self._by_mode(self._reset_back, rules["free"], frozen)
 
-    def _reset_by_time(self):
-        """``lambda . R_t``."""
-        after = compose(self.adjoint.reset, self.states)
-        return sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), _ZERO)
-
     def guard_partials(self) -> list[str]:
         """``out``: the derivatives of the guard in the states and in the time."""
-        g = self.adjoint.crossing.g
-        values = [diff(g, symbol(s)) for s in (*self.states, "t")]
-        lines = self.load(reads(dict(enumerate(values))))
+        c = self.adjoint.crossing
+        values = [*(c.states.get(s, sp.Integer(0)) for s in self.states), c.time]
+        lines = self.load(reads(values))
         return lines + [f"out[{k}] = {self.scope.sympy(e)}" for k, e in enumerate(values)]
 
     def _reset_back(self, rule):
@@ -468,7 +468,7 @@ class EventGroupCode:
 
     def inject_rate(self, readout) -> list[str]:
         """The derivative of a readout's expression along ``dx``."""
-        value = diff(to_sympy(readout.expression), symbol("t"))
+        value = readout.time
         lines = self.load(reads(readout.states, value))
         terms = [
             f"dx[{self.states.index(s)}] * ({self.scope.sympy(e)})"
@@ -480,3 +480,9 @@ class EventGroupCode:
     def flow_needs_state(self) -> bool:
         """Whether the backward pass between two events reads the state."""
         return not self.closed or bool(self.integrals) or self.flow_parameters
+
+
+def name_weights(scope: Scope, position) -> None:
+    """Let names of the weights of readouts not tell their numbers within the network."""
+    for number, row in position.items():
+        scope.table.alias(scope.owner, f"weight.{number}", f"$weight.{row}")

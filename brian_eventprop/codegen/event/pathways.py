@@ -6,33 +6,37 @@ As in `event_groups`; ``W`` and ``CS`` hold the constants per synapse and common
 
 from __future__ import annotations
 
-from functools import cached_property
-
-import sympy as sp
-
-from brian_eventprop.adjoint.autapses import comes_after_reset, transition
-from brian_eventprop.adjoint.pathways import PathwayAdjoint, is_additive, to_post
-from brian_eventprop.adjoint.symbolic.derivatives import diff
+from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
-from brian_eventprop.adjoint.symbolic.reverse import commute, compose
+from brian_eventprop.codegen.event.groups import name_weights
 from brian_eventprop.codegen.expr.scope import Scope, reads
+
+#: The synapses of a pathway by their targets, to find the arrivals of one neuron.
+LATE = ("column", "pre", "late", "backs", "recent", "reach", "span", "dense")
+
+#: What `look` knows of a pathway: the spikes of the last time, and its synapses.
+LOOKING = ("near", "recent_spikes", "history", "where", "reach", "span", "dense", *LATE[:4])
+
+#: What `arriving` knows of it.
+ARRIVING = ("times", "senders", "recent_spikes", "places", "latest", *LATE[:3])
 
 
 class EventPathwayCode:
     """Code of a pathway; the templates read its attributes."""
 
-    def __init__(self, adjoint: PathwayAdjoint, scope: Scope, target, source, number: int):
-        self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
-        self.number = number
-        self.name = adjoint.pathway.name
+    def __init__(self, arrival: Arrival, scope: Scope, target, source, number: int):
+        self.arrival, self.adjoint, self.scope = arrival, arrival.pathway, scope
+        self.target, self.source, self.number = target, source, number
+        self.name = self.adjoint.pathway.name
         # a comment ends with its line
-        self.text = "; ".join(line.strip() for line in adjoint.pathway.text.splitlines())
-        active, levels = adjoint.invariants.active, adjoint.invariants.levels
+        self.text = "; ".join(line.strip() for line in self.adjoint.pathway.text.splitlines())
+        active, levels = self.adjoint.invariants.active, self.adjoint.invariants.levels
         self.shared_grads = [n for n in active if levels[n] == SHARED]
         self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
         self.states = [f"post__{s}" for s in target.states]
-        self.delay_trained, self.outer = False, source.outer
+        self.delay_trained, self.outer = arrival.delay_trained, source.outer
+        name_weights(scope, target.position)
 
     def a(self, role: str) -> str:
         """Identifier of a function or array of this pathway."""
@@ -98,71 +102,41 @@ class EventPathwayCode:
             + [f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written]
         ) or ["pass"]
 
-    @cached_property
+    @property
+    def looking(self) -> list[str]:
+        """Arguments of the function that finds the synapses over which something may arrive."""
+        return [self.a(role) for role in LOOKING]
+
+    @property
+    def arriving(self) -> list[str]:
+        """Arguments of the function that collects the arrivals over them."""
+        return [self.a(role) for role in ARRIVING]
+
+    @property
     def after_reset(self) -> str:
-        """When an arrival at a neuron that spikes at this time may as well come after its reset.
-
-        The states are the same then, but only after the reset a later arrival acts as this one.
-        """
-        inner = [p for p in self.target.incoming if not p.outer]
-        reset = self._reset
-
-        def free_of_order(mode):
-            others = [p.transition(mode) for p in inner]
-            before = [other for other in others if not commute(other, reset)]
-            return all(commute(self.transition(mode), other) for other in (reset, *before))
-
+        """When an arrival at a neuron that spikes at this time may as well come after its reset."""
         if self.last:
             return "True"
-        free = free_of_order("free")
-        frozen = free_of_order("frozen") if self.target.has_frozen else free
+        free, frozen = self.arrival.after_reset
         if free == frozen:
             return str(free)
         return "not frozen" if free else "frozen"
 
-    @cached_property
+    @property
     def last(self) -> bool:
-        """Whether its arrivals may as well come after all that happens at once to their targets.
+        """Whether its arrivals may as well come after all that happens at once to their targets."""
+        return self.arrival.last
 
-        They fire no neuron, and the states are the same then; but only as the last ones they act as
-        a later arrival would.
-        """
-        rule, frozen = self.adjoint.free, self.adjoint.frozen
-        if self.adjoint.lift is not None or rule.statements != frozen.statements:
-            return False
-        others = [self._reset]
-        for p in self.target.incoming:
-            others += [p.transition(mode) for mode in ("free", "frozen") if not p.outer]
-        return all(commute(self.transition("free"), other) for other in others)
-
-    @cached_property
+    @property
     def grows_from_zero(self) -> bool:
-        """Whether the gradient of a delay of 0, which can only grow, needs a rule of its own.
-
-        A later arrival comes after all that happens at once.  Where they commute the loss goes on
-        from there, with a derivative that is another one than between those that arrive at once.
-        """
-        if not (self.delay_trained and self.target.by_event) or self.outer:
-            return False
-        arriving = [p.adjoint for p in self.target.incoming if not p.outer]
-        if is_additive(arriving):
-            return False
-        return comes_after_reset(self.adjoint, self.target.adjoint, arriving)
+        """Whether the gradient of a delay of 0 needs a rule of its own."""
+        return self.target.by_event and self.arrival.grows_from_zero
 
     def rate(self) -> list[str]:
         """dL/d(time of the arrival), at a state of the target and its adjoint after the arrival."""
         return self._by_mode(
             lambda rule: [*self.load(reads(rule.rate)), f"return {self.scope.sympy(rule.rate)}"]
         )
-
-    @property
-    def _reset(self) -> dict[str, sp.Expr]:
-        after = compose(self.target.adjoint.reset, self.target.states)
-        return {f"post__{s}": to_post(e, self.target.adjoint) for s, e in after.items()}
-
-    def transition(self, mode: str) -> dict[str, sp.Expr]:
-        """What an arrival makes of each state, with constants that are this pathway's own."""
-        return transition(self.adjoint, mode, self.states, f"{self.name}.")
 
     def back(self) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`.
@@ -173,7 +147,7 @@ class EventPathwayCode:
         return self._by_mode(self._back)
 
     def _back(self, rule):
-        rate = self._by_time(rule) if len(self.target.switches) else rule.rate
+        rate = rule.time if len(self.target.switches) else rule.rate
         wanted = {"rate": rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
         changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
         wanted |= {f"new.{s}": e for s, e in changed.items()}
@@ -191,8 +165,39 @@ class EventPathwayCode:
             f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed
         ]
 
-    def _by_time(self, rule):
-        """``lambda . A_t``."""
-        after = compose(rule.statements, self.states)
-        terms = (symbol(f"lam.{s}") * diff(e, symbol("t")) for s, e in after.items())
-        return sum(terms, sp.Integer(0))
+    # ---- calls ----
+    def send(self, spikes: str, first: str, last: str) -> list[str]:
+        """Put the arrivals of the spikes in rows first..last into the queues of their targets."""
+        target = self.target
+        pool = ", ".join(target.a(role) for role in ("pool", "used"))
+        arrays = ", ".join(self.a(role) for role in ("rows", "post", "delay"))
+        return [
+            f"{pool} = send(",
+            f"    {spikes}, {first}, {last}, {self.number}, {arrays},",
+            f"    end, windows, {target.a('head')}, {pool})",
+        ]
+
+    def spread(self, t: str, neuron: str, q: str) -> list[str]:
+        """Add the arrivals of spike `q` to the batches in which they are due."""
+        g = self.target
+        arrays = [self.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
+        arrays += [self.a(role) for role in ("B", "rows", "targets", "spots")]
+        arrays += [g.a(role) for role in ("F", "rates", "amounts", "ring")]
+        lines = [f"{self.a('spread')}({t}, {neuron}, window, windows, end, {', '.join(arrays)})"]
+        if g.spikes:
+            roles = ("times", "senders", "latest", "history", "where", "last")
+            lines += [
+                f"remember({', '.join(map(self.a, roles))}, {t}, {neuron}, {q}, window)",
+                f"{self.a('last')} += 1",
+            ]
+        return lines
+
+    def gather(self, with_time: str, t: str, neuron: str) -> str:
+        """Return the sum of dL/d(time) over the arrivals of a spike."""
+        g = self.target
+        arrays = [self.a(role) for role in ("delay", "ticks")] + [g.a("bits")]
+        arrays += [self.a(role) for role in ("B", "rows", "targets", "spots", "apart")]
+        arrays += [g.a(role) for role in ("F", "rates", "due", "parted", "first_segment", "SEG")]
+        arrays += [g.a("ring"), self.a("grad_sums")]
+        call = f"{self.a('gather')}({with_time}, {t}, {neuron}, window, windows, end, "
+        return f"{call}{', '.join(arrays)})"
