@@ -25,9 +25,9 @@ from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike, reset
 from brian_eventprop.adjoint.guards import reset_changes_guard
 from brian_eventprop.adjoint.simultaneous import decides_at_crossing
 from brian_eventprop.adjoint.symbolic.expressions import symbol
-from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.event.batched import BatchedLayout
 from brian_eventprop.codegen.event.guards import GuardCode
+from brian_eventprop.codegen.event.parts import PartCode, by_mode
 from brian_eventprop.codegen.event.searches import Searches
 from brian_eventprop.codegen.event.setting import GroupSetting
 from brian_eventprop.codegen.event.switches import SwitchCode
@@ -35,23 +35,24 @@ from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
 
 
-class EventGroupCode:
+class EventGroupCode(PartCode):
     """Code of a group; the templates read its attributes."""
 
-    outer = False
+    outer, element = False, "j"
+    arrays = ("C", "P", "grad_shared", "grad_neuron")
 
     def __init__(
         self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope, setting: GroupSetting
     ):
-        self.adjoint, self.flow, self.scope, self.setting = adjoint, flow, scope, setting
-        group = adjoint.group
-        self.name, self.states = group.name, group.states
-        self.n_states = len(group.states)
+        group, self.readouts = adjoint.group, adjoint.readouts
+        self.position = {r.number: k for k, r in enumerate(self.readouts)}
+        super().__init__(adjoint, scope, group.states, self.position)
+        self.name, self.flow, self.setting = group.name, flow, setting
+        self.n_states, self.readout_symbols = len(group.states), setting.readout_symbols
         self.spikes = adjoint.crossing is not None
         self.refractory = group.refractory is not None and self.spikes
         self.has_frozen = bool(group.frozen) and self.refractory
         self.closed = flow.closed
-        self.readouts, self.readout_symbols = adjoint.readouts, setting.readout_symbols
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
         self.finals = of_kind(self.readouts, "final")
@@ -62,20 +63,20 @@ class EventGroupCode:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
         self.bounds, self.search = GuardCode(self, setting.dt), Searches(self)
-        active, levels = adjoint.invariants.active, adjoint.invariants.levels
-        self.shared_grads = [n for n in active if levels[n] == SHARED]
-        self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
-        self.position = {r.number: k for k, r in enumerate(self.readouts)}
         self.timed_values = [t.name for t in group.timed_values]
         self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
-        self.by_event, self.lifts = setting.by_event, setting.lifts
+        self.by_event = setting.by_event
         self.batched = BatchedLayout(self) if setting.in_batches else None
-        name_weights(scope, self.position)
+
+    @cached_property
+    def lifts(self) -> bool:
+        """Whether an arrival may fire its neurons."""
+        return any(arrival.pathway.lift is not None for arrival in self.setting.arrivals)
 
     @cached_property
     def from_zero(self) -> bool:
         """Whether a delay of 0 onto its neurons needs a rule of its own."""
-        return self.setting.from_zero
+        return self.by_event and any(a.grows_from_zero for a in self.setting.arrivals)
 
     @property
     def extra(self) -> str:
@@ -130,39 +131,9 @@ class EventGroupCode:
         """At a break: what a timed array had been before is of no consequence after it."""
         return [f"lam[{self.states.index(name)}] = 0.0" for name in self.timed_values]
 
-    def a(self, role: str) -> str:
-        """Identifier of a function, array or variable of this group."""
-        return self.scope.table(self.scope.owner, f"${role}")
-
     def of(self, role: str, readout) -> str:
         """Identifier of a function that belongs to a readout of this group."""
         return self.a(f"{role}{self.position[readout.number]}")
-
-    # ---- loading ----
-    def load(self, names, x: str = "x", lams: str = "lam") -> list[str]:
-        """Load the states, adjoint variables and constants among `names`."""
-        ref, lines = self.scope.ref, []
-        for k, s in enumerate(self.states):
-            if s in names:
-                lines.append(f"{ref(s)} = {x}[{k}]")
-            if f"lam.{s}" in names:
-                lines.append(f"{ref(f'lam.{s}')} = {lams}[{k}]")
-        return lines + self.load_constants(names)
-
-    def load_constants(self, names) -> list[str]:
-        """Load the constants and the weights of readouts among `names`."""
-        lines = []
-        for name in sorted(names):
-            level = self.scope.levels.get(name)
-            identifier = self.scope.ref(name)
-            if level == PER_ELEMENT:
-                lines.append(f"{identifier} = P[{self.scope.per_element.index(name)}, j]")
-            elif level == SHARED:
-                lines.append(f"{identifier} = C[{self.scope.shared.index(name)}]")
-            elif name.startswith("weight."):
-                position = self.position[int(name.split(".")[1])]
-                lines.append(f"{identifier} = WR[{position}, trial, j]")
-        return lines
 
     # ---- forward ----
     def rate(self) -> list[str]:
@@ -183,29 +154,9 @@ class EventGroupCode:
             lines.append(f"dx[{k}] = {f'0.0 if frozen else {value}' if stopped else value}")
         return lines
 
-    def guard(self) -> list[str]:
-        """The threshold as a function that crosses 0."""
-        g = self.adjoint.crossing.g
-        return [*self.load(reads(g)), f"return {self.scope.sympy(g)}"]
-
-    def slope(self) -> list[str]:
-        """Its derivative along the flow of a free neuron."""
-        e = self.adjoint.crossing.slope
-        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
-
-    def curvature(self) -> list[str]:
-        """Its second derivative."""
-        e = self.flow.curvature
-        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
-
     def reset(self) -> list[str]:
         """The reset, in place."""
-        statements = self.adjoint.reset
-        written = {s.target for s in statements} & set(self.states)
-        lines = self.load(reads(statements) | written) + self.scope.statements(statements)
-        return lines + [
-            f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written
-        ]
+        return self.write(self.adjoint.reset)
 
     @cached_property
     def resets_guard(self) -> bool:
@@ -216,11 +167,6 @@ class EventGroupCode:
     def decides_at_crossing(self) -> bool:
         """Whether what happens at a crossing has a condition that may change right there."""
         return self.spikes and decides_at_crossing(self.adjoint, self.setting.at_once)
-
-    def guard_size(self) -> list[str]:
-        """How large the terms of the guard are, whose rounding hides on which side it is."""
-        size = self.adjoint.crossing.size
-        return [*self.load(reads(size)), f"return {self.scope.sympy(size)}"]
 
     def sample(self, readout) -> list[str]:
         """The value of a readout's expression."""
@@ -310,10 +256,7 @@ class EventGroupCode:
         lines = []
         for name, term in terms.items():
             value = self.scope.scaled(scale, term) if scale else self.scope.sympy(term)
-            if name in self.shared_grads:
-                lines.append(f"grad_shared[{self.shared_grads.index(name)}] += {value}")
-            else:
-                lines.append(f"grad_neuron[{self.element_grads.index(name)}, j] += {value}")
+            lines.append(f"{self.gradient(name)} += {value}")
         return lines
 
     @property
@@ -332,8 +275,7 @@ class EventGroupCode:
     def _by_mode(self, body, free, frozen):
         if not self.has_frozen or free == frozen:
             return body(free) or ["pass"]
-        lines = ["if frozen:", *(f"    {line}" for line in body(frozen) or ["pass"])]
-        return lines + ["else:", *(f"    {line}" for line in body(free) or ["pass"])]
+        return by_mode(body(frozen), body(free))
 
     def source(self) -> list[str]:
         """``mu = dl/dx`` weighted with dL/d(readout), and ``scale * dl/dp`` to the gradients."""
@@ -359,14 +301,8 @@ class EventGroupCode:
         lines = self._load_stage(wanted)
         parts, text = self.scope.shared_terms(wanted)
         lines += parts
-        for name, value in text.items():
-            if not name.startswith("bar."):
-                lines.append(f"back[{self.states.index(name)}] = {value}")
-            elif name[4:] in self.shared_grads:
-                lines.append(f"grad_shared[{self.shared_grads.index(name[4:])}] += {value}")
-            else:
-                lines.append(f"grad_neuron[{self.element_grads.index(name[4:])}, j] += {value}")
-        return lines
+        lines += [f"back[{k}] = {text[s]}" for k, s in enumerate(self.states)]
+        return lines + [f"{self.gradient(n)} += {text[f'bar.{n}']}" for n in stage.parameters]
 
     def jacobian(self) -> list[str]:
         """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
@@ -402,17 +338,20 @@ class EventGroupCode:
         be huge, see `guard_partials`.  With conditions, what the equations and the integrands add
         is left out: it reads their flags before and after the spike.
         """
-        rules = self.adjoint.spike
-        modes = {"free": (), "frozen": self.adjoint.group.frozen if self.has_frozen else ()}
+        return self._by_mode(
+            lambda rule: self.jump_back(rule, rule.rate),
+            self._reset_rule("free"), self._reset_rule("frozen"),
+        )  # fmt: skip
+
+    def _reset_rule(self, mode):
+        mode = mode if self.has_frozen else "free"
+        rule, frozen = self.adjoint.spike[mode], self.adjoint.group.frozen
         if len(self.switches):
-            rules = {mode: replace(rules[mode], rate=reset_rate(self.adjoint)) for mode in modes}
-        elif not self.closed:
-            rules = {
-                mode: replace(rules[mode], rate=rate_after_spike(self.adjoint, stopped))
-                for mode, stopped in modes.items()
-            }
-        frozen = rules["frozen"] if self.has_frozen else rules["free"]
-        return self._by_mode(self._reset_back, rules["free"], frozen)
+            return replace(rule, rate=reset_rate(self.adjoint))
+        if not self.closed:
+            after = rate_after_spike(self.adjoint, frozen if mode == "frozen" else ())
+            return replace(rule, rate=after)
+        return rule
 
     def guard_partials(self) -> list[str]:
         """``out``: the derivatives of the guard in the states and in the time."""
@@ -420,27 +359,6 @@ class EventGroupCode:
         values = [*(c.states.get(s, sp.Integer(0)) for s in self.states), c.time]
         lines = self.load(reads(values))
         return lines + [f"out[{k}] = {self.scope.sympy(e)}" for k, e in enumerate(values)]
-
-    def _reset_back(self, rule):
-        wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
-        changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
-        wanted |= {f"new.{s}": e for s, e in changed.items()}
-        lines = self.load(reads(wanted))
-        parts, text = self.scope.shared_terms(wanted)
-        lines += [*parts, f"rate = {text['rate']}"]
-        for name in rule.parameters:
-            place = (
-                f"grad_shared[{self.shared_grads.index(name)}]"
-                if name in self.shared_grads
-                else f"grad_neuron[{self.element_grads.index(name)}, j]"
-            )
-            lines.append(f"{place} += {text[f'bar.{name}']}")
-        new = [f"{self.scope.ref(f'new.{s}')} = {text[f'new.{s}']}" for s in changed]
-        return (
-            lines
-            + new
-            + [f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed]
-        )
 
     def cross_back(self) -> list[str]:
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
@@ -451,11 +369,6 @@ class EventGroupCode:
             for s, e in c.states.items()
         ]
         return lines + self.add_gradients(c.parameters, "-ratio")
-
-    def release(self) -> list[str]:
-        """lambda . (f_frozen - f_free) at the end of the refractory period."""
-        e = self.adjoint.release
-        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
 
     def inject(self, readout) -> list[str]:
         """Add ``scale`` times the derivatives of a readout."""
@@ -480,9 +393,3 @@ class EventGroupCode:
     def flow_needs_state(self) -> bool:
         """Whether the backward pass between two events reads the state."""
         return not self.closed or bool(self.integrals) or self.flow_parameters
-
-
-def name_weights(scope: Scope, position) -> None:
-    """Let names of the weights of readouts not tell their numbers within the network."""
-    for number, row in position.items():
-        scope.table.alias(scope.owner, f"weight.{number}", f"$weight.{row}")

@@ -41,13 +41,3 @@ class GroupSetting:
     def at_once(self) -> tuple[PathwayAdjoint, ...]:
         """The pathways whose arrivals may come at the time of a spike that causes them."""
         return self.arrivals[0].at_once if self.by_event and self.arrivals else ()
-
-    @property
-    def lifts(self) -> bool:
-        """Whether an arrival may fire the group's neurons."""
-        return any(arrival.pathway.lift is not None for arrival in self.arrivals)
-
-    @property
-    def from_zero(self) -> bool:
-        """Whether a delay of 0 needs a rule of its own, see `Arrival.grows_from_zero`."""
-        return self.by_event and any(arrival.grows_from_zero for arrival in self.arrivals)
