@@ -5,7 +5,6 @@ A guard is smooth, or the smaller or larger of several smooth ones (``and``, ``o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sympy as sp
@@ -41,26 +40,21 @@ def smooth_parts(crossing: Crossing | None, flow: ContinuousFlow) -> GuardParts:
     tree = None if crossing is None else guard_parts(crossing.condition)
     if not isinstance(tree, Extreme):
         return GuardParts()
-    parts = tuple(_leaves(tree))
+    parts: list[sp.Expr] = []
+    numbered = _numbered(tree, parts)
     slopes = (
         sum((diff(part, symbol(s)) * e for s, e in flow.rate.items()), diff(part, _T))
         for part in parts
     )
-    return GuardParts(parts, tuple(slopes), _numbered(tree, iter(range(len(parts)))))
+    return GuardParts(tuple(parts), tuple(slopes), numbered)
 
 
-def _leaves(tree) -> Iterator[sp.Expr]:
-    if not isinstance(tree, Extreme):
-        yield tree
-        return
-    for part in tree.parts:
-        yield from _leaves(part)
-
-
-def _numbered(tree, numbers):
-    if not isinstance(tree, Extreme):
-        return next(numbers)
-    return Extreme(tree.smaller, tuple(_numbered(part, numbers) for part in tree.parts))
+def _numbered(tree, parts):
+    """The same tree of numbers; its leaves are appended to `parts`."""
+    if isinstance(tree, Extreme):
+        return Extreme(tree.smaller, tuple(_numbered(part, parts) for part in tree.parts))
+    parts.append(tree)
+    return len(parts) - 1
 
 
 def linear_guard(adjoint: GroupAdjoint) -> list[sp.Expr] | None:

@@ -188,19 +188,13 @@ class EventGroupCode(PartCode):
         used = closed.differences
         single = sorted({r for rates in used for r in rates if len(rates) <= 2})
         lines = [f"e{r} = {self._exp(closed, r)}" for r in single]
-        for rates in used:
-            if len(rates) == 1:
-                continue
+        for rates in (rates for rates in used if len(rates) > 1):
+            name, first, last = "_".join(map(str, rates)), rates[0], rates[-1]
             values = [self._rate(closed, r) for r in rates]
             if len(rates) == 2:
-                a, b = rates
-                if a == b:
-                    lines.append(f"e{a}_{b} = h * e{a}")
-                else:
-                    lines.append(f"e{a}_{b} = difference2({values[0]}, {values[1]}, e{a}, e{b}, h)")
-            else:
-                name = "_".join(map(str, rates))
-                lines.append(f"e{name} = difference{len(rates)}({', '.join(values)}, h)")
+                values += [f"e{first}", f"e{last}"]
+            value = f"difference{len(rates)}({', '.join(values)}, h)"
+            lines.append(f"e{name} = {f'h * e{first}' if rates == (first, first) else value}")
         return lines
 
     def _rate(self, closed, r):
@@ -224,45 +218,36 @@ class EventGroupCode(PartCode):
     def advance(self, mode: str) -> list[str]:
         """``y = exp(A h) x + ...``; y may be x."""
         closed: Propagator = getattr(self.flow, mode)
-        lines = self.exponentials(mode)
-        lines += [f"x{k} = x[{k}]" for k in range(self.n_states)]
-        for k, target in enumerate(self.states):
-            terms = [
-                self._entry(closed, closed.entries[target, source])
-                + (f" * x{p}" if source != ONE else "")
-                for p, source in enumerate((*self.states, ONE))
-                if (target, source) in closed.entries
-            ]
-            lines.append(f"y[{k}] = {' + '.join(terms)}")
-        return lines
+        sources = [*((s, f" * x{k}") for k, s in enumerate(self.states)), (ONE, "")]
+        rows = [[(closed.entries.get((s, r)), x) for r, x in sources] for s in self.states]
+        return self._products(closed, mode, "x", "y", rows)
 
     def transpose(self, mode: str) -> list[str]:
         """``lam = exp(A h)^T lam``, in place."""
         closed: Propagator = getattr(self.flow, mode)
-        lines = self.exponentials(mode)
-        lines += [f"lam{k} = lam[{k}]" for k in range(self.n_states)]
-        for k, source in enumerate(self.states):
-            terms = [
-                f"{self._entry(closed, closed.entries[target, source])} * lam{p}"
-                for p, target in enumerate(self.states)
-                if (target, source) in closed.entries
-            ]
-            lines.append(f"lam[{k}] = {' + '.join(terms)}")
+        targets = [(s, f" * lam{k}") for k, s in enumerate(self.states)]
+        rows = [[(closed.entries.get((r, s)), x) for r, x in targets] for s in self.states]
+        return self._products(closed, mode, "lam", "lam", rows)
+
+    def _products(self, closed, mode, x, y, rows):
+        lines = self.exponentials(mode) + [f"{x}{k} = {x}[{k}]" for k in range(self.n_states)]
+        for k, row in enumerate(rows):
+            terms = [self._entry(closed, terms) + factor for terms, factor in row if terms]
+            lines.append(f"{y}[{k}] = {' + '.join(terms)}")
         return lines
 
     # ---- backward ----
-    def add_gradients(self, terms, scale: str = "") -> list[str]:
-        """Add to the gradients of the constants."""
-        lines = []
-        for name, term in terms.items():
-            value = self.scope.scaled(scale, term) if scale else self.scope.sympy(term)
-            lines.append(f"{self.gradient(name)} += {value}")
-        return lines
+    def add_gradients(self, terms, scale: str) -> list[str]:
+        """Add `scale` times some terms to the gradients of the constants."""
+        return [f"{self.gradient(n)} += {self.scope.scaled(scale, e)}" for n, e in terms.items()]
 
-    @property
-    def flow_parameters(self) -> bool:
-        """Whether the gradient of a constant of f is wanted."""
-        return bool(self.flow.parameters)
+    def add_derivatives(self, d, sign: str, scale: str, form: str = "{0} * ({1})") -> list[str]:
+        """Add those in states to the adjoint, and those in constants to their gradients."""
+        lines = [
+            f"lam[{self.states.index(s)}] {sign}= {self.scope.scaled(scale, e, form)}"
+            for s, e in d.states.items()
+        ]
+        return lines + self.add_gradients(d.parameters, "-" * (sign == "-") + scale)
 
     @property
     def parameters_of_flow(self) -> list[str]:
@@ -364,20 +349,12 @@ class EventGroupCode(PartCode):
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
         c = self.adjoint.crossing
         lines = self.load(reads(c.states, c.parameters))
-        lines += [
-            f"lam[{self.states.index(s)}] -= {self.scope.scaled('ratio', e, '({1}) * {0}')}"
-            for s, e in c.states.items()
-        ]
-        return lines + self.add_gradients(c.parameters, "-ratio")
+        return lines + self.add_derivatives(c, "-", "ratio", "({1}) * {0}")
 
     def inject(self, readout) -> list[str]:
         """Add ``scale`` times the derivatives of a readout."""
         lines = self.load(reads(readout.states, readout.parameters))
-        lines += [
-            f"lam[{self.states.index(s)}] += {self.scope.scaled('scale', e)}"
-            for s, e in readout.states.items()
-        ]
-        return lines + self.add_gradients(readout.parameters, "scale") or ["pass"]
+        return lines + self.add_derivatives(readout, "+", "scale") or ["pass"]
 
     def inject_rate(self, readout) -> list[str]:
         """The derivative of a readout's expression along ``dx``."""
@@ -392,4 +369,4 @@ class EventGroupCode(PartCode):
     @property
     def flow_needs_state(self) -> bool:
         """Whether the backward pass between two events reads the state."""
-        return not self.closed or bool(self.integrals) or self.flow_parameters
+        return not self.closed or bool(self.integrals or self.flow.parameters)

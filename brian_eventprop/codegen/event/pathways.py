@@ -78,17 +78,12 @@ class EventPathwayCode(PartCode):
     @property
     def after_reset(self) -> str:
         """When an arrival at a neuron that spikes at this time may as well come after its reset."""
-        if self.last:
+        if self.arrival.last:
             return "True"
         free, frozen = self.arrival.after_reset
         if free == frozen:
             return str(free)
         return "not frozen" if free else "frozen"
-
-    @property
-    def last(self) -> bool:
-        """Whether its arrivals may as well come after all that happens at once to their targets."""
-        return self.arrival.last
 
     @property
     def grows_from_zero(self) -> bool:
