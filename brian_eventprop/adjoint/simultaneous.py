@@ -13,9 +13,9 @@ from functools import cached_property
 
 from sympy.core.relational import Relational
 
-from brian_eventprop.adjoint.autapses import comes_after_reset, transition
+from brian_eventprop.adjoint.autapses import comes_after_reset, reset_map, transition
 from brian_eventprop.adjoint.groups import GroupAdjoint
-from brian_eventprop.adjoint.pathways import PathwayAdjoint, is_additive, to_post
+from brian_eventprop.adjoint.pathways import PathwayAdjoint, is_additive
 from brian_eventprop.adjoint.symbolic.expressions import PiecewiseConstant
 from brian_eventprop.adjoint.symbolic.reverse import commute, compose
 
@@ -79,8 +79,7 @@ class Arrival:
 
     @cached_property
     def _reset(self):
-        after = compose(self.target.reset, self.target.group.states)
-        return {f"post__{s}": to_post(e, self.target) for s, e in after.items()}
+        return reset_map(self.target)
 
     def _transition(self, p, mode):
         """What an arrival makes of each state, with constants that are its pathway's own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.guards import linear_guard
@@ -18,14 +18,7 @@ from brian_eventprop.codegen.event.signatures import (
     sample_steps,
     timed_values,
 )
-from brian_eventprop.codegen.event.work import (
-    WorkArray,
-    backward_group,
-    backward_pathway,
-    forward_group,
-    forward_loop,
-    forward_pathway,
-)
+from brian_eventprop.codegen.event.work import WorkArray, backward_work, forward_work
 from brian_eventprop.codegen.expr.parameter_map import render_parameter_map
 from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS, NumpyStyle, print_sympy
 from brian_eventprop.codegen.templates import render
@@ -143,7 +136,7 @@ def _render(component: Component, tolerance: float) -> EventComponent:
     event_logs = [(g.name, role) for g in groups for role in _event_log(g)]
     event_logs += [(groups[0].name, "loop_log")] * component.several
     arguments, gradients = _arguments(component), _gradients(component)
-    work = _forward_work(component), _backward_work(component)
+    work = forward_work(component), backward_work(component)
     owner = {part.name: part for part in (*groups, *pathways)}
 
     def identifiers(pairs):
@@ -169,21 +162,6 @@ def _render(component: Component, tolerance: float) -> EventComponent:
         header + body, groups, pathways, tuple(s.name for s in component.sources), arguments,
         *work, tuple(event_logs), gradients, component.batched,
     )  # fmt: skip
-
-
-def _forward_work(component):
-    """Owner and array of what the forward kernel works with."""
-    found = [(g.name, array) for g in component.groups for array in forward_group(g)]
-    found += [(p.name, array) for p in component.pathways for array in forward_pathway(p)]
-    loop = [replace(array, role=f"loop_{array.role}") for array in forward_loop(component)]
-    return (*found, *((component.groups[0].name, array) for array in loop))
-
-
-def _backward_work(component):
-    """Owner and array of what the backward kernel works with."""
-    found = [(g.name, array) for g in component.groups for array in backward_group(g)]
-    found += [(p.name, array) for p in component.pathways for array in backward_pathway(p)]
-    return tuple(found)
 
 
 def _event_log(g):

@@ -1,7 +1,7 @@
 """The code of one synaptic pathway in continuous time: synapse ``k`` onto neuron ``j``.
 
-As in `event_groups`; ``W`` and ``CS`` hold the constants per synapse and common to the pathway,
-``P`` and ``C`` those of the target.
+As in `codegen.event.groups`; ``W`` and ``CS`` hold the constants per synapse and common to the
+pathway, ``P`` and ``C`` those of the target.
 """
 
 from __future__ import annotations
