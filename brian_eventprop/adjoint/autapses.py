@@ -58,15 +58,19 @@ def comes_after_reset(
     p: PathwayAdjoint, target: GroupAdjoint, at_once: Iterable[PathwayAdjoint]
 ) -> bool:
     """Whether an arrival may as well come after the reset and after all that arrive at once."""
-    states = [f"post__{s}" for s in target.group.states]
-    after = compose(target.reset, target.group.states)
-    others = [{f"post__{s}": to_post(e, target) for s, e in after.items()}]
+    reset = reset_map(target)
     for mode in ("free", "frozen"):
-        own = transition(p, mode, states)
-        maps = [*others, *(transition(q, mode, states, "other.") for q in at_once)]
+        own = transition(p, mode, reset)
+        maps = [reset, *(transition(q, mode, reset, "other.") for q in at_once)]
         if not all(commute(own, other) for other in maps):
             return False
     return True
+
+
+def reset_map(target: GroupAdjoint) -> dict[str, sp.Expr]:
+    """Return what a reset makes of each state, in the names that a pathway has for them."""
+    after = compose(target.reset, target.group.states)
+    return {f"post__{s}": to_post(e, target) for s, e in after.items()}
 
 
 def transition(p: PathwayAdjoint, mode: str, states: Iterable[str], prefix: str = ""):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, slope_of
+from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, slope_of, weight
 from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches, jumps
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
@@ -108,6 +108,55 @@ class ContinuousFlow:
     def closed(self) -> bool:
         """Whether the flow has a closed form."""
         return self.free is not None
+
+
+#: The weight of the integrands at a stage of Runge-Kutta.
+SCALE = "scale."
+
+
+@dataclass(frozen=True)
+class StageAdjoint:
+    """A stage of a step of Runge-Kutta, backwards.
+
+    Attributes
+    ----------
+    total
+        adjoint_f . f + scale * l, with l the integrands, each weighted with dL/d(readout).
+    states, parameters
+        Its derivatives in each state, and those in constants that are not 0.
+    """
+
+    total: sp.Expr
+    states: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+
+    @property
+    def time(self) -> sp.Expr:
+        """Its derivative in the time itself."""
+        return diff(self.total, symbol("t"))
+
+
+def derive_stage(adjoint: GroupAdjoint, flow: ContinuousFlow) -> StageAdjoint:
+    """Derive the adjoint of a stage; ``lam.v`` is the adjoint of f of the state v there."""
+    states = adjoint.group.states
+    total = sum((lam(s) * flow.smooth[s] for s in states), sp.Integer(0))
+    total += sum((symbol(SCALE) * e for e in _integrands(adjoint, flow)), sp.Integer(0))
+    by_state = {s: diff(total, symbol(s)) for s in states}
+    return StageAdjoint(total, by_state, partials(total, adjoint.invariants.active))
+
+
+def jacobian(adjoint: GroupAdjoint, flow: ContinuousFlow) -> dict[tuple[str | None, str], sp.Expr]:
+    """Return df_r/dx_s for each (r, s) where it is not 0; with None as r, dl/dx_s."""
+    states = adjoint.group.states
+    rows = {s: flow.smooth[s] for s in states}
+    rows[None] = sum(_integrands(adjoint, flow), sp.Integer(0))
+    return {(r, s): e for r, value in rows.items() for s, e in partials(value, states).items()}
+
+
+def _integrands(adjoint, flow):
+    """The integrands, each weighted with dL/d(readout)."""
+    numbers = [r.number for r in adjoint.readouts if r.kind == "integral"]
+    return [weight(number) * flow.smooth[number] for number in numbers]
 
 
 @dataclass

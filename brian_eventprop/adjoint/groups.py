@@ -68,6 +68,17 @@ class Crossing:
     parameters: Mapping[str, sp.Expr]
     slope: sp.Expr
 
+    @property
+    def time(self) -> sp.Expr:
+        """The derivative of g in the time itself."""
+        return diff(self.g, symbol("t"))
+
+    @property
+    def size(self) -> sp.Expr:
+        """How large the terms of g are, whose rounding hides on which side of 0 it is."""
+        terms = (sp.Abs(symbol(s) * e) for s, e in self.states.items())
+        return sum(terms, sp.Integer(0))
+
 
 @dataclass(frozen=True)
 class StateReadout:
@@ -79,6 +90,11 @@ class StateReadout:
     states: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
     at: float | None = None
+
+    @property
+    def time(self) -> sp.Expr:
+        """The derivative of the expression in the time itself."""
+        return diff(to_sympy(self.expression), symbol("t"))
 
 
 @dataclass(frozen=True)
@@ -390,7 +406,13 @@ def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
     return rate
 
 
+def reset_rate(adjoint: GroupAdjoint) -> sp.Expr:
+    """Return lambda . R_t: the part of D of a reset that reads the time itself."""
+    after = compose(adjoint.reset, adjoint.group.states)
+    return sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), sp.Integer(0))
+
+
 def slope_of(readout: StateReadout, f: Mapping[str, sp.Expr]) -> sp.Expr:
     """Return how fast the expression of a readout grows along the flow f."""
     along = sum((e * f.get(s, 0) for s, e in readout.states.items()), sp.Integer(0))
-    return along + diff(to_sympy(readout.expression), symbol("t"))
+    return along + readout.time

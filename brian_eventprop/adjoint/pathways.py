@@ -35,15 +35,16 @@ from brian_eventprop.reading.spec import Key, Pathway, Statement
 class ArrivalRule:
     """One arrival, forwards and backwards.
 
-    ``lam`` is A_y^T lambda, ``parameters`` A_w^T lambda, ``rate`` dL/d(time of the arrival);
-    ``needs_state`` tells whether any of them reads the target's state before the arrival.
+    ``lam`` is A_y^T lambda, ``parameters`` A_w^T lambda, ``rate`` dL/d(time of the arrival), of
+    which ``time`` is lambda . A_t; ``needs_state`` tells whether any of them reads the target's
+    state before the arrival.
     """
 
     statements: tuple[Statement, ...]
     lam: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
     rate: sp.Expr
-
+    time: sp.Expr
     needs_state: bool
 
 
@@ -215,11 +216,13 @@ def _arrival(statements, target, active, frozen):
         rate += lam(s) * tidy(moved - f[s].xreplace(to_after))
     loss = to_post(target.loss_rate, target)
     total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))
+    time = sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), sp.Integer(0))
     rate += tidy(loss - loss.xreplace(to_after))
     back = {s: diff(total, symbol(s)) for s in states}
     parameters = partials(total, active)
     read = set().union(*(e.free_symbols for e in (*back.values(), *parameters.values(), rate)))
-    return ArrivalRule(statements, back, parameters, rate, any(s.name in states for s in read))
+    needs_state = any(s.name in states for s in read)
+    return ArrivalRule(statements, back, parameters, rate, time, needs_state)
 
 
 def _lift(statements, target):

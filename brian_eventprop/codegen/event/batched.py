@@ -14,14 +14,12 @@ again by sums (`fill_profile`).  Backwards the adjoint within a window has the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import sympy as sp
-
-from brian_eventprop.adjoint.flow import ONE
-from brian_eventprop.adjoint.pathways import INCREMENT
-from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import symbol
+from brian_eventprop.adjoint.flow import ONE, ContinuousFlow
+from brian_eventprop.adjoint.guards import linear_guard
+from brian_eventprop.adjoint.system import AdjointSystem
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,9 @@ class BatchedLayout:
         The receiving states by number.
     """
 
-    increment = INCREMENT
-
     def __init__(self, group):
         self.group = group
-        states = {p.adjoint.increment.state for p in group.incoming}
+        states = {arrival.pathway.increment.state for arrival in group.setting.arrivals}
         self.receivers = [k for k, s in enumerate(group.states) if s in states]
         self.slots = [Slot(k, r) for k in self.receivers for r in self._rates(k)]
         self.n_rates = len(group.flow.free.rates)
@@ -95,30 +91,29 @@ class BatchedLayout:
         return [(s, rate, i) for i, (s, rate) in enumerate(own)]
 
 
-def allows_batches(group) -> bool:
-    """Whether the equations of a group allow batched arrivals; a run looks at the numbers."""
-    if not group.closed or not group.incoming or group.flow_needs_state:
+def batched_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -> frozenset[str]:
+    """Return the groups whose equations allow batched arrivals; a run looks at the numbers."""
+    return frozenset(
+        g.group.name
+        for g in system.groups
+        if _allows_batches(g, flows[g.group.name])
+        and _increments([p for p in system.pathways if p.pathway.target == g.group.name])
+    )
+
+
+def _allows_batches(adjoint, flow):
+    if not flow.closed or flow.parameters or adjoint.group.timed_values:
         return False
-    if group.maxima or group.breaks:
+    if any(r.kind != "final" for r in adjoint.readouts):
         return False
-    if any(p.adjoint.increment is None or p.adjoint.increment.read for p in group.incoming):
-        return False
-    for closed in (group.flow.free, group.flow.frozen):
+    for closed in (flow.free, flow.frozen):
         for terms in closed.entries.values():
             if any(len(set(term.rates)) < len(term.rates) for term in terms):
                 return False
-    return not group.spikes or linear_guard(group.adjoint) is not None
+    return adjoint.crossing is None or linear_guard(adjoint) is not None
 
 
-def linear_guard(adjoint) -> list[sp.Expr] | None:
-    """Derivatives of the guard in the states and its value at 0; None if it is not linear."""
-    if adjoint.crossing is None:
-        return None
-    g = adjoint.crossing.g
-    states = [symbol(s) for s in adjoint.group.states]
-    moving = {*states, symbol("t")}
-    slopes = [diff(g, s) for s in states]
-    if g.has(sp.Piecewise) or any(e.free_symbols & moving for e in slopes):
-        return None
-    rest = g.xreplace({s: sp.Integer(0) for s in states})
-    return None if rest.free_symbols & moving else [*slopes, rest]
+def _increments(arriving):
+    """Whether there are pathways, and all of them only add a constant."""
+    increments = [p.increment for p in arriving]
+    return bool(increments) and not any(i is None or i.read for i in increments)

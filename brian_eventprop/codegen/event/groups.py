@@ -9,40 +9,50 @@ refractory.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import sympy as sp
-from sympy.core.relational import Relational
 
-from brian_eventprop.adjoint.flow import ONE, ContinuousFlow, Propagator
-from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
-from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import PiecewiseConstant, symbol, to_sympy
-from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
-from brian_eventprop.adjoint.symbolic.reverse import compose, lam
+from brian_eventprop.adjoint.flow import (
+    ONE,
+    SCALE,
+    ContinuousFlow,
+    Propagator,
+    derive_stage,
+    jacobian,
+)
+from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike, reset_rate
+from brian_eventprop.adjoint.guards import reset_changes_guard
+from brian_eventprop.adjoint.simultaneous import decides_at_crossing
+from brian_eventprop.adjoint.symbolic.expressions import symbol
+from brian_eventprop.codegen.event.batched import BatchedLayout
 from brian_eventprop.codegen.event.guards import GuardCode
+from brian_eventprop.codegen.event.parts import PartCode, by_mode
+from brian_eventprop.codegen.event.searches import Searches
+from brian_eventprop.codegen.event.setting import GroupSetting
 from brian_eventprop.codegen.event.switches import SwitchCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
 
-_SCALE = "scale."
-_ZERO = sp.Integer(0)
 
-
-class EventGroupCode:
+class EventGroupCode(PartCode):
     """Code of a group; the templates read its attributes."""
 
-    outer = False
+    outer, element = False, "j"
+    arrays = ("C", "P", "grad_shared", "grad_neuron")
 
-    def __init__(self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope):
-        self.adjoint, self.flow, self.scope = adjoint, flow, scope
-        group = adjoint.group
-        self.name, self.states = group.name, group.states
-        self.n_states = len(group.states)
+    def __init__(
+        self, adjoint: GroupAdjoint, flow: ContinuousFlow, scope: Scope, setting: GroupSetting
+    ):
+        group, self.readouts = adjoint.group, adjoint.readouts
+        self.position = {r.number: k for k, r in enumerate(self.readouts)}
+        super().__init__(adjoint, scope, group.states, self.position)
+        self.name, self.flow, self.setting = group.name, flow, setting
+        self.n_states, self.readout_symbols = len(group.states), setting.readout_symbols
         self.spikes = adjoint.crossing is not None
         self.refractory = group.refractory is not None and self.spikes
         self.has_frozen = bool(group.frozen) and self.refractory
         self.closed = flow.closed
-        self.readouts = adjoint.readouts
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
         self.finals = of_kind(self.readouts, "final")
@@ -52,16 +62,47 @@ class EventGroupCode:
         else:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
-        self.bounds = GuardCode(self)
-        active, levels = adjoint.invariants.active, adjoint.invariants.levels
-        self.shared_grads = [n for n in active if levels[n] == SHARED]
-        self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
-        self.position = {r.number: k for k, r in enumerate(self.readouts)}
-        self.incoming: list = []
-        self.outgoing: list = []
-        self.has_count_surrogate = False
-        self.timed_values: list[str] = []
-        self.batched, self.by_event = None, False
+        self.bounds, self.search = GuardCode(self, setting.dt), Searches(self)
+        self.timed_values = [t.name for t in group.timed_values]
+        self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
+        self.by_event = setting.by_event
+        self.batched = BatchedLayout(self) if setting.in_batches else None
+
+    @cached_property
+    def lifts(self) -> bool:
+        """Whether an arrival may fire its neurons."""
+        return any(arrival.pathway.lift is not None for arrival in self.setting.arrivals)
+
+    @cached_property
+    def from_zero(self) -> bool:
+        """Whether a delay of 0 onto its neurons needs a rule of its own."""
+        return self.by_event and any(a.grows_from_zero for a in self.setting.arrivals)
+
+    @property
+    def extra(self) -> str:
+        """The last parameter of functions that let a neuron go on: coefficients, or slopes."""
+        return "K" if self.closed else "k"
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the last steps before its spikes are kept."""
+        return self.spikes and not self.closed
+
+    @property
+    def latest(self) -> bool:
+        """Whether the latest event of each neuron is remembered."""
+        return bool(self.maxima) or self.stepped
+
+    @property
+    def quick(self) -> bool:
+        """Whether one look at both ends of a time tells that the guard stays below 0."""
+        return self.closed and self.flow.at_most_one_turn is not None
+
+    @property
+    def skip_quiet(self) -> bool:
+        """Whether windows skip neurons to which nothing happens within them."""
+        each = self.batched or self.by_event or self.breaks
+        return self.quick and self.spikes and not each
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""
@@ -90,39 +131,9 @@ class EventGroupCode:
         """At a break: what a timed array had been before is of no consequence after it."""
         return [f"lam[{self.states.index(name)}] = 0.0" for name in self.timed_values]
 
-    def a(self, role: str) -> str:
-        """Identifier of a function, array or variable of this group."""
-        return self.scope.table(self.scope.owner, f"${role}")
-
     def of(self, role: str, readout) -> str:
         """Identifier of a function that belongs to a readout of this group."""
         return self.a(f"{role}{self.position[readout.number]}")
-
-    # ---- loading ----
-    def load(self, names, x: str = "x", lams: str = "lam") -> list[str]:
-        """Load the states, adjoint variables and constants among `names`."""
-        ref, lines = self.scope.ref, []
-        for k, s in enumerate(self.states):
-            if s in names:
-                lines.append(f"{ref(s)} = {x}[{k}]")
-            if f"lam.{s}" in names:
-                lines.append(f"{ref(f'lam.{s}')} = {lams}[{k}]")
-        return lines + self.load_constants(names)
-
-    def load_constants(self, names) -> list[str]:
-        """Load the constants and the weights of readouts among `names`."""
-        lines = []
-        for name in sorted(names):
-            level = self.scope.levels.get(name)
-            identifier = self.scope.ref(name)
-            if level == PER_ELEMENT:
-                lines.append(f"{identifier} = P[{self.scope.per_element.index(name)}, j]")
-            elif level == SHARED:
-                lines.append(f"{identifier} = C[{self.scope.shared.index(name)}]")
-            elif name.startswith("weight."):
-                position = self.position[int(name.split(".")[1])]
-                lines.append(f"{identifier} = WR[{position}, trial, j]")
-        return lines
 
     # ---- forward ----
     def rate(self) -> list[str]:
@@ -143,59 +154,19 @@ class EventGroupCode:
             lines.append(f"dx[{k}] = {f'0.0 if frozen else {value}' if stopped else value}")
         return lines
 
-    def guard(self) -> list[str]:
-        """The threshold as a function that crosses 0."""
-        g = self.adjoint.crossing.g
-        return [*self.load(reads(g)), f"return {self.scope.sympy(g)}"]
-
-    def slope(self) -> list[str]:
-        """Its derivative along the flow of a free neuron."""
-        e = self.adjoint.crossing.slope
-        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
-
-    def curvature(self) -> list[str]:
-        """Its second derivative."""
-        e = self.flow.curvature
-        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
-
     def reset(self) -> list[str]:
         """The reset, in place."""
-        statements = self.adjoint.reset
-        written = {s.target for s in statements} & set(self.states)
-        lines = self.load(reads(statements) | written) + self.scope.statements(statements)
-        return lines + [
-            f"x[{k}] = {self.scope.ref(s)}" for k, s in enumerate(self.states) if s in written
-        ]
+        return self.write(self.adjoint.reset)
 
-    @property
+    @cached_property
     def resets_guard(self) -> bool:
         """Whether a reset changes the guard at all."""
-        if not self.spikes:
-            return False
-        after = {symbol(s): e for s, e in compose(self.adjoint.reset, self.states).items()}
-        g = self.adjoint.crossing.g
-        return sp.simplify(g.xreplace(after) - g) != 0
+        return reset_changes_guard(self.adjoint)
 
-    @property
+    @cached_property
     def decides_at_crossing(self) -> bool:
-        """Whether what happens at a crossing has a condition that may change right there.
-
-        The reset, and arrivals that come before it, find the threshold exceeded, as in Brian2.
-        """
-        if not self.spikes:
-            return False
-        after = list(compose(self.adjoint.reset, self.states).values())
-        arriving = [p for p in self.incoming if self.by_event and not p.outer]
-        after += [
-            e for p in arriving for e in compose(p.adjoint.free.statements, p.states).values()
-        ]
-        return any(e.has(Relational, PiecewiseConstant) for e in after)
-
-    def guard_size(self) -> list[str]:
-        """How large the terms of the guard are, whose rounding hides on which side it is."""
-        g = self.adjoint.crossing.g
-        size = sum((sp.Abs(symbol(s) * diff(g, symbol(s))) for s in self.states), _ZERO)
-        return [*self.load(reads(size)), f"return {self.scope.sympy(size)}"]
+        """Whether what happens at a crossing has a condition that may change right there."""
+        return self.spikes and decides_at_crossing(self.adjoint, self.setting.at_once)
 
     def sample(self, readout) -> list[str]:
         """The value of a readout's expression."""
@@ -217,19 +188,13 @@ class EventGroupCode:
         used = closed.differences
         single = sorted({r for rates in used for r in rates if len(rates) <= 2})
         lines = [f"e{r} = {self._exp(closed, r)}" for r in single]
-        for rates in used:
-            if len(rates) == 1:
-                continue
+        for rates in (rates for rates in used if len(rates) > 1):
+            name, first, last = "_".join(map(str, rates)), rates[0], rates[-1]
             values = [self._rate(closed, r) for r in rates]
             if len(rates) == 2:
-                a, b = rates
-                if a == b:
-                    lines.append(f"e{a}_{b} = h * e{a}")
-                else:
-                    lines.append(f"e{a}_{b} = difference2({values[0]}, {values[1]}, e{a}, e{b}, h)")
-            else:
-                name = "_".join(map(str, rates))
-                lines.append(f"e{name} = difference{len(rates)}({', '.join(values)}, h)")
+                values += [f"e{first}", f"e{last}"]
+            value = f"difference{len(rates)}({', '.join(values)}, h)"
+            lines.append(f"e{name} = {f'h * e{first}' if rates == (first, first) else value}")
         return lines
 
     def _rate(self, closed, r):
@@ -253,48 +218,36 @@ class EventGroupCode:
     def advance(self, mode: str) -> list[str]:
         """``y = exp(A h) x + ...``; y may be x."""
         closed: Propagator = getattr(self.flow, mode)
-        lines = self.exponentials(mode)
-        lines += [f"x{k} = x[{k}]" for k in range(self.n_states)]
-        for k, target in enumerate(self.states):
-            terms = [
-                self._entry(closed, closed.entries[target, source])
-                + (f" * x{p}" if source != ONE else "")
-                for p, source in enumerate((*self.states, ONE))
-                if (target, source) in closed.entries
-            ]
-            lines.append(f"y[{k}] = {' + '.join(terms)}")
-        return lines
+        sources = [*((s, f" * x{k}") for k, s in enumerate(self.states)), (ONE, "")]
+        rows = [[(closed.entries.get((s, r)), x) for r, x in sources] for s in self.states]
+        return self._products(closed, mode, "x", "y", rows)
 
     def transpose(self, mode: str) -> list[str]:
         """``lam = exp(A h)^T lam``, in place."""
         closed: Propagator = getattr(self.flow, mode)
-        lines = self.exponentials(mode)
-        lines += [f"lam{k} = lam[{k}]" for k in range(self.n_states)]
-        for k, source in enumerate(self.states):
-            terms = [
-                f"{self._entry(closed, closed.entries[target, source])} * lam{p}"
-                for p, target in enumerate(self.states)
-                if (target, source) in closed.entries
-            ]
-            lines.append(f"lam[{k}] = {' + '.join(terms)}")
+        targets = [(s, f" * lam{k}") for k, s in enumerate(self.states)]
+        rows = [[(closed.entries.get((r, s)), x) for r, x in targets] for s in self.states]
+        return self._products(closed, mode, "lam", "lam", rows)
+
+    def _products(self, closed, mode, x, y, rows):
+        lines = self.exponentials(mode) + [f"{x}{k} = {x}[{k}]" for k in range(self.n_states)]
+        for k, row in enumerate(rows):
+            terms = [self._entry(closed, terms) + factor for terms, factor in row if terms]
+            lines.append(f"{y}[{k}] = {' + '.join(terms)}")
         return lines
 
     # ---- backward ----
-    def add_gradients(self, terms, scale: str = "") -> list[str]:
-        """Add to the gradients of the constants."""
-        lines = []
-        for name, term in terms.items():
-            value = self.scope.scaled(scale, term) if scale else self.scope.sympy(term)
-            if name in self.shared_grads:
-                lines.append(f"grad_shared[{self.shared_grads.index(name)}] += {value}")
-            else:
-                lines.append(f"grad_neuron[{self.element_grads.index(name)}, j] += {value}")
-        return lines
+    def add_gradients(self, terms, scale: str) -> list[str]:
+        """Add `scale` times some terms to the gradients of the constants."""
+        return [f"{self.gradient(n)} += {self.scope.scaled(scale, e)}" for n, e in terms.items()]
 
-    @property
-    def flow_parameters(self) -> bool:
-        """Whether the gradient of a constant of f is wanted."""
-        return bool(self.flow.parameters)
+    def add_derivatives(self, d, sign: str, scale: str, form: str = "{0} * ({1})") -> list[str]:
+        """Add those in states to the adjoint, and those in constants to their gradients."""
+        lines = [
+            f"lam[{self.states.index(s)}] {sign}= {self.scope.scaled(scale, e, form)}"
+            for s, e in d.states.items()
+        ]
+        return lines + self.add_gradients(d.parameters, "-" * (sign == "-") + scale)
 
     @property
     def parameters_of_flow(self) -> list[str]:
@@ -307,8 +260,7 @@ class EventGroupCode:
     def _by_mode(self, body, free, frozen):
         if not self.has_frozen or free == frozen:
             return body(free) or ["pass"]
-        lines = ["if frozen:", *(f"    {line}" for line in body(frozen) or ["pass"])]
-        return lines + ["else:", *(f"    {line}" for line in body(free) or ["pass"])]
+        return by_mode(body(frozen), body(free))
 
     def source(self) -> list[str]:
         """``mu = dl/dx`` weighted with dL/d(readout), and ``scale * dl/dp`` to the gradients."""
@@ -329,66 +281,40 @@ class EventGroupCode:
 
         ``adjoint_f`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
-        total = self._stage_loss()
-        wanted = {s: diff(total, symbol(s)) for s in self.states}
-        for name in self.adjoint.invariants.active:
-            derivative = diff(total, symbol(name))
-            if derivative != 0:
-                wanted[f"bar.{name}"] = derivative
+        stage = derive_stage(self.adjoint, self.flow)
+        wanted = stage.states | {f"bar.{name}": e for name, e in stage.parameters.items()}
         lines = self._load_stage(wanted)
         parts, text = self.scope.shared_terms(wanted)
         lines += parts
-        for name, value in text.items():
-            if not name.startswith("bar."):
-                lines.append(f"back[{self.states.index(name)}] = {value}")
-            elif name[4:] in self.shared_grads:
-                lines.append(f"grad_shared[{self.shared_grads.index(name[4:])}] += {value}")
-            else:
-                lines.append(f"grad_neuron[{self.element_grads.index(name[4:])}, j] += {value}")
-        return lines
+        lines += [f"back[{k}] = {text[s]}" for k, s in enumerate(self.states)]
+        return lines + [f"{self.gradient(n)} += {text[f'bar.{n}']}" for n in stage.parameters]
 
     def jacobian(self) -> list[str]:
         """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
-        smooth, sources = self.flow.smooth, list(enumerate(self.states))
-        last = sum((symbol(f"weight.{r.number}") * smooth[r.number] for r in self.integrals), _ZERO)
-        rows = [*((name, smooth[name]) for name in self.states), ("", last)]
-        wanted = {
-            f"out[{r}, {s}]": (target, diff(value, symbol(source)))
-            for r, (target, value) in enumerate(rows)
-            for s, source in sources
-        }
-        wanted = {place: entry for place, entry in wanted.items() if entry[1] != 0}
-        entries = {place: entry for place, (_, entry) in wanted.items()}
+        entries, rows = jacobian(self.adjoint, self.flow), (*self.states, None)
         parts, text = self.scope.shared_terms(entries)
         stopped = self.adjoint.group.frozen if self.has_frozen else ()
         lines = [
-            f"{place} = {f'0.0 if frozen else {text[place]}' if target in stopped else text[place]}"
-            for place, (target, _) in wanted.items()
+            f"out[{rows.index(r)}, {self.states.index(s)}] = "
+            f"{f'0.0 if frozen else {value}' if r in stopped else value}"
+            for (r, s), value in text.items()
         ]
         return [*self.switches.load(), *self.load(reads(entries)), *parts, *lines]
 
-    def _stage_loss(self):
-        """``adjoint_f . f`` and the weighted integrands of one stage."""
-        smooth = self.flow.smooth
-        total = sum((lam(s) * smooth[s] for s in self.states), sp.Integer(0))
-        for r in self.integrals:
-            total += symbol(_SCALE) * symbol(f"weight.{r.number}") * smooth[r.number]
-        return total
-
     def _load_stage(self, wanted):
-        lines = self.switches.load() + self.load(reads(wanted) - {_SCALE}, lams="adjoint_f")
+        lines = self.switches.load() + self.load(reads(wanted) - {SCALE}, lams="adjoint_f")
         if self.has_frozen:
             lines += [
                 f"{self.scope.ref(f'lam.{s}')} = "
                 f"0.0 if frozen else adjoint_f[{self.states.index(s)}]"
                 for s in self.adjoint.group.frozen
             ]
-        return [*lines, f"{self.scope.ref(_SCALE)} = scale"]
+        return [*lines, f"{self.scope.ref(SCALE)} = scale"]
 
     def time_back(self) -> list[str]:
-        """The derivative of `_stage_loss` in the time itself."""
-        wanted = {"t": diff(self._stage_loss(), symbol("t"))}
-        return [*self._load_stage(wanted), f"return {self.scope.sympy(wanted['t'])}"]
+        """The derivative of a stage in the time itself."""
+        e = derive_stage(self.adjoint, self.flow).time
+        return [*self._load_stage(e), f"return {self.scope.sympy(e)}"]
 
     def spike_back(self) -> list[str]:
         """Backwards through the reset; leaves the reset's part of D in `rate`.
@@ -397,78 +323,42 @@ class EventGroupCode:
         be huge, see `guard_partials`.  With conditions, what the equations and the integrands add
         is left out: it reads their flags before and after the spike.
         """
-        rules = self.adjoint.spike
-        modes = {"free": (), "frozen": self.adjoint.group.frozen if self.has_frozen else ()}
-        if len(self.switches):
-            rules = {mode: replace(rules[mode], rate=self._reset_by_time()) for mode in modes}
-        elif not self.closed:
-            rules = {
-                mode: replace(rules[mode], rate=rate_after_spike(self.adjoint, stopped))
-                for mode, stopped in modes.items()
-            }
-        frozen = rules["frozen"] if self.has_frozen else rules["free"]
-        return self._by_mode(self._reset_back, rules["free"], frozen)
+        return self._by_mode(
+            lambda rule: self.jump_back(rule, rule.rate),
+            self._reset_rule("free"), self._reset_rule("frozen"),
+        )  # fmt: skip
 
-    def _reset_by_time(self):
-        """``lambda . R_t``."""
-        after = compose(self.adjoint.reset, self.states)
-        return sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), _ZERO)
+    def _reset_rule(self, mode):
+        mode = mode if self.has_frozen else "free"
+        rule, frozen = self.adjoint.spike[mode], self.adjoint.group.frozen
+        if len(self.switches):
+            return replace(rule, rate=reset_rate(self.adjoint))
+        if not self.closed:
+            after = rate_after_spike(self.adjoint, frozen if mode == "frozen" else ())
+            return replace(rule, rate=after)
+        return rule
 
     def guard_partials(self) -> list[str]:
         """``out``: the derivatives of the guard in the states and in the time."""
-        g = self.adjoint.crossing.g
-        values = [diff(g, symbol(s)) for s in (*self.states, "t")]
-        lines = self.load(reads(dict(enumerate(values))))
+        c = self.adjoint.crossing
+        values = [*(c.states.get(s, sp.Integer(0)) for s in self.states), c.time]
+        lines = self.load(reads(values))
         return lines + [f"out[{k}] = {self.scope.sympy(e)}" for k, e in enumerate(values)]
-
-    def _reset_back(self, rule):
-        wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
-        changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
-        wanted |= {f"new.{s}": e for s, e in changed.items()}
-        lines = self.load(reads(wanted))
-        parts, text = self.scope.shared_terms(wanted)
-        lines += [*parts, f"rate = {text['rate']}"]
-        for name in rule.parameters:
-            place = (
-                f"grad_shared[{self.shared_grads.index(name)}]"
-                if name in self.shared_grads
-                else f"grad_neuron[{self.element_grads.index(name)}, j]"
-            )
-            lines.append(f"{place} += {text[f'bar.{name}']}")
-        new = [f"{self.scope.ref(f'new.{s}')} = {text[f'new.{s}']}" for s in changed]
-        return (
-            lines
-            + new
-            + [f"lam[{self.states.index(s)}] = {self.scope.ref(f'new.{s}')}" for s in changed]
-        )
 
     def cross_back(self) -> list[str]:
         """lambda -= g_x D/gdot and dL/dp -= g_p D/gdot, with `ratio` = D/gdot."""
         c = self.adjoint.crossing
         lines = self.load(reads(c.states, c.parameters))
-        lines += [
-            f"lam[{self.states.index(s)}] -= {self.scope.scaled('ratio', e, '({1}) * {0}')}"
-            for s, e in c.states.items()
-        ]
-        return lines + self.add_gradients(c.parameters, "-ratio")
-
-    def release(self) -> list[str]:
-        """lambda . (f_frozen - f_free) at the end of the refractory period."""
-        e = self.adjoint.release
-        return [*self.load(reads(e)), f"return {self.scope.sympy(e)}"]
+        return lines + self.add_derivatives(c, "-", "ratio", "({1}) * {0}")
 
     def inject(self, readout) -> list[str]:
         """Add ``scale`` times the derivatives of a readout."""
         lines = self.load(reads(readout.states, readout.parameters))
-        lines += [
-            f"lam[{self.states.index(s)}] += {self.scope.scaled('scale', e)}"
-            for s, e in readout.states.items()
-        ]
-        return lines + self.add_gradients(readout.parameters, "scale") or ["pass"]
+        return lines + self.add_derivatives(readout, "+", "scale") or ["pass"]
 
     def inject_rate(self, readout) -> list[str]:
         """The derivative of a readout's expression along ``dx``."""
-        value = diff(to_sympy(readout.expression), symbol("t"))
+        value = readout.time
         lines = self.load(reads(readout.states, value))
         terms = [
             f"dx[{self.states.index(s)}] * ({self.scope.sympy(e)})"
@@ -479,4 +369,4 @@ class EventGroupCode:
     @property
     def flow_needs_state(self) -> bool:
         """Whether the backward pass between two events reads the state."""
-        return not self.closed or bool(self.integrals) or self.flow_parameters
+        return not self.closed or bool(self.integrals or self.flow.parameters)

@@ -103,10 +103,6 @@ class SwitchCode:
         g, lines = self.group, []
         for q, s in enumerate(self.switches):
             body = g.load(reads(s.states, s.parameters)) + self.load()
-            body += [
-                f"lam[{g.states.index(n)}] -= {g.scope.scaled('ratio', e)}"
-                for n, e in s.states.items()
-            ]
-            body += g.add_gradients(s.parameters, "-ratio") or []
+            body += g.add_derivatives(s, "-", "ratio")
             lines += [f"if q == {q}:", *(f"    {line}" for line in body or ["pass"])]
         return lines

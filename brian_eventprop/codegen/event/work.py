@@ -7,7 +7,7 @@ be compiled for it.  Tables of unknown length begin short and grow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +69,7 @@ def _each(role: str, *shape: int, dtype: type = np.float64, zero: bool = False) 
     return WorkArray(role, lambda s: (s.neurons, *shape), dtype, zero)
 
 
-def forward_group(g) -> list[WorkArray]:
-    """Return the arrays of a group for the forward kernel."""
+def _forward_group(g) -> list[WorkArray]:
     slots = 1 if g.batched else None
     logged = g.width if len(g.switches) else g.n_states
     found = [
@@ -125,8 +124,7 @@ def _batched_group(g):
     return found
 
 
-def forward_pathway(p) -> list[WorkArray]:
-    """Return the arrays of a pathway for the forward kernel."""
+def _forward_pathway(p) -> list[WorkArray]:
     if not p.target.batched:
         return []
     found = [WorkArray("spots", lambda s: (s.row + 8,), np.int32)]
@@ -148,8 +146,8 @@ def _whole_words(s):
     return (s.recent + s.reach - 3) // s.reach, (s.sources + 7) // 8 * 8
 
 
-def forward_loop(component) -> list[WorkArray]:
-    """Return the arrays of groups that run event by event, all their neurons in one row."""
+def _forward_loop(component) -> list[WorkArray]:
+    """All neurons of groups that run event by event are in one row."""
     if not component.by_event:
         return []
     numbers = (
@@ -169,8 +167,7 @@ def forward_loop(component) -> list[WorkArray]:
     return found + [WorkArray("log", lambda s: (1024,), np.int64, kept=True)] * component.several
 
 
-def backward_group(g) -> list[WorkArray]:
-    """Return the arrays of a group for the backward kernel."""
+def _backward_group(g) -> list[WorkArray]:
     found = [
         _each("lam", g.n_states, zero=True), _each("now"),
         _each("d_release", zero=True),  # dL/d(end of the refractory period)
@@ -207,7 +204,21 @@ def has_partials(g) -> bool:
     return not g.closed and bool(g.spikes or len(g.switches))
 
 
-def backward_pathway(p) -> list[WorkArray]:
-    """Return the arrays of a pathway for the backward kernel."""
+def _backward_pathway(p) -> list[WorkArray]:
     roles = ("spots", "apart") * (p.target.batched is not None)
     return [WorkArray(role, lambda s: (s.row + 8,), np.int32) for role in roles]
+
+
+def forward_work(component) -> tuple[tuple[str, WorkArray], ...]:
+    """Return owner and array of what the forward kernel of a component works with."""
+    found = [(g.name, array) for g in component.groups for array in _forward_group(g)]
+    found += [(p.name, array) for p in component.pathways for array in _forward_pathway(p)]
+    loop = [replace(array, role=f"loop_{array.role}") for array in _forward_loop(component)]
+    return (*found, *((component.groups[0].name, array) for array in loop))
+
+
+def backward_work(component) -> tuple[tuple[str, WorkArray], ...]:
+    """Return owner and array of what the backward kernel of a component works with."""
+    found = [(g.name, array) for g in component.groups for array in _backward_group(g)]
+    found += [(p.name, array) for p in component.pathways for array in _backward_pathway(p)]
+    return tuple(found)

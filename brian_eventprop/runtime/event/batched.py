@@ -320,7 +320,7 @@ def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str,
     parameter_map
         The module of the parameter map's functions.
     delays
-        The delays of each pathway.
+        The delays of the pathways into each group.
     duration
         Duration of a trial in seconds.
     inner
@@ -347,8 +347,7 @@ def plan(groups, constants, parameter_map, delays, duration, inner) -> dict[str,
     width = duration / windows
     found = {}
     for g in groups:
-        arriving = [delays[p.name] for p in g.incoming if len(delays[p.name])]
-        longest = max((float(np.max(d)) for d in arriving), default=0.0)
+        longest = max((float(np.max(d)) for d in delays[g.name] if len(d)), default=0.0)
         longest = min(longest, duration)
         if flows[g.name].fastest * (longest + 3 * width) > STEEP:
             raise ValueError("a delay is very long in comparison with a time constant")

@@ -18,11 +18,8 @@ from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.symbolic.display import as_text
 from brian_eventprop.adjoint.system import AdjointSystem, derive
-from brian_eventprop.codegen.event.network import (
-    batched_groups,
-    render_event,
-    render_event_parameter_map,
-)
+from brian_eventprop.codegen.event.batched import batched_groups
+from brian_eventprop.codegen.event.network import render_event, render_event_parameter_map
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.backends import Backend
 from brian_eventprop.runtime.binding.binder import GroupBinder, PathwayBinder, unless_sorted
@@ -220,8 +217,10 @@ class EventKernels:
 
     def _plan(self, names, constants, values, edges):
         groups = [self._code(name) for name in names]
-        binders = [self.pathways[p.name] for g in groups for p in g.incoming]
-        delays = {binder.code.name: binder.delays(values) for binder in binders}
+        delays = {
+            name: [self.pathways[p.name].delays(values) for p in self.module.incoming(name)]
+            for name in names
+        }
         inner = [d for source, target, d in edges.values() if source in names and target in names]
         return plan(
             groups, constants, self.parameter_map, delays, self.duration, min(inner, default=None)
