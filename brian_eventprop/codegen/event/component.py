@@ -144,6 +144,5 @@ def _arrivals(system, target, names):
 
 
 def _scope(owner, adjoint, table, steep, post=None):
-    scope = Scope(owner, adjoint.invariants.levels, table, KernelStyle(single=False), post)
-    scope.in_loop, scope.steep = False, steep
-    return scope
+    style = KernelStyle(single=False)
+    return Scope(owner, adjoint.invariants.levels, table, style, post, steep=steep, in_loop=False)

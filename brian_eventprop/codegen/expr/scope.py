@@ -39,6 +39,9 @@ class Scope:
         Whether adjoint variables may be infinite.
     inverts
         Whether derivatives multiply by reciprocals of common constants instead of dividing.
+    in_loop
+        Whether the code is in a loop over neurons, so that what depends on the time alone is
+        computed before it.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Scope:
         post: Scope | None = None,
         steep: bool = False,
         inverts: bool = False,
+        in_loop: bool = True,
     ):
         self.owner, self.levels, self.table, self.style, self.post = (
             owner, levels, table, style, post,
@@ -57,8 +61,7 @@ class Scope:
         self.shared: list[str] = []
         self.per_element: list[str] = []
         self.per_step: dict[str, str] = {}
-        self.in_loop = True
-        self.steep, self.inverts = steep, inverts
+        self.steep, self.inverts, self.in_loop = steep, inverts, in_loop
         self.inverted: list[str] = []
 
     def ref(self, name: str) -> str:
