@@ -1,5 +1,7 @@
 """One line per refusal: the message names the object, quotes the statement and says what to do."""
 
+import re
+
 import brian2
 import numpy as np
 import pytest
@@ -298,7 +300,8 @@ def test_refusal(case):
     with pytest.raises(UnsupportedError) as error:
         read_network(objects, [], NAMES)
     message = str(error.value)
-    assert f"'{name}'" in message
+    # Brian2 numbers a name of its own while an object of an earlier test lives
+    assert re.search(rf"'{re.escape(name)}(_\d+)?'", message)
     assert statement in message
     assert remedy in message
     assert message.endswith((".", ")"))

@@ -94,7 +94,7 @@ def test_precomputed_inputs(precision, device, monkeypatch):
     """Of few synapses; sums need no product, so they are the CPU's in double precision, too."""
     monkeypatch.setattr(limits, "PRECOMPUTED_SYNAPSES", 0)
     monkeypatch.setattr(limits, "FAN_IN", 0)
-    device.only = "forward|record|drive_|moved_|collect_"
+    device.only = "forward|record|drive_|d_time_|collect_"
     compiled(*random_model("adex", precision))
     kernels = {"forward", "record", "drive_sparse", "d_time_sparse", "collect_sparse"}
     check(device, kernels, single=precision == "float32")
