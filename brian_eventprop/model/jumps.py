@@ -7,11 +7,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from brian_eventprop.adjoint.symbolic.expressions import names, parse
+from brian_eventprop.adjoint.system import SPIKE_READOUTS
 from brian_eventprop.reading.spec import Key, NetworkSpec
 
 _STEPS = frozenset({"floor", "ceil", "int", "sign", "clip", "abs"})
-#: Readouts that are taken at times that do not move.
-_AT_FIXED_TIMES = frozenset({"integral", "final", "maximum"})
 
 
 def jumping_expressions(spec: NetworkSpec, trained: Iterable[Key]) -> Iterator[str]:
@@ -22,7 +21,7 @@ def jumping_expressions(spec: NetworkSpec, trained: Iterable[Key]) -> Iterator[s
     """
     trained = frozenset(trained)
     code = [(e, g.symbols, False) for g in spec.groups for e in g.derivatives.values()]
-    code += [(r.expression, r.symbols, r.kind not in _AT_FIXED_TIMES) for r in spec.readouts]
+    code += [(r.expression, r.symbols, r.kind in SPIKE_READOUTS) for r in spec.readouts]
     code += [(s.expression, p.symbols, True) for p in spec.pathways for s in p.statements]
     for expression, symbols, at_events in code:
         used = (names(node) for node in _steps(expression))
