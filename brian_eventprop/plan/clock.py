@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from brian_eventprop.adjoint.maxima import ArrivalMaximum, derive_maxima
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.plan.layouts.dense_rows import DenseRows
 from brian_eventprop.plan.layouts.layout import SynapseLayout
-from brian_eventprop.plan.layouts.per_spike import PerSpike
 from brian_eventprop.plan.layouts.queue import Queue
 
 
@@ -135,11 +133,10 @@ def _arrays(system, arriving, layouts) -> dict[str, frozenset[str]]:
     kept: dict[str, set[str]] = {}
     for p in arriving:
         layout, state = layouts[p.pathway.name], p.increment.state
-        dense, per_spike = isinstance(layout, DenseRows), isinstance(layout, PerSpike)
-        record = "dense" if dense else "per_spike" if per_spike else "tiled"
+        record = "dense" if layout.by_row else "per_spike" if layout.per_spike else "tiled"
         kept.setdefault(f"{record}_states", set()).add(state)
         kept.setdefault("in_drive" if layout.precomputed else "in_ring", set()).add(state)
-        if not (dense or per_spike or p.pathway.source in inputs):
+        if record == "tiled" and p.pathway.source not in inputs:
             kept.setdefault("with_d_arrivals", set()).add(state)
     return {name: frozenset(states) for name, states in kept.items()}
 

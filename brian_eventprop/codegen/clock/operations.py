@@ -330,7 +330,7 @@ class ClockOperations:
 
     def _arrivals_back(self) -> Operations:
         for i in self.inputs:
-            if any(p.layout.during == "accumulate" and p.source is i for p in self.pathways):
+            if any(p.layout.per_spike and p.source is i for p in self.pathways):
                 yield self._from(i, "input_step_back", library.INPUT_STEP_BACK, finds=True)
         for g in self.groups:
             if g.recomputes_arrivals:
@@ -338,7 +338,7 @@ class ClockOperations:
                 own = [p for p in self.pathways if p.target is g]
                 yield from (self._own(p, "deliver_recomputed") for p in own)
         for p in self.pathways:
-            if p.layout.during == "accumulate":
+            if p.layout.per_spike:
                 yield self._accumulate(p)
         for p in self.pathways:
             # after the last step for inputs

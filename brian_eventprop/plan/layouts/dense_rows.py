@@ -10,6 +10,7 @@ class DenseRows(SynapseLayout):
     """A spike adds a row of weights; the backward pass reads a history of rows."""
 
     paired = False
+    by_row = True
     send = "SEND_ROWS"
     during, after = "add_times_of_rows", "collect_rows"
 

@@ -46,6 +46,10 @@ class SynapseLayout(ABC):
         Whether they are summed before the first step, not sent as spikes come.
     paired
         Whether the gradients of weight and delay lie side by side, per synapse.
+    per_spike
+        Whether each spike adds to the gradients when the backward pass comes to it.
+    by_row
+        Whether the synapses of a source are a row with one delay, and one gradient of it.
     send
         The operation that sends the arrivals of a step, by its name in `codegen.clock.library`.
     during, after
@@ -56,6 +60,7 @@ class SynapseLayout(ABC):
     ring = True
     precomputed = False
     paired = True
+    per_spike = by_row = False
     send: ClassVar[str] = "SEND"
     during: ClassVar[str] = "add_times"
     after: ClassVar[str] = "collect_tiles"

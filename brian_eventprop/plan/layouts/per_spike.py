@@ -7,6 +7,7 @@ from brian_eventprop.plan.layouts.layout import SynapseLayout
 class PerSpike(SynapseLayout):
     """A ring of arrival adjoints is enough: few synapses, or no record of the whole trial."""
 
+    per_spike = True
     during, after = "accumulate", ""
 
     @staticmethod

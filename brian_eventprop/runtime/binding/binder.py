@@ -306,8 +306,7 @@ class PathwayBinder(ParameterBinder):
     @property
     def stored(self) -> int:
         """The number of places for synapses in the arrays of the kernels."""
-        in_lanes = self.code.layout.during == "accumulate"
-        return len(self._sort_in_lanes()[2]) if in_lanes else self.size
+        return len(self._sort_in_lanes()[2]) if self.code.layout.per_spike else self.size
 
     def tile_layout(self, delays, shape: np.ndarray, n_steps: int, passes: ArrayPasses) -> dict:
         """Return the arrays of synapses that add, sorted by tile of targets, source and target.

@@ -486,7 +486,7 @@ class ClockCPU:
             binder.gradients(
                 v, total[p.name, "grad_shared"], grads[: len(p.element_grads)], gradients
             )
-            if p.delay_trained and p.layout.after == "collect_rows":
+            if p.delay_trained and p.layout.by_row:
                 binder.add_row_delays(total[p.name, "grad_delay"], gradients)
             elif p.delay_trained:
                 delays = unsorted(total[p.name, "grad_delay"], order)

@@ -76,7 +76,7 @@ class ChunkSums:
                 arrays[p.name, "grad_synapses_flat"] = self._pairs[p.name][chunk]
                 pair = np.float64 if self.dtype == np.float32 else np.complex128
                 arrays[p.name, "grad_synapses"] = arrays[p.name, "grad_synapses_flat"].view(pair)
-            elif p.layout.after == "collect_rows":
+            elif p.layout.by_row:
                 arrays[p.name, "grad_weight"] = np.zeros((1, size), self.dtype)
                 arrays[p.name, "grad_delay"] = np.zeros(self.pathways[p.name].n_source)
             else:
