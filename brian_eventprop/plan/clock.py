@@ -59,11 +59,15 @@ class GroupPlan:
 
 @dataclass(frozen=True)
 class PathwayPlan:
-    """The layout of a pathway's synapses, and whether delays are trained."""
+    """The layout of a pathway's synapses, and whether delays are trained.
+
+    ``recomputed`` tells whether the backward pass delivers its arrivals again.
+    """
 
     layout: SynapseLayout
     delay_trained: bool = False
     at_once: bool = False
+    recomputed: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,9 @@ def plan_clock(
     layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
     groups = {}
     for g in system.groups:
-        arriving = [p for p in system.pathways if p.pathway.target == g.group.name]
+        arriving = [
+            p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
+        ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
         own = own if g.group.name in autapses else []
         groups[g.group.name] = _plan_group(system, g, arriving, own, layouts)
@@ -102,6 +108,7 @@ def plan_clock(
             layouts[p.pathway.name],
             p.pathway.delay in system.trained,
             p.pathway.name in groups[p.pathway.target].autapses,
+            groups[p.pathway.target].recomputes_arrivals and p.touches_target,
         )
         for p in system.pathways
     }

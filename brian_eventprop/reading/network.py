@@ -22,6 +22,7 @@ from brian_eventprop.reading.synapses import (
     connections,
     parent,
     read_synapses_code,
+    synaptic_states,
     written_states,
 )
 from brian_eventprop.reading.unsupported import (
@@ -150,7 +151,8 @@ def read_network(
     groups = [read_group_code(group, level_namespace) for group in neurons]
     pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
-    collection = Collection(states=_states(groups, pathways))
+    plastic = synaptic_states(pathways)
+    collection = Collection(_states(groups, pathways), {n: s.states for n, s in plastic.items()})
 
     built = {
         code.group.name: build_group(
@@ -170,6 +172,7 @@ def read_network(
             for readout in readouts
         ),
         dt=dt,
+        synapses=tuple(plastic.values()),
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     check_start(objects, active, spec)
@@ -235,7 +238,7 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
 
 def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group]) -> None:
     for code in pathways:
-        source = groups.get(parent(code.synapses.source).name)
+        source = groups.get(parent(code.sender).name)
         if source is not None and source.threshold is None:
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."

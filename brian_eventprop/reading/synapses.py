@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
-from brian_eventprop.reading.spec import Pathway, Symbol
+from brian_eventprop.reading.spec import Pathway, Symbol, SynapticStates
 from brian_eventprop.reading.unsupported import (
     check_reserved,
     check_synapses,
@@ -30,7 +31,10 @@ from brian_eventprop.reading.unsupported import (
     unsupported,
 )
 
-_PLASTIC = "Only post-synaptic states may change; train the synaptic variable instead."
+_CHANGES = "Only synaptic and post-synaptic variables may change."
+
+#: The variable that says when Brian2 last brought event-driven variables up to date.
+_LAST_UPDATE = "lastupdate"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,12 @@ class PathwayCode:
     code: str
     block: Block
     indices: Mapping[str, str]
+
+    @property
+    def sender(self):
+        """The group whose spikes run the code."""
+        before = self.pathway.prepost == "pre"
+        return self.synapses.source if before else self.synapses.target
 
 
 def read_synapses_code(synapses, namespace: Mapping) -> list[PathwayCode]:
@@ -65,9 +75,26 @@ def parent(end):
 
 
 def written_states(code: PathwayCode) -> tuple[str, list[str]]:
-    """Return the name of the post-synaptic group and the variables that the pathway writes."""
+    """Return the name of the post-synaptic group and its variables that the pathway writes."""
     variables = code.block.variables
-    return parent(code.synapses.target).name, [variables[n].name for n in code.block.written]
+    written = [variables[n].name for n in code.block.written if not _is_synaptic(code, n)]
+    return parent(code.synapses.target).name, written
+
+
+def synaptic_states(codes: Iterable[PathwayCode]) -> dict[str, SynapticStates]:
+    """Return the variables of each `Synapses` object that its pathways write, by its name."""
+    found: dict[str, SynapticStates] = {}
+    for code in codes:
+        written = [n for n in code.block.written if _is_synaptic(code, n)]
+        if written:
+            name, size = code.synapses.name, len(code.synapses)
+            known = found[name].states if name in found else ()
+            found[name] = SynapticStates(name, size, tuple(dict.fromkeys((*known, *written))))
+    return found
+
+
+def _is_synaptic(code: PathwayCode, name: str) -> bool:
+    return code.indices[name] == "_idx"
 
 
 def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
@@ -92,13 +119,14 @@ def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
-        source=parent(synapses.source).name,
+        source=parent(code.sender).name,
         target=parent(synapses.target).name,
         size=len(synapses),
         symbols=symbols,
         statements=statements,
         delay=delay,
         text=code.code,
+        sender=pathway.prepost,
     )
 
 
@@ -124,20 +152,43 @@ def connections(synapses) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
-    text = code_text(pathway.code)
-    check_reserved(synapses, text)
+    user = code_text(pathway.code)
+    check_reserved(synapses, user)
+    text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = resolve(synapses, text, namespace, {"delay": delays})
     _use_indices(synapses, variables)
-    everything = "\n".join([text, *map(str, synapses.equations.values())])
+    everything = "\n".join([user, *map(str, _all_equations(synapses))])
     block = read_block(synapses, text, variables, user_code=everything)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
-    code = PathwayCode(synapses, pathway, text.strip(), block, indices)
+    code = PathwayCode(synapses, pathway, user.strip(), block, indices)
     _check_writes(code)
     _check_aliases(code)
     _check_order(code)
     return code
+
+
+def _all_equations(synapses) -> list:
+    return [*synapses.equations.values(), *(synapses.event_driven or {}).values()]
+
+
+def _event_driven_update(synapses, text: str) -> str:
+    """Return the code of a pathway as Brian2 runs it: event-driven variables come up to date first.
+
+    Brian2 integrates them exactly from their last update to now.
+    """
+    if synapses.event_driven is None:
+        return text
+    try:
+        update = brian.linear(synapses.event_driven, synapses.variables)
+    except brian.UnsupportedEquationsException:
+        found = [e for e in synapses.event_driven.values() if e.type == brian.DIFFERENTIAL_EQUATION]
+        reason = "Brian2 has no exact solution of it, which event-driven variables need"
+        way_out = "Make the equation linear in the variables of the synapse."
+        raise unsupported(synapses, "; ".join(map(str, found)), reason, way_out) from None
+    update = re.sub(r"\bdt\b", f"(t - {_LAST_UPDATE})", update)
+    return f"{update}\n{text}\n{_LAST_UPDATE} = t\n"
 
 
 def _use_indices(synapses, variables: dict[str, Any]) -> None:
@@ -148,12 +199,15 @@ def _use_indices(synapses, variables: dict[str, Any]) -> None:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse plasticity: writes to synaptic, pre-synaptic or shared variables."""
+    """Refuse writes to variables of the pre-synaptic neuron, to shared ones and to whole numbers.
+
+    """
     for statement in code.block.statements:
         name = statement.var
-        if not isinstance(code.block.variables.get(name), brian.ArrayVariable):
+        variable = code.block.variables.get(name)
+        if not isinstance(variable, brian.ArrayVariable):
             continue
-        line = line_writing(code.code, name)
+        line, way_out = line_writing(code.code, name), _CHANGES
         index = code.indices[name]
         if index == "_postsynaptic_idx":
             continue
@@ -161,9 +215,12 @@ def _check_writes(code: PathwayCode) -> None:
             reason = f"it changes '{name}' of the pre-synaptic neuron"
         elif index == "0":
             reason = f"it changes '{name}', which is shared"
+        elif variable.is_integer or variable.is_boolean:
+            kind = "integer" if variable.is_integer else "boolean"
+            reason, way_out = f"it changes '{name}', whose type is {kind}", f"Declare '{name} : 1'."
         else:
-            reason = f"it changes the synaptic variable '{name}'"
-        raise unsupported(code.synapses, line, reason, _PLASTIC)
+            continue
+        raise unsupported(code.synapses, line, reason, way_out)
 
 
 def _check_aliases(code: PathwayCode) -> None:

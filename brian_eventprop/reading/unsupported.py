@@ -18,8 +18,6 @@ _RANDOM = "random numbers differ from run to run, so their gradient is not defin
 _RANDOM_WAY_OUT = (
     "Remove the noise, or let a SpikeGeneratorGroup or PoissonGroup with given spikes carry it."
 )
-_PLASTICITY = "synaptic variables are constant during a trial (gradients train them between trials)"
-
 #: Objects that are read for themselves, also where another one contains them.
 WHOLE = (brian.NeuronGroup, brian.Synapses, brian.SpikeGeneratorGroup, brian.PoissonGroup)
 
@@ -306,7 +304,7 @@ def check_neuron_group(group) -> None:
 
 
 def check_synapses(synapses) -> None:
-    """Refuse plasticity and everything else that makes a synapse more than a jump."""
+    """Refuse what makes a synapse more than a jump of its own states and its target's."""
     check_parts(synapses)
     check_linked(synapses)
     for end in (synapses.source, synapses.target):
@@ -319,13 +317,9 @@ def check_synapses(synapses) -> None:
         raise unsupported(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
     for eq in synapses.equations.values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
-            reason = "it is a clock-driven equation, one more state for every synapse"
-            way_out = "Move the variable to the post-synaptic group."
+            reason = "it is a clock-driven equation, which every synapse follows at every step"
+            way_out = "Flag it '(event-driven)', or move the variable to the post-synaptic group."
             raise unsupported(synapses, str(eq), reason, way_out)
-    for eq in (synapses.event_driven or {}).values():
-        if eq.type == brian.DIFFERENTIAL_EQUATION:
-            way_out = "Remove it (freeze the plasticity), and train the weight instead."
-            raise unsupported(synapses, str(eq), f"it is event-driven: {_PLASTICITY}", way_out)
     for updater in synapses.summed_updaters.values():
         statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
         reason = "summed variables couple groups at every step"
@@ -335,9 +329,6 @@ def check_synapses(synapses) -> None:
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
-        if pathway.prepost != "pre":
-            reason = f"on_post reacts to post-synaptic spikes: {_PLASTICITY}"
-            raise unsupported(synapses, pathway.code, reason, "Remove on_post.")
         if pathway.event != "spike":
             way_out = "Only the event 'spike' is supported."
             raise unsupported(synapses, pathway.event, "it is a custom event", way_out)

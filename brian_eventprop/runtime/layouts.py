@@ -15,14 +15,16 @@ def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[s
 
     Only those where the order matters.  A delay that is trained may become 0.
     """
-    loops = (p for p in system.pathways if p.pathway.source == p.pathway.target)
+    loops = (
+        p for p in system.pathways if p.pathway.source == p.pathway.target and p.touches_target
+    )
     found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
     return frozenset(p.pathway.target for p in found)
 
 
 def _at_once(pathway, system, network) -> bool:
     """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
-    pre, post = network.pre[pathway.name], network.post[pathway.name]
+    pre, post = network.senders(pathway), network.post[pathway.name]
     delays = np.asarray(network.values[pathway.delay])
     steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
     own = pre == post

@@ -78,7 +78,8 @@ def render_clock(
     """
     plan = plan or plan_clock(system)
     groups, inputs, pathways = parts(system, plan, KernelStyle(single), group=NeuronCode)
-    operations = ClockOperations(groups, inputs, pathways, single)
+    at_end = {r.group for r in system.spec.readouts if r.kind == "final_synapses"}
+    operations = ClockOperations(groups, inputs, pathways, single, at_end)
     forward, backward = operations.phases()
     source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
     return ClockModule(source, groups, inputs, pathways, forward, backward, lookback)

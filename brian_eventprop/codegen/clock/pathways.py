@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from brian_eventprop.adjoint.pathways import INCREMENT, ArrivalRule, PathwayAdjoint
+from brian_eventprop.adjoint.pathways import INCREMENT, SYNAPTIC, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.autapses import AutapseCode
@@ -27,6 +27,10 @@ class PathwayCode:
         written = {**adjoint.free.parameters, **adjoint.frozen.parameters}
         self.element_grads = [n for n in active if levels[n] == PER_ELEMENT and n in written]
         self.states = [f"post__{s}" for s in target.states]
+        #: The `Synapses` object and the states of its synapses.
+        self.synapses = adjoint.pathway.synapses
+        self.synaptic = [f"{SYNAPTIC}{s}" for s in adjoint.synaptic]
+        self.recomputed = plan.recomputed
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
         self.layout, self.delay_trained = plan.layout, plan.delay_trained
@@ -79,16 +83,46 @@ class PathwayCode:
                 number = name.split(".")[1]
                 weights = self.target.a("weight" + number)
                 lines.append(f"{self.scope.ref(name)} = {weights}[trial, {index}]")
+            elif name.startswith(f"lam.{SYNAPTIC}"):
+                k = self.synaptic.index(name[4:])
+                lines.append(f"{self.scope.ref(name)} = {self.a('lam_synaptic')}[{k}, s]")
             elif name.startswith("lam."):
                 k = self.states.index(name[4:])
                 lines.append(f"{self.scope.ref(name)} = {self.target.a('lam')}[{k}, {index}]")
         return lines
 
+    def load_synaptic(self, names) -> list[str]:
+        """Load states of the synapse before this event, from the record of events."""
+        return [
+            f"{self.scope.ref(s)} = {self.a('events')}[m, {k}]"
+            for k, s in enumerate(self.synaptic)
+            if s in names
+        ]
+
+    def record_event(self) -> list[str]:
+        """Keep the states of synapse ``s`` before this event."""
+        return [
+            f"{self.a('events')}[m, {k}] = {self.a('synaptic')}[{k}, s]"
+            for k in range(len(self.synaptic))
+        ]
+
+    def _written(self, statements) -> list[tuple[int, str]]:
+        written = {s.target for s in statements}
+        return [(k, s) for k, s in enumerate(self.synaptic) if s in written]
+
+    def change_synapse(self) -> list[str]:
+        """What an event writes into the states of its synapse, after `deliver`."""
+        return [
+            f"{self.a('synaptic')}[{k}, s] = {self.scope.ref(s)}"
+            for k, s in self._written(self.adjoint.free.statements)
+        ]
+
     def deliver(self, mode: str, array: str) -> list[str]:
         """What an arrival writes."""
         statements = self.rule(mode).statements
-        written = {s.target for s in statements} & set(self.states)
-        lines = self.load(reads(statements) | written, array)
+        written = {s.target for s in statements} & {*self.states, *self.synaptic}
+        read = reads(statements) | written
+        lines = self.load(read, array) + self.load_synaptic(read)
         lines += self.scope.statements(statements)
         return (
             lines
@@ -117,13 +151,16 @@ class PathwayCode:
                     f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k] += {value}"
                 )
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
-        lines += [
-            f"{self.target.a('lam')}[{self.states.index(s)}, j] = {self.scope.ref(f'new.{s}')}"
-            for s in changed
-        ]
+        lines += [f"{self._adjoint(s)} = {self.scope.ref(f'new.{s}')}" for s in changed]
         return lines + sum(
             (maximum.queued(self, mode, stack) for maximum in self.target.arrival_maxima), []
         )
+
+    def _adjoint(self, state: str) -> str:
+        """Where the adjoint of a state of the target or of the synapse stands."""
+        if state in self.synaptic:
+            return f"{self.a('lam_synaptic')}[{self.synaptic.index(state)}, s]"
+        return f"{self.target.a('lam')}[{self.states.index(state)}, j]"
 
     def load_stacked(self, names, stack: str) -> list[str]:
         """Load states of the target before this arrival, its constants and the synapse's."""
@@ -132,7 +169,7 @@ class PathwayCode:
             for k, s in enumerate(self.states)
             if s in names
         ]
-        return lines + self.load(names - set(self.states), None)
+        return lines + self.load_synaptic(names) + self.load(names - set(self.states), None)
 
     def lifted(self, spiked: bool, stack: str) -> tuple[list[str], str]:
         """Loads, and the condition that this arrival lifted its target over the threshold."""

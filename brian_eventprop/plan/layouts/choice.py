@@ -43,7 +43,8 @@ def choose_layouts(
     inputs = {i.name for i in spec.inputs}
     arriving: dict[str, list] = {g.name: [] for g in spec.groups}
     for p in system.pathways:
-        arriving[p.pathway.target].append(p)
+        if p.touches_target:
+            arriving[p.pathway.target].append(p)
     chosen = {}
     for adjoint in system.pathways:
         p = adjoint.pathway
@@ -51,7 +52,9 @@ def choose_layouts(
         facts = Facts(
             size=p.size,
             n_target=sizes[p.target],
-            additive=p.target not in autapses and is_additive(arriving[p.target]),
+            additive=adjoint.touches_target
+            and p.target not in autapses
+            and is_additive(arriving[p.target]),
             from_input=p.source in inputs,
             # two numbers for each neuron and time step
             has_record=2 * trial_bytes * sizes[p.target] <= limits.RECORD,

@@ -26,9 +26,13 @@ _DECLARE = "Declare a parameter with the values instead."
 
 @dataclass
 class Collection:
-    """What has been read so far: the states of each group, and values and dimensions by key."""
+    """What has been read so far: the states of each group, and values and dimensions by key.
+
+    ``states`` are those of neuron groups, ``synaptic_states`` those of `Synapses`.
+    """
 
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    synaptic_states: dict[str, tuple[str, ...]] = field(default_factory=dict)
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
@@ -167,9 +171,12 @@ def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection
 
 
 def _synaptic_symbol(synapses, name: str, variable, collection: Collection) -> Symbol:
-    if name not in synapses.equations.names:
+    states = collection.synaptic_states.get(synapses.name, ())
+    if name not in (*synapses.equations.names, *states):
         raise unsupported(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((synapses.name, name), variable.get_value(), variable.dim)
+    if name in states:
+        return Symbol(name, "state", name, key)
     return Symbol(name, "shared" if variable.scalar else "synapse", name, key)
 
 

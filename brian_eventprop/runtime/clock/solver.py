@@ -25,7 +25,7 @@ from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
 from brian_eventprop.runtime.binding.binder import binders, unsorted
-from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
+from brian_eventprop.runtime.clock.arrays import ClockArrays, events_of, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
 from brian_eventprop.runtime.clock.sums import ChunkSums
@@ -127,6 +127,10 @@ class _ForwardPass(_Pass):
                     for role in ("spike_step", "spike_neuron", "spike_state")
                 ]
                 found.append(self.arrays[g.name, "counts"][first:last])
+        for p in self.solver.eventful:
+            n = own.table[own.rows[events_of(p.name)], COUNT]
+            found.append(own.arrays[p.name, "events"][:n].copy())
+            found.append(self.arrays[p.name, "event_counts"][first:last])
         return tuple(found)
 
 
@@ -274,6 +278,9 @@ class ClockCPU:
         for g in self.module.groups:
             if g.spikes:
                 arrays[g.name, "counts"] = np.zeros(n_trials, np.int64)
+        for p in self.eventful:
+            arrays[p.name, "event_counts"] = np.zeros(n_trials, np.int64)
+        arrays |= self._pack_synapses(values, n_trials)
         self._shared = Arrays(_among(self._keys, shared), self._shared)
         given = self._shared, Arrays(_among(self._keys, arrays))
         arrays |= shared
@@ -361,6 +368,20 @@ class ClockCPU:
         passes.run()
         return shared, arrays, constants, orders
 
+    @property
+    def eventful(self):
+        """The pathways whose synapses have states."""
+        return [p for p in self.module.pathways if p.synaptic]
+
+    def _pack_synapses(self, values, n_trials: int) -> dict:
+        """The states of synapses at the beginning of a trial, and room for those at the end."""
+        arrays = {}
+        for s in self.system.spec.synapses:
+            rows = [np.broadcast_to(values[s.name, state], s.size) for state in s.states]
+            arrays[s.name, "initial"] = np.array(rows, self.dtype)
+            arrays[s.name, "final"] = np.empty((n_trials, *arrays[s.name, "initial"].shape))
+        return arrays
+
     def _pack_timed_values(self, g, values, given, n_trials):
         """Values (trials, cells, columns) of each trace of a group, and where to look."""
         group, spec = g.adjoint.group, self.system.spec
@@ -396,6 +417,11 @@ class ClockCPU:
             }
             spikes[g.name], k = own, k + 4
         passes.run()
+        for p in self.eventful:
+            events, counts = ([chunk[k + place] for chunk in found] for place in (0, 1))
+            stored[p.name, "events"] = np.concatenate(events)
+            stored[p.name, "event_ptr"] = np.append(0, np.cumsum(np.concatenate(counts)))
+            k += 2
         return spikes, stored
 
     def _joined(self, parts, own: GroupSpikes, passes: ArrayPasses) -> tuple[np.ndarray, ...]:
@@ -479,6 +505,10 @@ class ClockCPU:
                     gradients[g.name, state] += total[g.name, "grad_initial"][k]
             if g.refractory:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+        for s in self.system.spec.synapses:
+            for k, state in enumerate(s.states):
+                if (s.name, state) in gradients:
+                    gradients[s.name, state] += total[s.name, "grad_initial"][k]
         for p in self._others:
             binder, v = self.pathways[p.name], constants[p.name]
             order = orders[p.name]
