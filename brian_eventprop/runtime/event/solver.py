@@ -165,6 +165,11 @@ class EventCPU(EventKernels):
             arrays[p.name, "C"] = binder.shared(v, float)
             arrays[p.name, "W"] = binder.per_element(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
+            if p.synaptic:
+                created = np.arange(binder.size) if order is None else order
+                arrays[p.name, "created"] = np.asarray(created, np.int64)
+            if p.synaptic and p.home is p:
+                arrays |= self._pack_synapses(p, values, n_trials)
             delays = binder.delays(values)
             delays = delays if order is None else delays[order]
             arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
@@ -180,6 +185,15 @@ class EventCPU(EventKernels):
                         self.trial_pool,
                     )  # fmt: skip
                 arrays |= {(p.name, role): table for role, table in tables.items()}
+        return arrays
+
+    def _pack_synapses(self, p, values, n_trials):
+        """The states of synapses at the beginning of a trial, and room for those at the end."""
+        size = self.pathways[p.name].size
+        rows = [np.broadcast_to(values[p.synapses, s], size) for s in p.adjoint.synaptic]
+        arrays = {(p.name, "initial"): np.array(rows, float)}
+        if p.read_at_end:
+            arrays[p.name, "final"] = np.empty((n_trials, len(rows), size))
         return arrays
 
     def _pack_breaks(self, g, values, given, n_trials):
@@ -307,6 +321,9 @@ class EventCPU(EventKernels):
             binder.gradients(v, common, unsorted(each, order), gradients)
             if p.delay_trained:
                 binder.add_delays(unsorted(shifts, order), gradients)
+            for k, state in enumerate(p.adjoint.synaptic if p.synaptic and p.home is p else ()):
+                if (p.synapses, state) in gradients:
+                    gradients[p.synapses, state] += total[p.name, "grad_initial"][k]
 
     def _batched_gradients(self, forward, p, total):
         """The shared gradients, and those of weights and delays, of batched arrivals."""
