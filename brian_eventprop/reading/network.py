@@ -146,6 +146,8 @@ def read_network(
     _check_ends(synapses, neurons + inputs)
     for readout in readouts:
         _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
+        if isinstance(readout.group, brian.Synapses) and readout.group not in synapses:
+            raise ValueError(f"The Synapses of {readout!r} are not part of the network: add them.")
     _check_names(active)
 
     groups = [read_group_code(group, level_namespace) for group in neurons]

@@ -16,6 +16,7 @@ from brian_eventprop.reading.equations.symbols import Collection, add_symbols, g
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
+from brian_eventprop.reading.synapse_readouts import read_synapse_readout
 from brian_eventprop.reading.synapses import parent
 from brian_eventprop.reading.unsupported import check_functions, check_reserved, unsupported
 
@@ -38,6 +39,8 @@ def read_readout(
 ) -> ReadoutSpec:
     """Return the specification of one readout."""
     part = readout.group
+    if isinstance(part, brian.Synapses):
+        return read_synapse_readout(readout, namespace, collection)
     name = parent(part).name
     if name not in groups:
         raise ValueError(

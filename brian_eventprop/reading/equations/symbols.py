@@ -89,16 +89,23 @@ def group_symbol(group, name: str, variable, collection: Collection) -> Symbol |
 def pathway_symbol(
     pathway, synapses, name: str, variable, collection: Collection, line: str = ""
 ) -> Symbol | None:
-    """Return the symbol of a name in ``on_pre``; None for a function.
+    """Return the symbol of a name in ``on_pre`` or ``on_post``; None for a function.
 
     ``line`` is the statement that errors quote.
     """
-    if isinstance(variable, brian.Function | brian.Subexpression):
-        return None
     if variable is pathway._delays:
         kind = "shared" if variable.scalar else "synapse"
         key = collection.add((pathway.name, "delay"), variable.get_value(), variable.dim)
         return Symbol(name, kind, "delay", key)
+    return synapses_symbol(synapses, name, variable, collection, line or pathway.code)
+
+
+def synapses_symbol(
+    synapses, name: str, variable, collection: Collection, line: str = ""
+) -> Symbol | None:
+    """Return the symbol of a name in code of a `Synapses` object; None for a function."""
+    if isinstance(variable, brian.Function | brian.Subexpression):
+        return None
     if name not in synapses.variables:
         return external_symbol(synapses, name, variable, collection)
     if name in ("i", "i_pre", "j", "i_post"):
@@ -116,11 +123,11 @@ def pathway_symbol(
     owner = variable.owner
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
-        raise unsupported(synapses, line or pathway.code, reason, _DECLARE)
+        raise unsupported(synapses, line or name, reason, _DECLARE)
     if side == "pre" and variable.name in collection.states.get(owner.name, ()):
         reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
         way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
-        raise unsupported(synapses, line or pathway.code, reason, way_out)
+        raise unsupported(synapses, line or name, reason, way_out)
     return _neuron_symbol(owner, name, variable, side, collection)
 
 

@@ -34,6 +34,7 @@ from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.solver import Backward
+from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import (
     cells_on_grid,
     columns,
@@ -58,6 +59,7 @@ class Forward:
     constants: dict[str, dict] = field(repr=False)
     orders: dict[str, np.ndarray | None] = field(repr=False)
     stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    values: Mapping = field(default_factory=dict, repr=False)
     segment: int = 0
     described: tuple[Arrays, ...] = field(default=(), repr=False)
 
@@ -100,6 +102,12 @@ class _Pass:
             kept[self.name] = (kind, found) if found.n_bytes < KEPT else (None, None)
         found.begin(first, self.with_inputs, self.longest, solver.module.lookback)
         return found
+
+
+def _final(arrays: Mapping, synapses: str, n_trials: int) -> np.ndarray:
+    """Return the states of synapses at the ends of the trials; they may have none."""
+    found = arrays.get((synapses, "final"))
+    return np.empty((n_trials, 0, 0)) if found is None else found
 
 
 def _among(keys, arrays: Mapping) -> dict:
@@ -220,6 +228,7 @@ class ClockCPU:
             self.module, self._parameter_map, network, sizes, spec.dt
         )
         self.spike_readouts = spike_readouts(self.system, self.groups, self._parameter_map)
+        self.synapse_readouts = synapse_readouts(self.system, self._parameter_map)
         self.sums = ChunkSums(
             self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
         )
@@ -294,6 +303,9 @@ class ClockCPU:
                 v = constants.get(spec.group)
                 readout = self.spike_readouts[k]
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
+            elif k in self.synapse_readouts:
+                final = _final(arrays, spec.group, n_trials)
+                readouts.append(self.synapse_readouts[k].values(values, final))
             else:
                 readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
         return Forward(
@@ -305,6 +317,7 @@ class ClockCPU:
             constants,
             orders,
             stored,
+            {key: values[key] for r in self.synapse_readouts.values() for key in r.keys},
             segment,
             given,
         )
@@ -480,6 +493,12 @@ class ClockCPU:
                     weights[k],
                     arrays[spec.group, "time"],
                     gradients,
+                )
+            elif k in self.synapse_readouts:
+                final = _final(forward.arrays, spec.group, forward.n_trials)
+                seeds = arrays.setdefault((spec.group, "seeds"), np.zeros_like(final))
+                self.synapse_readouts[k].gradient(
+                    forward.values, final, weights[k], seeds, gradients
                 )
             else:
                 full = np.zeros((forward.n_trials, self.groups[spec.group].size), self.dtype)

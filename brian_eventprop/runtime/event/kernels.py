@@ -294,6 +294,8 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
     by_name = {g.name: g for g in groups}
     readouts = tuple(
         replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.timed_values)})
+        if r.timed_values
+        else r
         for r in spec.readouts
     )
     return replace(spec, groups=tuple(groups), readouts=readouts)
