@@ -4,6 +4,8 @@ An arrival maps the state y of the target, and that of the synapse if it has one
 of the target group carry the prefix ``post__`` here, those of the states of the synapse ``syn__``,
 because synapses and neurons may use one name for two things.
 
+States of the pre-synaptic neuron that the code touches have the prefix ``pre__``.
+
 The states of a synapse change with its events only: what Brian2 integrates from one event to the
 next is part of the code of the event, which reads the time of both.
 """
@@ -24,7 +26,7 @@ from brian_eventprop.adjoint.groups import (
     tidy,
 )
 from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, symbol
+from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, parse, symbol, to_sympy
 from brian_eventprop.adjoint.symbolic.loop_invariant import (
     PER_ELEMENT,
     TIME_VARYING,
@@ -64,8 +66,8 @@ class Lift:
     spiked: tuple[sp.Expr, sp.Expr]
 
 
-#: Before the names of the states of a synapse.
-SYNAPTIC = "syn__"
+#: Before the names of the states of a synapse, and of its pre-synaptic neuron.
+SYNAPTIC, PRE = "syn__", "pre__"
 
 #: Name of the amount that an additive synapse adds, computed before the trials.
 INCREMENT = "_increment"
@@ -91,7 +93,8 @@ class Increment:
 class PathwayAdjoint:
     """Everything a kernel needs to deliver a spike forwards and backwards.
 
-    ``synaptic`` are the states of the `Synapses` object, without prefix.
+    ``synaptic`` are the states of the `Synapses` object, ``pre`` those of the pre-synaptic neuron
+    that it reads, without prefix.
     """
 
     pathway: Pathway
@@ -101,6 +104,13 @@ class PathwayAdjoint:
     lift: Lift | None
     increment: Increment | None
     synaptic: tuple[str, ...] = ()
+    pre: tuple[str, ...] = ()
+
+    @property
+    def writes_pre(self) -> tuple[str, ...]:
+        """The states of the pre-synaptic neuron that it writes, without prefix."""
+        written = {s.target for s in self.free.statements}
+        return tuple(s for s in self.pre if f"{PRE}{s}" in written)
 
     @property
     def touches_target(self) -> bool:
@@ -126,14 +136,18 @@ def derive_pathway(
     invariants = derive_invariants(extractor, symbols, trained)
     frozen_targets = {f"post__{s}" for s in target.group.frozen}
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
-    own = [f"{SYNAPTIC}{s}" for s in synaptic]
-    free = _arrival(statements, target, own, invariants.active, ())
-    frozen = _arrival(dropped, target, own, invariants.active, target.group.frozen)
+    more = dict.fromkeys((f"{SYNAPTIC}{s}" for s in synaptic), sp.Integer(0))
+    more |= {
+        rename(n): to_sympy(parse(renamed(e, rename))) for n, e in pathway.others.items()
+    }
+    free = _arrival(statements, target, more, invariants.active, ())
+    frozen = _arrival(dropped, target, more, invariants.active, target.group.frozen)
+    pre = tuple(pathway.symbols[n].variable for n in pathway.others)
     lift = _lift(statements, target)
     increment = (
         _increment(state, free, frozen, target) if state is not None and lift is None else None
     )
-    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, synaptic)
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, synaptic, pre)
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
@@ -199,7 +213,7 @@ def _without_post(expression: sp.Expr) -> sp.Expr:
 
 
 def _names(pathway):
-    """Post-synaptic states become ``post__NAME``, those of a synapse ``syn__NAME``.
+    """Post-synaptic states become ``post__NAME``, others ``pre__NAME`` and ``syn__NAME``.
 
     'I' and 'I_post' are one variable.
     """
@@ -207,10 +221,13 @@ def _names(pathway):
     def rename(name):
         known = pathway.symbols.get(name)
         if known is not None and known.kind == "state":
-            return f"post__{known.variable}" if known.side else f"{SYNAPTIC}{known.variable}"
+            return f"{_PREFIX[known.side]}{known.variable}"
         return name
 
     return rename
+
+
+_PREFIX = {"post": "post__", "pre": PRE, "": SYNAPTIC}
 
 
 def _rename(statement, rename):
@@ -227,14 +244,15 @@ def to_post(expression: sp.Expr, group: GroupAdjoint) -> sp.Expr:
     return expression.xreplace(rename)
 
 
-def _arrival(statements, target, synaptic, active, frozen):
+def _arrival(statements, target, others, active, frozen):
+    """Derive an arrival; ``others`` are the states besides the target's, and their derivatives."""
     neuronal = [f"post__{s}" for s in target.group.states]
-    states = [*neuronal, *synaptic]
+    states = [*neuronal, *others]
     f = {
         f"post__{s}": to_post(e, target)
         for s, e in flow_of(target.derivatives, target.group.states, frozen).items()
     }
-    f |= dict.fromkeys(synaptic, sp.Integer(0))  # they stand still between the events of a synapse
+    f |= others
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}
     rate = sp.Integer(0)

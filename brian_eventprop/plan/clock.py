@@ -41,6 +41,8 @@ class GroupPlan:
         Maximum readouts that arrivals may make or end.
     has_count_surrogate
         Whether a spike count has a surrogate gradient.
+    recorded
+        Whether the states of each step are recorded whatever reads them.
     """
 
     rings: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class GroupPlan:
     recomputes_arrivals: bool = False
     arrival_maxima: tuple[ArrivalMaximum, ...] = ()
     has_count_surrogate: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def plan_clock(
             p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
         ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
-        own = own if g.group.name in autapses else []
+        own = [p for p in own if not (p.synaptic or p.pre)] if g.group.name in autapses else []
         groups[g.group.name] = _plan_group(system, g, arriving, own, layouts)
     pathways = {
         p.pathway.name: PathwayPlan(
@@ -131,6 +134,11 @@ def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
         recomputes_arrivals=in_order or (bool(maxima) and not rings),
         arrival_maxima=maxima,
         has_count_surrogate=surrogate,
+        recorded=any(
+            g.group.name in (p.pathway.target, p.pathway.pre_group)
+            for p in system.pathways
+            if p.writes_pre
+        ),
     )  # fmt: skip
 
 

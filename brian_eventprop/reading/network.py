@@ -166,7 +166,7 @@ def read_network(
     spec = NetworkSpec(
         groups=tuple(built.values()),
         inputs=tuple(read_input(group, dt) for group in inputs),
-        pathways=tuple(build_pathway(code, collection) for code in pathways),
+        pathways=tuple(build_pathway(code, collection, built) for code in pathways),
         readouts=tuple(
             read_readout(
                 readout, built, {g.name: g for g in neurons}, level_namespace, duration, collection
@@ -275,8 +275,8 @@ def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, t
         for code in groups
     }
     for code in pathways:
-        target, written = written_states(code)
-        states.setdefault(target, {}).update(dict.fromkeys(written))
+        for group, name in written_states(code):
+            states.setdefault(group, {})[name] = None
     return {name: tuple(found) for name, found in states.items()}
 
 

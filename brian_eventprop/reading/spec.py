@@ -23,7 +23,7 @@ Key = tuple[str, str]
 #:
 #: ==========  ===================================================================
 #: state       changes within a trial (differential equation or written by events); of a synapse
-#:             if it has no ``side``
+#:             in synaptic code if it has no ``side``
 #: neuron      constant during a trial, one value per neuron
 #: synapse     constant during a trial, one value per synapse
 #: shared      constant during a trial, one value (shared variable, external constant)
@@ -156,6 +156,9 @@ class Pathway:
     that of the pre-synaptic neurons, with ``sender`` 'post' that of the post-synaptic ones.
     ``target`` is always that of the post-synaptic neurons.  ``delay`` is the key of its delays: one
     (shared) or ``size``, or with ``axonal`` one for each neuron of the source.
+
+    ``others`` are the states of the pre-synaptic neuron that the code touches, and all that their
+    equations read, and how each of them changes between events.
     """
 
     name: str
@@ -169,6 +172,8 @@ class Pathway:
     text: str = ""
     axonal: bool = False
     sender: str = "pre"
+    others: Mapping[str, str] = field(default_factory=dict)
+    pre_group: str = ""
 
 
 @dataclass(frozen=True)

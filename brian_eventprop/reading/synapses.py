@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
-from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.expressions import inline, names
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -22,7 +22,7 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
-from brian_eventprop.reading.spec import Pathway, Symbol, SynapticStates
+from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
 from brian_eventprop.reading.unsupported import (
     check_reserved,
     check_synapses,
@@ -31,7 +31,7 @@ from brian_eventprop.reading.unsupported import (
     unsupported,
 )
 
-_CHANGES = "Only synaptic and post-synaptic variables may change."
+_CHANGES = "Only variables of synapses and neurons may change."
 
 #: The variable that says when Brian2 last brought event-driven variables up to date.
 _LAST_UPDATE = "lastupdate"
@@ -74,11 +74,10 @@ def parent(end):
     return end.source if isinstance(end, brian.Subgroup) else end
 
 
-def written_states(code: PathwayCode) -> tuple[str, list[str]]:
-    """Return the name of the post-synaptic group and its variables that the pathway writes."""
-    variables = code.block.variables
-    written = [variables[n].name for n in code.block.written if not _is_synaptic(code, n)]
-    return parent(code.synapses.target).name, written
+def written_states(code: PathwayCode) -> list[tuple[str, str]]:
+    """Return the variables of neuron groups that a pathway writes: names of group and variable."""
+    variables = (code.block.variables[n] for n in code.block.written if not _is_synaptic(code, n))
+    return [(variable.owner.name, variable.name) for variable in variables]
 
 
 def synaptic_states(codes: Iterable[PathwayCode]) -> dict[str, SynapticStates]:
@@ -97,8 +96,10 @@ def _is_synaptic(code: PathwayCode, name: str) -> bool:
     return code.indices[name] == "_idx"
 
 
-def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
-    """Put the specification together once the states of all groups are known."""
+def build_pathway(
+    code: PathwayCode, collection: Collection, groups: Mapping[str, Group]
+) -> Pathway:
+    """Put the specification together once all groups are built."""
     synapses, pathway = code.synapses, code.pathway
     statements = without_unused(spell_out_all(code.block.statements), code.block.written)
     used = set(code.block.written)
@@ -116,6 +117,7 @@ def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
+    others = _pre_synaptic_flow(code, symbols, groups)
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
@@ -127,7 +129,52 @@ def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
         delay=delay,
         text=code.code,
         sender=pathway.prepost,
+        others=others,
+        pre_group=parent(synapses.source).name if others else "",
     )
+
+
+def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:
+    """Return how the pre-synaptic states that a pathway touches change between events.
+
+    All that their equations read gets names of its own, which are added to `symbols`.
+    """
+    touched = {n: s for n, s in symbols.items() if s.kind == "state" and s.side == "pre"}
+    if not touched:
+        return {}
+    group, found = groups[parent(code.synapses.source).name], {}
+    names_of = {s.variable: n for n, s in touched.items()}
+    waiting = list(names_of)
+    while waiting:
+        variable = waiting.pop(0)
+        derivative = group.derivatives.get(variable, "0")
+        for name in sorted(names(derivative) - set(names_of) - {"t", "dt"}):
+            symbol = group.symbols[name]
+            _check_pre_synaptic(code, variable, group, symbol)
+            names_of[name] = f"_pre_{name}"
+            side = "pre" if symbol.kind in ("state", "neuron", "index") else ""
+            symbols[f"_pre_{name}"] = replace(symbol, name=f"_pre_{name}", side=side)
+            waiting += [name] * (symbol.kind == "state")
+        if group.refractory is not None and variable in group.frozen:
+            _refuse_frozen(code, variable, group)
+        found[names_of[variable]] = inline(derivative, names_of)
+    return found
+
+
+def _check_pre_synaptic(code: PathwayCode, variable: str, group: Group, symbol: Symbol) -> None:
+    if symbol.kind == "timed":
+        reason = f"'{variable}' of '{group.name}' follows a TimedArray and is read at an arrival"
+        way_out = "Read a state of the post-synaptic group."
+        raise unsupported(code.synapses, code.code, reason, way_out)
+
+
+def _refuse_frozen(code: PathwayCode, variable: str, group: Group):
+    reason = (
+        f"it touches '{variable}' of the pre-synaptic neuron, which stands still while '{group.name}' "
+        "is refractory"
+    )
+    way_out = "Read a variable without the flag '(unless refractory)'."
+    raise unsupported(code.synapses, line_with(code.code, [f"{variable}_pre"]), reason, way_out)
 
 
 def add_parameters(synapses, collection: Collection) -> None:
@@ -199,9 +246,7 @@ def _use_indices(synapses, variables: dict[str, Any]) -> None:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse writes to variables of the pre-synaptic neuron, to shared ones and to whole numbers.
-
-    """
+    """Refuse writes to shared variables and to whole numbers."""
     for statement in code.block.statements:
         name = statement.var
         variable = code.block.variables.get(name)
@@ -209,11 +254,9 @@ def _check_writes(code: PathwayCode) -> None:
             continue
         line, way_out = line_writing(code.code, name), _CHANGES
         index = code.indices[name]
-        if index == "_postsynaptic_idx":
+        if index in ("_postsynaptic_idx", "_presynaptic_idx"):
             continue
-        if index == "_presynaptic_idx":
-            reason = f"it changes '{name}' of the pre-synaptic neuron"
-        elif index == "0":
+        if index == "0":
             reason = f"it changes '{name}', which is shared"
         elif variable.is_integer or variable.is_boolean:
             kind = "integer" if variable.is_integer else "boolean"

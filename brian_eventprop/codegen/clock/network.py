@@ -115,7 +115,8 @@ def parts(
         post = target.scope
         scope = Scope(owner, p.invariants.levels, post.table, style, post, post.steep, inverts)
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        pathways.append(pathway(p, scope, target, sender, plan.pathways[p.pathway.name]))
+        more = [groups[p.pathway.pre_group]] if p.pathway.pre_group else []
+        pathways.append(pathway(p, scope, target, sender, plan.pathways[p.pathway.name], *more))
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 

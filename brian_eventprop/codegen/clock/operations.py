@@ -44,7 +44,7 @@ class NeuronCode(GroupCode):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.pieces: dict[Piece, str] = {}
-        self.recorded = self.needs_states or self.needs_final_states
+        self.recorded = self.needs_states or self.needs_final_states or self.plan.recorded
         #: The conditions for a step of the group, and for one of the forward pass.
         self.runs, self.first_run = (
             ("n >= first_updated", "not recomputing") if self.recorded else ("True", "True")
@@ -77,7 +77,7 @@ class ClockOperations:
         self.queued = [p for p in pathways if not p.ring]
         #: A pathway of each `Synapses` object with states, by the name of the object.
         self.synapses = {p.synapses: p for p in pathways if p.synaptic}
-        self.eventful = [p for p in self.queued if p.synaptic]
+        self.eventful = [p for p in self.queued if p.others]
         #: The `Synapses` objects whose states the loss reads at the end of a trial.
         self.read_at_end = [name for name in self.synapses if name in read_at_end]
         self.spiking = [g for g in groups if g.spikes]
@@ -260,23 +260,29 @@ class ClockOperations:
         yield from (
             self._send(p)
             for p in self.pathways
-            if p.target in groups and not p.precomputed and (p.adjoint.touches_target or not again)
+            if p.target in groups
+            and not p.precomputed
+            and (p.adjoint.touches_target or p.writes_pre or not again)
         )
 
     def _send(self, p) -> Operation:
         if not p.ring:
-            return self._own(p, "deliver", **self._source(p), **self._synaptic(p))
+            return self._own(p, "deliver", **self._source(p), **self._others(p))
         body = getattr(library, p.layout.send)
         return self._from(
             p, "send", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
             target_ring=(p.target.name, f"ring_{p.state}"),
         )  # fmt: skip
 
-    def _synaptic(self, p):
-        """What a pathway's rendered operations call the arrays that its `Synapses` object has."""
-        if not p.synaptic:
-            return {}
-        return {p.a(role): (p.synapses, role) for role in ("synaptic", "lam_synaptic")}
+    def _others(self, p):
+        """What a pathway's rendered operations call the arrays that are not its own.
+
+        They belong to the `Synapses` object and to the group of the pre-synaptic neurons.
+        """
+        found = {p.a(role): (p.synapses, role) for role in ("synaptic", "lam_synaptic")}
+        if p.pre_group is not None:
+            found |= {p.a(f"pre_{role}"): (p.pre_group.name, role) for role in ("x", "lam")}
+        return found if p.others else {}
 
     def _of_synapses(self, name: str, operation_name: str, body: str) -> Operation:
         """An operation of the library on the states of a `Synapses` object."""
@@ -320,7 +326,7 @@ class ClockOperations:
             yield self._from(p, "queue_begin_back", library.QUEUE_BEGIN_BACK)
             if p.recomputed:
                 yield self._from(p, "count_due", library.COUNT_DUE, begins=(p.name, "start"))
-            if p.synaptic:
+            if p.others:
                 yield self._of(p, "first_events", library.FIRST_EVENTS, begins=(p.name, "start"))
         for name in self.synapses:
             seeded = name in self.read_at_end
@@ -368,9 +374,7 @@ class ClockOperations:
             if g.recomputes_arrivals:
                 yield self._own(g, "recompute_states")
                 own = [p for p in self.pathways if p.target is g and p.recomputed]
-                yield from (
-                    self._own(p, "deliver_recomputed", **self._synaptic(p)) for p in own
-                )
+                yield from (self._own(p, "deliver_recomputed", **self._others(p)) for p in own)
         for p in self.pathways:
             if p.layout.per_spike:
                 yield self._accumulate(p)
@@ -379,7 +383,7 @@ class ClockOperations:
             if p.layout.during.startswith("add_times") and not p.source.is_input:
                 yield getattr(self, f"_{p.layout.during}")(p)
         for p in reversed(self.queued):
-            yield self._own(p, "deliver_back", **self._source(p), **self._synaptic(p))
+            yield self._own(p, "deliver_back", **self._source(p), **self._others(p))
 
     def _accumulate(self, p) -> Operation:
         body = library.ACCUMULATE_INPUTS if p.source.is_input else library.ACCUMULATE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from brian_eventprop.adjoint.pathways import INCREMENT, SYNAPTIC, ArrivalRule, PathwayAdjoint
+from brian_eventprop.adjoint.pathways import INCREMENT, PRE, SYNAPTIC, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.autapses import AutapseCode
@@ -17,8 +17,9 @@ class PathwayCode:
     """Code of a pathway; the templates read its attributes."""
 
     def __init__(
-        self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan
-    ):
+        self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan,
+        pre: GroupCode | None = None,
+    ):  # fmt: skip
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.name = adjoint.pathway.name
         self.text = adjoint.pathway.text
@@ -30,6 +31,16 @@ class PathwayCode:
         #: The `Synapses` object and the states of its synapses.
         self.synapses = adjoint.pathway.synapses
         self.synaptic = [f"{SYNAPTIC}{s}" for s in adjoint.synaptic]
+        #: The group of the pre-synaptic neurons, if the code touches their states.
+        self.pre_group, self.writes_pre = pre, adjoint.writes_pre
+        #: What an event touches besides its target: where each state stands, and its adjoint.
+        self.others = {
+            s: (f"{self.a('synaptic')}[{k}, s]", f"{self.a('lam_synaptic')}[{k}, s]")
+            for k, s in enumerate(self.synaptic)
+        }
+        for s in adjoint.pre:
+            k = pre.states.index(s)
+            self.others[f"{PRE}{s}"] = f"{self.a('pre_x')}[{k}, i]", f"{self.a('pre_lam')}[{k}, i]"
         self.recomputed = plan.recomputed
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
@@ -83,46 +94,50 @@ class PathwayCode:
                 number = name.split(".")[1]
                 weights = self.target.a("weight" + number)
                 lines.append(f"{self.scope.ref(name)} = {weights}[trial, {index}]")
-            elif name.startswith(f"lam.{SYNAPTIC}"):
-                k = self.synaptic.index(name[4:])
-                lines.append(f"{self.scope.ref(name)} = {self.a('lam_synaptic')}[{k}, s]")
+            elif name.startswith("lam.") and name[4:] in self.others:
+                lines.append(f"{self.scope.ref(name)} = {self.others[name[4:]][1]}")
             elif name.startswith("lam."):
                 k = self.states.index(name[4:])
                 lines.append(f"{self.scope.ref(name)} = {self.target.a('lam')}[{k}, {index}]")
         return lines
 
-    def load_synaptic(self, names) -> list[str]:
-        """Load states of the synapse before this event, from the record of events."""
+    @property
+    def find(self) -> list[str]:
+        """Where what an event touches besides its target stands: synapse ``s``, neuron ``i``."""
+        lines = [f"s = {self.a('synapse')}[k]"] * bool(self.synaptic)
+        return lines + [f"i = {self.a('pre')}[k]"] * bool(self.adjoint.pre)
+
+    def load_others(self, names) -> list[str]:
+        """Load such states before this event, from the record of events."""
         return [
             f"{self.scope.ref(s)} = {self.a('events')}[m, {k}]"
-            for k, s in enumerate(self.synaptic)
+            for k, s in enumerate(self.others)
             if s in names
         ]
 
     def record_event(self) -> list[str]:
-        """Keep the states of synapse ``s`` before this event."""
-        return [
-            f"{self.a('events')}[m, {k}] = {self.a('synaptic')}[{k}, s]"
-            for k in range(len(self.synaptic))
-        ]
-
-    def _written(self, statements) -> list[tuple[int, str]]:
-        written = {s.target for s in statements}
-        return [(k, s) for k, s in enumerate(self.synaptic) if s in written]
+        """Keep them before this event."""
+        places = (place for place, _ in self.others.values())
+        return [f"{self.a('events')}[m, {k}] = {place}" for k, place in enumerate(places)]
 
     def change_synapse(self) -> list[str]:
         """What an event writes into the states of its synapse, after `deliver`."""
-        return [
-            f"{self.a('synaptic')}[{k}, s] = {self.scope.ref(s)}"
-            for k, s in self._written(self.adjoint.free.statements)
-        ]
+        return self._change(self.synaptic)
+
+    def change_pre(self) -> list[str]:
+        """What it writes into the states of the pre-synaptic neuron."""
+        return self._change(f"{PRE}{s}" for s in self.adjoint.pre)
+
+    def _change(self, states) -> list[str]:
+        written = {s.target for s in self.adjoint.free.statements}
+        return [f"{self.others[s][0]} = {self.scope.ref(s)}" for s in states if s in written]
 
     def deliver(self, mode: str, array: str) -> list[str]:
         """What an arrival writes."""
         statements = self.rule(mode).statements
-        written = {s.target for s in statements} & {*self.states, *self.synaptic}
+        written = {s.target for s in statements} & {*self.states, *self.others}
         read = reads(statements) | written
-        lines = self.load(read, array) + self.load_synaptic(read)
+        lines = self.load(read, array) + self.load_others(read)
         lines += self.scope.statements(statements)
         return (
             lines
@@ -139,7 +154,11 @@ class PathwayCode:
         lines = self.load_stacked(reads(rule.lam, rule.parameters, rule.rate), stack)
         wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
         changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
-        wanted |= {f"new.{s}": e for s, e in changed.items()}
+        # the pre-synaptic neuron may be the target itself, so what it gets is added
+        read = {s for s in changed if s.startswith(PRE)} - {f"{PRE}{s}" for s in self.writes_pre}
+        wanted |= {
+            f"new.{s}": e - symbol(f"lam.{s}") if s in read else e for s, e in changed.items()
+        }
         common, values = self.scope.shared_terms(wanted)
         lines += [*common, f"rate = {values['rate']}"]
         for name in rule.parameters:
@@ -151,15 +170,18 @@ class PathwayCode:
                     f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k] += {value}"
                 )
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
-        lines += [f"{self._adjoint(s)} = {self.scope.ref(f'new.{s}')}" for s in changed]
+        lines += [
+            f"{self._adjoint(s)} {'+=' if s in read else '='} {self.scope.ref(f'new.{s}')}"
+            for s in changed
+        ]
         return lines + sum(
             (maximum.queued(self, mode, stack) for maximum in self.target.arrival_maxima), []
         )
 
     def _adjoint(self, state: str) -> str:
         """Where the adjoint of a state of the target or of the synapse stands."""
-        if state in self.synaptic:
-            return f"{self.a('lam_synaptic')}[{self.synaptic.index(state)}, s]"
+        if state in self.others:
+            return self.others[state][1]
         return f"{self.target.a('lam')}[{self.states.index(state)}, j]"
 
     def load_stacked(self, names, stack: str) -> list[str]:
@@ -169,7 +191,7 @@ class PathwayCode:
             for k, s in enumerate(self.states)
             if s in names
         ]
-        return lines + self.load_synaptic(names) + self.load(names - set(self.states), None)
+        return lines + self.load_others(names) + self.load(names - set(self.states), None)
 
     def lifted(self, spiked: bool, stack: str) -> tuple[list[str], str]:
         """Loads, and the condition that this arrival lifted its target over the threshold."""

@@ -45,6 +45,8 @@ def choose_layouts(
     for p in system.pathways:
         if p.touches_target:
             arriving[p.pathway.target].append(p)
+    # what is read in between must be there: arrivals at such a group come one by one
+    read = {p.pathway.pre_group for p in system.pathways}
     chosen = {}
     for adjoint in system.pathways:
         p = adjoint.pathway
@@ -54,6 +56,7 @@ def choose_layouts(
             n_target=sizes[p.target],
             additive=adjoint.touches_target
             and p.target not in autapses
+            and p.target not in read
             and is_additive(arriving[p.target]),
             from_input=p.source in inputs,
             # two numbers for each neuron and time step

@@ -5,6 +5,9 @@ import numpy as np
 from brian_eventprop.plan.layouts.layout import SynapseLayout
 
 
+_INDICES = ("synapse", "pre")
+
+
 class Queue(SynapseLayout):
     """For every synapse; its delivery is what the equations say, not a library's."""
 
@@ -18,4 +21,5 @@ class Queue(SynapseLayout):
     def pack(self, binder, delays, shape, n_steps, passes):
         order, post, rows, steps, start = binder.queue_layout(delays)
         arrays = {"post": post, "rows": rows, "steps": steps, "start": start}
-        return order, order, {**arrays, "synapse": order.astype(np.int32)}
+        arrays |= {"synapse": order, "pre": binder.indices["pre"][order]}
+        return order, order, {k: a.astype(np.int32) if k in _INDICES else a for k, a in arrays.items()}

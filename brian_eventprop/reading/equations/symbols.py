@@ -124,10 +124,6 @@ def synapses_symbol(
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
         raise unsupported(synapses, line or name, reason, _DECLARE)
-    if side == "pre" and variable.name in collection.states.get(owner.name, ()):
-        reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
-        way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
-        raise unsupported(synapses, line or name, reason, way_out)
     return _neuron_symbol(owner, name, variable, side, collection)
 
 

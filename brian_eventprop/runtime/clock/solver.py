@@ -383,8 +383,8 @@ class ClockCPU:
 
     @property
     def eventful(self):
-        """The pathways whose synapses have states."""
-        return [p for p in self.module.pathways if p.synaptic]
+        """The pathways whose events touch more than their targets."""
+        return [p for p in self.module.pathways if p.others]
 
     def _pack_synapses(self, values, n_trials: int) -> dict:
         """The states of synapses at the beginning of a trial, and room for those at the end."""
