@@ -94,7 +94,7 @@ class PathwayAdjoint:
     """Everything a kernel needs to deliver a spike forwards and backwards.
 
     ``synaptic`` are the states of the `Synapses` object, ``pre`` those of the pre-synaptic neuron
-    that it reads, without prefix.
+    that it reads, without prefix; ``of_group`` tells that the synapses are a group with equations.
     """
 
     pathway: Pathway
@@ -105,12 +105,19 @@ class PathwayAdjoint:
     increment: Increment | None
     synaptic: tuple[str, ...] = ()
     pre: tuple[str, ...] = ()
+    of_group: bool = False
 
     @property
     def writes_pre(self) -> tuple[str, ...]:
         """The states of the pre-synaptic neuron that it writes, without prefix."""
         written = {s.target for s in self.free.statements}
         return tuple(s for s in self.pre if f"{PRE}{s}" in written)
+
+    @property
+    def writes_others(self) -> tuple[str, ...]:
+        """The groups besides the target whose states it writes."""
+        found = (self.pathway.pre_group,) * bool(self.writes_pre)
+        return (*found, self.pathway.synapses) if self.of_group else found
 
     @property
     def touches_target(self) -> bool:
@@ -142,12 +149,16 @@ def derive_pathway(
     }
     free = _arrival(statements, target, more, invariants.active, ())
     frozen = _arrival(dropped, target, more, invariants.active, target.group.frozen)
-    pre = tuple(pathway.symbols[n].variable for n in pathway.others)
+    pre, synaptic = (
+        (*given, *(s.variable for s in (pathway.symbols[n] for n in pathway.others) if s.side == side))
+        for given, side in (((), "pre"), (synaptic, ""))
+    )
+    of_group = any(pathway.symbols[n].side == "" for n in pathway.others)
     lift = _lift(statements, target)
     increment = (
         _increment(state, free, frozen, target) if state is not None and lift is None else None
     )
-    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, synaptic, pre)
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, synaptic, pre, of_group)
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:

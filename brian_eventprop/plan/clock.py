@@ -135,9 +135,9 @@ def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
         arrival_maxima=maxima,
         has_count_surrogate=surrogate,
         recorded=any(
-            g.group.name in (p.pathway.target, p.pathway.pre_group)
+            g.group.name in (p.pathway.target, *p.writes_others)
             for p in system.pathways
-            if p.writes_pre
+            if p.writes_others
         ),
     )  # fmt: skip
 

@@ -50,7 +50,7 @@ def read_group_code(group, namespace: Mapping) -> GroupCode:
     equations = _equation_variables(group, namespace)
     group.equations.check_units(group, run_namespace=namespace)
     brian.check_subexpressions(group, group.equations, namespace)
-    method, update = _read_update(group, equations, namespace)
+    method, update = read_update(group, equations, namespace)
     threshold = _read_threshold(group, namespace)
     never = threshold is not None and _condition(threshold) == "False"
     return GroupCode(
@@ -159,7 +159,7 @@ def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
 # --- state update -----------------------------------------------------------------------------
 
 
-def _read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Block | None]:
+def read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Block | None]:
     """Return the integration method and its abstract code, optimised."""
     if not group.equations.diff_eq_names:
         return "", None
@@ -197,6 +197,11 @@ def _apply(group, variables: Mapping, method, **options) -> tuple[str, str]:
     if not isinstance(code, str):
         raise unsupported(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
     return name, code
+
+
+def spell_out_update(block: Block, states: tuple[str, ...]) -> tuple[Statement, ...]:
+    """Return the update of a group without refractoriness and timed arrays."""
+    return without_unused(spell_out_all(block.statements), states)
 
 
 def _update_statements(

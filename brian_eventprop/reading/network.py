@@ -16,6 +16,7 @@ from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
+from brian_eventprop.reading.synapse_groups import build_synapse_group, read_synapse_group_code
 from brian_eventprop.reading.synapses import (
     PathwayCode,
     build_pathway,
@@ -153,14 +154,24 @@ def read_network(
     groups = [read_group_code(group, level_namespace) for group in neurons]
     pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
+    of_synapses = [read_synapse_group_code(s, level_namespace) for s in synapses]
+    of_synapses = [code for code in of_synapses if code is not None]
     plastic = synaptic_states(pathways)
-    collection = Collection(_states(groups, pathways), {n: s.states for n, s in plastic.items()})
+    states = _states(groups, pathways)
+    for code in of_synapses:
+        written = plastic.pop(code.synapses.name).states if code.synapses.name in plastic else ()
+        states[code.synapses.name] = tuple(dict.fromkeys((*code.states, *written)))
+    known = {code.synapses.name: states[code.synapses.name] for code in of_synapses}
+    collection = Collection(states, {n: s.states for n, s in plastic.items()} | known)
 
     built = {
         code.group.name: build_group(
             code, collection.states[code.group.name], level_namespace, collection
         )
         for code in groups
+    }
+    built |= {
+        code.synapses.name: build_synapse_group(code, collection) for code in of_synapses
     }
     _check_sources(pathways, built)
     spec = NetworkSpec(

@@ -40,7 +40,7 @@ def read_readout(
     """Return the specification of one readout."""
     part = readout.group
     if isinstance(part, brian.Synapses):
-        return read_synapse_readout(readout, namespace, collection)
+        return read_synapse_readout(readout, namespace, collection, part.name in groups)
     name = parent(part).name
     if name not in groups:
         raise ValueError(

@@ -154,11 +154,13 @@ class Pathway:
     ``statements`` write post-synaptic and synaptic states (targets as the user wrote them,
     ``'I_post'`` or ``'I'``: look the symbol up).  ``source`` is the group whose spikes run them:
     that of the pre-synaptic neurons, with ``sender`` 'post' that of the post-synaptic ones.
-    ``target`` is always that of the post-synaptic neurons.  ``delay`` is the key of its delays: one
+    ``target`` is that of the post-synaptic neurons, or with ``receiver`` 'synapse' the group of the
+    synapses themselves, which have equations then.  ``delay`` is the key of its delays: one
     (shared) or ``size``, or with ``axonal`` one for each neuron of the source.
 
-    ``others`` are the states of the pre-synaptic neuron that the code touches, and all that their
-    equations read, and how each of them changes between events.
+    ``others`` are the states besides the target's that the code touches and that have equations, or
+    may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
+    The value is the derivative, which may read more of them.
     """
 
     name: str
@@ -172,6 +174,7 @@ class Pathway:
     text: str = ""
     axonal: bool = False
     sender: str = "pre"
+    receiver: str = "post"
     others: Mapping[str, str] = field(default_factory=dict)
     pre_group: str = ""
 
@@ -258,6 +261,12 @@ class NetworkValues:
     def senders(self, pathway: Pathway) -> np.ndarray:
         """Return the neuron whose spikes run the code of each synapse of a pathway."""
         return (self.pre if pathway.sender == "pre" else self.post)[pathway.name]
+
+    def receivers(self, pathway: Pathway) -> np.ndarray:
+        """Return the member of the target at which each synapse of a pathway ends."""
+        if pathway.receiver == "synapse":
+            return np.arange(pathway.size)
+        return self.post[pathway.name]
 
     def reconnected(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> NetworkValues:
         """Return the same with other ends of a pathway's synapses."""

@@ -17,8 +17,13 @@ from brian_eventprop.reading.unsupported import check_functions, unsupported
 FINAL_OF_SYNAPSES = "final_synapses"
 
 
-def read_synapse_readout(readout, namespace: Mapping, collection: Collection) -> ReadoutSpec:
-    """Return the specification of a `Final` of a `Synapses` object."""
+def read_synapse_readout(
+    readout, namespace: Mapping, collection: Collection, is_group: bool
+) -> ReadoutSpec:
+    """Return the specification of a `Final` of a `Synapses` object.
+
+    It is one like any other where the synapses are a group, with equations of their own.
+    """
     synapses = readout.group
     definitions = {
         eq.varname: eq.expr.code
@@ -42,7 +47,7 @@ def read_synapse_readout(readout, namespace: Mapping, collection: Collection) ->
             way_out = "Read variables of the synapses, and those of neurons by readouts of theirs."
             raise unsupported(synapses, repr(readout), f"'{name}' is {what}", way_out)
     return ReadoutSpec(
-        kind=FINAL_OF_SYNAPSES,
+        kind="final" if is_group else FINAL_OF_SYNAPSES,
         group=synapses.name,
         start=0,
         stop=len(synapses),

@@ -117,21 +117,52 @@ def build_pathway(
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
-    others = _pre_synaptic_flow(code, symbols, groups)
+    symbols, receiver = _receiver(synapses, symbols, groups)
+    others = _synaptic_flow(synapses, symbols, groups) | _pre_synaptic_flow(code, symbols, groups)
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
         source=parent(code.sender).name,
-        target=parent(synapses.target).name,
+        target=synapses.name if receiver == "synapse" else parent(synapses.target).name,
         size=len(synapses),
         symbols=symbols,
         statements=statements,
         delay=delay,
         text=code.code,
         sender=pathway.prepost,
+        receiver=receiver,
         others=others,
-        pre_group=parent(synapses.source).name if others else "",
+        pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
     )
+
+
+def _touches(symbols: Mapping[str, Symbol], side: str) -> bool:
+    """Whether a pathway reads or writes states of the neurons of one side, or of synapses."""
+    return any(s.kind == "state" and s.side == side for s in symbols.values())
+
+
+def _receiver(synapses, symbols: dict[str, Symbol], groups) -> tuple[dict[str, Symbol], str]:
+    """Return at which end the code acts, and the symbols of its states there.
+
+    Synapses that are a group, with equations of their own, are the target of code that touches no
+    state of a neuron.
+    """
+    if synapses.name not in groups or _touches(symbols, "post") or _touches(symbols, "pre"):
+        return symbols, "post"
+    own = {n: s for n, s in symbols.items() if s.kind == "state"}
+    return {**symbols, **{n: replace(s, side="post") for n, s in own.items()}}, "synapse"
+
+
+def _synaptic_flow(synapses, symbols: dict[str, Symbol], groups) -> dict[str, str]:
+    """Return how the states of synapses that are a group change between events.
+
+    All that their equations read is added to `symbols`.
+    """
+    if synapses.name not in groups or not _touches(symbols, ""):
+        return {}
+    group = groups[synapses.name]
+    symbols.update({n: s for n, s in group.symbols.items() if n not in symbols})
+    return {state: group.derivatives.get(state, "0") for state in group.states}
 
 
 def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:

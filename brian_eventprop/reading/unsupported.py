@@ -315,11 +315,6 @@ def check_synapses(synapses) -> None:
     if synapses._pathways and not isinstance(target, brian.NeuronGroup):
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
         raise unsupported(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
-    for eq in synapses.equations.values():
-        if eq.type == brian.DIFFERENTIAL_EQUATION:
-            reason = "it is a clock-driven equation, which every synapse follows at every step"
-            way_out = "Flag it '(event-driven)', or move the variable to the post-synaptic group."
-            raise unsupported(synapses, str(eq), reason, way_out)
     for updater in synapses.summed_updaters.values():
         statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
         reason = "summed variables couple groups at every step"

@@ -73,6 +73,12 @@ def _check_synapses(system) -> None:
 def _check_pre_synaptic(system) -> None:
     """Refuse what the event solver lacks: the state of another neuron at an arrival."""
     for p in system.pathways:
+        if p.of_group:
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"solver='event': it touches variables with clock-driven equations and those of "
+                "a neuron at once. Flag the equations '(event-driven)', or use solver='clock'."
+            )
         if p.pre:
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "

@@ -39,7 +39,7 @@ def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[s
 
 def _at_once(pathway, system, network) -> bool:
     """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
-    own = network.senders(pathway) == network.post[pathway.name]
+    own = network.senders(pathway) == network.receivers(pathway)
     if pathway.delay in system.trained:
         return bool(np.any(own))
     return bool(np.any(_own_at_once(pathway, system, network)))
@@ -47,7 +47,7 @@ def _at_once(pathway, system, network) -> bool:
 
 def _own_at_once(pathway, system, network) -> np.ndarray:
     """Which synapses are of a neuron onto itself and have no delay now."""
-    pre, post = network.senders(pathway), network.post[pathway.name]
+    pre, post = network.senders(pathway), network.receivers(pathway)
     delays = np.asarray(network.values[pathway.delay])
     steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
     return (pre == post) & (steps == 0)

@@ -115,8 +115,10 @@ def parts(
         post = target.scope
         scope = Scope(owner, p.invariants.levels, post.table, style, post, post.steep, inverts)
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        more = [groups[p.pathway.pre_group]] if p.pathway.pre_group else []
-        pathways.append(pathway(p, scope, target, sender, plan.pathways[p.pathway.name], *more))
+        more = {"pre": p.pathway.pre_group, "own": p.pathway.synapses if p.of_group else ""}
+        more = {role: groups[name] for role, name in more.items() if name}
+        planned = plan.pathways[p.pathway.name]
+        pathways.append(pathway(p, scope, target, sender, planned, **more))
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 

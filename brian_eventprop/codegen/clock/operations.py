@@ -76,7 +76,7 @@ class ClockOperations:
         self.groups, self.inputs, self.pathways, self.single = groups, inputs, pathways, single
         self.queued = [p for p in pathways if not p.ring]
         #: A pathway of each `Synapses` object with states, by the name of the object.
-        self.synapses = {p.synapses: p for p in pathways if p.synaptic}
+        self.synapses = {p.synapses: p for p in pathways if p.synaptic and not p.own_group}
         self.eventful = [p for p in self.queued if p.others]
         #: The `Synapses` objects whose states the loss reads at the end of a trial.
         self.read_at_end = [name for name in self.synapses if name in read_at_end]
@@ -262,7 +262,7 @@ class ClockOperations:
             for p in self.pathways
             if p.target in groups
             and not p.precomputed
-            and (p.adjoint.touches_target or p.writes_pre or not again)
+            and (p.adjoint.touches_target or p.adjoint.writes_others or not again)
         )
 
     def _send(self, p) -> Operation:
@@ -282,6 +282,8 @@ class ClockOperations:
         found = {p.a(role): (p.synapses, role) for role in ("synaptic", "lam_synaptic")}
         if p.pre_group is not None:
             found |= {p.a(f"pre_{role}"): (p.pre_group.name, role) for role in ("x", "lam")}
+        if p.own_group is not None:
+            found |= {p.a(f"own_{role}"): (p.own_group.name, role) for role in ("x", "lam")}
         return found if p.others else {}
 
     def _of_synapses(self, name: str, operation_name: str, body: str) -> Operation:

@@ -18,7 +18,7 @@ class PathwayCode:
 
     def __init__(
         self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan,
-        pre: GroupCode | None = None,
+        pre: GroupCode | None = None, own: GroupCode | None = None,
     ):  # fmt: skip
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.name = adjoint.pathway.name
@@ -38,6 +38,10 @@ class PathwayCode:
             s: (f"{self.a('synaptic')}[{k}, s]", f"{self.a('lam_synaptic')}[{k}, s]")
             for k, s in enumerate(self.synaptic)
         }
+        #: The group that the synapses are, if they have equations of their own.
+        self.own_group = own
+        for k, s in enumerate(own.states if own else ()):
+            self.others[f"{SYNAPTIC}{s}"] = f"{self.a('own_x')}[{k}, s]", f"{self.a('own_lam')}[{k}, s]"
         for s in adjoint.pre:
             k = pre.states.index(s)
             self.others[f"{PRE}{s}"] = f"{self.a('pre_x')}[{k}, i]", f"{self.a('pre_lam')}[{k}, i]"
@@ -122,11 +126,12 @@ class PathwayCode:
 
     def change_synapse(self) -> list[str]:
         """What an event writes into the states of its synapse, after `deliver`."""
-        return self._change(self.synaptic)
+        return self._change([] if self.own_group else self.synaptic)
 
-    def change_pre(self) -> list[str]:
-        """What it writes into the states of the pre-synaptic neuron."""
-        return self._change(f"{PRE}{s}" for s in self.adjoint.pre)
+    def change_others(self) -> list[str]:
+        """What it writes into the states of other groups: its pre-synaptic neuron and its own."""
+        own = self.synaptic if self.own_group else []
+        return self._change([*own, *(f"{PRE}{s}" for s in self.adjoint.pre)])
 
     def _change(self, states) -> list[str]:
         written = {s.target for s in self.adjoint.free.statements}

@@ -47,6 +47,7 @@ def choose_layouts(
             arriving[p.pathway.target].append(p)
     # what is read in between must be there: arrivals at such a group come one by one
     read = {p.pathway.pre_group for p in system.pathways}
+    read |= {p.pathway.synapses for p in system.pathways if p.of_group}
     chosen = {}
     for adjoint in system.pathways:
         p = adjoint.pathway

@@ -97,7 +97,7 @@ class ClockArrays:
         self.groups = {g.name: g for g in module.groups}
         self.pathways = {p.name: p for p in module.pathways}
         self.given, self.sizes, self.record_memory = given, sizes, record_memory
-        self.synapses = {p.synapses: p for p in module.pathways if p.synaptic}
+        self.synapses = {p.synapses: p for p in module.pathways if p.synaptic and not p.own_group}
         self.most = dict(work.spikes)
         self.n_steps, self.segment, self.dtype = n_steps, work.segment, np.dtype(dtype)
         names = (*sizes, *self._queued(), *map(events_of, self._eventful()))

@@ -231,7 +231,7 @@ class EventKernels:
 
         The order is None if they are sorted already.
         """
-        pre, post = binder.senders, binder.indices["post"]
+        pre, post = binder.senders, binder.receivers
         order = np.argsort(pre, kind="stable")
         rows = np.searchsorted(pre[order], np.arange(binder.n_source + 1)).astype(np.int64)
         post = post[order].astype(np.uint32)
