@@ -132,7 +132,7 @@ def derive_pathway(
     trained: frozenset[Key],
     synaptic: tuple[str, ...] = (),
 ) -> PathwayAdjoint:
-    """Derive the adjoint of a pathway into `target`; ``synaptic`` are the states of its synapses."""
+    """Derive the adjoint of a pathway into `target`; ``synaptic`` are states of its synapses."""
     rename = _names(pathway)
     extractor = InvariantExtractor({rename(n): v for n, v in levels_of(pathway.symbols).items()})
     statements = extractor.block(_rename(s, rename) for s in pathway.statements)
@@ -144,21 +144,18 @@ def derive_pathway(
     frozen_targets = {f"post__{s}" for s in target.group.frozen}
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
     more = dict.fromkeys((f"{SYNAPTIC}{s}" for s in synaptic), sp.Integer(0))
-    more |= {
-        rename(n): to_sympy(parse(renamed(e, rename))) for n, e in pathway.others.items()
-    }
+    more |= {rename(n): to_sympy(parse(renamed(e, rename))) for n, e in pathway.others.items()}
     free = _arrival(statements, target, more, invariants.active, ())
     frozen = _arrival(dropped, target, more, invariants.active, target.group.frozen)
-    pre, synaptic = (
-        (*given, *(s.variable for s in (pathway.symbols[n] for n in pathway.others) if s.side == side))
-        for given, side in (((), "pre"), (synaptic, ""))
-    )
-    of_group = any(pathway.symbols[n].side == "" for n in pathway.others)
+    elsewhere = [pathway.symbols[n] for n in pathway.others]
+    pre = tuple(s.variable for s in elsewhere if s.side == "pre")
+    own = tuple(s.variable for s in elsewhere if not s.side)
     lift = _lift(statements, target)
     increment = (
         _increment(state, free, frozen, target) if state is not None and lift is None else None
     )
-    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, synaptic, pre, of_group)
+    states = (*synaptic, *own), pre, bool(own)
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, *states)
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:

@@ -170,9 +170,7 @@ def read_network(
         )
         for code in groups
     }
-    built |= {
-        code.synapses.name: build_synapse_group(code, collection) for code in of_synapses
-    }
+    built |= {code.synapses.name: build_synapse_group(code, collection) for code in of_synapses}
     _check_sources(pathways, built)
     spec = NetworkSpec(
         groups=tuple(built.values()),

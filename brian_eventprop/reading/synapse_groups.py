@@ -63,9 +63,7 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
         for eq in synapses.equations.values()
         if eq.type == brian.SUBEXPRESSION and "summed" not in eq.flags
     }
-    derivatives = {
-        eq.varname: inline(eq.expr.code, definitions) for eq in _equations(synapses)
-    }
+    derivatives = {eq.varname: inline(eq.expr.code, definitions) for eq in _equations(synapses)}
     update = spell_out_update(code.update, states)
     used = set(states).union(*map(names, derivatives.values()))
     used = used.union(*(names(s.expression) for s in update))
@@ -100,6 +98,8 @@ def _check_sides(synapses, symbols: Mapping[str, Symbol]) -> None:
     for name, symbol in symbols.items():
         if symbol.side:
             reason = f"it reads '{name}' of the neurons at every step"
-            way_out = f"Give the synapses a parameter with the values of '{name}', if it is constant."
+            way_out = (
+                f"Give the synapses a parameter with the values of '{name}', if it is constant."
+            )
             line = line_with("\n".join(map(str, _equations(synapses))), [name])
             raise unsupported(synapses, line, reason, way_out)

@@ -117,6 +117,7 @@ def build_pathway(
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
+    _check_pre_synaptic_writes(code, symbols, groups)
     symbols, receiver = _receiver(synapses, symbols, groups)
     others = _synaptic_flow(synapses, symbols, groups) | _pre_synaptic_flow(code, symbols, groups)
     return Pathway(
@@ -192,6 +193,28 @@ def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) ->
     return found
 
 
+def _check_pre_synaptic_writes(code: PathwayCode, symbols, groups) -> None:
+    """Refuse code that may fire the pre-synaptic neuron, or changes a neuron as both ends."""
+    synapses = code.synapses
+    written = [n for n in code.block.written if symbols[n].side == "pre"]
+    for name in written:
+        line = line_writing(code.code, name)
+        group = groups[parent(synapses.source).name]
+        if group.threshold is not None and symbols[name].variable in names(group.threshold):
+            reason = (
+                f"it changes '{name}' of the pre-synaptic neuron, which its threshold compares, so "
+                "that the arrival may fire it"
+            )
+            way_out = "Let it act through a variable with an equation of its own."
+            raise unsupported(synapses, line, reason, way_out)
+        pre, post = connections(synapses)
+        same = parent(synapses.source) is parent(synapses.target) and np.any(pre == post)
+        if same and _touches(symbols, "post"):
+            reason = "a neuron with a synapse onto itself is changed as both of its ends"
+            way_out = f"Make the connections of '{synapses.name}' without i == j."
+            raise unsupported(synapses, line, reason, way_out)
+
+
 def _check_pre_synaptic(code: PathwayCode, variable: str, group: Group, symbol: Symbol) -> None:
     if symbol.kind == "timed":
         reason = f"'{variable}' of '{group.name}' follows a TimedArray and is read at an arrival"
@@ -201,8 +224,8 @@ def _check_pre_synaptic(code: PathwayCode, variable: str, group: Group, symbol: 
 
 def _refuse_frozen(code: PathwayCode, variable: str, group: Group):
     reason = (
-        f"it touches '{variable}' of the pre-synaptic neuron, which stands still while '{group.name}' "
-        "is refractory"
+        f"it touches '{variable}' of the pre-synaptic neuron, which stands still while "
+        f"'{group.name}' is refractory"
     )
     way_out = "Read a variable without the flag '(unless refractory)'."
     raise unsupported(code.synapses, line_with(code.code, [f"{variable}_pre"]), reason, way_out)

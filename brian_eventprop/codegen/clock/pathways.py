@@ -41,10 +41,9 @@ class PathwayCode:
         #: The group that the synapses are, if they have equations of their own.
         self.own_group = own
         for k, s in enumerate(own.states if own else ()):
-            self.others[f"{SYNAPTIC}{s}"] = f"{self.a('own_x')}[{k}, s]", f"{self.a('own_lam')}[{k}, s]"
+            self.others[f"{SYNAPTIC}{s}"] = self._places("own", k, "s")
         for s in adjoint.pre:
-            k = pre.states.index(s)
-            self.others[f"{PRE}{s}"] = f"{self.a('pre_x')}[{k}, i]", f"{self.a('pre_lam')}[{k}, i]"
+            self.others[f"{PRE}{s}"] = self._places("pre", pre.states.index(s), "i")
         self.recomputed = plan.recomputed
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
@@ -59,6 +58,10 @@ class PathwayCode:
             self.ring_array = target.a(f"ring_{state}")
             self.record = target.a(f"record_{state}")
         target.receive(self)
+
+    def _places(self, whose: str, row: int, index: str) -> tuple[str, ...]:
+        """Where a state of another group stands, and its adjoint."""
+        return tuple(f"{self.a(f'{whose}_{role}')}[{row}, {index}]" for role in ("x", "lam"))
 
     def shared_grad(self, name: str) -> str:
         """The gradient of a constant that all synapses share."""

@@ -74,10 +74,14 @@ class EventPathwayCode(PartCode):
         """What an arrival writes."""
         return self._by_mode(lambda rule: self.write(rule.statements) or ["pass"])
 
+    def _stored(self, role: str, state: int, synapse: str) -> str:
+        """Where a state of a synapse stands, or its adjoint."""
+        return f"{self.home.a(role)}[{state}, {self.a('created')}[{synapse}]]"
+
     def take(self, x: str) -> list[str]:
         """Put the states of a synapse behind those of its target."""
         return [
-            f"{x}[{self.places[s][0]}] = {self.home.a('synaptic')}[{k}, {self.a('created')}[synapse]]"
+            f"{x}[{self.places[s][0]}] = {self._stored('synaptic', k, 'synapse')}"
             for k, s in enumerate(self.synaptic)
         ]
 
@@ -85,7 +89,7 @@ class EventPathwayCode(PartCode):
         """Take the states of a synapse from there, after an event."""
         written = {s.target for s in self.adjoint.free.statements}
         return [
-            f"{self.home.a('synaptic')}[{k}, {self.a('created')}[synapse]] = {x}[{self.places[s][0]}]"
+            f"{self._stored('synaptic', k, 'synapse')} = {x}[{self.places[s][0]}]"
             for k, s in enumerate(self.synaptic)
             if s in written
         ]
@@ -94,7 +98,7 @@ class EventPathwayCode(PartCode):
     def take_adjoint(self) -> list[str]:
         """Put the adjoint of the states of synapse ``k`` behind that of its target."""
         return [
-            f"lam[{self.places[s][1]}] = {self.home.a('lam_synaptic')}[{k}, {self.a('created')}[k]]"
+            f"lam[{self.places[s][1]}] = {self._stored('lam_synaptic', k, 'k')}"
             for k, s in enumerate(self.synaptic)
         ]
 
@@ -102,7 +106,7 @@ class EventPathwayCode(PartCode):
     def put_adjoint_back(self) -> list[str]:
         """Take it from there."""
         return [
-            f"{self.home.a('lam_synaptic')}[{k}, {self.a('created')}[k]] = lam[{self.places[s][1]}]"
+            f"{self._stored('lam_synaptic', k, 'k')} = lam[{self.places[s][1]}]"
             for k, s in enumerate(self.synaptic)
         ]
 

@@ -101,6 +101,5 @@ def _with_partials(name: str, readout, wanted) -> str:
     entries = ", ".join(f'"{n}": {print_sympy(e, _name, style)}' for n, e in partial.items())
     value = print_tree(parse(readout.expression), _name, style)
     return (
-        f"\ndef {name}(v):\n    return {value}\n\n"
-        f"\ndef {name}_back(v):\n    return {{{entries}}}\n"
+        f"\ndef {name}(v):\n    return {value}\n\n\ndef {name}_back(v):\n    return {{{entries}}}\n"
     )

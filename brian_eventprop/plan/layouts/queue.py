@@ -5,9 +5,6 @@ import numpy as np
 from brian_eventprop.plan.layouts.layout import SynapseLayout
 
 
-_INDICES = ("synapse", "pre")
-
-
 class Queue(SynapseLayout):
     """For every synapse; its delivery is what the equations say, not a library's."""
 
@@ -21,5 +18,5 @@ class Queue(SynapseLayout):
     def pack(self, binder, delays, shape, n_steps, passes):
         order, post, rows, steps, start = binder.queue_layout(delays)
         arrays = {"post": post, "rows": rows, "steps": steps, "start": start}
-        arrays |= {"synapse": order, "pre": binder.indices["pre"][order]}
-        return order, order, {k: a.astype(np.int32) if k in _INDICES else a for k, a in arrays.items()}
+        ends = {"synapse": order, "pre": binder.indices["pre"][order]}
+        return order, order, arrays | {role: end.astype(np.int32) for role, end in ends.items()}
