@@ -202,19 +202,6 @@ CASES = {
         "g_post = w*v_pre (summed)",
         "on_pre",
     ),
-    "on_post": (lambda: synapses(on_post="w += 0.1"), "S", "w += 0.1", "Remove on_post"),
-    "event-driven": (
-        lambda: synapses("a += 1", "da/dt = -a/tau : 1 (event-driven)"),
-        "S",
-        "da/dt",
-        "freeze",
-    ),
-    "clock-driven": (
-        lambda: synapses("a += 1", "da/dt = -a/tau : 1 (clock-driven)"),
-        "S",
-        "da/dt",
-        "post-synaptic group",
-    ),
     "synaptic constant over dt": (
         lambda: synapses("v_post += a", "w : 1\na = 2*w : 1 (constant over dt)"),
         "S",
@@ -228,9 +215,19 @@ CASES = {
         RANDOM,
     ),
     "user function in on_pre": (lambda: synapses("v_post += cube(w)"), "S", "cube(w)", "cube"),
-    "plasticity": (lambda: synapses("v_post += w; w *= 0.9"), "S", "w *= 0.9", "'w'"),
-    "writes pre": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "pre-synaptic"),
-    "reads a pre state": (lambda: synapses("g_post += v_pre"), "S", "g_post += v_pre", "'v_pre'"),
+    "shared synaptic state": (
+        lambda: synapses("q += 1; v_post += w*q", "w : 1\nq : 1 (shared)"),
+        "S",
+        "q += 1",
+        "shared",
+    ),
+    "integer synaptic state": (
+        lambda: synapses("v_post += w; k += 1", "w : 1\nk : integer"),
+        "S",
+        "k += 1",
+        "integer",
+    ),
+    "fires the sender": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "may fire it"),
     "a source that never spikes": (
         lambda: synapses(groups=[*neurons(threshold="v > 1 and False"), *neurons(name="H")]),
         "S",
