@@ -1,11 +1,11 @@
 """A learning rule learned by its gradient: plasticity that stores what it has to, within one trial.
 
-In every trial two of six cues are each paired with one of two output neurons, once, and then one of
-them is shown alone: which neuron belongs to it?  The weights begin every trial all the same, so only
-the plasticity within the trial can know.  The teacher makes its neuron fire shortly *before* the cue
-comes, so the textbook rule (pre before post strengthens, post before pre weakens) learns the wrong
-thing.  The gradient goes through all weight changes of a trial back to the rule's own amplitudes and
-time constants, until post before pre strengthens, too.
+In every trial two of six cues are each paired with one of two output neurons, once, and then one
+of them is shown alone: which neuron belongs to it?  All weights begin every trial the same, so only
+the plasticity within the trial can know.  The teacher makes its neuron fire shortly *before* the
+cue comes, so the textbook rule (pre before post strengthens, post before pre weakens) learns the
+wrong thing.  The gradient goes through all weight changes of a trial back to the rule's own
+amplitudes and time constants, until post before pre strengthens, too.
 """
 
 import matplotlib
@@ -63,7 +63,7 @@ def trials(size, seed):
     for trial, label in enumerate(labels):
         cues = rng.permutation(n_cues)[:n_outputs]
         onsets = rng.permutation([20, 80]) + rng.uniform(-5, 5, n_outputs)
-        for output, (cue, onset) in enumerate(zip(cues, onsets)):
+        for output, (cue, onset) in enumerate(zip(cues, onsets, strict=True)):
             teacher = onset + np.arange(4) * 4 + rng.uniform(0, 1, 4)
             burst = onset + 10 + np.arange(5) * 4 + rng.uniform(0, 1, 5)
             times += [*teacher, *burst]

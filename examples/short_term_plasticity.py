@@ -1,9 +1,9 @@
 """Short-term plasticity from spike trains: which synapses are these?
 
-Neurons fire to bursts of input through synapses that are depressed and facilitated (Tsodyks, Pawelzik
-and Markram 1998, https://doi.org/10.1162/089976698300017502).  Only the spikes of both sides are
-known.  The release probability U and both time constants are learned from them, by the exact gradient
-of the distance between spike trains.
+Neurons fire to bursts of input through synapses that are depressed and facilitated (Tsodyks,
+Pawelzik and Markram 1998, https://doi.org/10.1162/089976698300017502).  Only the spikes of both
+sides are known.  The release probability U and both time constants are learned from them, by the
+exact gradient of the distance between spike trains.
 """
 
 import matplotlib
