@@ -64,13 +64,16 @@ class GroupPlan:
 class PathwayPlan:
     """The layout of a pathway's synapses, and whether delays are trained.
 
-    ``recomputed`` tells whether the backward pass delivers its arrivals again.
+    ``recomputed`` tells whether the backward pass delivers its arrivals again, ``taped`` whether
+    the states of the target before each arrival are recorded instead, because events of other
+    synapses change them, too.
     """
 
     layout: SynapseLayout
     delay_trained: bool = False
     at_once: bool = False
     recomputed: bool = False
+    taped: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,26 +102,29 @@ def plan_clock(
     """
     layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
     groups = {}
+    taped = {name for p in system.pathways for name in p.writes_others}
     for g in system.groups:
         arriving = [
             p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
         ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
         own = [p for p in own if not (p.synaptic or p.pre)] if g.group.name in autapses else []
-        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts)
+        is_taped = g.group.name in taped
+        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped)
     pathways = {
         p.pathway.name: PathwayPlan(
             layouts[p.pathway.name],
             p.pathway.delay in system.trained,
             p.pathway.name in groups[p.pathway.target].autapses,
             groups[p.pathway.target].recomputes_arrivals and p.touches_target,
+            p.pathway.target in taped and p.touches_target and needs_state(p),
         )
         for p in system.pathways
     }
     return ClockPlan(groups, pathways)
 
 
-def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
+def _plan_group(system, g, arriving, autapses, layouts, taped) -> GroupPlan:
     surrogate = g.group.name in system.surrogate_groups
     rates, kept = {}, {}
     if arriving and all(layouts[p.pathway.name].ring for p in arriving):
@@ -127,7 +133,7 @@ def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
     rings = tuple(s for s in g.group.states if s in rates)
     stages = [[s] for s in rings] or [g.group.states]
     maxima = derive_maxima(g, stages) if arriving else ()
-    in_order = not rings and any(needs_state(p) for p in arriving)
+    in_order = not rings and not taped and any(needs_state(p) for p in arriving)
     return GroupPlan(
         rings, rates, **kept,
         autapses=tuple(p.pathway.name for p in autapses),

@@ -16,7 +16,11 @@ from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
-from brian_eventprop.reading.synapse_groups import build_synapse_group, read_synapse_group_code
+from brian_eventprop.reading.synapse_groups import (
+    build_synapse_group,
+    has_equations,
+    read_synapse_group_code,
+)
 from brian_eventprop.reading.synapses import (
     PathwayCode,
     build_pathway,
@@ -144,7 +148,7 @@ def read_network(
     neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
     inputs = [o for o in active if isinstance(o, INPUTS)]
     synapses = [o for o in active if isinstance(o, brian.Synapses)]
-    _check_ends(synapses, neurons + inputs)
+    _check_ends(synapses, neurons + inputs + synapses)
     for readout in readouts:
         _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
         if isinstance(readout.group, brian.Synapses) and readout.group not in synapses:
@@ -154,13 +158,18 @@ def read_network(
     groups = [read_group_code(group, level_namespace) for group in neurons]
     pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
-    of_synapses = [read_synapse_group_code(s, level_namespace) for s in synapses]
-    of_synapses = [code for code in of_synapses if code is not None]
+    targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
+    of_synapses = [
+        read_synapse_group_code(s, level_namespace)
+        for s in synapses
+        if has_equations(s) or s.name in targets
+    ]
     plastic = synaptic_states(pathways)
     states = _states(groups, pathways)
     for code in of_synapses:
-        written = plastic.pop(code.synapses.name).states if code.synapses.name in plastic else ()
-        states[code.synapses.name] = tuple(dict.fromkeys((*code.states, *written)))
+        name = code.synapses.name
+        written = plastic.pop(name).states if name in plastic else ()
+        states[name] = tuple(dict.fromkeys((*code.states, *states.get(name, ()), *written)))
     known = {code.synapses.name: states[code.synapses.name] for code in of_synapses}
     collection = Collection(states, {n: s.states for n, s in plastic.items()} | known)
 
@@ -237,9 +246,8 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
     names = {obj.name for obj in present}
     for s in synapses:
         for end in (s.source, s.target):
-            if not isinstance(end, brian.Synapses):
-                _check_active(parent(end), f"Synapses '{s.name}' connect it")
-            known = parent(end).name in names or isinstance(end, brian.Synapses)
+            _check_active(parent(end), f"Synapses '{s.name}' connect it")
+            known = parent(end).name in names
             if not known:
                 raise ValueError(
                     f"Synapses '{s.name}' connect '{parent(end).name}', which is not part of the "

@@ -1,6 +1,7 @@
-"""Clock-driven equations of a `Synapses` object, as a group with one member for each synapse.
+"""A `Synapses` object as a group with one member for each synapse.
 
-Such a group has no threshold; spikes arrive at its members as they do at neurons.
+So are synapses with clock-driven equations, and those that are the target of other synapses.  Such
+a group has no threshold; spikes arrive at its members as they do at neurons.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class SynapseGroupCode:
 
     synapses: Any
     method: str
-    update: Block
+    update: Block | None
     variables: Mapping[str, Any]
 
     @property
@@ -37,10 +38,15 @@ def _equations(synapses) -> list:
     return [e for e in synapses.equations.values() if e.type == brian.DIFFERENTIAL_EQUATION]
 
 
-def read_synapse_group_code(synapses, namespace: Mapping) -> SynapseGroupCode | None:
-    """Read the clock-driven equations of a `Synapses` object; None if it has none."""
+def has_equations(synapses) -> bool:
+    """Whether a `Synapses` object has clock-driven equations."""
+    return bool(_equations(synapses))
+
+
+def read_synapse_group_code(synapses, namespace: Mapping) -> SynapseGroupCode:
+    """Read the clock-driven equations of a `Synapses` object, if it has any."""
     if not _equations(synapses):
-        return None
+        return SynapseGroupCode(synapses, "", None, {})
     if synapses.equations.stochastic_variables:
         noise = sorted(synapses.equations.stochastic_variables)
         line = line_with("\n".join(map(str, _equations(synapses))), noise)
@@ -64,10 +70,10 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
         if eq.type == brian.SUBEXPRESSION and "summed" not in eq.flags
     }
     derivatives = {eq.varname: inline(eq.expr.code, definitions) for eq in _equations(synapses)}
-    update = spell_out_update(code.update, states)
+    update = spell_out_update(code.update, states) if code.update else ()
     used = set(states).union(*map(names, derivatives.values()))
     used = used.union(*(names(s.expression) for s in update))
-    variables = {**code.variables, **code.update.variables}
+    variables = {**code.variables, **(code.update.variables if code.update else {})}
     variables |= {n: synapses.variables[n] for n in used if n in synapses.variables}
     symbols: dict[str, Symbol] = {}
 

@@ -307,12 +307,12 @@ def check_synapses(synapses) -> None:
     """Refuse what makes a synapse more than a jump of its own states and its target's."""
     check_parts(synapses)
     check_linked(synapses)
-    for end in (synapses.source, synapses.target):
-        if isinstance(end, brian.Synapses):
-            way_out = "Connect neurons only."
-            raise unsupported(synapses, end.name, "Synapses that target Synapses", way_out)
-    target = getattr(synapses.target, "source", synapses.target)
-    if synapses._pathways and not isinstance(target, brian.NeuronGroup):
+    if isinstance(synapses.source, brian.Synapses):
+        reason = "they come from Synapses, which have no spikes"
+        raise unsupported(synapses, synapses.source.name, reason, "Let them come from neurons.")
+    target = synapses.target
+    target = target.source if isinstance(target, brian.Subgroup) else target
+    if synapses._pathways and not isinstance(target, brian.NeuronGroup | brian.Synapses):
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
         raise unsupported(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
     for updater in synapses.summed_updaters.values():

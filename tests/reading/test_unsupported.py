@@ -74,13 +74,6 @@ def spiked_before():
     return [group]
 
 
-def onto_synapses():
-    first = synapses()
-    second = Synapses(first[0], first[-1], on_pre="w_post += 1", name="S2")
-    second.connect()
-    return [*first, second]
-
-
 def spatial():
     morphology = brian2.Soma(diameter=30 * um)
     return [SpatialNeuron(morphology, "Im = 0*amp/meter**2 : amp/meter**2", name="G")]
@@ -265,7 +258,6 @@ CASES = {
         "up",
         "custom event",
     ),
-    "onto synapses": (onto_synapses, "S2", "S", "Connect neurons"),
     "linked synaptic variable": (
         lambda: synapses(model="w : 1\nx : 1 (linked)"),
         "S",

@@ -131,3 +131,61 @@ def test_gradients_in_delays_converge_with_the_time_step():
     far, near = (np.abs(g - found[2]).max() for g in found[:2])
     assert near < 0.05 * np.abs(found[2]).max()
     assert near < 0.5 * far
+
+
+def reward_modulated():
+    """STDP that a reward makes effective, after Brian2's example of Izhikevich (2007).
+
+    Synapses are the target of synapses, some of their variables are clock-driven and others
+    event-driven, and both of their ends spike in one time step.
+    """
+    defaultclock.dt = 0.1 * ms
+    times = [5, 5, 30, 31, 60, 62] * ms
+    source = SpikeGeneratorGroup(2, [0, 1, 0, 1, 1, 0], times, name="source")
+    neurons = NeuronGroup(
+        2, "dv/dt = (20*g - v)/(10*ms) : 1\ndg/dt = -g/(5*ms) : 1", threshold="v > 1",
+        reset="v = 0", method="exact", name="neurons",
+    )  # fmt: skip
+    first = Synapses(source, neurons, on_pre="g += 0.5", name="first")
+    first.connect(j="i")
+    plastic = Synapses(
+        neurons,
+        neurons,
+        """mode : 1
+        dc/dt = -c/(100*ms) : 1 (clock-driven)
+        dd/dt = -d/(50*ms) : 1 (clock-driven)
+        ds/dt = mode*c*d/ms : 1 (clock-driven)
+        da/dt = -a/(20*ms) : 1 (event-driven)
+        db/dt = -b/(20*ms) : 1 (event-driven)""",
+        on_pre="g += 0*s; a += 1e-2; c = clip(c + mode*b, -1, 1); s += (1 - mode)*b",
+        on_post="b -= 1.1e-2; c = clip(c + mode*a, -1, 1); s += (1 - mode)*a",
+        method="euler",
+        name="plastic",
+    )
+    plastic.connect(i=0, j=1)
+    plastic.mode = 0.9
+    dopamine = SpikeGeneratorGroup(1, [0, 0], [20, 40] * ms, name="dopamine")
+    reward = Synapses(dopamine, plastic, "amount : 1", on_pre="d_post += amount", name="reward")
+    reward.connect()
+    reward.amount, reward.delay = 0.05, 2 * ms
+    views = [reward.amount, plastic.mode, plastic.c, plastic.d]
+    objects = [source, neurons, first, plastic, dopamine, reward]
+    model = bep.EventPropModel(
+        objects, train=views, loss=bep.Sum(bep.Final(plastic, "s")), duration=120 * ms
+    )
+    return model, views, objects
+
+
+def test_reward_modulated_plasticity():
+    model, views, objects = reward_modulated()
+    result = model.run()
+    gradients = model.gradient()
+    for view in views:
+        expected = differences(model, view)
+        np.testing.assert_allclose(np.asarray(gradients[view]), expected, rtol=1e-6)
+    monitor = SpikeMonitor(objects[1])
+    Network([*objects, monitor]).run(120 * ms)
+    steps = np.rint(np.asarray(monitor.t) / 1e-4)
+    assert len(set(steps)) < len(steps)  # both neurons in one step
+    np.testing.assert_array_equal(np.asarray(result.spikes["neurons"].t), np.asarray(monitor.t))
+    np.testing.assert_allclose(result.readout[0][0], np.asarray(objects[3].s), rtol=1e-12)

@@ -77,7 +77,7 @@ class ClockOperations:
         self.queued = [p for p in pathways if not p.ring]
         #: A pathway of each `Synapses` object with states, by the name of the object.
         self.synapses = {p.synapses: p for p in pathways if p.synaptic and not p.own_group}
-        self.eventful = [p for p in self.queued if p.others]
+        self.eventful = [p for p in self.queued if p.eventful]
         #: The `Synapses` objects whose states the loss reads at the end of a trial.
         self.read_at_end = [name for name in self.synapses if name in read_at_end]
         self.spiking = [g for g in groups if g.spikes]
@@ -328,7 +328,7 @@ class ClockOperations:
             yield self._from(p, "queue_begin_back", library.QUEUE_BEGIN_BACK)
             if p.recomputed:
                 yield self._from(p, "count_due", library.COUNT_DUE, begins=(p.name, "start"))
-            if p.others:
+            if p.eventful:
                 yield self._of(p, "first_events", library.FIRST_EVENTS, begins=(p.name, "start"))
         for name in self.synapses:
             seeded = name in self.read_at_end

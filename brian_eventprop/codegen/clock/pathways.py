@@ -44,7 +44,9 @@ class PathwayCode:
             self.others[f"{SYNAPTIC}{s}"] = self._places("own", k, "s")
         for s in adjoint.pre:
             self.others[f"{PRE}{s}"] = self._places("pre", pre.states.index(s), "i")
-        self.recomputed = plan.recomputed
+        self.recomputed, self.taped = plan.recomputed, plan.taped
+        #: Whether what its events touch is recorded before each of them.
+        self.eventful = bool(self.others) or self.taped
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
         self.layout, self.delay_trained = plan.layout, plan.delay_trained
@@ -123,9 +125,16 @@ class PathwayCode:
         ]
 
     def record_event(self) -> list[str]:
-        """Keep them before this event."""
-        places = (place for place, _ in self.others.values())
+        """Keep them before this event, and the states of the target if need be."""
+        places = [place for place, _ in self.others.values()]
+        if self.taped:
+            places += [f"{self.target.a('x')}[{k}, j]" for k in range(self.target.n_states)]
         return [f"{self.a('events')}[m, {k}] = {place}" for k, place in enumerate(places)]
+
+    @property
+    def event_columns(self) -> int:
+        """How many numbers are kept for an event."""
+        return len(self.others) + self.taped * self.target.n_states
 
     def change_synapse(self) -> list[str]:
         """What an event writes into the states of its synapse, after `deliver`."""
@@ -194,10 +203,10 @@ class PathwayCode:
 
     def load_stacked(self, names, stack: str) -> list[str]:
         """Load states of the target before this arrival, its constants and the synapse's."""
+        first = len(self.others)
+        before = f"{self.a('events')}[m, {first} + " if self.taped else f"{stack}[top, "
         lines = [
-            f"{self.scope.ref(s)} = {stack}[top, {k}]"
-            for k, s in enumerate(self.states)
-            if s in names
+            f"{self.scope.ref(s)} = {before}{k}]" for k, s in enumerate(self.states) if s in names
         ]
         return lines + self.load_others(names) + self.load(names - set(self.states), None)
 

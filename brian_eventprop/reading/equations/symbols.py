@@ -153,7 +153,11 @@ def _readable(owner, variable, collection: Collection) -> bool:
     """Whether a neuron group's variable is one of the user's own, or time or index."""
     if variable.name in ("t", "dt", "i"):
         return True
-    return owner.name in collection.states and variable.name in owner.user_equations.names
+    if owner.name not in collection.states:
+        return False
+    synaptic = isinstance(owner, brian.Synapses)  # which other synapses may target
+    names = (owner.equations if synaptic else owner.user_equations).names
+    return variable.name in {*names, *collection.states[owner.name]}
 
 
 def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection) -> Symbol:

@@ -132,7 +132,7 @@ class ClockArrays:
 
     def _eventful(self):
         """The pathways that record what their events touch besides their targets."""
-        return [p.name for p in self.pathways.values() if p.others]
+        return [p.name for p in self.pathways.values() if p.eventful]
 
     def _find(self, owner: str, role: str) -> np.ndarray:
         if (owner, role) in self.given:
@@ -160,7 +160,7 @@ class ClockArrays:
             return np.zeros(self.n_steps + 1, np.int64)
         if role == "events":
             p = self.pathways[owner]
-            return np.empty((FEW + p.adjoint.pathway.size, len(p.others)), self.dtype)
+            return np.empty((FEW + p.adjoint.pathway.size, p.event_columns), self.dtype)
         raise KeyError((owner, role))
 
     def _of_synapses(self, owner: str, role: str) -> np.ndarray:

@@ -384,7 +384,7 @@ class ClockCPU:
     @property
     def eventful(self):
         """The pathways whose events touch more than their targets."""
-        return [p for p in self.module.pathways if p.others]
+        return [p for p in self.module.pathways if p.eventful]
 
     def _pack_synapses(self, values, n_trials: int) -> dict:
         """The states of synapses at the beginning of a trial, and room for those at the end."""
