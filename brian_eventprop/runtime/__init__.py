@@ -60,13 +60,13 @@ def solver_for(
 
 
 def _check_synapses(system) -> None:
-    """Refuse what the kernels for GPUs lack: events that touch more than a target."""
+    """Refuse what the kernels for GPUs lack: events that touch other groups than their target."""
     for p in system.pathways:
-        if p.synaptic or p.pre:
-            what = "states of synapses" if p.synaptic else "states of pre-synaptic neurons"
+        if p.pre or p.of_group:
+            what = f"'{p.pre[0]}' of the pre-synaptic neuron" if p.pre else "equations of synapses"
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"backend='cuda': its kernels do not read {what}. Use backend='cpu'."
+                f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
             )
 
 

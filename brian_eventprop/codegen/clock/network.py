@@ -104,6 +104,7 @@ def parts(
         groups[g.group.name] = group(g, scope, readouts, plan.groups[g.group.name])
     inputs = {i.name: source(i.name, table or NameTable()) for i in system.spec.inputs}
     pathways = []
+    homes: dict[str, PathwayCode] = {}  # which share their names
     recurrent: Counter[str] = Counter()
     for p in system.pathways:
         target = groups[p.pathway.target]
@@ -117,8 +118,11 @@ def parts(
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
         more = {"pre": p.pathway.pre_group, "own": p.pathway.synapses if p.of_group else ""}
         more = {role: groups[name] for role, name in more.items() if name}
+        if table is not None and p.synaptic:
+            more["home"] = homes.get(p.pathway.synapses)
         planned = plan.pathways[p.pathway.name]
         pathways.append(pathway(p, scope, target, sender, planned, **more))
+        homes.setdefault(p.pathway.synapses, pathways[-1])
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 

@@ -18,7 +18,7 @@ class PathwayCode:
 
     def __init__(
         self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan,
-        pre: GroupCode | None = None, own: GroupCode | None = None,
+        pre: GroupCode | None = None, own: GroupCode | None = None, home=None,
     ):  # fmt: skip
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.name = adjoint.pathway.name
@@ -34,8 +34,9 @@ class PathwayCode:
         #: The group of the pre-synaptic neurons, if the code touches their states.
         self.pre_group, self.writes_pre = pre, adjoint.writes_pre
         #: What an event touches besides its target: where each state stands, and its adjoint.
+        self.home = home or self
         self.others = {
-            s: (f"{self.a('synaptic')}[{k}, s]", f"{self.a('lam_synaptic')}[{k}, s]")
+            s: tuple(f"{self.home.a(role)}[{k}, s]" for role in ("synaptic", "lam_synaptic"))
             for k, s in enumerate(self.synaptic)
         }
         #: The group that the synapses are, if they have equations of their own.
@@ -116,11 +117,12 @@ class PathwayCode:
         lines = [f"s = {self.a('synapse')}[k]"] * bool(self.synaptic)
         return lines + [f"i = {self.a('pre')}[k]"] * bool(self.adjoint.pre)
 
-    def load_others(self, names) -> list[str]:
-        """Load such states before this event, from the record of events."""
+    def load_others(self, names, live: bool = False) -> list[str]:
+        """Load such states before this event, from the record of events or as they are now."""
+        events = self.a("events")
         return [
-            f"{self.scope.ref(s)} = {self.a('events')}[m, {k}]"
-            for k, s in enumerate(self.others)
+            f"{self.scope.ref(s)} = " + (place if live else f"{events}[m, {k}]")
+            for k, (s, (place, _)) in enumerate(self.others.items())
             if s in names
         ]
 
@@ -149,12 +151,12 @@ class PathwayCode:
         written = {s.target for s in self.adjoint.free.statements}
         return [f"{self.others[s][0]} = {self.scope.ref(s)}" for s in states if s in written]
 
-    def deliver(self, mode: str, array: str) -> list[str]:
-        """What an arrival writes."""
+    def deliver(self, mode: str, array: str, live: bool = False) -> list[str]:
+        """What an arrival writes; with `live` it reads states of the synapse as they are now."""
         statements = self.rule(mode).statements
         written = {s.target for s in statements} & {*self.states, *self.others}
         read = reads(statements) | written
-        lines = self.load(read, array) + self.load_others(read)
+        lines = self.load(read, array) + self.load_others(read, live)
         lines += self.scope.statements(statements)
         return (
             lines

@@ -185,3 +185,11 @@ def _ruled(rule, source, target, weight, rng, name):
         if pathway.prepost == "pre":
             pathway.delay = rng.uniform(0.3, 6, len(s)) * ms
     return s
+
+
+def trials(seed=0, n=3):
+    """Return random spikes of the input of `plastic`."""
+    rng = np.random.default_rng(seed)
+    times = rng.uniform(0, 0.03, 40)
+    channels, numbers = rng.integers(0, 4, 40), rng.integers(0, n, 40)
+    return bep.SpikeData(times, channels, numbers, n_trials=n, n_channels=4)
