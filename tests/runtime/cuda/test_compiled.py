@@ -202,6 +202,7 @@ def test_every_kind_of_network(kind, precision, device):
 
 def test_synapses_with_states(device):
     start_scope()
+    device.only = OF_THE_NETWORK
     model, _, _ = plastic("voltage", True, backend="cuda", precision="float32")
     compiled(model, plastic_trials())
     check(device, {"forward", "record", "backward"}, single=True)
