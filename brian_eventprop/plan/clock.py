@@ -108,7 +108,7 @@ def plan_clock(
             p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
         ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
-        own = [p for p in own if not (p.synaptic or p.pre)] if g.group.name in autapses else []
+        own = own if g.group.name in autapses else []
         is_taped = g.group.name in taped
         groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped)
     pathways = {

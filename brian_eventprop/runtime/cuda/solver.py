@@ -19,6 +19,7 @@ from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
@@ -131,6 +132,7 @@ class ClockCUDA(CudaBackward):
     def _known_layout(self):
         """The layouts of the pathways, and the groups with autapses without delay."""
         autapses = known_autapses(self.system, self._network)
+        _check_autapses(self.system, autapses)
         found = choose_layouts(self.system, self._network, autapses)
         return {
             name: layout if isinstance(layout, Precomputed | Queue) else Tiled()
@@ -372,3 +374,15 @@ class ClockCUDA(CudaBackward):
                 self.system.spec.dt,
             )  # fmt: skip
         )
+
+
+def _check_autapses(system, autapses) -> None:
+    """Refuse spikes that arrive at their own neuron at once through synapses with states."""
+    for p in system.pathways:
+        own = p.pathway.target in autapses and p.pathway.source == p.pathway.target
+        if own and p.synaptic and p.touches_target:
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                "backend='cuda' where a neuron may send a spike to itself without delay, just "
+                "before its reset. Leave these synapses out, or use backend='cpu'."
+            )
