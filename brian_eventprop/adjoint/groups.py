@@ -81,6 +81,21 @@ class Crossing:
 
 
 @dataclass(frozen=True)
+class Release:
+    """The end of a time for which a neuron is refractory, where that moves with states.
+
+    Either ``period`` is a refractory period of states that its own reset has written, with its
+    derivatives, and ``crossing`` is None; or ``crossing`` is that of a condition that stops holding:
+    its guard rises over 0 then, and its slope is that while the neuron is refractory.
+    """
+
+    period: str | None
+    states: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+    crossing: Crossing | None = None
+
+
+@dataclass(frozen=True)
 class StateReadout:
     """A readout of states: its expression, its derivatives, and the time of a value."""
 
@@ -113,7 +128,8 @@ class GroupAdjoint:
     """Everything a kernel needs to run one group forwards and backwards.
 
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
-    ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
+    ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period), and ``released``
+    what that moves with besides the spike, if anything but constants.
     ``upstroke`` is the flow into a threshold that may be reached explosively.
     """
 
@@ -130,6 +146,7 @@ class GroupAdjoint:
     refractory: str | None
     refractory_invariants: LoopInvariants | None
     upstroke: Upstroke | None = None
+    released: Release | None = None
 
     @property
     def steep(self) -> bool:
@@ -212,12 +229,15 @@ def derive_group(
         symbols |= readout.symbols
     extractor = InvariantExtractor(levels_of(symbols))
     free = extractor.block(group.update)
-    frozen = extractor.block(group.update_refractory) if group.refractory else None
+    may_be_frozen = group.may_be_refractory
+    frozen = extractor.block(group.update_refractory) if may_be_frozen else None
     wanted = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
     reversed_free = collected(group, group.update, free, extractor, wanted)
     reversed_frozen = collected(group, group.update_refractory, frozen, extractor, wanted)
     reset = extractor.block(group.reset)
     condition = extractor.expression(group.threshold) if group.threshold else None
+    until = group.refractory_condition or _moving_period(group, symbols)
+    until = extractor.expression(until) if until is not None else None
     derivatives = {s: to_sympy(extractor.expression(e)) for s, e in group.derivatives.items()}
     expressions = {
         k: extractor.expression(r.expression) for k, r in readouts.items() if r.expression
@@ -234,10 +254,10 @@ def derive_group(
     partial = GroupAdjoint(
         group, invariants, flow(free, reversed_free),
         flow(frozen, reversed_frozen) if frozen is not None else None,
-        None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
-        _refractory(group, symbols, trained),
+        None, reset, {}, sp.Integer(0), state_readouts, derivatives,
+        None if until is not None else group.refractory, _refractory(group, symbols, trained, until),
     )  # fmt: skip
-    return _with_jumps(partial, condition)
+    return _with_jumps(partial, condition, until)
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
@@ -312,9 +332,17 @@ def derive_invariants(
 PERIOD = "_refractory_period"
 
 
-def _refractory(group: Group, symbols, trained) -> LoopInvariants | None:
-    """The refractory period as a function of the parameters, to take dL/dt_ref back to them."""
+def _moving_period(group: Group, symbols) -> str | None:
+    """The refractory period, if it reads states."""
     if group.refractory is None:
+        return None
+    moving = any(symbols[name].kind == "state" for name in names(parse(group.refractory)))
+    return group.refractory if moving else None
+
+
+def _refractory(group: Group, symbols, trained, until: str | None) -> LoopInvariants | None:
+    """The refractory period as a function of the parameters, to take dL/dt_ref back to them."""
+    if group.refractory is None or until is not None:
         return None
     extractor = InvariantExtractor(levels_of(symbols))
     extractor.levels[PERIOD] = PER_ELEMENT
@@ -334,23 +362,58 @@ def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
     return {n: d for n, d in result.items() if d != 0}
 
 
-def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
+def _with_jumps(
+    adjoint: GroupAdjoint, condition: str | None, until: str | None = None
+) -> GroupAdjoint:
+    """Add what spikes do, given the threshold, and the condition or period that follows them."""
     if condition is None:
         return adjoint
-    group, active = adjoint.group, adjoint.invariants.active
+    group = adjoint.group
     _check_threshold(group)
-    g = guard(condition)
     f = flow_of(adjoint.derivatives, group.states)
-    slope = sum((diff(g, symbol(s)) * f[s] for s in group.states), diff(g, symbol("t")))
-    crossing = Crossing(condition, g, partials(g, group.states), partials(g, active), tidy(slope))
+    crossing = _crossing(adjoint, condition, f)
     spike = {
         "free": _spike(adjoint, ()),
         "frozen": _spike(adjoint, group.frozen),
     }
     release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
+    active = adjoint.invariants.active
     upstroke = derive_upstroke(group, f, crossing.states, adjoint.loss_rate, active)
     changes = {"crossing": crossing, "spike": spike, "release": release, "upstroke": upstroke}
+    changes["released"] = _released(adjoint, until)
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
+
+
+def _crossing(adjoint: GroupAdjoint, condition: str, f: Mapping[str, sp.Expr]) -> Crossing:
+    """A condition that becomes true along the flow f."""
+    states, g = adjoint.group.states, guard(condition)
+    slope = sum((diff(g, symbol(s)) * f[s] for s in states), diff(g, symbol("t")))
+    active = adjoint.invariants.active
+    return Crossing(condition, g, partials(g, states), partials(g, active), tidy(slope))
+
+
+def _released(adjoint: GroupAdjoint, until: str | None) -> Release | None:
+    """What the end of a refractory period moves with, given the condition or the period."""
+    group, active = adjoint.group, adjoint.invariants.active
+    if until is None:
+        return None
+    if group.refractory_condition is None:
+        period = to_sympy(until)
+        return Release(until, partials(period, group.states), partials(period, active))
+    _check_refractory_condition(group)
+    stopped = flow_of(adjoint.derivatives, group.states, group.frozen)
+    crossing = _crossing(adjoint, f"not ({until})", stopped)
+    return Release(None, crossing.states, crossing.parameters, crossing)
+
+
+def _check_refractory_condition(group: Group) -> None:
+    try:
+        guard(group.refractory_condition)
+    except UnsupportedError as error:
+        reason = str(error).replace("threshold", "condition", 1)
+        raise UnsupportedError(
+            f"NeuronGroup '{group.name}', refractory='{group.refractory_condition}': {reason}"
+        ) from None
 
 
 def _check_threshold(group: Group) -> None:

@@ -81,7 +81,11 @@ class Increment:
 
 @dataclass(frozen=True)
 class PathwayAdjoint:
-    """Everything a kernel needs to deliver a spike forwards and backwards."""
+    """Everything a kernel needs to deliver a spike forwards and backwards.
+
+    ``freeing`` is the guard of the condition as long as which the target is refractory, before and
+    after an arrival: above 0 only after it, the arrival ends that time.
+    """
 
     pathway: Pathway
     invariants: LoopInvariants
@@ -89,6 +93,7 @@ class PathwayAdjoint:
     frozen: ArrivalRule
     lift: Lift | None
     increment: Increment | None
+    freeing: tuple[sp.Expr, sp.Expr] | None = None
 
 
 def derive_pathway(
@@ -107,11 +112,10 @@ def derive_pathway(
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
     free = _arrival(statements, target, invariants.active, ())
     frozen = _arrival(dropped, target, invariants.active, target.group.frozen)
-    lift = _lift(statements, target)
-    increment = (
-        _increment(state, free, frozen, target) if state is not None and lift is None else None
-    )
-    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment)
+    lift, freeing = _lift(statements, target), _freeing(dropped, target)
+    adds = state is not None and lift is None and freeing is None
+    increment = _increment(state, free, frozen, target) if adds else None
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, freeing)
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
@@ -240,3 +244,12 @@ def _lift(statements, target):
     }
     g_reset = g.xreplace(reset)
     return Lift((g, lifted), (g_reset, g_reset.xreplace(after)))
+
+
+def _freeing(statements, target):
+    if target.released is None or target.released.crossing is None:
+        return None
+    g = to_post(target.released.crossing.g, target)
+    after = compose(statements, [f"post__{s}" for s in target.group.states])
+    freed = g.xreplace({symbol(s): e for s, e in after.items()})
+    return None if freed == g else (g, freed)

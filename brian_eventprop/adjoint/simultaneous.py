@@ -46,7 +46,7 @@ class Arrival:
         For a target that is free then and for one that is frozen.
         """
         group, free = self.target.group, self._free_of_order("free")
-        may_be_frozen = group.frozen and group.refractory is not None
+        may_be_frozen = group.frozen and group.may_be_refractory
         return free, self._free_of_order("frozen") if may_be_frozen else free
 
     def _free_of_order(self, mode):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +41,14 @@ class GroupCode:
     threshold: Block | None
     reset: Block | None
     refractory: str | None
+    refractory_is_condition: bool
     equations: Mapping[str, Any]
 
 
 def read_group_code(group, namespace: Mapping) -> GroupCode:
     """Check a `NeuronGroup` and read its blocks of code."""
     check_neuron_group(group)
+    refractory, is_condition = _read_refractory(group, namespace)
     equations = _equation_variables(group, namespace)
     group.equations.check_units(group, run_namespace=namespace)
     brian.check_subexpressions(group, group.equations, namespace)
@@ -59,7 +61,8 @@ def read_group_code(group, namespace: Mapping) -> GroupCode:
         update=update,
         threshold=None if never else threshold,
         reset=None if never else _read_reset(group, namespace),
-        refractory=_read_refractory(group, namespace),
+        refractory=refractory,
+        refractory_is_condition=is_condition,
         equations=equations,
     )
 
@@ -98,6 +101,7 @@ def build_group(
     variables = _all_variables(code, used, namespace)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
     _check_refractory(code, refractory, symbols)
+    condition = refractory if code.refractory_is_condition else None
     return Group(
         name=group.name,
         size=len(group),
@@ -110,7 +114,8 @@ def build_group(
         update_refractory=update_refractory,
         threshold=threshold,
         reset=reset,
-        refractory=refractory,
+        refractory=None if condition else refractory,
+        refractory_condition=condition,
         text=_text(group),
         timed_values=tuple(reader.timed_values.values()),
     )
@@ -145,9 +150,7 @@ def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
     # The same names as Brian2 resolves, so that its cache already holds the solution when it runs.
     needed = group.equations.names | group.equations.identifiers | {"dt"}
     if group._refractory is not False:
-        period = group._refractory
-        period = period if isinstance(period, str) else float(period)
-        code = f"not_refractory = timestep(t - lastspike, dt) >= timestep({period}, dt)"
+        code = group.state_updater._get_refractory_code(run_namespace=namespace)
         _, used, unknown = brian.analyse_identifiers(code, group.variables, recursive=True)
         needed |= used | unknown
     variables = group.resolve_all(needed, namespace, user_identifiers=set())
@@ -253,38 +256,53 @@ def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Sta
     return without_unused(spell_out_all(block.statements), states)
 
 
-def _read_refractory(group, namespace: Mapping) -> str | None:
-    """Return the refractory period as an expression in seconds."""
+def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
+    """Return the refractory period in seconds, or the condition, and whether it is a condition."""
     period = group._refractory
     if period is False:
-        return None
+        return None, False
     if isinstance(period, brian.Quantity):
         brian.fail_for_dimension_mismatch(
             period, brian.second, f"The refractory period has to be a time, not {period}."
         )
-        return repr(float(period))
+        return repr(float(period)), False
     period = code_text(period).strip()
     check_reserved(group, period)
     variables = resolve(group, f"_period = {period}", namespace)
     check_functions(group, period, variables)
     dimension = brian.parse_expression_dimensions(period, variables)
     if brian.is_boolean_expression(period, variables):
-        reason = "a condition makes the end of the refractory period an event of its own"
-        raise unsupported(group, f"refractory='{period}'", reason, "Give the period as a time.")
+        return period, True
     brian.fail_for_dimension_mismatch(
         dimension, brian.second, f"The refractory period '{period}' has to be a time."
     )
-    return period
+    return period, False
 
 
 def _check_refractory(
     code: GroupCode, refractory: str | None, symbols: Mapping[str, Symbol]
 ) -> None:
-    for name in sorted(names(refractory)) if refractory else ():
-        if symbols[name].kind in ("state", "t"):
-            reason = f"'{name}' changes within a trial, so the period would too"
-            way_out = "Let the period depend on parameters only."
-            raise unsupported(code.group, f"refractory='{code.refractory}'", reason, way_out)
+    """Refuse a period that goes on changing after the reset."""
+    if refractory is None or code.refractory_is_condition:
+        return
+    for name in sorted(names(refractory)):
+        if symbols[name].kind == "t" or name in code.group.equations.diff_eq_names:
+            raise _changing_period(code, name, "goes on changing after the spike")
+
+
+def check_period(code: GroupCode, written: Iterable[str], by: str) -> None:
+    """Refuse a period that arrivals change, given the variables that a pathway writes."""
+    if code.refractory is None or code.refractory_is_condition:
+        return
+    period = names(inline(code.refractory, subexpressions(code.group)))
+    for name in sorted(period & set(written)):
+        raise _changing_period(code, name, f"is changed by the arrivals of '{by}'")
+
+
+def _changing_period(code: GroupCode, name: str, change: str):
+    reason = f"'{name}' {change}, so a neuron may become refractory again without a spike"
+    way_out = "Let the period depend on parameters and on variables that only the reset writes."
+    return unsupported(code.group, f"refractory='{code.refractory}'", reason, way_out)
 
 
 def _check_writable(group, states: tuple[str, ...]) -> None:

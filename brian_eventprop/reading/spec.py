@@ -112,6 +112,9 @@ class Group:
         The condition without ``not_refractory``, subexpressions substituted; None if there is none.
     refractory
         Refractory period as an expression in seconds; None if there is none.
+    refractory_condition
+        The condition as long as which a neuron that spiked stays refractory, subexpressions
+        substituted; None if there is none.
     text
         The equations as the user wrote them, for display.
     timed_values
@@ -132,6 +135,12 @@ class Group:
     refractory: str | None
     text: str = ""
     timed_values: tuple[TimedValue, ...] = ()
+    refractory_condition: str | None = None
+
+    @property
+    def may_be_refractory(self) -> bool:
+        """Whether its neurons are refractory after a spike."""
+        return self.refractory is not None or self.refractory_condition is not None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
 from brian_eventprop.codegen.clock.maxima import MaximumCode
+from brian_eventprop.codegen.clock.releases import ReleaseCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
@@ -43,7 +44,10 @@ class GroupCode:
         self.is_input = False
         self.n_states = len(group.states)
         self.spikes = adjoint.crossing is not None
-        self.refractory = group.refractory is not None and self.spikes
+        self.refractory = group.may_be_refractory and self.spikes
+        #: What ends refractoriness, where that moves with states; then the step is kept per spike.
+        self.released = ReleaseCode(self, adjoint.released) if adjoint.released else None
+        self.fixed_period = self.refractory and self.released is None
         self.has_frozen = bool(group.frozen)
         self.readouts = adjoint.readouts
         self.maxima = of_kind(self.readouts, "maximum")
@@ -79,6 +83,23 @@ class GroupCode:
     def autapses(self) -> list:
         """The pathways whose spikes may arrive at their own neuron at once."""
         return [p for p in self.incoming if p.at_once]
+
+    @property
+    def spike_columns(self) -> int:
+        """How many numbers are kept with a spike: states before arrivals and reset, guard, end."""
+        return 2 * self.n_states + 1 + (self.released is not None)
+
+    def free_again(self, spike: str) -> str:
+        """The first step after a spike in which neuron j is not refractory."""
+        if self.released is not None:
+            return self.released.at(spike)
+        return f"{self.a('spike_step')}[{spike}] + {self.a('R')}[j]"
+
+    def lasts(self, spike: str) -> str:
+        """The condition that neuron j is refractory for a step at least after a spike."""
+        if self.released is not None:
+            return f"{self.released.at(spike)} > {self.a('spike_step')}[{spike}] + 1"
+        return f"{self.a('R')}[j] > 1"
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -547,7 +568,7 @@ class GroupCode:
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._slopes_released)
         keeps = self.recomputes_arrivals or self.after or self.upstroke is not None
-        return bool(read & states or self.conditions) or keeps
+        return bool(read & states or self.conditions or self.released) or keeps
 
     @property
     def needs_final_states(self) -> bool:

@@ -31,6 +31,7 @@ from brian_eventprop.codegen.cuda.target import (
 from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan.clock import ClockPlan, plan_clock
 
 #: Arrivals at one neuron in one step whose states are kept at a time.
@@ -86,6 +87,7 @@ def render_cuda(
     cluster
         How many blocks run a trial together.
     """
+    _check(system)
     target = target or Target()
     if cluster > 1:
         target = replace(target, threads=min(target.threads, CLUSTER_THREADS))
@@ -95,6 +97,18 @@ def render_cuda(
     threads = max(32 if target.warps else 1, min(lanes, target.threads))
     places = {"ring_on_chip": ring_on_chip, "cluster": cluster}
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
+
+
+def _check(system) -> None:
+    """Refuse what only the CPU has operations for."""
+    for g in system.groups:
+        if g.released is not None:
+            text = g.group.refractory_condition or g.group.refractory
+            raise UnsupportedError(
+                f"NeuronGroup '{g.group.name}', refractory='{text}': the end of refractoriness "
+                "moves with the states, which the kernels for GPUs do not look for. Give the "
+                "period as a constant, or use backend='cpu'."
+            )
 
 
 def _parts(system, plan, connections, style):

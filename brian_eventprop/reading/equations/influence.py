@@ -83,7 +83,8 @@ def _of_group(group: Group, found: set[Key]) -> set[Key]:
         used |= by_reset | {spikes}
     if spikes in found | used and group.threshold is not None:
         used |= _keys(names(group.threshold), group.symbols)
-        used |= _keys(names(group.refractory) if group.refractory else (), group.symbols)
+        for text in (group.refractory, group.refractory_condition):
+            used |= _keys(names(text) if text else (), group.symbols)
     return used | _keys(_columns(group.timed_values), group.symbols)
 
 
@@ -122,6 +123,7 @@ def _users(key: Key, spec: NetworkSpec) -> str:
     found = []
     for group in spec.groups:
         texts = [*group.derivatives.values(), group.threshold, group.refractory]
+        texts += [group.refractory_condition]
         texts += [s.expression for s in group.reset]
         used = {name for text in texts if text for name in names(text)} | set(group.states)
         if key in _keys(used, group.symbols) or key[0] == group.name and key[1] in group.states:
