@@ -191,6 +191,8 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     _check_maxima(adjoint, free)
     if adjoint.crossing is not None:
         check_threshold(group.threshold, group.states, group.name)
+    if group.refractory_condition is not None:
+        check_threshold(group.refractory_condition, group.states, group.name, "condition")
     at_most_one_turn = _at_most_one_turn(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
@@ -327,7 +329,7 @@ def _curvature(adjoint, f):
 
 def _at_most_one_turn(adjoint, closed):
     """The rates of the guard if it is at most two exponentials and a constant."""
-    if adjoint.crossing is None or closed is None:
+    if adjoint.crossing is None or closed is None or adjoint.watches_release:
         return None
     g = adjoint.crossing.g
     if symbol("t") in g.free_symbols or g.has(sp.Piecewise):

@@ -149,6 +149,11 @@ class GroupAdjoint:
     released: Release | None = None
 
     @property
+    def watches_release(self) -> bool:
+        """Whether refractoriness ends with a condition."""
+        return self.released is not None and self.released.crossing is not None
+
+    @property
     def steep(self) -> bool:
         """Whether adjoint variables may be infinite, as that of sqrt(x) is at 0."""
         states = [symbol(s) for s in self.group.states]

@@ -21,14 +21,19 @@ from brian_eventprop.adjoint.flow import (
     derive_stage,
     jacobian,
 )
-from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike, reset_rate
+from brian_eventprop.adjoint.groups import (
+    GroupAdjoint,
+    flow_of,
+    rate_after_spike,
+    reset_rate,
+)
 from brian_eventprop.adjoint.guards import reset_changes_guard
 from brian_eventprop.adjoint.simultaneous import decides_at_crossing
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.codegen.event.batched import BatchedLayout
 from brian_eventprop.codegen.event.guards import GuardCode
 from brian_eventprop.codegen.event.parts import PartCode, by_mode
-from brian_eventprop.codegen.event.searches import Searches
+from brian_eventprop.codegen.event.searches import Searches, Watch
 from brian_eventprop.codegen.event.setting import GroupSetting
 from brian_eventprop.codegen.event.switches import SwitchCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
@@ -50,7 +55,10 @@ class EventGroupCode(PartCode):
         self.name, self.flow, self.setting = group.name, flow, setting
         self.n_states, self.readout_symbols = len(group.states), setting.readout_symbols
         self.spikes = adjoint.crossing is not None
-        self.refractory = group.refractory is not None and self.spikes
+        self.refractory = group.may_be_refractory and self.spikes
+        #: What ends refractoriness, where that moves with states, and the guard of a condition.
+        self.released = adjoint.released
+        self.fixed_period = self.refractory and self.released is None
         self.has_frozen = bool(group.frozen) and self.refractory
         self.closed = flow.closed
         self.integrals = of_kind(self.readouts, "integral")
@@ -62,16 +70,64 @@ class EventGroupCode(PartCode):
         else:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
-        self.bounds, self.search = GuardCode(self, setting.dt), Searches(self)
+        self.search = Searches(self)
+        self.bounds = GuardCode(self, setting.dt, adjoint.crossing, flow.rate)
+        self.watches = (Watch(self, adjoint.crossing, self.bounds),)
+        if adjoint.watches_release:
+            self.watches += (self._watch_release(),)
         self.timed_values = [t.name for t in group.timed_values]
         self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
         self.by_event = setting.by_event
         self.batched = BatchedLayout(self) if setting.in_batches else None
 
+    def _watch_release(self):
+        crossing, group = self.released.crossing, self.adjoint.group
+        rate = flow_of(self.flow.rate, group.states, group.frozen)
+        bounds = GuardCode(self, self.setting.dt, crossing, rate)
+        return Watch(self, crossing, bounds, release=True)
+
+    @property
+    def release(self) -> Watch | None:
+        """The search for the end of refractoriness, if it ends with a condition."""
+        return self.watches[1] if len(self.watches) > 1 else None
+
+    @property
+    def stack_columns(self) -> int:
+        """Columns of the stack of pieces of time in which a crossing may be."""
+        return max(watch.bounds.columns for watch in self.watches)
+
+    def held(self) -> list[str]:
+        """Whether the condition holds that keeps neurons refractory."""
+        condition = self.released.crossing.condition
+        lines = self.load(reads(condition, self.released.crossing.g))
+        return [
+            *lines,
+            f"if {self.scope.source(condition)}:",
+            "    return False",
+            f"return not {self.scope.sympy(self.released.crossing.g)} > 0",
+        ]
+
+    def period(self) -> list[str]:
+        """The refractory period that the reset left."""
+        source = self.released.period
+        return [*self.load(reads(source)), f"return {self.scope.source(source)}"]
+
+    def release_back(self) -> list[str]:
+        """Add ``scale`` times the derivatives of what the end of refractoriness moves with."""
+        r = self.released
+        lines = self.load(reads(r.states, r.parameters))
+        return lines + self.add_derivatives(r, "+", "scale") or ["pass"]
+
     @cached_property
     def lifts(self) -> bool:
-        """Whether an arrival may fire its neurons."""
-        return any(arrival.pathway.lift is not None for arrival in self.setting.arrivals)
+        """Whether an arrival may fire its neurons, or end their refractoriness."""
+        found = [a.pathway.lift or a.pathway.freeing for a in self.setting.arrivals]
+        return any(cause is not None for cause in found)
+
+    @cached_property
+    def frees(self) -> bool:
+        """Whether an arrival may end the refractoriness of its neurons."""
+        return any(arrival.pathway.freeing is not None for arrival in self.setting.arrivals)
 
     @cached_property
     def from_zero(self) -> bool:

@@ -129,7 +129,7 @@ class EventCPU(EventKernels):
     def refractory_periods(self, forward: EventForward) -> dict[str, np.ndarray]:
         """Return the refractory period (s) of each neuron of the groups that have one."""
         return {
-            g.name: forward.arrays[g.name, "period"] for g in forward.module.groups if g.refractory
+            g.name: forward.arrays[g.name, "period"] for g in forward.module.groups if g.fixed_period
         }
 
     def _check_readouts(self, arrays):
@@ -295,7 +295,7 @@ class EventCPU(EventKernels):
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
                     gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
-            if g.refractory:
+            if g.fixed_period:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for p in forward.module.pathways:
             binder, v = self.pathways[p.name], forward.constants[p.name]
