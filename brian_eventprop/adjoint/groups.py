@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sympy as sp
 
@@ -127,6 +127,7 @@ class LoopInvariants:
 class GroupAdjoint:
     """Everything a kernel needs to run one group forwards and backwards.
 
+    ``held`` has f of the states for which it is another one while the neuron is refractory.
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
     ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period), and ``released``
     what that moves with besides the spike, if anything but constants.
@@ -147,6 +148,11 @@ class GroupAdjoint:
     refractory_invariants: LoopInvariants | None
     upstroke: Upstroke | None = None
     released: Release | None = None
+    held: Mapping[str, sp.Expr] = field(default_factory=dict)
+
+    def flow(self, frozen: bool = False) -> dict[str, sp.Expr]:
+        """Return f for each state, of a free or of a refractory neuron."""
+        return flow_of(self.derivatives, self.group.states, self.held if frozen else None)
 
     @property
     def watches_release(self) -> bool:
@@ -183,11 +189,13 @@ def weight(number: int) -> sp.Symbol:
     return symbol(f"weight.{number}")
 
 
-def flow_of(derivatives: Mapping[str, sp.Expr], states: Iterable[str], frozen: Iterable[str] = ()):
-    """Return f for each state: 0 where it only jumps or is frozen."""
-    return {
-        s: derivatives[s] if s in derivatives and s not in frozen else sp.Integer(0) for s in states
-    }
+def flow_of(
+    derivatives: Mapping[str, sp.Expr],
+    states: Iterable[str],
+    held: Mapping[str, sp.Expr] | None = None,
+):
+    """Return f for each state: 0 where it only jumps; where it is `held`, what that says."""
+    return {s: (held or {}).get(s, derivatives.get(s, sp.Integer(0))) for s in states}
 
 
 def tidy(expression: sp.Expr) -> sp.Expr:
@@ -244,6 +252,7 @@ def derive_group(
     until = group.refractory_condition or _moving_period(group, symbols)
     until = extractor.expression(until) if until is not None else None
     derivatives = {s: to_sympy(extractor.expression(e)) for s, e in group.derivatives.items()}
+    held = {s: to_sympy(extractor.expression(e)) for s, e in _held(group).items()}
     expressions = {
         k: extractor.expression(r.expression) for k, r in readouts.items() if r.expression
     }
@@ -261,8 +270,14 @@ def derive_group(
         flow(frozen, reversed_frozen) if frozen is not None else None,
         None, reset, {}, sp.Integer(0), state_readouts, derivatives,
         None if until is not None else group.refractory, _refractory(group, symbols, trained, until),
+        held=held,
     )  # fmt: skip
     return _with_jumps(partial, condition, until)
+
+
+def _held(group: Group) -> dict[str, str]:
+    """The right-hand sides that are others while refractory."""
+    return {**dict.fromkeys(group.frozen, "0"), **group.derivatives_refractory}
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
@@ -375,13 +390,13 @@ def _with_jumps(
         return adjoint
     group = adjoint.group
     _check_threshold(group)
-    f = flow_of(adjoint.derivatives, group.states)
+    f = adjoint.flow()
     crossing = _crossing(adjoint, condition, f)
     spike = {
-        "free": _spike(adjoint, ()),
-        "frozen": _spike(adjoint, group.frozen),
+        "free": _spike(adjoint, False),
+        "frozen": _spike(adjoint, True),
     }
-    release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
+    release = sum((-lam(s) * (f[s] - e) for s, e in adjoint.held.items()), sp.Integer(0))
     active = adjoint.invariants.active
     upstroke = derive_upstroke(group, f, crossing.states, adjoint.loss_rate, active)
     changes = {"crossing": crossing, "spike": spike, "release": release, "upstroke": upstroke}
@@ -406,8 +421,7 @@ def _released(adjoint: GroupAdjoint, until: str | None) -> Release | None:
         period = to_sympy(until)
         return Release(until, partials(period, group.states), partials(period, active))
     _check_refractory_condition(group)
-    stopped = flow_of(adjoint.derivatives, group.states, group.frozen)
-    crossing = _crossing(adjoint, f"not ({until})", stopped)
+    crossing = _crossing(adjoint, f"not ({until})", adjoint.flow(frozen=True))
     return Release(None, crossing.states, crossing.parameters, crossing)
 
 
@@ -429,12 +443,11 @@ def _check_threshold(group: Group) -> None:
         raise UnsupportedError(f"NeuronGroup '{group.name}': {error}") from None
 
 
-def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
+def _spike(adjoint: GroupAdjoint, frozen: bool) -> SpikeRule:
     """R_x^T lambda, R_p^T lambda and lambda . (R_x f- + R_t - f+) + l- - l+."""
     states = adjoint.group.states
     after = compose(adjoint.reset, states)
-    before_f = flow_of(adjoint.derivatives, states)
-    after_f = flow_of(adjoint.derivatives, states, frozen)
+    before_f, after_f = adjoint.flow(), adjoint.flow(frozen)
     to_after = {symbol(s): e for s, e in after.items()}
     rates = {
         s: sum(
@@ -460,11 +473,11 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     )
 
 
-def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
+def rate_after_spike(adjoint: GroupAdjoint, frozen: bool) -> sp.Expr:
     """Return lambda . (R_t - f+) + l- - l+: the reset's part of D without the slopes before."""
     states = adjoint.group.states
     after = compose(adjoint.reset, states)
-    after_f = flow_of(adjoint.derivatives, states, frozen)
+    after_f = adjoint.flow(frozen)
     to_after = {symbol(s): e for s, e in after.items()}
     loss = adjoint.loss_rate
     rate = tidy(loss - loss.xreplace(to_after))

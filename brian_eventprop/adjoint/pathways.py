@@ -15,7 +15,6 @@ from brian_eventprop.adjoint.groups import (
     GroupAdjoint,
     LoopInvariants,
     derive_invariants,
-    flow_of,
     partials,
     tidy,
 )
@@ -110,8 +109,8 @@ def derive_pathway(
     invariants = derive_invariants(extractor, symbols, trained)
     frozen_targets = {f"post__{s}" for s in target.group.frozen}
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
-    free = _arrival(statements, target, invariants.active, ())
-    frozen = _arrival(dropped, target, invariants.active, target.group.frozen)
+    free = _arrival(statements, target, invariants.active, False)
+    frozen = _arrival(dropped, target, invariants.active, True)
     lift, freeing = _lift(statements, target), _freeing(dropped, target)
     adds = state is not None and lift is None and freeing is None
     increment = _increment(state, free, frozen, target) if adds else None
@@ -210,7 +209,7 @@ def _arrival(statements, target, active, frozen):
     states = [f"post__{s}" for s in target.group.states]
     f = {
         f"post__{s}": to_post(e, target)
-        for s, e in flow_of(target.derivatives, target.group.states, frozen).items()
+        for s, e in target.flow(frozen).items()
     }
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
 from brian_eventprop.reading.equations.statements import (
     Block,
     as_expression,
@@ -17,7 +17,12 @@ from brian_eventprop.reading.equations.statements import (
     spell_out_all,
     without_unused,
 )
-from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
+from brian_eventprop.reading.equations.symbols import (
+    LAST_SPIKE,
+    Collection,
+    add_symbols,
+    group_symbol,
+)
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
@@ -68,8 +73,18 @@ def read_group_code(group, namespace: Mapping) -> GroupCode:
 
 
 def event_states(code: GroupCode) -> list[str]:
-    """Return the names that the reset writes."""
-    return code.reset.written if code.reset else []
+    """Return the names that a spike writes: in the reset, and the time of the last spike."""
+    written = code.reset.written if code.reset else []
+    return [*written, *[LAST_SPIKE] * (code.threshold is not None and _reads_last_spike(code))]
+
+
+def _reads_last_spike(code: GroupCode) -> bool:
+    """Whether the user's own code reads the time of the last spike."""
+    group = code.group
+    texts = [eq.expr.code for eq in group.user_equations.values() if eq.expr is not None]
+    texts += [code.refractory or "", *map(code_text, group.event_codes.values())]
+    texts += map(code_text, group.events.values())
+    return group._refractory is not False and any(mentions(text, LAST_SPIKE) for text in texts)
 
 
 def build_group(
@@ -87,14 +102,19 @@ def build_group(
     frozen = frozen_states(group)
     reader = TimedValueReader(group, {**code.equations, **_functions(code.update)}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
+    others = {s: e for s, e in derivatives.items() if mentions(e, "not_refractory")}
+    derivatives |= {name: fold(text, True) for name, text in others.items()}
+    held = {name: fold(text, False) for name, text in others.items() if name not in frozen}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = _condition(code.threshold) if code.threshold else None
     reset = _event_statements(code.reset, states)
+    if LAST_SPIKE in states:  # Brian2 sets it before it runs the reset
+        reset = (Statement(LAST_SPIKE, "t"), *reset)
     refractory = None if code.refractory is None else inline(code.refractory, definitions)
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
-    for expression in [*derivatives.values(), threshold, refractory]:
+    for expression in [*derivatives.values(), *held.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
     for statement in (*update, *update_refractory, *reset):
         used |= names(statement.expression)
@@ -109,6 +129,7 @@ def build_group(
         states=states,
         frozen=frozen,
         derivatives=derivatives,
+        derivatives_refractory=held,
         method=code.method,
         update=update,
         update_refractory=update_refractory,
@@ -226,7 +247,8 @@ def _read_threshold(group, namespace: Mapping) -> Block | None:
     condition = code_text(group.events["spike"]).strip()
     # Brian2 adds `and not_refractory` itself, so it may stand there already
     given = group._refractory is not False
-    check_reserved(group, condition, ("lastspike", *["not_refractory"] * (not given)))
+    if not given:
+        check_reserved(group, condition)
     code = f"_cond = {condition}"
     variables = resolve(group, code, namespace)
     check_functions(group, condition, variables)
@@ -246,14 +268,13 @@ def _read_reset(group, namespace: Mapping) -> Block | None:
     if "spike" not in group.event_codes:
         return None
     code = code_text(group.event_codes["spike"])
-    check_reserved(group, code)
     return read_block(group, code, resolve(group, code, namespace))
 
 
 def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Statement, ...]:
     if block is None:
         return ()
-    return without_unused(spell_out_all(block.statements), states)
+    return without_unused(spell_out_all(block.statements, free=False), states)
 
 
 def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
@@ -267,7 +288,7 @@ def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
         )
         return repr(float(period)), False
     period = code_text(period).strip()
-    check_reserved(group, period)
+    check_reserved(group, period, ("not_refractory",))
     variables = resolve(group, f"_period = {period}", namespace)
     check_functions(group, period, variables)
     dimension = brian.parse_expression_dimensions(period, variables)
@@ -308,6 +329,8 @@ def _changing_period(code: GroupCode, name: str, change: str):
 def _check_writable(group, states: tuple[str, ...]) -> None:
     """Refuse events that write shared, integer or internal variables."""
     for name in states:
+        if name == LAST_SPIKE:
+            continue
         variable = group.variables[name]
         if variable.read_only or name not in group.user_equations.names:
             raise ValueError(f"'{name}' of '{group.name}' cannot be written by an event.")

@@ -104,6 +104,8 @@ class Group:
     derivatives
         Right-hand side of each differential equation while not refractory, subexpressions
         substituted.  A state without an entry only changes in jumps.
+    derivatives_refractory
+        The right-hand sides that are others while refractory, but for those of frozen states.
     update, update_refractory
         Brian2's state update, statement by statement in Brian2's own order of operations, for a
         free and for a refractory neuron.  The targets are states and temporaries; in
@@ -136,6 +138,7 @@ class Group:
     text: str = ""
     timed_values: tuple[TimedValue, ...] = ()
     refractory_condition: str | None = None
+    derivatives_refractory: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def may_be_refractory(self) -> bool:

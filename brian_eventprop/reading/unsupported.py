@@ -71,10 +71,13 @@ def check_functions(obj, code: str, variables: Mapping, timed_values: bool = Fal
 
 
 def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> None:
-    """Refuse code that reads the variables of the refractory mechanism."""
+    """Refuse code that reads the variables of the refractory mechanism where it may not."""
     for name in reserved:
         if re.search(rf"\b{name}\b", code):
-            reason = f"'{name}' belongs to the refractory mechanism and has no derivative"
+            reason = (
+                f"'{name}' belongs to the refractory mechanism, which only the code of a group "
+                "with a refractory period may read"
+            )
             way_out = "Use the '(unless refractory)' flag, or a state variable of your own."
             raise unsupported(obj, line_with(code, [name]), reason, way_out)
 
@@ -290,7 +293,7 @@ def check_neuron_group(group) -> None:
             statement = f"{eq.varname} : {eq.var_type}"
             raise unsupported(group, statement, f"its type is {eq.var_type}", way_out)
     for eq in group.user_equations.values():
-        if eq.expr is not None:
+        if eq.expr is not None and group._refractory is False:
             check_reserved(group, f"{eq}")
     if group.user_equations.stochastic_variables:
         names = sorted(group.user_equations.stochastic_variables)

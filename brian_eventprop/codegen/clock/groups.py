@@ -12,7 +12,7 @@ import sympy as sp
 
 from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
 from brian_eventprop.adjoint.conditions import derive_conditions
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, slope_of
+from brian_eventprop.adjoint.groups import GroupAdjoint, slope_of
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
@@ -48,7 +48,7 @@ class GroupCode:
         #: What ends refractoriness, where that moves with states; then the step is kept per spike.
         self.released = ReleaseCode(self, adjoint.released) if adjoint.released else None
         self.fixed_period = self.refractory and self.released is None
-        self.has_frozen = bool(group.frozen)
+        self.has_frozen = bool(adjoint.held)
         self.readouts = adjoint.readouts
         self.maxima = of_kind(self.readouts, "maximum")
         self.values = of_kind(self.readouts, "value")
@@ -362,7 +362,7 @@ class GroupCode:
 
     def carry(self, values: str) -> list[str]:
         """Set out from the crossing of spike q of neuron j."""
-        flow, loss = flow_of(self.adjoint.derivatives, self.states), self.adjoint.loss_rate
+        flow, loss = self.adjoint.flow(), self.adjoint.loss_rate
         carried, lines = self.a("carried"), self.load_spike(reads(flow, loss), values, 0, "q")
         for k in range(self.n_states):
             lines.append(f"{carried}[{k}, j] = {values}[q, {k}]")

@@ -21,12 +21,7 @@ from brian_eventprop.adjoint.flow import (
     derive_stage,
     jacobian,
 )
-from brian_eventprop.adjoint.groups import (
-    GroupAdjoint,
-    flow_of,
-    rate_after_spike,
-    reset_rate,
-)
+from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike, reset_rate
 from brian_eventprop.adjoint.guards import reset_changes_guard
 from brian_eventprop.adjoint.simultaneous import decides_at_crossing
 from brian_eventprop.adjoint.symbolic.expressions import symbol
@@ -59,7 +54,9 @@ class EventGroupCode(PartCode):
         #: What ends refractoriness, where that moves with states, and the guard of a condition.
         self.released = adjoint.released
         self.fixed_period = self.refractory and self.released is None
-        self.has_frozen = bool(group.frozen) and self.refractory
+        self.has_frozen = bool(adjoint.held) and self.refractory
+        #: Whether a state flows otherwise while refractory, and does not just stand still.
+        self.two_forms = self.refractory and any(adjoint.held.values())
         self.closed = flow.closed
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
@@ -81,9 +78,8 @@ class EventGroupCode(PartCode):
         self.batched = BatchedLayout(self) if setting.in_batches else None
 
     def _watch_release(self):
-        crossing, group = self.released.crossing, self.adjoint.group
-        rate = flow_of(self.flow.rate, group.states, group.frozen)
-        bounds = GuardCode(self, self.setting.dt, crossing, rate)
+        crossing = self.released.crossing
+        bounds = GuardCode(self, self.setting.dt, crossing, self.adjoint.flow(frozen=True))
         return Watch(self, crossing, bounds, release=True)
 
     @property
@@ -194,11 +190,17 @@ class EventGroupCode(PartCode):
     # ---- forward ----
     def rate(self) -> list[str]:
         """``dx = f(x)``."""
-        return self._rates(self.flow.rate)
+        held = {**self.flow.rate, **self.adjoint.held}
+        return self._by_form(lambda frozen: self._rates(held if frozen else self.flow.rate))
+
+    def _by_form(self, body):
+        """Lines that `body` makes of whether the neuron is refractory, if it flows otherwise."""
+        return by_mode(body(True), body(False)) if self.two_forms else body(False)
 
     def smooth_rate(self) -> list[str]:
         """The same with the flags of conditions, followed by the integrands."""
-        lines = self._rates(self.flow.smooth)
+        held = {**self.flow.smooth, **self.flow.held}
+        lines = self._by_form(lambda frozen: self._rates(held if frozen else self.flow.smooth))
         return self.switches.load() + lines + self.switches.still()
 
     def _rates(self, values):
@@ -206,7 +208,7 @@ class EventGroupCode(PartCode):
         parts, text = self.scope.shared_terms(values)
         lines += parts
         for k, (name, value) in enumerate(text.items()):
-            stopped = self.has_frozen and name in self.adjoint.group.frozen
+            stopped = not self.two_forms and self.has_frozen and name in self.adjoint.held
             lines.append(f"dx[{k}] = {f'0.0 if frozen else {value}' if stopped else value}")
         return lines
 
@@ -337,7 +339,10 @@ class EventGroupCode(PartCode):
 
         ``adjoint_f`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
-        stage = derive_stage(self.adjoint, self.flow)
+        return self._by_form(self._rate_back)
+
+    def _rate_back(self, frozen: bool) -> list[str]:
+        stage = derive_stage(self.adjoint, self.flow, frozen)
         wanted = stage.states | {f"bar.{name}": e for name, e in stage.parameters.items()}
         lines = self._load_stage(wanted)
         parts, text = self.scope.shared_terms(wanted)
@@ -347,9 +352,12 @@ class EventGroupCode(PartCode):
 
     def jacobian(self) -> list[str]:
         """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
-        entries, rows = jacobian(self.adjoint, self.flow), (*self.states, None)
+        return self._by_form(self._jacobian)
+
+    def _jacobian(self, frozen: bool) -> list[str]:
+        entries, rows = jacobian(self.adjoint, self.flow, frozen), (*self.states, None)
         parts, text = self.scope.shared_terms(entries)
-        stopped = self.adjoint.group.frozen if self.has_frozen else ()
+        stopped = self.adjoint.held if self.has_frozen and not self.two_forms else ()
         lines = [
             f"out[{rows.index(r)}, {self.states.index(s)}] = "
             f"{f'0.0 if frozen else {value}' if r in stopped else value}"
@@ -359,17 +367,20 @@ class EventGroupCode(PartCode):
 
     def _load_stage(self, wanted):
         lines = self.switches.load() + self.load(reads(wanted) - {SCALE}, lams="adjoint_f")
-        if self.has_frozen:
+        if self.has_frozen and not self.two_forms:
             lines += [
                 f"{self.scope.ref(f'lam.{s}')} = "
                 f"0.0 if frozen else adjoint_f[{self.states.index(s)}]"
-                for s in self.adjoint.group.frozen
+                for s in self.adjoint.held
             ]
         return [*lines, f"{self.scope.ref(SCALE)} = scale"]
 
     def time_back(self) -> list[str]:
         """The derivative of a stage in the time itself."""
-        e = derive_stage(self.adjoint, self.flow).time
+        return self._by_form(self._time_back)
+
+    def _time_back(self, frozen: bool) -> list[str]:
+        e = derive_stage(self.adjoint, self.flow, frozen).time
         return [*self._load_stage(e), f"return {self.scope.sympy(e)}"]
 
     def spike_back(self) -> list[str]:
@@ -386,11 +397,11 @@ class EventGroupCode(PartCode):
 
     def _reset_rule(self, mode):
         mode = mode if self.has_frozen else "free"
-        rule, frozen = self.adjoint.spike[mode], self.adjoint.group.frozen
+        rule = self.adjoint.spike[mode]
         if len(self.switches):
             return replace(rule, rate=reset_rate(self.adjoint))
         if not self.closed:
-            after = rate_after_spike(self.adjoint, frozen if mode == "frozen" else ())
+            after = rate_after_spike(self.adjoint, mode == "frozen")
             return replace(rule, rate=after)
         return rule
 

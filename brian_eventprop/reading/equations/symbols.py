@@ -21,6 +21,8 @@ _SIDES = {_PRE: "pre", _POST: "post"}
 
 #: Numbers of synapses of a neuron in synaptic code, and whose they are.
 COUNTS = {"N_outgoing": "pre", "N_incoming": "post"}
+#: The time of the last spike of a neuron, a state that spikes set; Brian2 has it by that name.
+LAST_SPIKE = "lastspike"
 _DECLARE = "Declare a parameter with the values instead."
 
 
@@ -146,7 +148,10 @@ def _readable(owner, variable, collection: Collection) -> bool:
     """Whether a neuron group's variable is one of the user's own, or time or index."""
     if variable.name in ("t", "dt", "i"):
         return True
-    return owner.name in collection.states and variable.name in owner.user_equations.names
+    if owner.name not in collection.states:
+        return False
+    own = variable.name in owner.user_equations.names
+    return own or variable.name == LAST_SPIKE and LAST_SPIKE in collection.states[owner.name]
 
 
 def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection) -> Symbol:
