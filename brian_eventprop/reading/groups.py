@@ -29,6 +29,7 @@ from brian_eventprop.reading.unsupported import (
     check_functions,
     check_neuron_group,
     check_reserved,
+    event_of,
     unsupported,
 )
 
@@ -72,6 +73,11 @@ def read_group_code(group, namespace: Mapping) -> GroupCode:
     )
 
 
+def is_refractory(group) -> bool:
+    """Whether spikes make neurons refractory; custom events never do."""
+    return group._refractory is not False and event_of(group) == "spike"
+
+
 def event_states(code: GroupCode) -> list[str]:
     """Return the names that a spike writes: in the reset, and the time of the last spike."""
     written = code.reset.written if code.reset else []
@@ -84,7 +90,7 @@ def _reads_last_spike(code: GroupCode) -> bool:
     texts = [eq.expr.code for eq in group.user_equations.values() if eq.expr is not None]
     texts += [code.refractory or "", *map(code_text, group.event_codes.values())]
     texts += map(code_text, group.events.values())
-    return group._refractory is not False and any(mentions(text, LAST_SPIKE) for text in texts)
+    return is_refractory(group) and any(mentions(text, LAST_SPIKE) for text in texts)
 
 
 def build_group(
@@ -104,10 +110,12 @@ def build_group(
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
     others = {s: e for s, e in derivatives.items() if mentions(e, "not_refractory")}
     derivatives |= {name: fold(text, True) for name, text in others.items()}
+    if not is_refractory(group):
+        others = {}
     held = {name: fold(text, False) for name, text in others.items() if name not in frozen}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = _condition(code.threshold) if code.threshold else None
-    reset = _event_statements(code.reset, states)
+    reset = _event_statements(code.reset, states, free=not is_refractory(group))
     if LAST_SPIKE in states:  # Brian2 sets it before it runs the reset
         reset = (Statement(LAST_SPIKE, "t"), *reset)
     refractory = None if code.refractory is None else inline(code.refractory, definitions)
@@ -158,7 +166,7 @@ def subexpressions(group) -> dict[str, str]:
 
 def frozen_states(group) -> tuple[str, ...]:
     """Return the states that stand still while the neuron is refractory."""
-    if group._refractory is False:
+    if not is_refractory(group):
         return ()
     return tuple(
         eq.varname
@@ -242,11 +250,12 @@ def _update_statements(
 
 
 def _read_threshold(group, namespace: Mapping) -> Block | None:
-    if "spike" not in group.events:
+    event = event_of(group)
+    if event not in group.events:
         return None
-    condition = code_text(group.events["spike"]).strip()
+    condition = code_text(group.events[event]).strip()
     # Brian2 adds `and not_refractory` itself, so it may stand there already
-    given = group._refractory is not False
+    given = is_refractory(group)
     if not given:
         check_reserved(group, condition)
     code = f"_cond = {condition}"
@@ -265,23 +274,26 @@ def _condition(threshold: Block) -> str:
 
 
 def _read_reset(group, namespace: Mapping) -> Block | None:
-    if "spike" not in group.event_codes:
+    event = event_of(group)
+    if event not in group.event_codes:
         return None
-    code = code_text(group.event_codes["spike"])
+    code = code_text(group.event_codes[event])
     return read_block(group, code, resolve(group, code, namespace))
 
 
-def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Statement, ...]:
+def _event_statements(
+    block: Block | None, states: tuple[str, ...], free: bool
+) -> tuple[Statement, ...]:
     if block is None:
         return ()
-    return without_unused(spell_out_all(block.statements, free=False), states)
+    return without_unused(spell_out_all(block.statements, free), states)
 
 
 def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
     """Return the refractory period in seconds, or the condition, and whether it is a condition."""
-    period = group._refractory
-    if period is False:
+    if not is_refractory(group):
         return None, False
+    period = group._refractory
     if isinstance(period, brian.Quantity):
         brian.fail_for_dimension_mismatch(
             period, brian.second, f"The refractory period has to be a time, not {period}."
@@ -358,10 +370,11 @@ def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[
 def _text(group) -> str:
     """The equations, threshold, reset and refractory period as the user wrote them."""
     lines = [str(group.user_equations)]
-    if "spike" in group.events:
-        lines.append(f"threshold: {code_text(group.events['spike'])}")
-    if "spike" in group.event_codes:
-        lines.append(f"reset: {code_text(group.event_codes['spike'])}")
-    if group._refractory is not False:
+    event = event_of(group)
+    if event in group.events:
+        lines.append(f"threshold: {code_text(group.events[event])}")
+    if event in group.event_codes:
+        lines.append(f"reset: {code_text(group.event_codes[event])}")
+    if is_refractory(group):
         lines.append(f"refractory: {group._refractory}")
     return "\n".join(lines)

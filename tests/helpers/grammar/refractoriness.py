@@ -12,7 +12,7 @@ def end_with_states(draw: Draw, cell: Cell) -> None:
     """Give a group that spikes another refractoriness than the one it has."""
     if not cell.spikes:
         return
-    form = draw.pick(("hold", "or", "and", "period"), (4, 2, 2, 3))
+    form = draw.pick(("hold", "or", "and", "lastspike", "period"), (4, 2, 2, 2, 3))
     draw.tag(f"refractory ({form})")
     if form == "period":
         cell.equations.append("rest : second")
@@ -29,6 +29,15 @@ def end_with_states(draw: Draw, cell: Cell) -> None:
         for k, equation in enumerate(cell.equations):
             if equation.startswith("dv/dt"):
                 cell.equations[k] = f"{equation} (unless refractory)"
+    if draw.chance(0.3):
+        draw.tag("equations that are others while refractory")
+        tau = cell.parameter(draw, "tau_other", 3, 9, "ms")
+        for k, equation in enumerate(cell.equations):
+            if equation.startswith("dI/dt"):
+                left, _, dimension = equation.rpartition(" : ")
+                other = f"int(not_refractory) - I/{tau}*(1 - int(not_refractory))"
+                cell.equations[k] = f"dI/dt = ({left.partition(' = ')[2]})*{other} : {dimension}"
+                cell.methods = tuple(m for m in cell.methods if m != "exact") or ("euler",)
 
 
 def _hold(draw: Draw, cell: Cell, form: str) -> None:
