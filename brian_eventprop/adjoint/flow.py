@@ -139,9 +139,7 @@ class StageAdjoint:
         return diff(self.total, symbol("t"))
 
 
-def derive_stage(
-    adjoint: GroupAdjoint, flow: ContinuousFlow, frozen: bool = False
-) -> StageAdjoint:
+def derive_stage(adjoint: GroupAdjoint, flow: ContinuousFlow, frozen: bool = False) -> StageAdjoint:
     """Derive the adjoint of a stage; ``lam.v`` is the adjoint of f of the state v there."""
     states = adjoint.group.states
     f = flow_of(flow.smooth, states, flow.held if frozen else None)

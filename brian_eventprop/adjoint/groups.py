@@ -84,9 +84,9 @@ class Crossing:
 class Release:
     """The end of a time for which a neuron is refractory, where that moves with states.
 
-    Either ``period`` is a refractory period of states that its own reset has written, with its
-    derivatives, and ``crossing`` is None; or ``crossing`` is that of a condition that stops holding:
-    its guard rises over 0 then, and its slope is that while the neuron is refractory.
+    Either ``period`` is a refractory period of states that the reset has written, and ``states``
+    and ``parameters`` are its derivatives.  Or ``crossing`` is that of a condition that holds no
+    more: its guard rises over 0 then, with the slope of a refractory neuron.
     """
 
     period: str | None
@@ -129,8 +129,8 @@ class GroupAdjoint:
 
     ``held`` has f of the states for which it is another one while the neuron is refractory.
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
-    ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period), and ``released``
-    what that moves with besides the spike, if anything but constants.
+    ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
+    ``released`` is what that end moves with, if with states.
     ``upstroke`` is the flow into a threshold that may be reached explosively.
     """
 
@@ -269,8 +269,8 @@ def derive_group(
         group, invariants, flow(free, reversed_free),
         flow(frozen, reversed_frozen) if frozen is not None else None,
         None, reset, {}, sp.Integer(0), state_readouts, derivatives,
-        None if until is not None else group.refractory, _refractory(group, symbols, trained, until),
-        held=held,
+        None if until is not None else group.refractory,
+        _refractory(group, symbols, trained, until), held=held,
     )  # fmt: skip
     return _with_jumps(partial, condition, until)
 

@@ -43,8 +43,7 @@ def smooth_parts(crossing: Crossing | None, rate: Mapping[str, sp.Expr]) -> Guar
     parts: list[sp.Expr] = []
     numbered = _numbered(tree, parts)
     slopes = (
-        sum((diff(part, symbol(s)) * e for s, e in rate.items()), diff(part, _T))
-        for part in parts
+        sum((diff(part, symbol(s)) * e for s, e in rate.items()), diff(part, _T)) for part in parts
     )
     return GuardParts(tuple(parts), tuple(slopes), numbered)
 

@@ -207,10 +207,7 @@ def to_post(expression: sp.Expr, group: GroupAdjoint) -> sp.Expr:
 
 def _arrival(statements, target, active, frozen):
     states = [f"post__{s}" for s in target.group.states]
-    f = {
-        f"post__{s}": to_post(e, target)
-        for s, e in target.flow(frozen).items()
-    }
+    f = {f"post__{s}": to_post(e, target) for s, e in target.flow(frozen).items()}
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}
     rate = sp.Integer(0)

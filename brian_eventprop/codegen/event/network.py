@@ -185,7 +185,8 @@ def _arguments(component):
 def _gradients(component):
     pairs = []
     for g in component.groups:
-        roles = ["grad_shared", "grad_neuron", "grad_initial", *["grad_refractory"] * g.fixed_period]
+        roles = ["grad_shared", "grad_neuron", "grad_initial"]
+        roles += ["grad_refractory"] * g.fixed_period
         roles += ["time", "d_spike_time"] * g.spikes
         roles += [*["count_surrogate"] * g.has_count_surrogate, "WR"]
         pairs += [(g.name, role) for role in roles]

@@ -90,7 +90,8 @@ class GroupSignatures:
         g = self.group
         hint = ["hint"] * (g.skip_quiet or not g.closed)
         state = ["X", "now", "until", "head", "pool", *hint, *["latest"] * g.latest]
-        own = [*state, *self.returned, *constants(g), *["period"] * g.fixed_period, "VR", *maxima(g)]
+        own = [*state, *self.returned, *constants(g), *["period"] * g.fixed_period]
+        own += ["VR", *maxima(g)]
         own += [*["breaks", "piece"] * g.breaks, *sample_steps(g), *timed_values(g)]
         if not g.batched:
             return self._of(own + scratch_roles(g), self._synapses)

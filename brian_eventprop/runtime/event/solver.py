@@ -127,10 +127,9 @@ class EventCPU(EventKernels):
         )  # fmt: skip
 
     def refractory_periods(self, forward: EventForward) -> dict[str, np.ndarray]:
-        """Return the refractory period (s) of each neuron of the groups that have one."""
-        return {
-            g.name: forward.arrays[g.name, "period"] for g in forward.module.groups if g.fixed_period
-        }
+        """Return the refractory period (s) of the neurons of each group where it is constant."""
+        groups = (g for g in forward.module.groups if g.fixed_period)
+        return {g.name: forward.arrays[g.name, "period"] for g in groups}
 
     def _check_readouts(self, arrays):
         """Stop if a state or what a readout makes of it is infinite or not a number."""
