@@ -30,6 +30,8 @@ class GroupCode:
 
     #: The time of the next step, and a statement that counts a spike or a condition that grazes.
     later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
+    #: The time step in double precision.
+    time_step = "dt64"
     #: Whether a thread has the neuron, and the name of its count of grazing spikes.
     on_device, grazed = False, "n_grazing"
     #: Whether the states of a segment of steps are recorded for the backward pass.
@@ -89,16 +91,24 @@ class GroupCode:
         """How many numbers are kept with a spike: states before arrivals and reset, guard, end."""
         return 2 * self.n_states + 1 + (self.released is not None)
 
+    def row(self, spike: str) -> str:
+        """The row of a spike among those that are stored."""
+        return spike
+
     def free_again(self, spike: str) -> str:
         """The first step after a spike in which neuron j is not refractory."""
         if self.released is not None:
             return self.released.at(spike)
-        return f"{self.a('spike_step')}[{spike}] + {self.a('R')}[j]"
+        return f"{self.spike_step(spike)} + {self.a('R')}[j]"
+
+    def spike_step(self, spike: str) -> str:
+        """The step of a spike."""
+        return f"{self.a('spike_step')}[{spike}]"
 
     def lasts(self, spike: str) -> str:
         """The condition that neuron j is refractory for a step at least after a spike."""
         if self.released is not None:
-            return f"{self.released.at(spike)} > {self.a('spike_step')}[{spike}] + 1"
+            return f"{self.released.at(spike)} > {self.spike_step(spike)} + 1"
         return f"{self.a('R')}[j] > 1"
 
     def a(self, role: str) -> str:

@@ -39,7 +39,8 @@ class ReleaseCode:
 
     def at(self, spike: str) -> str:
         """The step in which the neuron is free again after a spike."""
-        return f"{self.group.a('spike_state')}[{spike}, {2 * self.group.n_states + 1}]"
+        column = 2 * self.group.n_states + 1
+        return f"{self.group.a('spike_state')}[{self.group.row(spike)}, {column}]"
 
     # ---- forward ----
     def test(self, array: str) -> tuple[list[str], str]:
@@ -51,8 +52,9 @@ class ReleaseCode:
         """The step in which neuron j is free again, as Brian2's ``timestep`` counts, in `until`."""
         source = self.release.period
         lines = self.group.load(reads(source), array)
-        steps = f"({self.scope.source(source)} + 1e-3 * dt64) / dt64"
-        return [*lines, f"until = n + np.int64(min(max({steps}, 1.0), {NEVER / 2}))"]
+        step = self.group.time_step
+        steps = f"({self.scope.source(source)} + 1e-3 * {step}) / {step}"
+        return [*lines, f"until = n + int(min(max({steps}, 1.0), {NEVER / 2}))"]
 
     # ---- backward ----
     def move(self, scale: str, values: str | None = None) -> list[str]:

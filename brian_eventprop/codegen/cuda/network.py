@@ -31,7 +31,6 @@ from brian_eventprop.codegen.cuda.target import (
 from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan.clock import ClockPlan, plan_clock
 
 #: Arrivals at one neuron in one step whose states are kept at a time.
@@ -87,7 +86,6 @@ def render_cuda(
     cluster
         How many blocks run a trial together.
     """
-    _check(system)
     target = target or Target()
     if cluster > 1:
         target = replace(target, threads=min(target.threads, CLUSTER_THREADS))
@@ -97,18 +95,6 @@ def render_cuda(
     threads = max(32 if target.warps else 1, min(lanes, target.threads))
     places = {"ring_on_chip": ring_on_chip, "cluster": cluster}
     return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
-
-
-def _check(system) -> None:
-    """Refuse what only the CPU has operations for."""
-    for g in system.groups:
-        if g.released is not None:
-            text = g.group.refractory_condition or g.group.refractory
-            raise UnsupportedError(
-                f"NeuronGroup '{g.group.name}', refractory='{text}': the end of refractoriness "
-                "moves with the states, which the kernels for GPUs do not look for. Give the "
-                "period as a constant, or use backend='cpu'."
-            )
 
 
 def _parts(system, plan, connections, style):
@@ -265,7 +251,7 @@ class _Renderer:
         """Arrays of all trials that the kernels read, and what the forward pass leaves."""
         pairs = []
         for g in self.groups:
-            roles = ["C", "P"] + ["R"] * g.refractory
+            roles = ["C", "P"] + ["R"] * g.fixed_period
             roles += ["X0"] * (name != "backward")
             roles += ["spike_rows", "sptr"] * g.spikes
             roles += ["trial", "cell", "column"] * bool(g.timed_values)
@@ -298,7 +284,7 @@ class _Renderer:
             roles += (
                 ["grad_initial"]
                 + ["grad_neuron_out"] * bool(g.element_grads)
-                + ["grad_refractory_out"] * g.refractory
+                + ["grad_refractory_out"] * g.fixed_period
             )
             pairs += [(g.name, role) for role in roles]
         pairs += [(i.name, "d_input_time") for i in self.inputs if i.queued]
@@ -365,7 +351,9 @@ class _Renderer:
                 arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))
                 roles = ("d_spike_time", "d_reset", "d_release", "d_caused")
                 arrays += [self.array(g.name, role, (g.size,)) for role in roles]
-            arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.refractory
+            arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.fixed_period
+            if g.released and g.released.crossing:
+                arrays.append(self.array(g.name, "d_freed", (g.size,)))
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
             if g.queued and g.recomputes_arrivals:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
