@@ -30,7 +30,7 @@ class GroupCode:
 
     #: The time of the next step, and a statement that counts a spike or a condition that grazes.
     later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
-    #: The time step in double precision.
+    #: The time step, in double precision if the states may be in single precision all the same.
     time_step = "dt64"
     #: Whether a thread has the neuron, and the name of its count of grazing spikes.
     on_device, grazed = False, "n_grazing"

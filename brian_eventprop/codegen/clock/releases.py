@@ -52,9 +52,10 @@ class ReleaseCode:
         """The step in which neuron j is free again, as Brian2's ``timestep`` counts, in `until`."""
         source = self.release.period
         lines = self.group.load(reads(source), array)
-        step = self.group.time_step
-        steps = f"({self.scope.source(source)} + 1e-3 * {step}) / {step}"
-        return [*lines, f"until = n + int(min(max({steps}, 1.0), {NEVER / 2}))"]
+        step, number = self.group.time_step, self.scope.style.number
+        steps = f"({self.scope.source(source)} + {number(1e-3)} * {step}) / {step}"
+        steps = f"min(max({steps}, {number(1)}), {number(NEVER // 2)})"
+        return [*lines, f"until = n + int({steps})"]
 
     # ---- backward ----
     def move(self, scale: str, values: str | None = None) -> list[str]:

@@ -69,7 +69,7 @@ class CudaGroup(_InThread, GroupCode):
 
     on_device, grazed = True, "grazed"
     later, count_grazing = "times[n + 1]", "grazed += 1"
-    time_step = "np.float64(dt)"
+    time_step = "dt"
 
     def __init__(self, *arguments, number: int = 0, lane: int = 0, word: int = 0):
         super().__init__(*arguments)
