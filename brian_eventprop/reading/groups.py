@@ -300,7 +300,9 @@ def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
         )
         return repr(float(period)), False
     period = code_text(period).strip()
-    check_reserved(group, period, ("not_refractory",))
+    if mentions(period, "not_refractory"):
+        reason = "it reads 'not_refractory', which it decides itself"
+        raise unsupported(group, f"refractory='{period}'", reason, "Leave 'not_refractory' out.")
     variables = resolve(group, f"_period = {period}", namespace)
     check_functions(group, period, variables)
     dimension = brian.parse_expression_dimensions(period, variables)
