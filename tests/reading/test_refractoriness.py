@@ -31,7 +31,8 @@ def test_a_period_is_no_condition():
 
 
 def test_lastspike_is_a_state_that_a_spike_sets():
-    group, values = read("dv/dt = -v*exp(-(t - lastspike)/tau)/tau : 1", reset="v = (t - lastspike)/tau")
+    model = "dv/dt = -v*exp(-(t - lastspike)/tau)/tau : 1"
+    group, values = read(model, reset="v = (t - lastspike)/tau")
     assert group.states == ("v", "lastspike")
     assert group.reset[0] == Statement("lastspike", "t")
     assert group.reset[-1].target == "v" and "lastspike" in group.reset[-1].expression
