@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers.grammar.differences import differentiate
 from helpers.grammar.networks import draw_network
+from helpers.grammar.refractoriness import FIRST_SEED
 
 FOLDER = Path(__file__).parent
 
@@ -42,6 +43,19 @@ def test_random_networks_agree(tmp_path):
     assert not failed, "\n".join(failed)
     assert sum(found.get("event") == "agrees" for found in results) > 3
     assert sum(found.get("spikes") == "agrees" for found in results) > 4
+
+
+def test_random_networks_whose_refractoriness_ends_with_states_agree(tmp_path):
+    failed, results = failures_of(tmp_path, networks=3, first=FIRST_SEED)
+    assert not failed, "\n".join(failed)
+    assert sum(found.get("event") == "agrees" for found in results) > 1
+    assert sum(found.get("spikes") == "agrees" for found in results) > 1
+
+
+@pytest.mark.slow
+def test_many_random_networks_whose_refractoriness_ends_with_states_agree(tmp_path):
+    failed, _ = failures_of(tmp_path, 100, FIRST_SEED + 100, processes=os.cpu_count() or 1)
+    assert not failed, "\n".join(failed)
 
 
 def test_an_arrival_just_before_a_spike_is_told_apart(tmp_path):
@@ -88,9 +102,21 @@ KINDS = (
 )  # fmt: skip
 
 
+ENDS = (
+    "refractory (hold)", "refractory (or)", "refractory (and)", "refractory (lastspike)",
+    "refractory (period)", "arrivals at what keeps neurons refractory",
+    "stands still until a condition ends", "equations that are others while refractory",
+)  # fmt: skip
+
+
 def test_the_grammar_has_all_kinds():
     drawn = {tag for seed in range(400) for tag in draw_network(seed).tags}
     assert not set(KINDS) - drawn
+
+
+def test_the_grammar_has_all_ends_of_refractoriness():
+    drawn = {tag for seed in range(100) for tag in draw_network(FIRST_SEED + seed).tags}
+    assert not set(ENDS) - drawn
 
 
 def test_a_seed_gives_the_same_network():

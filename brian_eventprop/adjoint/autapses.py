@@ -46,8 +46,7 @@ def carried(statements: Iterable[Statement], states: Iterable[str]) -> dict[str,
 
 def rate_of_spike(adjoint: GroupAdjoint, mode: str) -> sp.Expr:
     """Return the part of D of reset and arrivals, at the state and the slopes before the reset."""
-    frozen = adjoint.group.frozen if mode == "frozen" else ()
-    rate = rate_after_spike(adjoint, frozen)
+    rate = rate_after_spike(adjoint, mode == "frozen")
     rate += sum((e * slope(s) for s, e in adjoint.spike[mode].lam.items()), sp.Integer(0))
     if adjoint.loss_rate != 0:
         rate += symbol(LOSS_BEFORE) - adjoint.loss_rate

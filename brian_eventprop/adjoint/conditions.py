@@ -46,16 +46,17 @@ class Conditions:
 def derive_conditions(adjoint: GroupAdjoint) -> Conditions | None:
     """Derive what the changing conditions of a group move; None if nothing jumps."""
     group = adjoint.group
-    rates = flow_of(adjoint.derivatives, group.states)
+    rates = adjoint.flow()
+    held = {("held", s): e for s, e in adjoint.held.items()}
     integrands = {
         r.number: to_sympy(r.expression) for r in adjoint.readouts if r.kind == "integral"
     }
-    terms = {**rates, **integrands}
+    terms = {**rates, **held, **integrands}
     switches, smooth, jump = jumping(terms, group.states, adjoint.invariants.active)
     if not jump:
         return None
-    modes = {"free": (), "frozen": group.frozen}
-    flows = {mode: flow_of(smooth, group.states, frozen) for mode, frozen in modes.items()}
+    modes = {"free": {}, "frozen": {s: smooth["held", s] for s in adjoint.held}}
+    flows = {mode: flow_of(smooth, group.states, held) for mode, held in modes.items()}
     losses = sum((weight(k) * smooth[k] for k in integrands), sp.Integer(0))
     return Conditions(
         switches,

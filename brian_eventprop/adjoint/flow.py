@@ -85,6 +85,8 @@ class ContinuousFlow:
     switches, smooth
         For Runge-Kutta: the conditions within f and the integrands, and both with flags in their
         place; a readout's integrand under its number.
+    held
+        f of the states for which it is another one while refractory, with flags as well.
     """
 
     free: Propagator | None
@@ -97,11 +99,12 @@ class ContinuousFlow:
     speeds: tuple[sp.Expr, ...] = ()
     switches: tuple[Switch, ...] = ()
     smooth: Mapping = field(default_factory=dict)
+    held: Mapping[str, sp.Expr] = field(default_factory=dict)
 
     @property
     def timed(self) -> bool:
         """Whether f or an integrand depends on the time itself."""
-        terms = [*self.smooth.values(), *(s.h for s in self.switches)]
+        terms = [*self.smooth.values(), *self.held.values(), *(s.h for s in self.switches)]
         return any(symbol("t") in e.free_symbols for e in terms)
 
     @property
@@ -136,19 +139,22 @@ class StageAdjoint:
         return diff(self.total, symbol("t"))
 
 
-def derive_stage(adjoint: GroupAdjoint, flow: ContinuousFlow) -> StageAdjoint:
+def derive_stage(adjoint: GroupAdjoint, flow: ContinuousFlow, frozen: bool = False) -> StageAdjoint:
     """Derive the adjoint of a stage; ``lam.v`` is the adjoint of f of the state v there."""
     states = adjoint.group.states
-    total = sum((lam(s) * flow.smooth[s] for s in states), sp.Integer(0))
+    f = flow_of(flow.smooth, states, flow.held if frozen else None)
+    total = sum((lam(s) * f[s] for s in states), sp.Integer(0))
     total += sum((symbol(SCALE) * e for e in _integrands(adjoint, flow)), sp.Integer(0))
     by_state = {s: diff(total, symbol(s)) for s in states}
     return StageAdjoint(total, by_state, partials(total, adjoint.invariants.active))
 
 
-def jacobian(adjoint: GroupAdjoint, flow: ContinuousFlow) -> dict[tuple[str | None, str], sp.Expr]:
+def jacobian(
+    adjoint: GroupAdjoint, flow: ContinuousFlow, frozen: bool = False
+) -> dict[tuple[str | None, str], sp.Expr]:
     """Return df_r/dx_s for each (r, s) where it is not 0; with None as r, dl/dx_s."""
     states = adjoint.group.states
-    rows = {s: flow.smooth[s] for s in states}
+    rows = flow_of(flow.smooth, states, flow.held if frozen else None)
     rows[None] = sum(_integrands(adjoint, flow), sp.Integer(0))
     return {(r, s): e for r, value in rows.items() for s, e in partials(value, states).items()}
 
@@ -172,14 +178,14 @@ class _Table:
 def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     """Derive the flow of a group between its events."""
     group, active = adjoint.group, adjoint.invariants.active
-    free = flow_of(adjoint.derivatives, group.states)
-    stopped = flow_of(adjoint.derivatives, group.states, group.frozen)
+    free, stopped = adjoint.flow(), adjoint.flow(frozen=True)
 
     def parameters(f):
         return partials(sum((lam(s) * e for s, e in f.items()), sp.Integer(0)), active)
 
     table = _Table(), _Table()
-    closed = propagator(free, *table) if _smooth_readouts(adjoint) else None
+    one_form = not any(adjoint.held.values())  # refractory or not
+    closed = propagator(free, *table) if one_form and _smooth_readouts(adjoint) else None
     frozen = propagator(stopped, *table) if closed is not None else None
     if closed is not None:  # both modes number their rates and coefficients alike
         known = tuple(table[0].known), tuple(table[1].known)
@@ -187,15 +193,19 @@ def derive_flow(adjoint: GroupAdjoint) -> ContinuousFlow:
     integrands = {
         r.number: to_sympy(r.expression) for r in adjoint.readouts if r.kind == "integral"
     }
-    switches, smooth = find_switches({**free, **integrands}, group.states, active)
+    held = {("held", s): e for s, e in adjoint.held.items()}
+    switches, smooth = find_switches({**free, **integrands, **held}, group.states, active)
+    held = {s: smooth.pop(("held", s)) for s in adjoint.held}
     _check_maxima(adjoint, free)
     if adjoint.crossing is not None:
         check_threshold(group.threshold, group.states, group.name)
+    if group.refractory_condition is not None:
+        check_threshold(group.refractory_condition, group.states, group.name, "condition")
     at_most_one_turn = _at_most_one_turn(adjoint, closed)
     return ContinuousFlow(
         closed, frozen, free, parameters(free), parameters(stopped),
         at_most_one_turn, _curvature(adjoint, free) if at_most_one_turn else sp.Integer(0),
-        _speeds(adjoint), switches, smooth,
+        _speeds(adjoint), switches, smooth, held,
     )  # fmt: skip
 
 
@@ -327,7 +337,7 @@ def _curvature(adjoint, f):
 
 def _at_most_one_turn(adjoint, closed):
     """The rates of the guard if it is at most two exponentials and a constant."""
-    if adjoint.crossing is None or closed is None:
+    if adjoint.crossing is None or closed is None or adjoint.watches_release:
         return None
     g = adjoint.crossing.g
     if symbol("t") in g.free_symbols or g.has(sp.Piecewise):

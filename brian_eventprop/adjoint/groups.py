@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sympy as sp
 
@@ -81,6 +81,21 @@ class Crossing:
 
 
 @dataclass(frozen=True)
+class Release:
+    """The end of a time for which a neuron is refractory, where that moves with states.
+
+    Either ``period`` is a refractory period of states that the reset has written, and ``states``
+    and ``parameters`` are its derivatives.  Or ``crossing`` is that of a condition that holds no
+    more: its guard rises over 0 then, with the slope of a refractory neuron.
+    """
+
+    period: str | None
+    states: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+    crossing: Crossing | None = None
+
+
+@dataclass(frozen=True)
 class StateReadout:
     """A readout of states: its expression, its derivatives, and the time of a value."""
 
@@ -112,8 +127,10 @@ class LoopInvariants:
 class GroupAdjoint:
     """Everything a kernel needs to run one group forwards and backwards.
 
+    ``held`` has f of the states for which it is another one while the neuron is refractory.
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
     ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
+    ``released`` is what that end moves with, if with states.
     ``upstroke`` is the flow into a threshold that may be reached explosively.
     """
 
@@ -130,6 +147,17 @@ class GroupAdjoint:
     refractory: str | None
     refractory_invariants: LoopInvariants | None
     upstroke: Upstroke | None = None
+    released: Release | None = None
+    held: Mapping[str, sp.Expr] = field(default_factory=dict)
+
+    def flow(self, frozen: bool = False) -> dict[str, sp.Expr]:
+        """Return f for each state, of a free or of a refractory neuron."""
+        return flow_of(self.derivatives, self.group.states, self.held if frozen else None)
+
+    @property
+    def watches_release(self) -> bool:
+        """Whether refractoriness ends with a condition."""
+        return self.released is not None and self.released.crossing is not None
 
     @property
     def steep(self) -> bool:
@@ -161,11 +189,13 @@ def weight(number: int) -> sp.Symbol:
     return symbol(f"weight.{number}")
 
 
-def flow_of(derivatives: Mapping[str, sp.Expr], states: Iterable[str], frozen: Iterable[str] = ()):
-    """Return f for each state: 0 where it only jumps or is frozen."""
-    return {
-        s: derivatives[s] if s in derivatives and s not in frozen else sp.Integer(0) for s in states
-    }
+def flow_of(
+    derivatives: Mapping[str, sp.Expr],
+    states: Iterable[str],
+    held: Mapping[str, sp.Expr] | None = None,
+):
+    """Return f for each state: 0 where it only jumps; where it is `held`, what that says."""
+    return {s: (held or {}).get(s, derivatives.get(s, sp.Integer(0))) for s in states}
 
 
 def tidy(expression: sp.Expr) -> sp.Expr:
@@ -212,13 +242,17 @@ def derive_group(
         symbols |= readout.symbols
     extractor = InvariantExtractor(levels_of(symbols))
     free = extractor.block(group.update)
-    frozen = extractor.block(group.update_refractory) if group.refractory else None
+    may_be_frozen = group.may_be_refractory
+    frozen = extractor.block(group.update_refractory) if may_be_frozen else None
     wanted = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
     reversed_free = collected(group, group.update, free, extractor, wanted)
     reversed_frozen = collected(group, group.update_refractory, frozen, extractor, wanted)
     reset = extractor.block(group.reset)
     condition = extractor.expression(group.threshold) if group.threshold else None
+    until = group.refractory_condition or _moving_period(group, symbols)
+    until = extractor.expression(until) if until is not None else None
     derivatives = {s: to_sympy(extractor.expression(e)) for s, e in group.derivatives.items()}
+    held = {s: to_sympy(extractor.expression(e)) for s, e in _held(group).items()}
     expressions = {
         k: extractor.expression(r.expression) for k, r in readouts.items() if r.expression
     }
@@ -234,10 +268,16 @@ def derive_group(
     partial = GroupAdjoint(
         group, invariants, flow(free, reversed_free),
         flow(frozen, reversed_frozen) if frozen is not None else None,
-        None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
-        _refractory(group, symbols, trained),
+        None, reset, {}, sp.Integer(0), state_readouts, derivatives,
+        None if until is not None else group.refractory,
+        _refractory(group, symbols, trained, until), held=held,
     )  # fmt: skip
-    return _with_jumps(partial, condition)
+    return _with_jumps(partial, condition, until)
+
+
+def _held(group: Group) -> dict[str, str]:
+    """The right-hand sides that are others while refractory."""
+    return {**dict.fromkeys(group.frozen, "0"), **group.derivatives_refractory}
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
@@ -312,9 +352,17 @@ def derive_invariants(
 PERIOD = "_refractory_period"
 
 
-def _refractory(group: Group, symbols, trained) -> LoopInvariants | None:
-    """The refractory period as a function of the parameters, to take dL/dt_ref back to them."""
+def _moving_period(group: Group, symbols) -> str | None:
+    """The refractory period, if it reads states."""
     if group.refractory is None:
+        return None
+    moving = any(symbols[name].kind == "state" for name in names(parse(group.refractory)))
+    return group.refractory if moving else None
+
+
+def _refractory(group: Group, symbols, trained, until: str | None) -> LoopInvariants | None:
+    """The refractory period as a function of the parameters, to take dL/dt_ref back to them."""
+    if group.refractory is None or until is not None:
         return None
     extractor = InvariantExtractor(levels_of(symbols))
     extractor.levels[PERIOD] = PER_ELEMENT
@@ -334,23 +382,57 @@ def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
     return {n: d for n, d in result.items() if d != 0}
 
 
-def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
+def _with_jumps(
+    adjoint: GroupAdjoint, condition: str | None, until: str | None = None
+) -> GroupAdjoint:
+    """Add what spikes do, given the threshold, and the condition or period that follows them."""
     if condition is None:
         return adjoint
-    group, active = adjoint.group, adjoint.invariants.active
+    group = adjoint.group
     _check_threshold(group)
-    g = guard(condition)
-    f = flow_of(adjoint.derivatives, group.states)
-    slope = sum((diff(g, symbol(s)) * f[s] for s in group.states), diff(g, symbol("t")))
-    crossing = Crossing(condition, g, partials(g, group.states), partials(g, active), tidy(slope))
+    f = adjoint.flow()
+    crossing = _crossing(adjoint, condition, f)
     spike = {
-        "free": _spike(adjoint, ()),
-        "frozen": _spike(adjoint, group.frozen),
+        "free": _spike(adjoint, False),
+        "frozen": _spike(adjoint, True),
     }
-    release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
+    release = sum((-lam(s) * (f[s] - e) for s, e in adjoint.held.items()), sp.Integer(0))
+    active = adjoint.invariants.active
     upstroke = derive_upstroke(group, f, crossing.states, adjoint.loss_rate, active)
     changes = {"crossing": crossing, "spike": spike, "release": release, "upstroke": upstroke}
+    changes["released"] = _released(adjoint, until)
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
+
+
+def _crossing(adjoint: GroupAdjoint, condition: str, f: Mapping[str, sp.Expr]) -> Crossing:
+    """A condition that becomes true along the flow f."""
+    states, g = adjoint.group.states, guard(condition)
+    slope = sum((diff(g, symbol(s)) * f[s] for s in states), diff(g, symbol("t")))
+    active = adjoint.invariants.active
+    return Crossing(condition, g, partials(g, states), partials(g, active), tidy(slope))
+
+
+def _released(adjoint: GroupAdjoint, until: str | None) -> Release | None:
+    """What the end of a refractory period moves with, given the condition or the period."""
+    group, active = adjoint.group, adjoint.invariants.active
+    if until is None:
+        return None
+    if group.refractory_condition is None:
+        period = to_sympy(until)
+        return Release(until, partials(period, group.states), partials(period, active))
+    _check_refractory_condition(group)
+    crossing = _crossing(adjoint, f"not ({until})", adjoint.flow(frozen=True))
+    return Release(None, crossing.states, crossing.parameters, crossing)
+
+
+def _check_refractory_condition(group: Group) -> None:
+    try:
+        guard(group.refractory_condition)
+    except UnsupportedError as error:
+        reason = str(error).replace("threshold", "condition", 1)
+        raise UnsupportedError(
+            f"NeuronGroup '{group.name}', refractory='{group.refractory_condition}': {reason}"
+        ) from None
 
 
 def _check_threshold(group: Group) -> None:
@@ -361,12 +443,11 @@ def _check_threshold(group: Group) -> None:
         raise UnsupportedError(f"NeuronGroup '{group.name}': {error}") from None
 
 
-def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
+def _spike(adjoint: GroupAdjoint, frozen: bool) -> SpikeRule:
     """R_x^T lambda, R_p^T lambda and lambda . (R_x f- + R_t - f+) + l- - l+."""
     states = adjoint.group.states
     after = compose(adjoint.reset, states)
-    before_f = flow_of(adjoint.derivatives, states)
-    after_f = flow_of(adjoint.derivatives, states, frozen)
+    before_f, after_f = adjoint.flow(), adjoint.flow(frozen)
     to_after = {symbol(s): e for s, e in after.items()}
     rates = {
         s: sum(
@@ -392,11 +473,11 @@ def _spike(adjoint: GroupAdjoint, frozen) -> SpikeRule:
     )
 
 
-def rate_after_spike(adjoint: GroupAdjoint, frozen) -> sp.Expr:
+def rate_after_spike(adjoint: GroupAdjoint, frozen: bool) -> sp.Expr:
     """Return lambda . (R_t - f+) + l- - l+: the reset's part of D without the slopes before."""
     states = adjoint.group.states
     after = compose(adjoint.reset, states)
-    after_f = flow_of(adjoint.derivatives, states, frozen)
+    after_f = adjoint.flow(frozen)
     to_after = {symbol(s): e for s, e in after.items()}
     loss = adjoint.loss_rate
     rate = tidy(loss - loss.xreplace(to_after))

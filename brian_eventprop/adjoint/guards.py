@@ -5,11 +5,11 @@ A guard is smooth, or the smaller or larger of several smooth ones (``and``, ``o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.groups import Crossing, GroupAdjoint
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import Extreme, guard_parts, symbol, to_sympy
@@ -25,7 +25,7 @@ class GuardParts:
     Attributes
     ----------
     values, slopes
-        Each part, and its derivative along the flow of a free neuron.
+        Each part, and its derivative along the flow.
     tree
         An `Extreme` of parts by number and of others like it; None without parts.
     """
@@ -35,16 +35,15 @@ class GuardParts:
     tree: Extreme | None = None
 
 
-def smooth_parts(crossing: Crossing | None, flow: ContinuousFlow) -> GuardParts:
-    """Return the smooth parts of the guard of a group."""
+def smooth_parts(crossing: Crossing | None, rate: Mapping[str, sp.Expr]) -> GuardParts:
+    """Return the smooth parts of a guard, with their slopes along a flow."""
     tree = None if crossing is None else guard_parts(crossing.condition)
     if not isinstance(tree, Extreme):
         return GuardParts()
     parts: list[sp.Expr] = []
     numbered = _numbered(tree, parts)
     slopes = (
-        sum((diff(part, symbol(s)) * e for s, e in flow.rate.items()), diff(part, _T))
-        for part in parts
+        sum((diff(part, symbol(s)) * e for s, e in rate.items()), diff(part, _T)) for part in parts
     )
     return GuardParts(tuple(parts), tuple(slopes), numbered)
 
@@ -80,7 +79,8 @@ def reset_changes_guard(adjoint: GroupAdjoint) -> bool:
 
 
 def watches_time(adjoint: GroupAdjoint) -> bool:
-    """Return whether the threshold or a maximum changes with the time itself."""
+    """Return whether a threshold, a refractory condition or a maximum changes with the time."""
     watched = [to_sympy(r.expression) for r in adjoint.readouts if r.kind == "maximum"]
     watched += [adjoint.crossing.g] if adjoint.crossing is not None else []
+    watched += [adjoint.released.crossing.g] if adjoint.watches_release else []
     return any(_T in e.free_symbols for e in watched)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint, StateReadout, flow_of, slope_of, tidy
+from brian_eventprop.adjoint.groups import GroupAdjoint, StateReadout, slope_of, tidy
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
 
 
@@ -75,11 +75,9 @@ def derive_maxima(
 
 
 def _maximum(adjoint: GroupAdjoint, readout: StateReadout, earlier) -> ArrivalMaximum:
-    states = adjoint.group.states
     value = to_sympy(readout.expression)
     slopes = {
-        mode: slope_of(readout, flow_of(adjoint.derivatives, states, frozen))
-        for mode, frozen in (("free", ()), ("frozen", adjoint.group.frozen))
+        mode: slope_of(readout, adjoint.flow(mode == "frozen")) for mode in ("free", "frozen")
     }
     return ArrivalMaximum(
         readout.number,

@@ -21,7 +21,6 @@ from brian_eventprop.adjoint.groups import (
     GroupAdjoint,
     LoopInvariants,
     derive_invariants,
-    flow_of,
     partials,
     tidy,
 )
@@ -97,6 +96,9 @@ class PathwayAdjoint:
 
     ``synaptic`` are the states of the `Synapses` object, ``pre`` those of the pre-synaptic neuron
     that it reads, without prefix; ``of_group`` tells that the synapses are a group with equations.
+
+    ``freeing`` is the guard of the condition as long as which the target is refractory, before and
+    after an arrival: above 0 only after it, the arrival ends that time.
     """
 
     pathway: Pathway
@@ -105,6 +107,7 @@ class PathwayAdjoint:
     frozen: ArrivalRule
     lift: Lift | None
     increment: Increment | None
+    freeing: tuple[sp.Expr, sp.Expr] | None = None
     synaptic: tuple[str, ...] = ()
     pre: tuple[str, ...] = ()
     of_group: bool = False
@@ -147,17 +150,16 @@ def derive_pathway(
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
     more = dict.fromkeys((f"{SYNAPTIC}{s}" for s in synaptic), sp.Integer(0))
     more |= {rename(n): to_sympy(parse(renamed(e, rename))) for n, e in pathway.others.items()}
-    free = _arrival(statements, target, more, invariants.active, ())
-    frozen = _arrival(dropped, target, more, invariants.active, target.group.frozen)
+    free = _arrival(statements, target, more, invariants.active, False)
+    frozen = _arrival(dropped, target, more, invariants.active, True)
     elsewhere = [pathway.symbols[n] for n in pathway.others]
     pre = tuple(s.variable for s in elsewhere if s.side == "pre")
     own = tuple(s.variable for s in elsewhere if not s.side)
-    lift = _lift(statements, target)
-    increment = (
-        _increment(state, free, frozen, target) if state is not None and lift is None else None
-    )
-    states = (*synaptic, *own), pre, bool(own)
-    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, *states)
+    lift, freeing = _lift(statements, target), _freeing(dropped, target)
+    adds = state is not None and lift is None and freeing is None
+    increment = _increment(state, free, frozen, target) if adds else None
+    more = freeing, (*synaptic, *own), pre, bool(own)
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, *more)
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
@@ -258,11 +260,7 @@ def _arrival(statements, target, others, active, frozen):
     """Derive an arrival; ``others`` are the states besides the target's, and their derivatives."""
     neuronal = [f"post__{s}" for s in target.group.states]
     states = [*neuronal, *others]
-    f = {
-        f"post__{s}": to_post(e, target)
-        for s, e in flow_of(target.derivatives, target.group.states, frozen).items()
-    }
-    f |= others
+    f = {f"post__{s}": to_post(e, target) for s, e in target.flow(frozen).items()} | others
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}
     rate, elsewhere = sp.Integer(0), sp.Integer(0)
@@ -297,3 +295,12 @@ def _lift(statements, target):
     }
     g_reset = g.xreplace(reset)
     return Lift((g, lifted), (g_reset, g_reset.xreplace(after)))
+
+
+def _freeing(statements, target):
+    if target.released is None or target.released.crossing is None:
+        return None
+    g = to_post(target.released.crossing.g, target)
+    after = compose(statements, [f"post__{s}" for s in target.group.states])
+    freed = g.xreplace({symbol(s): e for s, e in after.items()})
+    return None if freed == g else (g, freed)

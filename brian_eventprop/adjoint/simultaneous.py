@@ -48,7 +48,7 @@ class Arrival:
         if self.pathway.synaptic:  # what it reads and writes is not only the target's
             return (not self.pathway.touches_target,) * 2
         group, free = self.target.group, self._free_of_order("free")
-        may_be_frozen = group.frozen and group.refractory is not None
+        may_be_frozen = group.frozen and group.may_be_refractory
         return free, self._free_of_order("frozen") if may_be_frozen else free
 
     def _free_of_order(self, mode):

@@ -298,15 +298,17 @@ def _sign(a, moving):
     return sp.Piecewise((sp.Integer(1), a > 0), (sp.Integer(-1), True))
 
 
-def check_threshold(condition: str, states: Iterable[str], owner: str) -> None:
-    """Refuse a threshold that jumps: the crossing of a jump has no slope."""
+def check_threshold(
+    condition: str, states: Iterable[str], owner: str, name: str = "threshold"
+) -> None:
+    """Refuse a threshold that jumps, or another condition: the crossing of a jump has no slope."""
     moving = {*states, "t"}
     for node in ast.walk(parse(condition)):
         call = isinstance(node, ast.Call) and node.func.id in _STEPS
         step = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod | ast.FloorDiv)
         if (call or step) and names(node) & moving:
             raise UnsupportedError(
-                f"NeuronGroup '{owner}': the threshold '{condition}' is not supported in exact "
+                f"NeuronGroup '{owner}': the {name} '{condition}' is not supported in exact "
                 f"time: '{ast.unparse(node)}' jumps, so a crossing may have no slope. Combine "
                 "conditions with 'and' and 'or', for example 'v > 1 and t > 5*ms', or use "
                 "solver='clock'."

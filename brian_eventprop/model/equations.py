@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of
+from brian_eventprop.adjoint.groups import GroupAdjoint
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.display import as_latex, as_text
@@ -77,9 +77,11 @@ class Equations:
 def _group(g: GroupAdjoint) -> Iterator[Equation]:
     name, states = g.group.name, g.group.states
     back = _meaning(g.invariants)
-    f = flow_of(g.derivatives, states)
+    f = g.flow()
     for s in g.derivatives:
         yield Equation(f"{name}: dynamics", _rate(s), back(f[s]))
+    for s in g.group.derivatives_refractory:
+        yield Equation(f"{name}: dynamics while refractory", _rate(s), back(g.held[s]))
     loss = g.loss_rate
     total = sum((lam(s) * f[s] for s in states), loss)
     heading = f"{name}: adjoint, backwards in time"
@@ -88,7 +90,7 @@ def _group(g: GroupAdjoint) -> Iterator[Equation]:
     if g.crossing is None:
         return
     heading = f"{name}: at a spike, {g.group.threshold}"
-    rule = g.spike["frozen" if g.group.refractory else "free"]
+    rule = g.spike["frozen" if g.group.may_be_refractory else "free"]
     yield Equation(heading, symbol("g"), back(g.crossing.g))
     yield Equation(heading, symbol("gdot"), back(g.crossing.slope))
     arrivals = symbol("arrivals") + (symbol("release") if g.release != 0 else 0)
@@ -99,6 +101,10 @@ def _group(g: GroupAdjoint) -> Iterator[Equation]:
         yield Equation(heading, symbol(f"lam.{s}.before"), back(jump))
     if g.release != 0:
         yield Equation(f"{name}: release", symbol("release"), back(g.release))
+    if g.watches_release:
+        heading = f"{name}: until not {g.group.refractory_condition}"
+        yield Equation(heading, symbol("h"), back(g.released.crossing.g))
+        yield Equation(heading, symbol("hdot"), back(g.released.crossing.slope))
 
 
 def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:

@@ -168,4 +168,5 @@ def _arrays(system, arriving, layouts) -> dict[str, frozenset[str]]:
 
 def needs_state(pathway: PathwayAdjoint) -> bool:
     """Whether the reverse of an arrival reads the target's state."""
-    return pathway.free.needs_state or pathway.frozen.needs_state or pathway.lift is not None
+    caused = pathway.lift is not None or pathway.freeing is not None
+    return pathway.free.needs_state or pathway.frozen.needs_state or caused

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
 from brian_eventprop.reading.equations.statements import (
     Block,
     as_expression,
@@ -17,13 +17,19 @@ from brian_eventprop.reading.equations.statements import (
     spell_out_all,
     without_unused,
 )
-from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
+from brian_eventprop.reading.equations.symbols import (
+    LAST_SPIKE,
+    Collection,
+    add_symbols,
+    group_symbol,
+)
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_neuron_group,
     check_reserved,
+    event_of,
     unsupported,
 )
 
@@ -41,12 +47,14 @@ class GroupCode:
     threshold: Block | None
     reset: Block | None
     refractory: str | None
+    refractory_is_condition: bool
     equations: Mapping[str, Any]
 
 
 def read_group_code(group, namespace: Mapping) -> GroupCode:
     """Check a `NeuronGroup` and read its blocks of code."""
     check_neuron_group(group)
+    refractory, is_condition = _read_refractory(group, namespace)
     equations = _equation_variables(group, namespace)
     group.equations.check_units(group, run_namespace=namespace)
     brian.check_subexpressions(group, group.equations, namespace)
@@ -59,14 +67,30 @@ def read_group_code(group, namespace: Mapping) -> GroupCode:
         update=update,
         threshold=None if never else threshold,
         reset=None if never else _read_reset(group, namespace),
-        refractory=_read_refractory(group, namespace),
+        refractory=refractory,
+        refractory_is_condition=is_condition,
         equations=equations,
     )
 
 
+def is_refractory(group) -> bool:
+    """Whether spikes make neurons refractory; custom events never do."""
+    return group._refractory is not False and event_of(group) == "spike"
+
+
 def event_states(code: GroupCode) -> list[str]:
-    """Return the names that the reset writes."""
-    return code.reset.written if code.reset else []
+    """Return the names that a spike writes: in the reset, and the time of the last spike."""
+    written = code.reset.written if code.reset else []
+    return [*written, *[LAST_SPIKE] * (code.threshold is not None and _reads_last_spike(code))]
+
+
+def _reads_last_spike(code: GroupCode) -> bool:
+    """Whether the user's own code reads the time of the last spike."""
+    group = code.group
+    texts = [eq.expr.code for eq in group.user_equations.values() if eq.expr is not None]
+    texts += [code.refractory or "", *map(code_text, group.event_codes.values())]
+    texts += map(code_text, group.events.values())
+    return is_refractory(group) and any(mentions(text, LAST_SPIKE) for text in texts)
 
 
 def build_group(
@@ -84,20 +108,28 @@ def build_group(
     frozen = frozen_states(group)
     reader = TimedValueReader(group, {**code.equations, **_functions(code.update)}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
+    others = {s: e for s, e in derivatives.items() if mentions(e, "not_refractory")}
+    derivatives |= {name: fold(text, True) for name, text in others.items()}
+    if not is_refractory(group):
+        others = {}
+    held = {name: fold(text, False) for name, text in others.items() if name not in frozen}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = _condition(code.threshold) if code.threshold else None
-    reset = _event_statements(code.reset, states)
+    reset = _event_statements(code.reset, states, free=not is_refractory(group))
+    if LAST_SPIKE in states:  # Brian2 sets it before it runs the reset
+        reset = (Statement(LAST_SPIKE, "t"), *reset)
     refractory = None if code.refractory is None else inline(code.refractory, definitions)
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
-    for expression in [*derivatives.values(), threshold, refractory]:
+    for expression in [*derivatives.values(), *held.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
     for statement in (*update, *update_refractory, *reset):
         used |= names(statement.expression)
     variables = _all_variables(code, used, namespace)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
     _check_refractory(code, refractory, symbols)
+    condition = refractory if code.refractory_is_condition else None
     return Group(
         name=group.name,
         size=len(group),
@@ -105,12 +137,14 @@ def build_group(
         states=states,
         frozen=frozen,
         derivatives=derivatives,
+        derivatives_refractory=held,
         method=code.method,
         update=update,
         update_refractory=update_refractory,
         threshold=threshold,
         reset=reset,
-        refractory=refractory,
+        refractory=None if condition else refractory,
+        refractory_condition=condition,
         text=_text(group),
         timed_values=tuple(reader.timed_values.values()),
     )
@@ -132,7 +166,7 @@ def subexpressions(group) -> dict[str, str]:
 
 def frozen_states(group) -> tuple[str, ...]:
     """Return the states that stand still while the neuron is refractory."""
-    if group._refractory is False:
+    if not is_refractory(group):
         return ()
     return tuple(
         eq.varname
@@ -145,9 +179,7 @@ def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
     # The same names as Brian2 resolves, so that its cache already holds the solution when it runs.
     needed = group.equations.names | group.equations.identifiers | {"dt"}
     if group._refractory is not False:
-        period = group._refractory
-        period = period if isinstance(period, str) else float(period)
-        code = f"not_refractory = timestep(t - lastspike, dt) >= timestep({period}, dt)"
+        code = group.state_updater._get_refractory_code(run_namespace=namespace)
         _, used, unknown = brian.analyse_identifiers(code, group.variables, recursive=True)
         needed |= used | unknown
     variables = group.resolve_all(needed, namespace, user_identifiers=set())
@@ -223,12 +255,14 @@ def _update_statements(
 
 
 def _read_threshold(group, namespace: Mapping) -> Block | None:
-    if "spike" not in group.events:
+    event = event_of(group)
+    if event not in group.events:
         return None
-    condition = code_text(group.events["spike"]).strip()
+    condition = code_text(group.events[event]).strip()
     # Brian2 adds `and not_refractory` itself, so it may stand there already
-    given = group._refractory is not False
-    check_reserved(group, condition, ("lastspike", *["not_refractory"] * (not given)))
+    given = is_refractory(group)
+    if not given:
+        check_reserved(group, condition)
     code = f"_cond = {condition}"
     variables = resolve(group, code, namespace)
     check_functions(group, condition, variables)
@@ -245,56 +279,77 @@ def _condition(threshold: Block) -> str:
 
 
 def _read_reset(group, namespace: Mapping) -> Block | None:
-    if "spike" not in group.event_codes:
+    event = event_of(group)
+    if event not in group.event_codes:
         return None
-    code = code_text(group.event_codes["spike"])
-    check_reserved(group, code)
+    code = code_text(group.event_codes[event])
     return read_block(group, code, resolve(group, code, namespace))
 
 
-def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Statement, ...]:
+def _event_statements(
+    block: Block | None, states: tuple[str, ...], free: bool
+) -> tuple[Statement, ...]:
     if block is None:
         return ()
-    return without_unused(spell_out_all(block.statements), states)
+    return without_unused(spell_out_all(block.statements, free), states)
 
 
-def _read_refractory(group, namespace: Mapping) -> str | None:
-    """Return the refractory period as an expression in seconds."""
+def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
+    """Return the refractory period in seconds, or the condition, and whether it is a condition."""
+    if not is_refractory(group):
+        return None, False
     period = group._refractory
-    if period is False:
-        return None
     if isinstance(period, brian.Quantity):
         brian.fail_for_dimension_mismatch(
             period, brian.second, f"The refractory period has to be a time, not {period}."
         )
-        return repr(float(period))
+        return repr(float(period)), False
     period = code_text(period).strip()
-    check_reserved(group, period)
+    if mentions(period, "not_refractory"):
+        reason = "it reads 'not_refractory', which it decides itself"
+        raise unsupported(group, f"refractory='{period}'", reason, "Leave 'not_refractory' out.")
     variables = resolve(group, f"_period = {period}", namespace)
     check_functions(group, period, variables)
     dimension = brian.parse_expression_dimensions(period, variables)
     if brian.is_boolean_expression(period, variables):
-        reason = "a condition makes the end of the refractory period an event of its own"
-        raise unsupported(group, f"refractory='{period}'", reason, "Give the period as a time.")
+        return period, True
     brian.fail_for_dimension_mismatch(
         dimension, brian.second, f"The refractory period '{period}' has to be a time."
     )
-    return period
+    return period, False
 
 
 def _check_refractory(
     code: GroupCode, refractory: str | None, symbols: Mapping[str, Symbol]
 ) -> None:
-    for name in sorted(names(refractory)) if refractory else ():
-        if symbols[name].kind in ("state", "t"):
-            reason = f"'{name}' changes within a trial, so the period would too"
-            way_out = "Let the period depend on parameters only."
-            raise unsupported(code.group, f"refractory='{code.refractory}'", reason, way_out)
+    """Refuse a period that goes on changing after the reset."""
+    if refractory is None or code.refractory_is_condition:
+        return
+    for name in sorted(names(refractory)):
+        if symbols[name].kind == "t" or name in code.group.equations.diff_eq_names:
+            raise _changing_period(code, name, "goes on changing after the spike")
+
+
+def check_period(code: GroupCode, written: Iterable[str], by: str) -> None:
+    """Refuse a period that arrivals change, given the variables that a pathway writes."""
+    if code.refractory is None or code.refractory_is_condition:
+        return
+    period = names(inline(code.refractory, subexpressions(code.group)))
+    for name in sorted(period & set(written)):
+        raise _changing_period(code, name, f"is changed by the arrivals of '{by}'")
+
+
+def _changing_period(code: GroupCode, name: str, change: str):
+    reason = f"'{name}' {change}, so a neuron may become refractory again without a spike"
+    way_out = "Let the period depend on parameters and on variables that only the reset writes."
+    return unsupported(code.group, f"refractory='{code.refractory}'", reason, way_out)
 
 
 def _check_writable(group, states: tuple[str, ...]) -> None:
     """Refuse events that write shared, integer or internal variables."""
     for name in states:
+        if name == LAST_SPIKE:
+            continue
         variable = group.variables[name]
         if variable.read_only or name not in group.user_equations.names:
             raise ValueError(f"'{name}' of '{group.name}' cannot be written by an event.")
@@ -322,10 +377,11 @@ def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[
 def _text(group) -> str:
     """The equations, threshold, reset and refractory period as the user wrote them."""
     lines = [str(group.user_equations)]
-    if "spike" in group.events:
-        lines.append(f"threshold: {code_text(group.events['spike'])}")
-    if "spike" in group.event_codes:
-        lines.append(f"reset: {code_text(group.event_codes['spike'])}")
-    if group._refractory is not False:
+    event = event_of(group)
+    if event in group.events:
+        lines.append(f"threshold: {code_text(group.events[event])}")
+    if event in group.event_codes:
+        lines.append(f"reset: {code_text(group.event_codes[event])}")
+    if is_refractory(group):
         lines.append(f"refractory: {group._refractory}")
     return "\n".join(lines)

@@ -11,7 +11,13 @@ from brian2 import get_logger
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.symbols import Collection
-from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
+from brian_eventprop.reading.groups import (
+    GroupCode,
+    build_group,
+    check_period,
+    event_states,
+    read_group_code,
+)
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
@@ -181,6 +187,7 @@ def read_network(
     }
     built |= {code.synapses.name: build_synapse_group(code, collection) for code in of_synapses}
     _check_sources(pathways, built)
+    _check_periods(groups, pathways)
     spec = NetworkSpec(
         groups=tuple(built.values()),
         inputs=tuple(read_input(group, dt) for group in inputs),
@@ -262,6 +269,14 @@ def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group])
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
             raise unsupported(code.synapses, code.code, reason, way_out)
+
+
+def _check_periods(groups: Iterable[GroupCode], pathways: Iterable[PathwayCode]) -> None:
+    """Refuse refractory periods that arrivals change."""
+    by_name = {code.group.name: code for code in groups}
+    for code in pathways:
+        target, written = written_states(code)
+        check_period(by_name[target], written, code.pathway.name)
 
 
 def _check_active(group, use: str) -> None:

@@ -105,6 +105,8 @@ class Group:
     derivatives
         Right-hand side of each differential equation while not refractory, subexpressions
         substituted.  A state without an entry only changes in jumps.
+    derivatives_refractory
+        The right-hand sides that are others while refractory, but for those of frozen states.
     update, update_refractory
         Brian2's state update, statement by statement in Brian2's own order of operations, for a
         free and for a refractory neuron.  The targets are states and temporaries; in
@@ -113,6 +115,9 @@ class Group:
         The condition without ``not_refractory``, subexpressions substituted; None if there is none.
     refractory
         Refractory period as an expression in seconds; None if there is none.
+    refractory_condition
+        The condition as long as which a neuron that spiked stays refractory, subexpressions
+        substituted; None if there is none.
     text
         The equations as the user wrote them, for display.
     timed_values
@@ -133,6 +138,13 @@ class Group:
     refractory: str | None
     text: str = ""
     timed_values: tuple[TimedValue, ...] = ()
+    refractory_condition: str | None = None
+    derivatives_refractory: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def may_be_refractory(self) -> bool:
+        """Whether its neurons are refractory after a spike."""
+        return self.refractory is not None or self.refractory_condition is not None
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,13 @@ def check_functions(obj, code: str, variables: Mapping, timed_values: bool = Fal
 
 
 def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> None:
-    """Refuse code that reads the variables of the refractory mechanism."""
+    """Refuse code that reads the variables of the refractory mechanism where it may not."""
     for name in reserved:
         if re.search(rf"\b{name}\b", code):
-            reason = f"'{name}' belongs to the refractory mechanism and has no derivative"
+            reason = (
+                f"'{name}' belongs to the refractory mechanism, which only the code of a group "
+                "with a refractory period may read"
+            )
             way_out = "Use the '(unless refractory)' flag, or a state variable of your own."
             raise unsupported(obj, line_with(code, [name]), reason, way_out)
 
@@ -266,20 +269,49 @@ def check_constant_over_dt(obj) -> None:
         raise unsupported(obj, code, reason, "Remove the flag '(constant over dt)'.")
 
 
+def event_of(group) -> str:
+    """Return the event that counts as the spikes of a group: a custom one if it is alone.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup
+    >>> event_of(NeuronGroup(1, "v : 1", events={"up": "v > 1"}))
+    'up'
+    """
+    listed = [e for e in group.events if e in getattr(group, "event_codes", ())] or group.events
+    return next(iter(listed)) if "spike" not in group.events and len(listed) == 1 else "spike"
+
+
+def _check_events(group) -> None:
+    """Refuse a second event that does something; one that nothing follows is left out."""
+    own = event_of(group)
+    for event, condition in group.events.items():
+        if event == own:
+            after = "" if event == "spike" else "after_"
+            for part, when in ((group.thresholder, "thresholds"), (group.resetter, "resets")):
+                if event in part:
+                    slot = f"{after}{when}" if part[event].when != when else when
+                    check_schedule(group, part[event], slot)
+        elif event in group.event_codes:
+            raise _second_event(group, f"{event}: {condition}", event, own)
+
+
+def _second_event(obj, statement: str, event: str, own: str):
+    reason = (
+        f"'{event}' is a custom event besides '{own}', and neurons have one kind of event here, "
+        "which has one threshold, one reset and all synapses"
+    )
+    way_out = "Let a group of its own have it, or write it as conditions within the equations."
+    return unsupported(obj, statement, reason, way_out)
+
+
 def check_neuron_group(group) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
     check_parts(group)
     check_linked(group)
     check_constant_over_dt(group)
-    for event, condition in group.events.items():
-        if event != "spike":
-            way_out = "Only the event 'spike' is supported: use threshold and reset."
-            raise unsupported(group, f"{event}: {condition}", "it is a custom event", way_out)
+    _check_events(group)
     check_schedule(group, group.state_updater, "groups")
-    for thresholder in group.thresholder.values():
-        check_schedule(group, thresholder, "thresholds")
-    for resetter in group.resetter.values():
-        check_schedule(group, resetter, "resets")
     for eq in group.user_equations.values():
         if eq.type == brian.SUBEXPRESSION:
             continue
@@ -288,7 +320,7 @@ def check_neuron_group(group) -> None:
             statement = f"{eq.varname} : {eq.var_type}"
             raise unsupported(group, statement, f"its type is {eq.var_type}", way_out)
     for eq in group.user_equations.values():
-        if eq.expr is not None:
+        if eq.expr is not None and group._refractory is False:
             check_reserved(group, f"{eq}")
     if group.user_equations.stochastic_variables:
         names = sorted(group.user_equations.stochastic_variables)
@@ -324,7 +356,8 @@ def check_synapses(synapses) -> None:
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
-        if pathway.event != "spike":
-            way_out = "Only the event 'spike' is supported."
-            raise unsupported(synapses, pathway.event, "it is a custom event", way_out)
+        sender = synapses.source if pathway.prepost == "pre" else synapses.target
+        own = event_of(getattr(sender, "source", sender))
+        if pathway.event != own:
+            raise _second_event(synapses, f"on_event: {pathway.event}", pathway.event, own)
         check_schedule(synapses, pathway, "synapses")

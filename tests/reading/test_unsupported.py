@@ -68,6 +68,12 @@ def with_schedule(part, **schedule):
     return [group]
 
 
+def with_custom_event():
+    (group,) = neurons(events={"up": "v > 0.5"})
+    group.run_on_event("up", "v = 0.1")
+    return [group]
+
+
 def spiked_before():
     (group,) = neurons(refractory=1 * ms)
     group.lastspike = 1 * ms
@@ -121,15 +127,24 @@ CASES = {
     ),
     "run_regularly": (with_run_regularly, "G", "v += 0.1", "run_regularly"),
     "linked variable": (with_linked_variable, "H", "y (linked)", "linked"),
-    "custom event": (lambda: neurons(events={"up": "v > 0.5"}), "G", "up: v > 0.5", "custom"),
+    "custom event": (with_custom_event, "G", "up: v > 0.5", "group of its own"),
     "constant over dt": (
         lambda: neurons("dv/dt = -k/tau : 1\nk = v*v : 1 (constant over dt)"),
         "G",
         "k = v*v",
         "constant over dt",
     ),
-    "boolean refractory": (lambda: neurons(refractory="v > 0"), "G", "v > 0", "condition"),
-    "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changes"),
+    "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changing"),
+    "refractory of the time": (lambda: neurons(refractory="t"), "G", "'t'", "goes on changing"),
+    "arrivals at a refractory period": (
+        lambda: synapses(
+            "v_post += w; rest_post += 1*ms",
+            groups=neurons(LIF + "\nrest : second", refractory="2*ms + rest"),
+        ),
+        "G",
+        "'rest'",
+        "arrivals of 'S_pre'",
+    ),
     "timed array": (
         lambda: neurons(threshold="v > I(t)"),
         "G",
@@ -157,17 +172,14 @@ CASES = {
         "k_post += w",
         "shared",
     ),
-    "lastspike": (
-        lambda: neurons("dv/dt = -v*exp(-(t - lastspike)/tau)/tau : 1", refractory=1 * ms),
-        "G",
-        "lastspike",
-        "refractory mechanism",
-    ),
-    "not_refractory": (
-        lambda: neurons("dv/dt = -v*int(not_refractory)/tau : 1", refractory=1 * ms),
-        "G",
-        "not_refractory",
-        "unless refractory",
+    "lastspike in on_pre": (
+        lambda: synapses(
+            "v_post += w*exp(-(t - lastspike_post)/(5*ms))",
+            groups=neurons(reset="v = 0.1*exp(-(t - lastspike)/ms)", refractory=1 * ms),
+        ),
+        "S",
+        "lastspike_post",
+        "last = t",
     ),
     "spiked before": (spiked_before, "G", "lastspike", "lastspike = -1e4*second"),
     "resetter elsewhere": (
@@ -237,7 +249,7 @@ CASES = {
         lambda: synapses("v_post += int(not_refractory_post)", groups=neurons(refractory=1 * ms)),
         "S",
         "not_refractory_post",
-        "internal",
+        "last = t",
     ),
     "order of arrivals": (
         lambda: synapses("g_post += w; v_post += g_post"),
@@ -254,9 +266,9 @@ CASES = {
     ),
     "synaptic event": (
         lambda: synapses(groups=neurons(events={"up": "v > 0.5"}), on_event="up"),
-        "G",
-        "up",
-        "custom event",
+        "S",
+        "on_event: up",
+        "one kind of event",
     ),
     "linked synaptic variable": (
         lambda: synapses(model="w : 1\nx : 1 (linked)"),
@@ -362,3 +374,6 @@ def test_accepted_although_close_to_a_refusal():
     # Brian2 adds it to every threshold of a group with a refractory period
     redundant = neurons(threshold="v > 1 and not_refractory", refractory=1 * ms)
     assert read_network(redundant, [], NAMES)[0].groups[0].threshold == "v > 1"
+    # nothing follows this event
+    idle = neurons(events={"up": "v > 0.5"})
+    assert read_network(idle, [], NAMES)[0].groups[0].threshold == "v > 1"

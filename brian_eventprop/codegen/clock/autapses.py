@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from brian_eventprop.adjoint.autapses import carried, comes_after_reset, slope
-from brian_eventprop.adjoint.groups import flow_of, slope_of
+from brian_eventprop.adjoint.groups import slope_of
 from brian_eventprop.adjoint.pathways import to_post
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
 from brian_eventprop.adjoint.symbolic.reverse import compose
@@ -85,8 +85,7 @@ class AutapseCode:
     def _sides(self, readout, value, mode: str):
         """Value and slope of a readout before an arrival and after it."""
         target = self.target
-        frozen = target.frozen if mode == "frozen" else ()
-        growth = slope_of(readout, flow_of(target.adjoint.derivatives, target.states, frozen))
+        growth = slope_of(readout, target.adjoint.flow(mode == "frozen"))
         before = [to_post(e, target.adjoint) for e in (value, growth)]
         after = compose(self.pathway.rule(mode).statements, self.pathway.states)
         to_after = {symbol(s): e for s, e in after.items()}

@@ -12,11 +12,12 @@ import sympy as sp
 
 from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
 from brian_eventprop.adjoint.conditions import derive_conditions
-from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, slope_of
+from brian_eventprop.adjoint.groups import GroupAdjoint, slope_of
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.conditions import ConditionCode
 from brian_eventprop.codegen.clock.maxima import MaximumCode
+from brian_eventprop.codegen.clock.releases import ReleaseCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
@@ -29,6 +30,8 @@ class GroupCode:
 
     #: The time of the next step, and a statement that counts a spike or a condition that grazes.
     later, count_grazing = "FLOAT((n + 1) * dt64)", "n_grazing += 1"
+    #: The time step, in double precision if the states may be in single precision all the same.
+    time_step = "dt64"
     #: Whether a thread has the neuron, and the name of its count of grazing spikes.
     on_device, grazed = False, "n_grazing"
     #: Whether the states of a segment of steps are recorded for the backward pass.
@@ -43,8 +46,11 @@ class GroupCode:
         self.is_input = False
         self.n_states = len(group.states)
         self.spikes = adjoint.crossing is not None
-        self.refractory = group.refractory is not None and self.spikes
-        self.has_frozen = bool(group.frozen)
+        self.refractory = group.may_be_refractory and self.spikes
+        #: What ends refractoriness, where that moves with states; then the step is kept per spike.
+        self.released = ReleaseCode(self, adjoint.released) if adjoint.released else None
+        self.fixed_period = self.refractory and self.released is None
+        self.has_frozen = bool(adjoint.held)
         self.readouts = adjoint.readouts
         self.maxima = of_kind(self.readouts, "maximum")
         self.values = of_kind(self.readouts, "value")
@@ -79,6 +85,31 @@ class GroupCode:
     def autapses(self) -> list:
         """The pathways whose spikes may arrive at their own neuron at once."""
         return [p for p in self.incoming if p.at_once]
+
+    @property
+    def spike_columns(self) -> int:
+        """How many numbers are kept with a spike: states before arrivals and reset, guard, end."""
+        return 2 * self.n_states + 1 + (self.released is not None)
+
+    def row(self, spike: str) -> str:
+        """The row of a spike among those that are stored."""
+        return spike
+
+    def free_again(self, spike: str) -> str:
+        """The first step after a spike in which neuron j is not refractory."""
+        if self.released is not None:
+            return self.released.at(spike)
+        return f"{self.spike_step(spike)} + {self.a('R')}[j]"
+
+    def spike_step(self, spike: str) -> str:
+        """The step of a spike."""
+        return f"{self.a('spike_step')}[{spike}]"
+
+    def lasts(self, spike: str) -> str:
+        """The condition that neuron j is refractory for a step at least after a spike."""
+        if self.released is not None:
+            return f"{self.released.at(spike)} > {self.spike_step(spike)} + 1"
+        return f"{self.a('R')}[j] > 1"
 
     def a(self, role: str) -> str:
         """Identifier of an array or variable of the kernels that belongs to this group."""
@@ -341,7 +372,7 @@ class GroupCode:
 
     def carry(self, values: str) -> list[str]:
         """Set out from the crossing of spike q of neuron j."""
-        flow, loss = flow_of(self.adjoint.derivatives, self.states), self.adjoint.loss_rate
+        flow, loss = self.adjoint.flow(), self.adjoint.loss_rate
         carried, lines = self.a("carried"), self.load_spike(reads(flow, loss), values, 0, "q")
         for k in range(self.n_states):
             lines.append(f"{carried}[{k}, j] = {values}[q, {k}]")
@@ -547,7 +578,7 @@ class GroupCode:
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._slopes_released)
         keeps = self.recomputes_arrivals or self.after or self.upstroke is not None
-        return bool(read & states or self.conditions) or keeps
+        return bool(read & states or self.conditions or self.released) or keeps
 
     @property
     def needs_final_states(self) -> bool:

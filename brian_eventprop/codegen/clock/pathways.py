@@ -232,3 +232,11 @@ class PathwayCode:
         zero = self.scope.sympy(sp.Integer(0))
         condition = f"{self.scope.sympy(after)} > {zero} and {self.scope.sympy(before)} <= {zero}"
         return lines, condition
+
+    def frees(self, stack: str) -> tuple[list[str], str]:
+        """Loads, and the condition that this arrival ended the refractoriness of its target."""
+        before, after = self.adjoint.freeing
+        lines = self.load_stacked(reads(before, after), stack)
+        zero = self.scope.sympy(sp.Integer(0))
+        condition = f"{self.scope.sympy(after)} >= {zero} and {self.scope.sympy(before)} < {zero}"
+        return lines, condition

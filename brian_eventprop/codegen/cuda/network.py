@@ -259,7 +259,7 @@ class _Renderer:
         """Arrays of all trials that the kernels read, and what the forward pass leaves."""
         pairs = []
         for g in self.groups:
-            roles = ["C", "P"] + ["R"] * g.refractory
+            roles = ["C", "P"] + ["R"] * g.fixed_period
             roles += ["X0"] * (name != "backward")
             roles += ["spike_rows", "sptr"] * g.spikes
             roles += ["trial", "cell", "column"] * bool(g.timed_values)
@@ -297,7 +297,7 @@ class _Renderer:
             roles += (
                 ["grad_initial"]
                 + ["grad_neuron_out"] * bool(g.element_grads)
-                + ["grad_refractory_out"] * g.refractory
+                + ["grad_refractory_out"] * g.fixed_period
             )
             pairs += [(g.name, role) for role in roles]
         for p in self.homes:
@@ -377,7 +377,9 @@ class _Renderer:
                 arrays.append(self.array(g.name, "last", (g.size,), "np.int32"))
                 roles = ("d_spike_time", "d_reset", "d_release", "d_caused")
                 arrays += [self.array(g.name, role, (g.size,)) for role in roles]
-            arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.refractory
+            arrays += [self.array(g.name, "grad_refractory", (g.size,))] * g.fixed_period
+            if g.released and g.released.crossing:
+                arrays.append(self.array(g.name, "d_freed", (g.size,)))
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
             if g.queued and g.recomputes_arrivals:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))

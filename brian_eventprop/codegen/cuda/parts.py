@@ -69,6 +69,7 @@ class CudaGroup(_InThread, GroupCode):
 
     on_device, grazed = True, "grazed"
     later, count_grazing = "times[n + 1]", "grazed += 1"
+    time_step = "dt"
 
     def __init__(self, *arguments, number: int = 0, lane: int = 0, word: int = 0):
         super().__init__(*arguments)
@@ -122,6 +123,14 @@ class CudaGroup(_InThread, GroupCode):
     def step(self, spike: str) -> str:
         """The step of a spike."""
         return f"{self.a('spike_rows')}[trial, {spike}, 0]"
+
+    def row(self, spike: str) -> str:
+        """The row of a spike among those that are stored, known not to be negative."""
+        return f"{spike} & 0x7FFFFFFF"
+
+    def spike_step(self, spike: str) -> str:
+        """The step of a spike, in the backward pass."""
+        return f"{self.a('stored')}[{self.row(spike)}, 0]"
 
     @property
     def now(self) -> str:

@@ -104,6 +104,8 @@ def batched_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -
 def _allows_batches(adjoint, flow):
     if not flow.closed or flow.parameters or adjoint.group.timed_values:
         return False
+    if adjoint.released is not None:
+        return False
     if any(r.kind != "final" for r in adjoint.readouts):
         return False
     for closed in (flow.free, flow.frozen):

@@ -67,6 +67,11 @@ class Component:
         return not all(g.closed for g in self.groups)
 
     @property
+    def watches_release(self) -> bool:
+        """Whether refractoriness in a group ends with a condition."""
+        return any(g.release for g in self.groups)
+
+    @property
     def several(self) -> bool:
         """Whether it needs a log of whose event came after which."""
         return self.by_event and len(self.groups) > 1

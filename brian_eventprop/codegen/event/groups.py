@@ -28,7 +28,7 @@ from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.codegen.event.batched import BatchedLayout
 from brian_eventprop.codegen.event.guards import GuardCode
 from brian_eventprop.codegen.event.parts import PartCode, by_mode
-from brian_eventprop.codegen.event.searches import Searches
+from brian_eventprop.codegen.event.searches import Searches, Watch
 from brian_eventprop.codegen.event.setting import GroupSetting
 from brian_eventprop.codegen.event.switches import SwitchCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
@@ -50,8 +50,13 @@ class EventGroupCode(PartCode):
         self.name, self.flow, self.setting = group.name, flow, setting
         self.n_states, self.readout_symbols = len(group.states), setting.readout_symbols
         self.spikes = adjoint.crossing is not None
-        self.refractory = group.refractory is not None and self.spikes
-        self.has_frozen = bool(group.frozen) and self.refractory
+        self.refractory = group.may_be_refractory and self.spikes
+        #: What ends refractoriness, where that moves with states, and the guard of a condition.
+        self.released = adjoint.released
+        self.fixed_period = self.refractory and self.released is None
+        self.has_frozen = bool(adjoint.held) and self.refractory
+        #: Whether a state flows otherwise while refractory, and does not just stand still.
+        self.two_forms = self.refractory and any(adjoint.held.values())
         self.closed = flow.closed
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
@@ -64,7 +69,11 @@ class EventGroupCode(PartCode):
             self.switches = SwitchCode(self)
         #: Places behind its states for those of one of its synapses.
         self.slots = max((len(a.pathway.synaptic) for a in setting.arrivals), default=0)
-        self.bounds, self.search = GuardCode(self, setting.dt), Searches(self)
+        self.search = Searches(self)
+        self.bounds = GuardCode(self, setting.dt, adjoint.crossing, flow.rate)
+        self.watches = (Watch(self, adjoint.crossing, self.bounds),)
+        if adjoint.watches_release:
+            self.watches += (self._watch_release(),)
         self.timed_values = [t.name for t in group.timed_values]
         self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
         self.by_event = setting.by_event
@@ -77,10 +86,53 @@ class EventGroupCode(PartCode):
             return self.width + self.slots
         return self.width if len(self.switches) else self.n_states
 
+    def _watch_release(self):
+        crossing = self.released.crossing
+        bounds = GuardCode(self, self.setting.dt, crossing, self.adjoint.flow(frozen=True))
+        return Watch(self, crossing, bounds, release=True)
+
+    @property
+    def release(self) -> Watch | None:
+        """The search for the end of refractoriness, if it ends with a condition."""
+        return self.watches[1] if len(self.watches) > 1 else None
+
+    @property
+    def stack_columns(self) -> int:
+        """Columns of the stack of pieces of time in which a crossing may be."""
+        return max(watch.bounds.columns for watch in self.watches)
+
+    def held(self) -> list[str]:
+        """Whether the condition holds that keeps neurons refractory."""
+        condition = self.released.crossing.condition
+        lines = self.load(reads(condition, self.released.crossing.g))
+        return [
+            *lines,
+            f"if {self.scope.source(condition)}:",
+            "    return False",
+            f"return not {self.scope.sympy(self.released.crossing.g)} > 0",
+        ]
+
+    def period(self) -> list[str]:
+        """The refractory period that the reset left."""
+        source = self.released.period
+        return [*self.load(reads(source)), f"return {self.scope.source(source)}"]
+
+    def release_back(self) -> list[str]:
+        """Add ``scale`` times the derivatives of what the end of refractoriness moves with."""
+        r = self.released
+        lines = self.load(reads(r.states, r.parameters))
+        return lines + self.add_derivatives(r, "+", "scale") or ["pass"]
+
     @cached_property
     def lifts(self) -> bool:
-        """Whether an arrival may fire its neurons."""
-        return any(arrival.pathway.lift is not None for arrival in self.setting.arrivals)
+        """Whether an arrival may fire its neurons, or end their refractoriness."""
+        found = [a.pathway.lift or a.pathway.freeing for a in self.setting.arrivals]
+        return any(cause is not None for cause in found)
+
+    @cached_property
+    def frees(self) -> bool:
+        """Whether an arrival may end the refractoriness of its neurons."""
+        return any(arrival.pathway.freeing is not None for arrival in self.setting.arrivals)
 
     @cached_property
     def from_zero(self) -> bool:
@@ -147,11 +199,17 @@ class EventGroupCode(PartCode):
     # ---- forward ----
     def rate(self) -> list[str]:
         """``dx = f(x)``."""
-        return self._rates(self.flow.rate)
+        held = {**self.flow.rate, **self.adjoint.held}
+        return self._by_form(lambda frozen: self._rates(held if frozen else self.flow.rate))
+
+    def _by_form(self, body):
+        """Lines that `body` makes of whether the neuron is refractory, if it flows otherwise."""
+        return by_mode(body(True), body(False)) if self.two_forms else body(False)
 
     def smooth_rate(self) -> list[str]:
         """The same with the flags of conditions, followed by the integrands."""
-        lines = self._rates(self.flow.smooth)
+        held = {**self.flow.smooth, **self.flow.held}
+        lines = self._by_form(lambda frozen: self._rates(held if frozen else self.flow.smooth))
         return self.switches.load() + lines + self.switches.still()
 
     def _rates(self, values):
@@ -159,7 +217,7 @@ class EventGroupCode(PartCode):
         parts, text = self.scope.shared_terms(values)
         lines += parts
         for k, (name, value) in enumerate(text.items()):
-            stopped = self.has_frozen and name in self.adjoint.group.frozen
+            stopped = not self.two_forms and self.has_frozen and name in self.adjoint.held
             lines.append(f"dx[{k}] = {f'0.0 if frozen else {value}' if stopped else value}")
         return lines
 
@@ -290,7 +348,10 @@ class EventGroupCode(PartCode):
 
         ``adjoint_f`` is the adjoint of f; that of the integrands is ``scale * dL/d(readout)``.
         """
-        stage = derive_stage(self.adjoint, self.flow)
+        return self._by_form(self._rate_back)
+
+    def _rate_back(self, frozen: bool) -> list[str]:
+        stage = derive_stage(self.adjoint, self.flow, frozen)
         wanted = stage.states | {f"bar.{name}": e for name, e in stage.parameters.items()}
         lines = self._load_stage(wanted)
         parts, text = self.scope.shared_terms(wanted)
@@ -300,9 +361,12 @@ class EventGroupCode(PartCode):
 
     def jacobian(self) -> list[str]:
         """``out[r, s] = df_r/dx_s``, and the derivatives of the weighted integrands as last row."""
-        entries, rows = jacobian(self.adjoint, self.flow), (*self.states, None)
+        return self._by_form(self._jacobian)
+
+    def _jacobian(self, frozen: bool) -> list[str]:
+        entries, rows = jacobian(self.adjoint, self.flow, frozen), (*self.states, None)
         parts, text = self.scope.shared_terms(entries)
-        stopped = self.adjoint.group.frozen if self.has_frozen else ()
+        stopped = self.adjoint.held if self.has_frozen and not self.two_forms else ()
         lines = [
             f"out[{rows.index(r)}, {self.states.index(s)}] = "
             f"{f'0.0 if frozen else {value}' if r in stopped else value}"
@@ -312,17 +376,20 @@ class EventGroupCode(PartCode):
 
     def _load_stage(self, wanted):
         lines = self.switches.load() + self.load(reads(wanted) - {SCALE}, lams="adjoint_f")
-        if self.has_frozen:
+        if self.has_frozen and not self.two_forms:
             lines += [
                 f"{self.scope.ref(f'lam.{s}')} = "
                 f"0.0 if frozen else adjoint_f[{self.states.index(s)}]"
-                for s in self.adjoint.group.frozen
+                for s in self.adjoint.held
             ]
         return [*lines, f"{self.scope.ref(SCALE)} = scale"]
 
     def time_back(self) -> list[str]:
         """The derivative of a stage in the time itself."""
-        e = derive_stage(self.adjoint, self.flow).time
+        return self._by_form(self._time_back)
+
+    def _time_back(self, frozen: bool) -> list[str]:
+        e = derive_stage(self.adjoint, self.flow, frozen).time
         return [*self._load_stage(e), f"return {self.scope.sympy(e)}"]
 
     def spike_back(self) -> list[str]:
@@ -339,11 +406,11 @@ class EventGroupCode(PartCode):
 
     def _reset_rule(self, mode):
         mode = mode if self.has_frozen else "free"
-        rule, frozen = self.adjoint.spike[mode], self.adjoint.group.frozen
+        rule = self.adjoint.spike[mode]
         if len(self.switches):
             return replace(rule, rate=reset_rate(self.adjoint))
         if not self.closed:
-            after = rate_after_spike(self.adjoint, frozen if mode == "frozen" else ())
+            after = rate_after_spike(self.adjoint, mode == "frozen")
             return replace(rule, rate=after)
         return rule
 

@@ -16,11 +16,14 @@ COLUMNS = 3
 
 
 class GuardCode:
-    """Bounds of a guard, for steps of Brian2 of `dt` seconds; without parts if it is smooth."""
+    """Bounds of a guard, for steps of Brian2 of `dt` seconds; without parts if it is smooth.
 
-    def __init__(self, group, dt: float):
+    ``crossing`` is that of the guard, and ``rate`` the flow on the way there.
+    """
+
+    def __init__(self, group, dt: float, crossing, rate):
         self.group, self.dt = group, dt
-        self.parts = smooth_parts(group.adjoint.crossing, group.flow)
+        self.parts = smooth_parts(crossing, rate)
         self.timed = watches_time(group.adjoint)
 
     @property

@@ -172,7 +172,7 @@ def _event_log(g):
 def _arguments(component):
     pairs = []
     for g in component.groups:
-        roles = ["X0", *constants(g), *["period"] * g.refractory, "VR", *maxima(g)]
+        roles = ["X0", *constants(g), *["period"] * g.fixed_period, "VR", *maxima(g)]
         roles += [*["breaks"] * g.breaks, *sample_steps(g), *timed_values(g)]
         roles += [*SUBTHRESHOLD, "MODES", "ring", "bits"] * bool(g.batched)
         pairs += [(g.name, role) for role in roles]
@@ -188,7 +188,8 @@ def _arguments(component):
 def _gradients(component):
     pairs = []
     for g in component.groups:
-        roles = ["grad_shared", "grad_neuron", "grad_initial", *["grad_refractory"] * g.refractory]
+        roles = ["grad_shared", "grad_neuron", "grad_initial"]
+        roles += ["grad_refractory"] * g.fixed_period
         roles += ["time", "d_spike_time"] * g.spikes
         roles += [*["count_surrogate"] * g.has_count_surrogate, "WR"]
         pairs += [(g.name, role) for role in roles]

@@ -96,7 +96,8 @@ class GroupSignatures:
         g = self.group
         hint = ["hint"] * (g.skip_quiet or not g.closed)
         state = ["X", "now", "until", "head", "pool", *hint, *["latest"] * g.latest]
-        own = [*state, *self.returned, *constants(g), *["period"] * g.refractory, "VR", *maxima(g)]
+        own = [*state, *self.returned, *constants(g), *["period"] * g.fixed_period]
+        own += ["VR", *maxima(g)]
         own += [*["breaks", "piece"] * g.breaks, *sample_steps(g), *timed_values(g)]
         if not g.batched:
             return self._of(own + scratch_roles(g), self._synapses + self._states_of_synapses)
@@ -108,7 +109,7 @@ class GroupSignatures:
     def _spiking(self):
         """The roles of what the backward pass through spikes reads and writes."""
         roles = ["spikes", "d_spike_time", "time", "d_release", "d_caused"] * self.group.spikes
-        return roles + ["grad_refractory"] * self.group.refractory
+        return roles + ["grad_refractory"] * self.group.fixed_period
 
     @cached_property
     def back(self) -> Signature:

@@ -95,7 +95,7 @@ def _scratch(g):
     sizes = {
         "x": [g.width + g.slots], "y": [g.width], "z": [g.width], "w": [2 * g.width],
         "dx": [g.width],
-        "stack": [48, g.bounds.columns], "k": [ROWS, g.width], "path": [PATH, g.width + STEP],
+        "stack": [48, g.stack_columns], "k": [ROWS, g.width], "path": [PATH, g.width + STEP],
     }  # fmt: skip
     return [_fixed(role, *sizes[role]) for role in scratch_roles(g)]
 
@@ -119,7 +119,7 @@ def _batched_group(g):
             _fixed("arrivals", 256, 2), _fixed("queued", 256, 2), _fixed("moments", FEW + 8),
             WorkArray("ranks", lambda s: (FEW + 8,), np.int64),
             WorkArray("profile", lambda s: (g.batched.top + 1, 256 + 8), zero=True),
-            _fixed("stack", 48, g.bounds.columns), *(_fixed(role, g.width) for role in "xyz"),
+            _fixed("stack", 48, g.stack_columns), *(_fixed(role, g.width) for role in "xyz"),
         ]  # fmt: skip
     return found
 
@@ -158,6 +158,8 @@ def _forward_loop(component) -> list[WorkArray]:
         # whose threshold is tested next, the arrival that may have fired it, and all that changed
         "tested", "lifter", "changed",
     )  # fmt: skip
+    if component.watches_release:  # the arrival that may have ended refractoriness, and what did
+        numbers += "freer", "why"
     found = [_each(role, dtype=np.int64) for role in numbers]
     found += [_each(role) for role in ("when", "secant", "since")]
     found += [_each(role, dtype=np.bool_) for role in ("is_tested", "has_changed")]

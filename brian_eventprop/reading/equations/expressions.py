@@ -7,6 +7,7 @@ constant.  Nothing here changes the order of floating point operations.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 
 _WORDS = {"True", "False"}
@@ -53,6 +54,15 @@ class _Inline(ast.NodeTransformer):
         if node.id not in self.definitions:
             return node
         return self.visit(parse(self.definitions[node.id]))
+
+
+def mentions(code: str, name: str) -> bool:
+    """Return whether a name stands in some code.
+
+    >>> mentions("v = t - lastspike", "lastspike"), mentions("v = lastspike_post", "lastspike")
+    (True, False)
+    """
+    return re.search(rf"\b{name}\b", code) is not None
 
 
 def inline(expression: str, definitions: Mapping[str, str]) -> str:

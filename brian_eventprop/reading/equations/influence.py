@@ -78,13 +78,16 @@ def _of_group(group: Group, found: set[Key]) -> set[Key]:
             continue
         if state in group.derivatives:
             used |= _keys(names(group.derivatives[state]), group.symbols)
+        if state in group.derivatives_refractory:
+            used |= _keys(names(group.derivatives_refractory[state]), group.symbols) | {spikes}
         if state in group.frozen:
             used.add(spikes)
     if by_reset := _of_block(group.reset, group.symbols, found):
         used |= by_reset | {spikes}
     if spikes in found | used and group.threshold is not None:
         used |= _keys(names(group.threshold), group.symbols)
-        used |= _keys(names(group.refractory) if group.refractory else (), group.symbols)
+        for text in (group.refractory, group.refractory_condition):
+            used |= _keys(names(text) if text else (), group.symbols)
     return used | _keys(_columns(group.timed_values), group.symbols)
 
 
@@ -122,7 +125,9 @@ def _users(key: Key, spec: NetworkSpec) -> str:
     """Return the objects whose code uses a variable, in words."""
     found = []
     for group in spec.groups:
-        texts = [*group.derivatives.values(), group.threshold, group.refractory]
+        texts = [*group.derivatives.values(), *group.derivatives_refractory.values()]
+        texts += [group.threshold, group.refractory]
+        texts += [group.refractory_condition]
         texts += [s.expression for s in group.reset]
         used = {name for text in texts if text for name in names(text)} | set(group.states)
         if key in _keys(used, group.symbols) or key[0] == group.name and key[1] in group.states:

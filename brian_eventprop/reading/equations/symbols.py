@@ -21,6 +21,9 @@ _SIDES = {_PRE: "pre", _POST: "post"}
 
 #: Numbers of synapses of a neuron in synaptic code, and whose they are.
 COUNTS = {"N_outgoing": "pre", "N_incoming": "post"}
+#: The time of the last spike of a neuron, a state that spikes set; Brian2 has it by that name.
+LAST_SPIKE = "lastspike"
+_REFRACTORY_MECHANISM = (LAST_SPIKE, "not_refractory")
 _DECLARE = "Declare a parameter with the values instead."
 
 
@@ -121,6 +124,13 @@ def synapses_symbol(
         return _synaptic_symbol(synapses, name, variable, collection)
     side = _SIDES.get(synapses.variables.indices[name], "")
     owner = variable.owner
+    if variable.name in _REFRACTORY_MECHANISM:
+        reason = (
+            f"Brian2 changes '{name}' at the threshold, before the arrivals of the same time step, "
+            "and what a spike does to states comes after them here, with the reset"
+        )
+        way_out = "Let the reset write a variable of your own, as 'last = t', and read that."
+        raise unsupported(synapses, line or name, reason, way_out)
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
         raise unsupported(synapses, line or name, reason, _DECLARE)

@@ -221,10 +221,10 @@ class ClockArrays:
         if kind in ("spike_step", "spike_neuron"):
             return np.empty(FEW + size, np.int32)
         if kind == "spike_state":
-            return np.empty((FEW + size, 2 * g.n_states + 1), self.dtype)
-        if kind in ("free", "last"):
+            return np.empty((FEW + size, g.spike_columns), self.dtype)
+        if kind in ("free", "last", "newest"):
             return np.zeros(size, np.int32)
-        if kind in ("d_release", "d_caused"):
+        if kind in ("d_release", "d_caused", "d_freed"):
             return np.empty(size)
         if kind in ("d_spike_time", "d_reset"):
             return np.empty(self.most[g.name])

@@ -102,7 +102,7 @@ class ClockConstants:
         }
         if g.values:
             arrays[g.name, "sample_step"] = self._sample_steps[g.name]
-        if g.refractory:
+        if g.fixed_period:
             steps = arrays[g.name, "R"] = binder.refractory_steps(v)
             arrays[g.name, "longest"] = np.array([steps.max(initial=0)])
         return v, arrays

@@ -522,7 +522,7 @@ class ClockCPU:
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
                     gradients[g.name, state] += total[g.name, "grad_initial"][k]
-            if g.refractory:
+            if g.fixed_period:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for s in self.system.spec.synapses:
             for k, state in enumerate(s.states):

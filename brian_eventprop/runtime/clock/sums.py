@@ -67,7 +67,7 @@ class ChunkSums:
             arrays[g.name, "grad_shared"] = np.zeros(len(g.shared_grads))
             arrays[g.name, "grad_neuron"] = np.zeros((len(g.element_grads), size))
             arrays[g.name, "grad_initial"] = np.zeros((g.n_states, size))
-            if g.refractory:
+            if g.fixed_period:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self.pathways[p.name].size

@@ -134,7 +134,7 @@ class CudaBackward(ClockCPU):
             shapes = {"grad_initial": (n_trials, g.n_states, g.size)}
             if g.element_grads:
                 shapes["grad_neuron_out"] = n_trials, len(g.element_grads), g.size
-            if g.refractory:
+            if g.fixed_period:
                 shapes["grad_refractory_out"] = n_trials, g.size
             for role, shape in shapes.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
@@ -214,7 +214,7 @@ class CudaBackward(ClockCPU):
             )
             if any((g.name, state) in self.system.trained for state in g.states):
                 total[g.name, "grad_initial"] = added_up(g.name, "grad_initial")
-            if g.refractory:
+            if g.fixed_period:
                 wanted = PERIOD in g.adjoint.refractory_invariants.active
                 total[g.name, "grad_refractory"] = (
                     added_up(g.name, "grad_refractory_out") if wanted else np.zeros(g.size)

@@ -59,7 +59,7 @@ class CudaPacking:
             host[g.name, "P"] = binder.per_element(v, self.dtype)
             if g.values:
                 host[g.name, "sample_step"] = self._sample_steps[g.name]
-            if g.refractory:
+            if g.fixed_period:
                 limit = np.iinfo(np.int32).max // 2
                 steps = np.minimum(binder.refractory_steps(v), limit)
                 host[g.name, "R"] = steps.astype(np.int32)

@@ -268,7 +268,7 @@ class ClockCUDA(CudaBackward):
             integer = {f"at{r.number}": (n_trials, g.size) for r in g.maxima}
             if g.spikes:
                 capacity = self._capacity[g.name]
-                shapes["stored_spike_state"] = n_trials, capacity, 2 * g.n_states + 1
+                shapes["stored_spike_state"] = n_trials, capacity, g.spike_columns
                 integer["spike_rows"] = n_trials, capacity, 3
                 integer["sptr"] = n_trials, self.n_steps + 1
                 integer["final"] = n_trials, g.size

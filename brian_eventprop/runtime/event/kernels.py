@@ -94,7 +94,7 @@ class EventKernels:
         }
         if g.closed:
             arrays[g.name, "K"] = self._flow_constants(g, binder, v)
-        if g.refractory:
+        if g.fixed_period:
             period = np.broadcast_to(binder.period(v), binder.size)
             arrays[g.name, "period"] = np.array(period, float)
         return v, arrays

@@ -134,10 +134,9 @@ class EventCPU(EventKernels):
         )  # fmt: skip
 
     def refractory_periods(self, forward: EventForward) -> dict[str, np.ndarray]:
-        """Return the refractory period (s) of each neuron of the groups that have one."""
-        return {
-            g.name: forward.arrays[g.name, "period"] for g in forward.module.groups if g.refractory
-        }
+        """Return the refractory period (s) of the neurons of each group where it is constant."""
+        groups = (g for g in forward.module.groups if g.fixed_period)
+        return {g.name: forward.arrays[g.name, "period"] for g in groups}
 
     def _check_readouts(self, arrays):
         """Stop if a state or what a readout makes of it is infinite or not a number."""
@@ -329,7 +328,7 @@ class EventCPU(EventKernels):
             for k, state in enumerate(g.states):
                 if (g.name, state) in gradients:
                     gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
-            if g.refractory:
+            if g.fixed_period:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for p in forward.module.pathways:
             binder, v = self.pathways[p.name], forward.constants[p.name]

@@ -72,7 +72,7 @@ class EventSums:
             arrays[g.name, "grad_shared"] = np.zeros(len(g.shared_grads))
             arrays[g.name, "grad_neuron"] = np.zeros((len(g.element_grads), size))
             arrays[g.name, "grad_initial"] = np.zeros((size, g.n_states))
-            if g.refractory:
+            if g.fixed_period:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self._pathways[p.name].size

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from brian2 import SpikeGeneratorGroup, Synapses, ms
 from brian2.core.variables import VariableView
+from brian2.utils.stringtools import get_identifiers
 
 #: Two events (ms) that are meant to be at one time: an arrival without delay, or one that fires.
 SAME = 1e-7
@@ -48,6 +49,8 @@ def _periods(group, scope: dict) -> np.ndarray:
         return np.full(len(group), float(period) * 1e3)
     names = scope | {n: getattr(group, n) for n in ("i", *group.equations.parameter_names)}
     names |= {n: v[:] for n, v in names.items() if isinstance(v, VariableView)}
+    if set(group.equations.names) & get_identifiers(period) - set(names):
+        return np.full(len(group), np.nan)  # it ends with states
     return np.broadcast_to(np.asarray(eval(period, names) / ms, float), len(group))
 
 

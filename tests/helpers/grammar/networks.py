@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import neurons, readouts, synapses
+from . import neurons, readouts, refractoriness, synapses
 from .draw import Cell, Draw
 
 HEADER = """\
@@ -47,6 +47,9 @@ def draw_network(seed: int) -> Script:
     """Draw a network; the same seed gives the same one."""
     draw = Draw([seed, 17])
     cells = _cells(draw)
+    if seed >= refractoriness.FIRST_SEED:
+        for cell in cells:
+            refractoriness.end_with_states(draw, cell)
     projections, inputs = _projections(draw, cells)
     duration = draw.number(6, 9) if any(c.slow for c in cells) else draw.number(10, 25)
     loss, targets = readouts.loss(draw, cells)

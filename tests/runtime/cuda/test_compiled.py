@@ -8,6 +8,7 @@ import pytest
 from brian2 import ms, start_scope
 from helpers.cuda.compile import BETWEEN, UPDATES, CompilingDevice, compiled
 from helpers.networks import random as random_networks
+from helpers.networks import refractory
 from helpers.networks import small as small_networks
 from helpers.networks.synapses import plastic
 from helpers.networks.synapses import trials as plastic_trials
@@ -100,6 +101,14 @@ def test_precomputed_inputs(precision, device, monkeypatch):
     compiled(*random_model("adex", precision))
     kernels = {"forward", "record", "drive_sparse", "d_time_sparse", "collect_sparse"}
     check(device, kernels, single=precision == "float32")
+
+
+@pytest.mark.parametrize("kind", ["ended by arrivals", "period of a state"])
+def test_refractoriness_that_ends_with_states(kind, device):
+    device.only = "forward|record|backward"
+    model = refractory.model(refractory.KINDS[kind], "clock", backend="cuda", precision="float32")
+    compiled(model, None)
+    check(device, {"forward", "record", "backward"}, single=True)
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])

@@ -9,6 +9,7 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms,
 from helpers.backends import arrays_of, check_equal, model_of, results, run_small
 from helpers.cuda.emulator import Emulator, There
 from helpers.networks import random as random_networks
+from helpers.networks import refractory
 from helpers.networks import small as small_networks
 
 import brian_eventprop as bep
@@ -22,6 +23,16 @@ def test_the_same_as_on_the_cpu(kind, emulator):
     emulator()
     check_equal(results(kind, "cuda"), expected)
     assert sum(len(array) for key, array in expected.items() if key[1] == "i") > 8
+
+
+@pytest.mark.parametrize("kind", refractory.KINDS)
+def test_refractoriness_that_ends_with_states(kind, emulator):
+    found = {}
+    for backend in ("cpu", "cuda"):
+        emulator()
+        model = refractory.model(refractory.KINDS[kind], "clock", backend=backend)
+        found[backend] = arrays_of(model.run(), model.gradient(), model)
+    check_equal(found["cuda"], found["cpu"])
 
 
 class Fusing(Emulator):
