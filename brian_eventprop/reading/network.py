@@ -275,8 +275,9 @@ def _check_periods(groups: Iterable[GroupCode], pathways: Iterable[PathwayCode])
     """Refuse refractory periods that arrivals change."""
     by_name = {code.group.name: code for code in groups}
     for code in pathways:
-        target, written = written_states(code)
-        check_period(by_name[target], written, code.pathway.name)
+        for group, name in written_states(code):
+            if group in by_name:  # not synapses, which have no period
+                check_period(by_name[group], [name], code.pathway.name)
 
 
 def _check_active(group, use: str) -> None:
