@@ -19,6 +19,7 @@ from brian_eventprop.reading.equations.statements import (
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
+from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
     check_functions,
@@ -46,20 +47,24 @@ class GroupCode:
 
 def read_group_code(group, namespace: Mapping) -> GroupCode:
     """Check a `NeuronGroup` and read its blocks of code."""
-    check_neuron_group(group)
-    equations = _equation_variables(group, namespace)
-    group.equations.check_units(group, run_namespace=namespace)
-    brian.check_subexpressions(group, group.equations, namespace)
-    method, update = _read_update(group, equations, namespace)
-    threshold = _read_threshold(group, namespace)
-    never = threshold is not None and _condition(threshold) == "False"
+    with Refusals() as refusals:
+        refusals.check(check_neuron_group, group)
+        equations = refusals.check(_equation_variables, group, namespace)
+        group.equations.check_units(group, run_namespace=namespace)
+        brian.check_subexpressions(group, group.equations, namespace)
+        if not refusals:
+            method, update = refusals.check(_read_update, group, equations, namespace) or ("", None)
+        threshold = refusals.check(_read_threshold, group, namespace)
+        never = threshold is not None and _condition(threshold) == "False"
+        reset = None if never else refusals.check(_read_reset, group, namespace)
+        refractory = refusals.check(_read_refractory, group, namespace)
     return GroupCode(
         group=group,
         method=method,
         update=update,
         threshold=None if never else threshold,
-        reset=None if never else _read_reset(group, namespace),
-        refractory=_read_refractory(group, namespace),
+        reset=reset,
+        refractory=refractory,
         equations=equations,
     )
 
@@ -289,6 +294,7 @@ def _check_refractory(
 
 def _check_writable(group, states: tuple[str, ...]) -> None:
     """Refuse events that write shared, integer or internal variables."""
+    refusals = Refusals()
     for name in states:
         variable = group.variables[name]
         if variable.read_only or name not in group.user_equations.names:
@@ -296,10 +302,12 @@ def _check_writable(group, states: tuple[str, ...]) -> None:
         if variable.is_integer or variable.is_boolean:
             kind = "integer" if variable.is_integer else "boolean"
             way_out = f"Declare it as '{name} : 1'."
-            raise unsupported(group, name, f"an event writes it and its type is {kind}", way_out)
+            reason = f"an event writes it and its type is {kind}"
+            refusals.add(unsupported(group, name, reason, way_out))
         if variable.scalar:
             way_out = "Remove the flag '(shared)'."
-            raise unsupported(group, name, "an event writes a shared variable", way_out)
+            refusals.add(unsupported(group, name, "an event writes a shared variable", way_out))
+    refusals.raise_found()
 
 
 def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[str, Any]:

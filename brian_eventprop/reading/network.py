@@ -14,6 +14,7 @@ from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
+from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.synapses import (
@@ -137,38 +138,46 @@ def read_network(
     ('-v / tau', 0.01)
     """
     check_network(objects)
-    active = _active(network_objects(objects))
-    dt = check_clocks(o for o in active if not isinstance(o, INPUTS))
-    neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
-    inputs = [o for o in active if isinstance(o, INPUTS)]
-    synapses = [o for o in active if isinstance(o, brian.Synapses)]
-    _check_ends(synapses, neurons + inputs)
-    for readout in readouts:
-        _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
-    _check_names(active)
-
-    groups = [read_group_code(group, level_namespace) for group in neurons]
-    pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
+    with Refusals() as refusals:
+        active, refused = _active(network_objects(objects), refusals)
+        dt = refusals.check(check_clocks, (o for o in active if not isinstance(o, INPUTS)))
+        neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
+        inputs = [o for o in active if isinstance(o, INPUTS)]
+        synapses = [o for o in active if isinstance(o, brian.Synapses)]
+        _check_ends(synapses, neurons + inputs + refused, refusals)
+        for readout in readouts:
+            use = f"{type(readout).__name__} measures it"
+            refusals.check(_check_active, parent(readout.group), use)
+        _check_names(active)
+        groups = [refusals.check(read_group_code, group, level_namespace) for group in neurons]
+        codes = [refusals.check(read_synapses_code, s, level_namespace) for s in synapses]
+    pathways = [code for found in codes for code in found]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
     collection = Collection(states=_states(groups, pathways))
 
-    built = {
-        code.group.name: build_group(
-            code, collection.states[code.group.name], level_namespace, collection
-        )
-        for code in groups
-    }
-    _check_sources(pathways, built)
-    spec = NetworkSpec(
-        groups=tuple(built.values()),
-        inputs=tuple(read_input(group, dt) for group in inputs),
-        pathways=tuple(build_pathway(code, collection) for code in pathways),
-        readouts=tuple(
-            read_readout(
-                readout, built, {g.name: g for g in neurons}, level_namespace, duration, collection
+    with Refusals() as refusals:
+        built = {
+            code.group.name: refusals.check(
+                build_group, code, collection.states[code.group.name], level_namespace, collection
+            )
+            for code in groups
+        }
+        _check_sources(pathways, built, refusals)
+        spec_inputs = [refusals.check(read_input, group, dt) for group in inputs]
+        spec_pathways = [refusals.check(build_pathway, code, collection) for code in pathways]
+        of_name = {g.name: g for g in neurons}
+        spec_readouts = [
+            refusals.check(
+                read_readout, readout, built, of_name, level_namespace, duration, collection
             )
             for readout in readouts
-        ),
+            if built.get(parent(readout.group).name, readout) is not None
+        ]
+    spec = NetworkSpec(
+        groups=tuple(built.values()),
+        inputs=tuple(spec_inputs),
+        pathways=tuple(spec_pathways),
+        readouts=tuple(spec_readouts),
         dt=dt,
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
@@ -182,21 +191,20 @@ def read_network(
     )
 
 
-def _active(objects: Iterable) -> list[Any]:
-    """Drop monitors, Subgroups and what the user switched off; refuse unknown objects."""
-    active = []
+def _active(objects: Iterable, refusals: Refusals) -> tuple[list[Any], list[Any]]:
+    """Return the objects to read and those that are refused; drop monitors and what is off."""
+    active, refused = [], []
     for obj in objects:
         if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
-            check_parts(obj)
-            continue
-        if not obj.active:
-            check_inactive(obj)
-            continue
-        check_object(obj)
-        active.append(obj)
+            refusals.check(check_parts, obj)
+        elif not obj.active:
+            refusals.check(check_inactive, obj)
+        else:
+            known = refusals.check(check_object, obj) is not None
+            (active if known else refused).append(obj)
     if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
         raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
-    return active
+    return active, refused
 
 
 def _mention_precision(objects: Iterable) -> None:
@@ -219,12 +227,12 @@ def _mention_precision(objects: Iterable) -> None:
         )
 
 
-def _check_ends(synapses: Iterable, present: Iterable) -> None:
+def _check_ends(synapses: Iterable, present: Iterable, refusals: Refusals) -> None:
     names = {obj.name for obj in present}
     for s in synapses:
         for end in (s.source, s.target):
             if not isinstance(end, brian.Synapses):
-                _check_active(parent(end), f"Synapses '{s.name}' connect it")
+                refusals.check(_check_active, parent(end), f"Synapses '{s.name}' connect it")
             known = parent(end).name in names or isinstance(end, brian.Synapses)
             if not known:
                 raise ValueError(
@@ -233,13 +241,15 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
                 )
 
 
-def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group]) -> None:
+def _check_sources(
+    pathways: Iterable[PathwayCode], groups: Mapping[str, Group | None], refusals: Refusals
+) -> None:
     for code in pathways:
         source = groups.get(parent(code.synapses.source).name)
         if source is not None and source.threshold is None:
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
-            raise unsupported(code.synapses, code.code, reason, way_out)
+            refusals.add(unsupported(code.synapses, code.code, reason, way_out))
 
 
 def _check_active(group, use: str) -> None:

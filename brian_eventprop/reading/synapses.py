@@ -21,8 +21,10 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
+from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Pathway, Symbol
 from brian_eventprop.reading.unsupported import (
+    check_functions,
     check_reserved,
     check_synapses,
     line_with,
@@ -46,17 +48,19 @@ class PathwayCode:
 
 def read_synapses_code(synapses, namespace: Mapping) -> list[PathwayCode]:
     """Check a `Synapses` object and read the code of its active pathways."""
-    check_synapses(synapses)
-    if not synapses._connect_called:
-        raise ValueError(
-            f"Synapses '{synapses.name}' has no synapses yet: call {synapses.name}.connect(...)."
-        )
-    synapses.equations.check_units(synapses, run_namespace=namespace)
-    return [
-        _read_pathway(synapses, pathway, namespace)
-        for pathway in synapses._pathways
-        if pathway.active
-    ]
+    with Refusals() as refusals:
+        refusals.check(check_synapses, synapses)
+        if not synapses._connect_called:
+            raise ValueError(
+                f"Synapses '{synapses.name}' has no synapses yet: call "
+                f"{synapses.name}.connect(...)."
+            )
+        synapses.equations.check_units(synapses, run_namespace=namespace)
+        # code that writes what is refused above would be refused for the same reason once more
+        read = _resolve_pathway if refusals else _read_pathway
+        active = [pathway for pathway in synapses._pathways if pathway.active]
+        codes = [refusals.check(read, synapses, pathway, namespace) for pathway in active]
+    return codes
 
 
 def parent(end):
@@ -123,14 +127,23 @@ def connections(synapses) -> tuple[np.ndarray, np.ndarray]:
     return pre, post
 
 
+def _resolve_pathway(synapses, pathway, namespace: Mapping) -> dict[str, Any]:
+    """Check what a pathway's code reads and calls, and return the variables behind its names."""
+    text = code_text(pathway.code)
+    with Refusals() as refusals:
+        refusals.check(check_reserved, synapses, text)
+        variables = resolve(synapses, text, namespace, {"delay": pathway._delays})
+        everything = "\n".join([text, *map(str, synapses.equations.values())])
+        refusals.check(check_functions, synapses, everything, variables)
+    return variables
+
+
 def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = code_text(pathway.code)
-    check_reserved(synapses, text)
     delays = pathway._delays
-    variables = resolve(synapses, text, namespace, {"delay": delays})
+    variables = _resolve_pathway(synapses, pathway, namespace)
     _use_indices(synapses, variables)
-    everything = "\n".join([text, *map(str, synapses.equations.values())])
-    block = read_block(synapses, text, variables, user_code=everything)
+    block = read_block(synapses, text, variables)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
     code = PathwayCode(synapses, pathway, text.strip(), block, indices)
@@ -149,6 +162,7 @@ def _use_indices(synapses, variables: dict[str, Any]) -> None:
 
 def _check_writes(code: PathwayCode) -> None:
     """Refuse plasticity: writes to synaptic, pre-synaptic or shared variables."""
+    refusals = Refusals()
     for statement in code.block.statements:
         name = statement.var
         if not isinstance(code.block.variables.get(name), brian.ArrayVariable):
@@ -163,7 +177,8 @@ def _check_writes(code: PathwayCode) -> None:
             reason = f"it changes '{name}', which is shared"
         else:
             reason = f"it changes the synaptic variable '{name}'"
-        raise unsupported(code.synapses, line, reason, _PLASTIC)
+        refusals.add(unsupported(code.synapses, line, reason, _PLASTIC))
+    refusals.raise_found()
 
 
 def _check_aliases(code: PathwayCode) -> None:

@@ -1,7 +1,7 @@
 """What Brian2 can do and exact gradients cannot: what is unsupported, by name.
 
 Each check looks at one Brian2 object and raises `UnsupportedError` with the object, the equation
-or statement, the reason and the way out.
+or statement, the reason and the way out; several of them if it finds several things.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.refusals import Refusals
 
 _RANDOM = "random numbers differ from run to run, so their gradient is not defined"
 _RANDOM_WAY_OUT = (
@@ -47,36 +48,48 @@ def line_writing(code: str, name: str) -> str:
     return lines[0].strip() if lines else code.strip()
 
 
+def calls(code: str, name: str) -> bool:
+    """Whether some code holds a name."""
+    return re.search(rf"\b{re.escape(name)}\b", code) is not None
+
+
 def check_functions(obj, code: str, variables: Mapping, timed_values: bool = False) -> None:
     """Refuse random numbers and functions that Brian2 does not define.
 
-    Timed arrays are allowed with ``timed_values`` only: in equations and some readouts.
+    Timed arrays are allowed with ``timed_values`` only: in equations and some readouts.  What only
+    a subexpression calls is refused where the subexpression is defined.
     """
+    refusals = Refusals()
     for name, variable in variables.items():
-        if not isinstance(variable, brian.Function):
+        timed = isinstance(variable, brian.TimedArray)
+        if not isinstance(variable, brian.Function) or not (timed or calls(code, name)):
             continue
         line = line_with(code, [name])
-        if isinstance(variable, brian.TimedArray):
+        if timed:
             if timed_values:
                 continue
             reason = f"'{name}' is a TimedArray, whose jumps would be events of their own here"
             way_out = "Let it drive a differential equation, or write it as an expression of t."
-            raise unsupported(obj, line, reason, way_out)
+            refusals.add(unsupported(obj, line, reason, way_out))
+            continue
         builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable
         if isinstance(variable, brian.BinomialFunction) or (builtin and not variable.stateless):
-            raise unsupported(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)
-        if not builtin or name == "timestep":
+            refusals.add(unsupported(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT))
+        elif not builtin or name == "timestep":
             reason = f"'{name}' is a function whose derivative is not known"
-            raise unsupported(obj, line, reason, "Write it as an expression.")
+            refusals.add(unsupported(obj, line, reason, "Write it as an expression."))
+    refusals.raise_found()
 
 
 def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> None:
     """Refuse code that reads the variables of the refractory mechanism."""
+    refusals = Refusals()
     for name in reserved:
-        if re.search(rf"\b{name}\b", code):
+        if calls(code, name):
             reason = f"'{name}' belongs to the refractory mechanism and has no derivative"
             way_out = "Use the '(unless refractory)' flag, or a state variable of your own."
-            raise unsupported(obj, line_with(code, [name]), reason, way_out)
+            refusals.add(unsupported(obj, line_with(code, [name]), reason, way_out))
+    refusals.raise_found()
 
 
 def check_clocks(objects: Iterable) -> float:
@@ -128,8 +141,8 @@ def check_network(network) -> None:
         )
 
 
-def check_object(obj) -> None:
-    """Refuse whole classes of objects."""
+def check_object(obj) -> bool:
+    """Refuse whole classes of objects; True for all others."""
     if isinstance(obj, brian.NetworkOperation):
         reason = "Python code that runs at every step has no derivative"
         raise unsupported(obj, "network_operation", reason, "Write it as equations.")
@@ -143,6 +156,7 @@ def check_object(obj) -> None:
     if not isinstance(obj, (*WHOLE, brian.Subgroup, *brian.MONITORS)):
         reason = f"objects of the class '{type(obj).__name__}' are unknown here"
         raise unsupported(obj, type(obj).__name__, reason, "Remove it from the network.")
+    return True
 
 
 def objects_below(obj) -> list:
@@ -172,22 +186,24 @@ def check_parts(obj) -> None:
     Subgroups and Synapses stand below a group whose Subgroup or Synapses have an operation of
     their own; they do nothing themselves, or are read as objects of the network.
     """
-    own = _own_parts(obj)
-    _check_methods(obj, obj)
+    own, refusals = _own_parts(obj), Refusals()
+    refusals.check(_check_methods, obj, obj)
     for part in objects_below(obj):
         if id(part) in own:
-            _check_methods(obj, part)
+            refusals.check(_check_methods, obj, part)
             continue
         if not part.active or isinstance(part, brian.MONITORS):
             continue
-        _check_part(obj, part)
+        refusals.check(_check_part, obj, part)
     for name, part in own.values():
         if part not in obj.contained_objects:
             reason = "it was removed from contained_objects, so Brian2 does not run it"
-            raise unsupported(obj, name, reason, "Leave what a group contains as Brian2 makes it.")
+            way_out = "Leave what a group contains as Brian2 makes it."
+            refusals.add(unsupported(obj, name, reason, way_out))
     if obj.code_objects and not isinstance(obj, brian.CodeRunner):
         reason = "Brian2 runs code objects that were added to it"
-        raise unsupported(obj, "code_objects", reason, "Write them as equations.")
+        refusals.add(unsupported(obj, "code_objects", reason, "Write them as equations."))
+    refusals.raise_found()
 
 
 def _check_methods(obj, part) -> None:
@@ -254,10 +270,12 @@ def check_schedule(obj, part, when: str) -> None:
 
 def check_linked(obj) -> None:
     """Refuse linked variables."""
+    refusals = Refusals()
     for name in sorted(obj._linked_variables):
         reason = "linked variables couple groups at every step"
         way_out = "Declare the parameter in this group and set its value."
-        raise unsupported(obj, f"{name} (linked)", reason, way_out)
+        refusals.add(unsupported(obj, f"{name} (linked)", reason, way_out))
+    refusals.raise_found()
 
 
 def check_constant_over_dt(obj) -> None:
@@ -270,75 +288,80 @@ def check_constant_over_dt(obj) -> None:
 
 def check_neuron_group(group) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
-    check_parts(group)
-    check_linked(group)
-    check_constant_over_dt(group)
+    refusals = Refusals()
+    for check in (check_parts, check_linked, check_constant_over_dt):
+        refusals.check(check, group)
     for event, condition in group.events.items():
         if event != "spike":
             way_out = "Only the event 'spike' is supported: use threshold and reset."
-            raise unsupported(group, f"{event}: {condition}", "it is a custom event", way_out)
-    check_schedule(group, group.state_updater, "groups")
+            error = unsupported(group, f"{event}: {condition}", "it is a custom event", way_out)
+            refusals.add(error)
+    refusals.check(check_schedule, group, group.state_updater, "groups")
     for thresholder in group.thresholder.values():
-        check_schedule(group, thresholder, "thresholds")
+        refusals.check(check_schedule, group, thresholder, "thresholds")
     for resetter in group.resetter.values():
-        check_schedule(group, resetter, "resets")
+        refusals.check(check_schedule, group, resetter, "resets")
     for eq in group.user_equations.values():
         if eq.type == brian.SUBEXPRESSION:
             continue
         if eq.var_type == "boolean" or (eq.var_type == "integer" and eq.type != brian.PARAMETER):
             way_out = f"Declare it as '{eq.varname} : 1'."
             statement = f"{eq.varname} : {eq.var_type}"
-            raise unsupported(group, statement, f"its type is {eq.var_type}", way_out)
+            refusals.add(unsupported(group, statement, f"its type is {eq.var_type}", way_out))
     for eq in group.user_equations.values():
         if eq.expr is not None:
-            check_reserved(group, f"{eq}")
+            refusals.check(check_reserved, group, f"{eq}")
     if group.user_equations.stochastic_variables:
         names = sorted(group.user_equations.stochastic_variables)
         line = line_with("\n".join(str(eq) for eq in group.user_equations.values()), names)
-        raise unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT)
+        refusals.add(unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT))
     if group._refractory is not False and np.any(group.variables["lastspike"].get_value() > -1e4):
         reason = "the group has already spiked in an earlier run, and a trial starts at rest"
         way_out = (
             f"Restore the network, or set {group.name}.lastspike = -1e4*second and "
             f"{group.name}.not_refractory = True."
         )
-        raise unsupported(group, "lastspike", reason, way_out)
+        refusals.add(unsupported(group, "lastspike", reason, way_out))
+    refusals.raise_found()
 
 
 def check_synapses(synapses) -> None:
     """Refuse plasticity and everything else that makes a synapse more than a jump."""
-    check_parts(synapses)
-    check_linked(synapses)
+    refusals = Refusals()
+    for check in (check_parts, check_linked, check_constant_over_dt):
+        refusals.check(check, synapses)
     for end in (synapses.source, synapses.target):
         if isinstance(end, brian.Synapses):
             way_out = "Connect neurons only."
-            raise unsupported(synapses, end.name, "Synapses that target Synapses", way_out)
+            refusals.add(unsupported(synapses, end.name, "Synapses that target Synapses", way_out))
     target = getattr(synapses.target, "source", synapses.target)
     if synapses._pathways and not isinstance(target, brian.NeuronGroup):
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
-        raise unsupported(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
+        code = synapses._pathways[0].code
+        refusals.add(unsupported(synapses, code, reason, "Connect to a NeuronGroup."))
     for eq in synapses.equations.values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             reason = "it is a clock-driven equation, one more state for every synapse"
             way_out = "Move the variable to the post-synaptic group."
-            raise unsupported(synapses, str(eq), reason, way_out)
+            refusals.add(unsupported(synapses, str(eq), reason, way_out))
     for eq in (synapses.event_driven or {}).values():
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             way_out = "Remove it (freeze the plasticity), and train the weight instead."
-            raise unsupported(synapses, str(eq), f"it is event-driven: {_PLASTICITY}", way_out)
+            reason = f"it is event-driven: {_PLASTICITY}"
+            refusals.add(unsupported(synapses, str(eq), reason, way_out))
     for updater in synapses.summed_updaters.values():
         statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
         reason = "summed variables couple groups at every step"
         way_out = "Let on_pre add to a state of the post-synaptic group."
-        raise unsupported(synapses, statement, reason, way_out)
-    check_constant_over_dt(synapses)
+        refusals.add(unsupported(synapses, statement, reason, way_out))
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
         if pathway.prepost != "pre":
             reason = f"on_post reacts to post-synaptic spikes: {_PLASTICITY}"
-            raise unsupported(synapses, pathway.code, reason, "Remove on_post.")
+            refusals.add(unsupported(synapses, pathway.code, reason, "Remove on_post."))
         if pathway.event != "spike":
             way_out = "Only the event 'spike' is supported."
-            raise unsupported(synapses, pathway.event, "it is a custom event", way_out)
-        check_schedule(synapses, pathway, "synapses")
+            refusals.add(unsupported(synapses, pathway.event, "it is a custom event", way_out))
+        refusals.check(check_schedule, synapses, pathway, "synapses")
+    refusals.raise_found()

@@ -37,7 +37,7 @@ class Block:
     @property
     def written(self) -> list[str]:
         """The variables of the model that the block writes, in order."""
-        arrays = [s.var for s in self.vector if isinstance(self.variables.get(s.var), _ARRAY)]
+        arrays = [s.var for s in self.statements if isinstance(self.variables.get(s.var), _ARRAY)]
         return list(dict.fromkeys(arrays))
 
 
