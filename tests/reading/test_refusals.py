@@ -1,4 +1,4 @@
-"""All that a network holds and cannot be read is listed at once; one refusal reads as it does alone."""
+"""All that is refused is listed at once; a single refusal reads as it always did."""
 
 import pickle
 
@@ -92,8 +92,8 @@ def test_refusals_come_before_other_errors():
 
 def test_those_of_what_comes_later():
     """Readouts and what events write are read once the objects are."""
-    G = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1\nk : 1 (shared)\nm : 1 (shared)",
-                    threshold="v > 1", reset="k += 1; m += 1", method="exact", name="G")  # fmt: skip
+    model = "dv/dt = -v/(10*ms) : 1\nk : 1 (shared)\nm : 1 (shared)"
+    G = NeuronGroup(1, model, threshold="v > 1", reset="k += 1; m += 1", method="exact", name="G")
     error = refusals([G], [bep.Final(G, "v*rand()")])
     assert [s.split("'")[3] for s in error.refusals] == ["k", "m"]
 
