@@ -1,6 +1,7 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
 from brian_eventprop.reading.equations.influence import check_influence
+from brian_eventprop.reading.ignored import ignored_objects
 from brian_eventprop.reading.inputs import (
     check_input_steps,
     on_own_grid,
@@ -17,6 +18,7 @@ __all__ = [
     "Axonal",
     "ReadValues",
     "check_input_steps",
+    "ignored_objects",
     "is_monitor",
     "check_influence",
     "key_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,10 @@ class GroupCode:
     equations: Mapping[str, Any]
 
 
-def read_group_code(group, namespace: Mapping) -> GroupCode:
+def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> GroupCode:
     """Check a `NeuronGroup` and read its blocks of code."""
     with Refusals() as refusals:
-        refusals.check(check_neuron_group, group)
+        refusals.check(check_neuron_group, group, ignored)
         equations = refusals.check(_equation_variables, group, namespace)
         group.equations.check_units(group, run_namespace=namespace)
         brian.check_subexpressions(group, group.equations, namespace)

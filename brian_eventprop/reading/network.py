@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from brian2 import get_logger
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
+from brian_eventprop.reading.ignored import check_ignored, ignored_objects
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.refusals import Refusals
@@ -104,6 +105,7 @@ def read_network(
     readouts: Sequence,
     level_namespace: Mapping[str, Any],
     duration: float | None = None,
+    ignore: Sequence = (),
 ) -> tuple[NetworkSpec, NetworkValues]:
     """Read Brian2 objects without compiling, running or changing them.
 
@@ -117,6 +119,8 @@ def read_network(
         Where external names are looked up, as in ``Network.run(namespace=...)``.
     duration
         Duration of a trial in seconds, the ``T`` of readouts.
+    ignore
+        Objects, or their names, that are no part of the dynamics.
 
     Returns
     -------
@@ -138,8 +142,11 @@ def read_network(
     ('-v / tau', 0.01)
     """
     check_network(objects)
+    ignored = ignored_objects(network_objects(objects), ignore)
+    kept = [obj for obj in network_objects(objects) if id(obj) not in ignored]
+    check_ignored(kept, ignored.values(), readouts)
     with Refusals() as refusals:
-        active, refused = _active(network_objects(objects), refusals)
+        active, refused = _active(kept, ignored, refusals)
         dt = refusals.check(check_clocks, (o for o in active if not isinstance(o, INPUTS)))
         neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
         inputs = [o for o in active if isinstance(o, INPUTS)]
@@ -149,8 +156,9 @@ def read_network(
             use = f"{type(readout).__name__} measures it"
             refusals.check(_check_active, parent(readout.group), use)
         _check_names(active)
-        groups = [refusals.check(read_group_code, group, level_namespace) for group in neurons]
-        codes = [refusals.check(read_synapses_code, s, level_namespace) for s in synapses]
+        given = level_namespace, ignored
+        groups = [refusals.check(read_group_code, group, *given) for group in neurons]
+        codes = [refusals.check(read_synapses_code, s, *given) for s in synapses]
     pathways = [code for found in codes for code in found]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
     collection = Collection(states=_states(groups, pathways))
@@ -163,7 +171,7 @@ def read_network(
             for code in groups
         }
         _check_sources(pathways, built, refusals)
-        spec_inputs = [refusals.check(read_input, group, dt) for group in inputs]
+        spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
         spec_pathways = [refusals.check(build_pathway, code, collection) for code in pathways]
         of_name = {g.name: g for g in neurons}
         spec_readouts = [
@@ -191,14 +199,16 @@ def read_network(
     )
 
 
-def _active(objects: Iterable, refusals: Refusals) -> tuple[list[Any], list[Any]]:
+def _active(
+    objects: Iterable, ignored: Container[int], refusals: Refusals
+) -> tuple[list[Any], list[Any]]:
     """Return the objects to read and those that are refused; drop monitors and what is off."""
     active, refused = [], []
     for obj in objects:
         if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
-            refusals.check(check_parts, obj)
+            refusals.check(check_parts, obj, ignored)
         elif not obj.active:
-            refusals.check(check_inactive, obj)
+            refusals.check(check_inactive, obj, ignored)
         else:
             known = refusals.check(check_object, obj) is not None
             (active if known else refused).append(obj)

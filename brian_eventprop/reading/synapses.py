@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +46,12 @@ class PathwayCode:
     indices: Mapping[str, str]
 
 
-def read_synapses_code(synapses, namespace: Mapping) -> list[PathwayCode]:
+def read_synapses_code(
+    synapses, namespace: Mapping, ignored: Container[int] = ()
+) -> list[PathwayCode]:
     """Check a `Synapses` object and read the code of its active pathways."""
     with Refusals() as refusals:
-        refusals.check(check_synapses, synapses)
+        refusals.check(check_synapses, synapses, ignored)
         if not synapses._connect_called:
             raise ValueError(
                 f"Synapses '{synapses.name}' has no synapses yet: call "

@@ -7,7 +7,7 @@ or statement, the reason and the way out; several of them if it finds several th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import numpy as np
 
@@ -145,7 +145,10 @@ def check_object(obj) -> bool:
     """Refuse whole classes of objects; True for all others."""
     if isinstance(obj, brian.NetworkOperation):
         reason = "Python code that runs at every step has no derivative"
-        raise unsupported(obj, "network_operation", reason, "Write it as equations.")
+        way_out = (
+            "Write it as equations, or name it in ignore=[...] if it does not change the network."
+        )
+        raise unsupported(obj, "network_operation", reason, way_out)
     if isinstance(obj, brian.PoissonInput):
         reason = f"the input is drawn at random: {_RANDOM}"
         way_out = "Use a PoissonGroup with Synapses, whose spikes are given."
@@ -180,19 +183,20 @@ def objects_below(obj) -> list:
     return list(found.values())
 
 
-def check_parts(obj) -> None:
+def check_parts(obj, ignored: Container[int] = ()) -> None:
     """Refuse what Brian2 runs with an object, at any depth below it, and the reader does not know.
 
     Subgroups and Synapses stand below a group whose Subgroup or Synapses have an operation of
-    their own; they do nothing themselves, or are read as objects of the network.
+    their own; they do nothing themselves, or are read as objects of the network.  ``ignored`` are
+    the identities of what the user leaves out.
     """
-    own, refusals = _own_parts(obj), Refusals()
+    own, refusals = own_parts(obj), Refusals()
     refusals.check(_check_methods, obj, obj)
     for part in objects_below(obj):
         if id(part) in own:
             refusals.check(_check_methods, obj, part)
             continue
-        if not part.active or isinstance(part, brian.MONITORS):
+        if not part.active or isinstance(part, brian.MONITORS) or id(part) in ignored:
             continue
         refusals.check(_check_part, obj, part)
     for name, part in own.values():
@@ -228,15 +232,15 @@ def _check_part(obj, part) -> None:
         raise unsupported(obj, type(part).__name__, reason, f"Remove it from {obj.name}.")
 
 
-def check_inactive(obj) -> None:
+def check_inactive(obj, ignored: Container[int] = ()) -> None:
     """Refuse active parts of an object that is not active itself: Brian2 runs them all the same."""
     for part in objects_below(obj):
-        if part.active and not isinstance(part, brian.MONITORS):
+        if part.active and not isinstance(part, brian.MONITORS) and id(part) not in ignored:
             reason = f"it is active, although '{obj.name}' is not, so Brian2 runs it alone"
             raise unsupported(obj, part.name, reason, "Set its own active attribute to False, too.")
 
 
-def _own_parts(obj) -> dict[int, tuple]:
+def own_parts(obj) -> dict[int, tuple]:
     """Return the parts that Brian2 makes itself, by identity, with their names."""
     parts = [
         *getattr(obj, "thresholder", {}).values(),
@@ -254,7 +258,7 @@ def _is_read(part) -> bool:
     if isinstance(part, WHOLE):
         return True
     group = getattr(part, "group", None)
-    return isinstance(group, WHOLE) and id(part) in _own_parts(group)
+    return isinstance(group, WHOLE) and id(part) in own_parts(group)
 
 
 def check_schedule(obj, part, when: str) -> None:
@@ -286,10 +290,11 @@ def check_constant_over_dt(obj) -> None:
         raise unsupported(obj, code, reason, "Remove the flag '(constant over dt)'.")
 
 
-def check_neuron_group(group) -> None:
+def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
     refusals = Refusals()
-    for check in (check_parts, check_linked, check_constant_over_dt):
+    refusals.check(check_parts, group, ignored)
+    for check in (check_linked, check_constant_over_dt):
         refusals.check(check, group)
     for event, condition in group.events.items():
         if event != "spike":
@@ -325,10 +330,11 @@ def check_neuron_group(group) -> None:
     refusals.raise_found()
 
 
-def check_synapses(synapses) -> None:
+def check_synapses(synapses, ignored: Container[int] = ()) -> None:
     """Refuse plasticity and everything else that makes a synapse more than a jump."""
     refusals = Refusals()
-    for check in (check_parts, check_linked, check_constant_over_dt):
+    refusals.check(check_parts, synapses, ignored)
+    for check in (check_linked, check_constant_over_dt):
         refusals.check(check, synapses)
     for end in (synapses.source, synapses.target):
         if isinstance(end, brian.Synapses):
