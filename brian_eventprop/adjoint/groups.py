@@ -168,6 +168,11 @@ def flow_of(derivatives: Mapping[str, sp.Expr], states: Iterable[str], frozen: I
     }
 
 
+def flowing(rates: Mapping[str, sp.Expr]) -> tuple[str, ...]:
+    """Return the states that change between events."""
+    return tuple(s for s, e in rates.items() if e != 0)
+
+
 def tidy(expression: sp.Expr) -> sp.Expr:
     """Expand polynomials, so that terms that cancel are gone; leave the rest as it is.
 
@@ -338,8 +343,9 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     if condition is None:
         return adjoint
     group, active = adjoint.group, adjoint.invariants.active
-    _check_threshold(group)
-    g = guard(condition)
+    moving = {"t", *flowing(adjoint.derivatives)}
+    _check_threshold(group, moving)
+    g = guard(condition, moving)
     f = flow_of(adjoint.derivatives, group.states)
     slope = sum((diff(g, symbol(s)) * f[s] for s in group.states), diff(g, symbol("t")))
     crossing = Crossing(condition, g, partials(g, group.states), partials(g, active), tidy(slope))
@@ -353,10 +359,10 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
 
 
-def _check_threshold(group: Group) -> None:
+def _check_threshold(group: Group, moving: set[str]) -> None:
     """Refuse what is no crossing, in the user's own words: nothing is extracted."""
     try:
-        guard(group.threshold)
+        guard(group.threshold, moving)
     except UnsupportedError as error:
         raise UnsupportedError(f"NeuronGroup '{group.name}': {error}") from None
 

@@ -19,6 +19,7 @@ from brian_eventprop.reading.equations.statements import (
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
+from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
@@ -80,9 +81,9 @@ def build_group(
     """Put the specification together once the states are known."""
     group = code.group
     _check_writable(group, states)
-    definitions = subexpressions(group)
+    definitions, flags = subexpressions(group), booleans(code.equations)
     derivatives = {
-        eq.varname: inline(eq.expr.code, definitions)
+        eq.varname: as_number(inline(eq.expr.code, definitions), flags)
         for eq in group.user_equations.values()
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
@@ -92,7 +93,9 @@ def build_group(
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = _condition(code.threshold) if code.threshold else None
     reset = _event_statements(code.reset, states)
-    refractory = None if code.refractory is None else inline(code.refractory, definitions)
+    refractory = None
+    if code.refractory is not None:
+        refractory = as_number(inline(code.refractory, definitions), flags)
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
@@ -293,17 +296,12 @@ def _check_refractory(
 
 
 def _check_writable(group, states: tuple[str, ...]) -> None:
-    """Refuse events that write shared, integer or internal variables."""
+    """Refuse events that write shared or internal variables."""
     refusals = Refusals()
     for name in states:
         variable = group.variables[name]
         if variable.read_only or name not in group.user_equations.names:
             raise ValueError(f"'{name}' of '{group.name}' cannot be written by an event.")
-        if variable.is_integer or variable.is_boolean:
-            kind = "integer" if variable.is_integer else "boolean"
-            way_out = f"Declare it as '{name} : 1'."
-            reason = f"an event writes it and its type is {kind}"
-            refusals.add(unsupported(group, name, reason, way_out))
         if variable.scalar:
             way_out = "Remove the flag '(shared)'."
             refusals.add(unsupported(group, name, "an event writes a shared variable", way_out))

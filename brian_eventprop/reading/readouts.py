@@ -14,6 +14,7 @@ from brian_eventprop.reading.equations.expressions import inline, names, parse
 from brian_eventprop.reading.equations.statements import resolve
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
+from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
 from brian_eventprop.reading.synapses import parent
@@ -58,6 +59,7 @@ def read_readout(
         spec = groups[name]
         timed = kind in _WITH_TRACES
         symbols = _symbols(readout, group, expression, spec, namespace, duration, timed, collection)
+        expression = as_number(expression, booleans(group.variables))
         reader = _timed_reader(readout, group, expression, namespace, symbols, collection)
         expression, timed_values = (
             reader.expression(expression),

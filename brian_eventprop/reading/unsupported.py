@@ -307,13 +307,6 @@ def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     for resetter in group.resetter.values():
         refusals.check(check_schedule, group, resetter, "resets")
     for eq in group.user_equations.values():
-        if eq.type == brian.SUBEXPRESSION:
-            continue
-        if eq.var_type == "boolean" or (eq.var_type == "integer" and eq.type != brian.PARAMETER):
-            way_out = f"Declare it as '{eq.varname} : 1'."
-            statement = f"{eq.varname} : {eq.var_type}"
-            refusals.add(unsupported(group, statement, f"its type is {eq.var_type}", way_out))
-    for eq in group.user_equations.values():
         if eq.expr is not None:
             refusals.check(check_reserved, group, f"{eq}")
     if group.user_equations.stochastic_variables:

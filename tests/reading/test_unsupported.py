@@ -151,12 +151,17 @@ CASES = {
     ),
     "gsl": (lambda: neurons(method="gsl_rk2"), "G", "gsl_rk2", "exponential_euler"),
     "milstein": (lambda: neurons(method="milstein"), "G", "milstein", "exponential_euler"),
-    "boolean parameter": (lambda: neurons(LIF + "\non : boolean"), "G", "on : boolean", "on : 1"),
-    "integer state": (
-        lambda: neurons(LIF + "\nk : integer", reset="v = 0; k += 1"),
+    "number into a boolean": (
+        lambda: neurons(LIF + "\non : boolean", reset="v = 0; on = 1"),
         "G",
-        "'k'",
-        "Declare it as 'k : 1'",
+        "on = 1",
+        "on = x != 0",
+    ),
+    "fraction into an integer": (
+        lambda: neurons(LIF + "\nk : integer", reset="v = 0; k += 0.5"),
+        "G",
+        "k += 0.5",
+        "k = int(...)",
     ),
     "shared state": (
         lambda: synapses("k_post += w", groups=neurons(LIF + "\nk : 1 (shared)")),

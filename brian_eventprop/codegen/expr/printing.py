@@ -220,6 +220,9 @@ class _TreePrinter(ast.NodeVisitor):
             left = right
         return parts[0] if len(parts) == 1 else self.style.logical("and", parts)
 
+    def visit_IfExp(self, node):
+        return self.style.choose(*(self.visit(n) for n in (node.test, node.body, node.orelse)))
+
     def visit_Call(self, node):
         args = [self.visit(a) for a in node.args]
         if node.func.id == "int":

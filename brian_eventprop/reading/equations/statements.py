@@ -15,6 +15,7 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.equations.types import typed
 from brian_eventprop.reading.spec import Statement
 from brian_eventprop.reading.unsupported import check_functions
 
@@ -93,7 +94,8 @@ def read_block(
     if check_units:
         brian.check_units_statements(code, variables)
     scalar, vector = brian.make_statements(code, variables, np.float64, optimise=True)
-    return Block(scalar, vector, variables)
+    made = typed(owner or group, user_code or code, [*scalar, *vector], variables)
+    return Block(made[: len(scalar)], made[len(scalar) :], variables)
 
 
 def spell_out(statement, free: bool | None = None) -> Statement:
