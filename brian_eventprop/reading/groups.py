@@ -20,6 +20,7 @@ from brian_eventprop.reading.equations.statements import (
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.equations.types import as_number, booleans
+from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
@@ -81,9 +82,10 @@ def build_group(
     """Put the specification together once the states are known."""
     group = code.group
     _check_writable(group, states)
+    own = own_functions(code.equations)
     definitions, flags = subexpressions(group), booleans(code.equations)
     derivatives = {
-        eq.varname: as_number(inline(eq.expr.code, definitions), flags)
+        eq.varname: with_bodies(as_number(inline(eq.expr.code, definitions), flags), own)
         for eq in group.user_equations.values()
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
@@ -96,6 +98,7 @@ def build_group(
     refractory = None
     if code.refractory is not None:
         refractory = as_number(inline(code.refractory, definitions), flags)
+        refractory = with_bodies(refractory, own_functions(_period_variables(code, namespace)))
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
@@ -308,6 +311,10 @@ def _check_writable(group, states: tuple[str, ...]) -> None:
     refusals.raise_found()
 
 
+def _period_variables(code: GroupCode, namespace: Mapping) -> dict[str, Any]:
+    return resolve(code.group, f"_period = {code.refractory}", namespace)
+
+
 def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[str, Any]:
     """Return the variable behind each name of the group's code."""
     variables = dict(code.equations)
@@ -315,7 +322,7 @@ def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[
         if block:
             variables.update(block.variables)
     if code.refractory is not None:
-        variables.update(resolve(code.group, f"_period = {code.refractory}", namespace))
+        variables.update(_period_variables(code, namespace))
     own = {name: code.group.variables[name] for name in used if name in code.group.variables}
     return {**variables, **own}
 

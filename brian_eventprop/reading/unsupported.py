@@ -13,6 +13,7 @@ import numpy as np
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.functions.definition import DifferentiableFunction
 from brian_eventprop.reading.refusals import Refusals
 
 _RANDOM = "random numbers differ from run to run, so their gradient is not defined"
@@ -75,9 +76,10 @@ def check_functions(obj, code: str, variables: Mapping, timed_values: bool = Fal
         builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable
         if isinstance(variable, brian.BinomialFunction) or (builtin and not variable.stateless):
             refusals.add(unsupported(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT))
-        elif not builtin or name == "timestep":
+        elif not (builtin or isinstance(variable, DifferentiableFunction)) or name == "timestep":
             reason = f"'{name}' is a function whose derivative is not known"
-            refusals.add(unsupported(obj, line, reason, "Write it as an expression."))
+            way_out = "Write it as an expression, or make it with bep.function."
+            refusals.add(unsupported(obj, line, reason, way_out))
     refusals.raise_found()
 
 

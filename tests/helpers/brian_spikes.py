@@ -4,12 +4,12 @@ import numpy as np
 from brian2 import Network, SpikeMonitor
 
 
-def spikes_in_brian2(objects, group, duration):
+def spikes_in_brian2(objects, group, duration, namespace=None):
     """Return (neuron, time step) of each spike of a run, which leaves the objects as they were."""
     monitor = SpikeMonitor(group)
     net = Network(*objects, monitor)
     net.store()
-    net.run(duration)
+    net.run(duration, namespace=namespace or {})
     found = _sorted(monitor.i[:], monitor.t_[:] / group.clock.dt_)
     net.restore()
     return found

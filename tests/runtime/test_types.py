@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, prefs
+from helpers.brian_spikes import spikes_in_brian2, spikes_of
 
 import brian_eventprop as bep
-from tests.helpers.brian_spikes import spikes_in_brian2, spikes_of
 
 RESETS = (
     "n += 1", "n = (n + 1) % 3", "m = int(z*4)", "m += n", "flag = not flag", "flag = n > m",

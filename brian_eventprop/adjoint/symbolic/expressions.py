@@ -82,6 +82,15 @@ class shifted_exp_(RealFunction):
         return self
 
 
+class given_(RealFunction):
+    """A value whose derivatives are given: the value, then each argument and the derivative."""
+
+    def _eval_derivative(self, s):
+        _, *parts = self.args
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        return sum((d * x.diff(s) for x, d in pairs), sp.Integer(0))
+
+
 def symbol(name: str) -> sp.Symbol:
     """Return the SymPy symbol of a name; all quantities are real."""
     return sp.Symbol(name, real=True)
@@ -156,6 +165,7 @@ FUNCTIONS = {
     "ceil": ceil_,
     "int": _int,
     "clip": clip,
+    "given_": given_,
 }
 
 _COMPARE = {

@@ -7,7 +7,8 @@ statements here are the ones that result, so that running them gives Brian2's bi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, names
 from brian_eventprop.reading.equations.types import typed
+from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.spec import Statement
 from brian_eventprop.reading.unsupported import check_functions
 
@@ -95,7 +97,18 @@ def read_block(
         brian.check_units_statements(code, variables)
     scalar, vector = brian.make_statements(code, variables, np.float64, optimise=True)
     made = typed(owner or group, user_code or code, [*scalar, *vector], variables)
+    if own := own_functions(variables):
+        made = [_rewritten(s, lambda text: with_bodies(text, own)) for s in made]
     return Block(made[: len(scalar)], made[len(scalar) :], variables)
+
+
+def _rewritten(statement, change: Callable[[str], str]):
+    """Return a copy of one of Brian2's statements with its expressions changed."""
+    statement = copy.copy(statement)
+    statement.expr = change(statement.expr)
+    if cases := statement.boolean_simplified_expressions:
+        statement.boolean_simplified_expressions = {k: change(e) for k, e in cases.items()}
+    return statement
 
 
 def spell_out(statement, free: bool | None = None) -> Statement:
