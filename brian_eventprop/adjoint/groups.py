@@ -59,6 +59,16 @@ class SpikeRule:
 
 
 @dataclass(frozen=True)
+class RegularJump:
+    """Code of `run_regularly` as a jump: C_x^T lambda and C_p^T lambda.  Nothing moves its time."""
+
+    steps: int
+    statements: tuple[Statement, ...]
+    lam: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+
+
+@dataclass(frozen=True)
 class Crossing:
     """The threshold: its guard g, the derivatives of g and the slope of the crossing."""
 
@@ -114,7 +124,9 @@ class GroupAdjoint:
 
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
     ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
-    ``upstroke`` is the flow into a threshold that may be reached explosively.
+    ``upstroke`` is the flow into a threshold that may be reached explosively.  ``regular`` are the
+    first statements of the state update: what `run_regularly` does, in the steps in which it runs;
+    ``jumps`` are the same in exact time.
     """
 
     group: Group
@@ -130,6 +142,8 @@ class GroupAdjoint:
     refractory: str | None
     refractory_invariants: LoopInvariants | None
     upstroke: Upstroke | None = None
+    regular: tuple[Statement, ...] = ()
+    jumps: tuple[RegularJump, ...] = ()
 
     @property
     def steep(self) -> bool:
@@ -216,6 +230,8 @@ def derive_group(
     for readout in readouts.values():
         symbols |= readout.symbols
     extractor = InvariantExtractor(levels_of(symbols))
+    regular = extractor.block(regular_on_grid(group))
+    jumps = [(r.steps, extractor.block(r.statements)) for r in group.regular]
     free = extractor.block(group.update)
     frozen = extractor.block(group.update_refractory) if group.refractory else None
     wanted = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
@@ -231,7 +247,8 @@ def derive_group(
     active = (*group.states, *invariants.active)
 
     def flow(statements, to_reverse):
-        return Flow(statements, reverse(to_reverse, group.states, active))
+        to_reverse = (*regular, *to_reverse)
+        return Flow((*regular, *statements), reverse(to_reverse, group.states, active))
 
     state_readouts = tuple(
         _readout(k, readouts[k], e, group.states, invariants.active) for k, e in expressions.items()
@@ -240,9 +257,23 @@ def derive_group(
         group, invariants, flow(free, reversed_free),
         flow(frozen, reversed_frozen) if frozen is not None else None,
         None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
-        _refractory(group, symbols, trained),
+        _refractory(group, symbols, trained), regular=regular,
+        jumps=tuple(_regular_jump(*jump, group.states, invariants.active) for jump in jumps),
     )  # fmt: skip
     return _with_jumps(partial, condition)
+
+
+def regular_on_grid(group: Group) -> tuple[Statement, ...]:
+    """Return what `run_regularly` does at the start of a step, in the steps in which it runs."""
+    made = []
+    for regular in group.regular:
+        for s in regular.statements:
+            expression = s.expression
+            if regular.steps > 1 and s.target in group.states:
+                runs = f"int(t / dt + 0.5) % {regular.steps} < 0.5"
+                expression = f"({expression}) if {runs} else {s.target}"
+            made.append(Statement(s.target, expression))
+    return tuple(made)
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
@@ -315,6 +346,16 @@ def derive_invariants(
 
 #: Name of the refractory period among the statements computed before the trials.
 PERIOD = "_refractory_period"
+
+
+def _regular_jump(steps: int, statements, states, active) -> RegularJump:
+    after = compose(statements, states)
+    total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))
+    back = {
+        s: sum((lam(r) * diff(e, symbol(s)) for r, e in after.items()), sp.Integer(0))
+        for s in states
+    }
+    return RegularJump(steps, statements, back, partials(total, active))
 
 
 def _refractory(group: Group, symbols, trained) -> LoopInvariants | None:

@@ -8,6 +8,12 @@ from typing import Any
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.equations.regular import (
+    RegularCode,
+    build_regular,
+    read_regular,
+    written_regularly,
+)
 from brian_eventprop.reading.equations.statements import (
     Block,
     as_expression,
@@ -45,6 +51,7 @@ class GroupCode:
     reset: Block | None
     refractory: str | None
     equations: Mapping[str, Any]
+    regular: tuple[RegularCode, ...] = ()
 
 
 def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> GroupCode:
@@ -60,6 +67,7 @@ def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> 
         never = threshold is not None and _condition(threshold) == "False"
         reset = None if never else refusals.check(_read_reset, group, namespace)
         refractory = refusals.check(_read_refractory, group, namespace)
+        regular = refusals.check(read_regular, group, namespace, frozen_states(group), ignored)
     return GroupCode(
         group=group,
         method=method,
@@ -68,12 +76,13 @@ def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> 
         reset=reset,
         refractory=refractory,
         equations=equations,
+        regular=tuple(regular),
     )
 
 
 def event_states(code: GroupCode) -> list[str]:
-    """Return the names that the reset writes."""
-    return code.reset.written if code.reset else []
+    """Return the names that the reset or regular code writes."""
+    return (code.reset.written if code.reset else []) + written_regularly(code.regular)
 
 
 def build_group(
@@ -90,11 +99,13 @@ def build_group(
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
     frozen = frozen_states(group)
-    reader = TimedValueReader(group, {**code.equations, **_functions(code.update)}, collection)
+    functions = {**_functions(code.update), **_functions(*(r.block for r in code.regular))}
+    reader = TimedValueReader(group, {**code.equations, **functions}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
     threshold = _condition(code.threshold) if code.threshold else None
     reset = _event_statements(code.reset, states)
+    regular = tuple(build_regular(r, reader) for r in code.regular)
     refractory = None
     if code.refractory is not None:
         refractory = as_number(inline(code.refractory, definitions), flags)
@@ -102,9 +113,11 @@ def build_group(
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
+    used |= {"t", "dt"} if regular else set()  # they tell when it runs
     for expression in [*derivatives.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
-    for statement in (*update, *update_refractory, *reset):
+    jumps = [s for r in regular for s in r.statements]
+    for statement in (*update, *update_refractory, *reset, *jumps):
         used |= names(statement.expression)
     variables = _all_variables(code, used, namespace)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
@@ -124,11 +137,12 @@ def build_group(
         refractory=refractory,
         text=_text(group),
         timed_values=tuple(reader.timed_values.values()),
+        regular=regular,
     )
 
 
-def _functions(block: Block | None) -> dict[str, Any]:
-    variables = block.variables if block else {}
+def _functions(*blocks: Block | None) -> dict[str, Any]:
+    variables = {name: v for block in blocks if block for name, v in block.variables.items()}
     return {name: v for name, v in variables.items() if isinstance(v, brian.Function)}
 
 
@@ -318,7 +332,7 @@ def _period_variables(code: GroupCode, namespace: Mapping) -> dict[str, Any]:
 def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[str, Any]:
     """Return the variable behind each name of the group's code."""
     variables = dict(code.equations)
-    for block in (code.update, code.threshold, code.reset):
+    for block in (code.update, code.threshold, code.reset, *(r.block for r in code.regular)):
         if block:
             variables.update(block.variables)
     if code.refractory is not None:

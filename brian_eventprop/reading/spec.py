@@ -92,6 +92,18 @@ class TimedValue:
 
 
 @dataclass(frozen=True)
+class Regular:
+    """Code of `run_regularly`: ``statements`` in every ``steps``-th time step, the first included.
+
+    It runs before the state update of the step, after all spikes of the step before.
+    """
+
+    name: str
+    steps: int
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
 class Group:
     """A `NeuronGroup`.
 
@@ -116,6 +128,8 @@ class Group:
         The equations as the user wrote them, for display.
     timed_values
         The names of kind 'trace'.
+    regular
+        What `run_regularly` does, in order.
     """
 
     name: str
@@ -132,6 +146,7 @@ class Group:
     refractory: str | None
     text: str = ""
     timed_values: tuple[TimedValue, ...] = ()
+    regular: tuple[Regular, ...] = ()
 
 
 @dataclass(frozen=True)

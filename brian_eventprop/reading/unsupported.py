@@ -225,10 +225,12 @@ def _check_part(obj, part) -> None:
     """Refuse an active part that an object contains and Brian2 did not make itself."""
     if isinstance(part, brian.NetworkOperation | brian.PoissonInput):
         check_object(part)
+    if is_regular(obj, part):
+        return  # read with the group
     if type(part) is brian.CodeRunner:
-        whose = "" if part.group is obj else f" of '{part.group.name}'"
-        reason = f"run_regularly{whose} changes variables outside of the equations"
-        raise unsupported(obj, part.abstract_code, reason, "Write it as a differential equation.")
+        reason = f"run_regularly of '{part.group.name}' changes variables outside of the equations"
+        way_out = "Write it as a differential equation, or call run_regularly of a NeuronGroup."
+        raise unsupported(obj, part.abstract_code, reason, way_out)
     if not isinstance(part, brian.Subgroup) and not _is_read(part):
         reason = f"Brian2 runs '{part.name}' with it, whose class is unknown here"
         raise unsupported(obj, type(part).__name__, reason, f"Remove it from {obj.name}.")
@@ -253,6 +255,12 @@ def own_parts(obj) -> dict[int, tuple]:
         getattr(obj, "subexpression_updater", None),
     ]
     return {id(part): (part.name, part) for part in parts if part is not None}
+
+
+def is_regular(obj, part) -> bool:
+    """Whether a part is what `run_regularly` of a whole `NeuronGroup` has made."""
+    of_group = isinstance(obj, brian.NeuronGroup) and type(part) is brian.CodeRunner
+    return of_group and part.group.name == obj.name
 
 
 def _is_read(part) -> bool:

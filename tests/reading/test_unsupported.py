@@ -49,7 +49,7 @@ def synapses(on_pre="v_post += w", model="w : 1", groups=None, **options):
 
 def with_run_regularly():
     (group,) = neurons()
-    group.run_regularly("v += 0.1", dt=1 * ms)
+    group.run_regularly("v += 0.1", dt=1 * ms, when="end")
     return [group]
 
 
@@ -126,7 +126,7 @@ CASES = {
         "rand()*ms",
         RANDOM,
     ),
-    "run_regularly": (with_run_regularly, "G", "v += 0.1", "run_regularly"),
+    "run_regularly": (with_run_regularly, "G", "v += 0.1", "when='start'"),
     "linked variable": (with_linked_variable, "H", "y (linked)", "linked"),
     "custom event": (lambda: neurons(events={"up": "v > 0.5"}), "G", "up: v > 0.5", "custom"),
     "constant over dt": (

@@ -59,6 +59,16 @@ def test_spikes_are_brian2s(monkeypatch):
     assert len(expected) > 4
 
 
+def test_the_same_on_a_gpu(emulator):
+    objects = network()
+    expected = model(objects)
+    emulator()
+    found = model(objects, backend="cuda")
+    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
+    for item, gradient in expected.gradient().items():
+        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
+
+
 def test_gradients():
     exact = model(network(), solver="event")
     exact.run()

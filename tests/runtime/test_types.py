@@ -73,6 +73,16 @@ def test_spikes_are_brian2s(seed):
     assert len(expected) > 1
 
 
+def test_the_same_on_a_gpu(emulator):
+    objects = network(5)
+    expected = model(objects, duration=12 * ms)
+    emulator()
+    found = model(objects, duration=12 * ms, backend="cuda")
+    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
+    for item, gradient in expected.gradient().items():
+        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
+
+
 SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 1, 3, 4)]
 
 

@@ -20,6 +20,7 @@ from brian_eventprop.codegen.clock.maxima import MaximumCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan.clock import GroupPlan
 from brian_eventprop.reading.spec import ReadoutSpec
 
@@ -70,6 +71,8 @@ class GroupCode:
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
         self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
+        self.regular = adjoint.regular
+        _check_regular(self)
 
     def receive(self, pathway) -> None:
         """Note that the synapses of a pathway are onto this group."""
@@ -168,7 +171,8 @@ class GroupCode:
             read |= reads(guard, crossing.condition)
         lines = self.load(read, array)
         if guard is not None:
-            lines.append(f"{self.a('start')}[j] = {scope.sympy(guard)}")
+            before, value = self._guard_at_start(guard)
+            lines += [*before, f"{self.a('start')}[j] = {value}"]
         held = self.frozen if self.refractory else ()
         if self.refractory:
             lines.append(f"free = n >= {self.a('free')}[j]")
@@ -201,7 +205,25 @@ class GroupCode:
         """The guard g at the beginning of a step, at the time of the test before: loads and g."""
         t = symbol("t")
         g = self.adjoint.crossing.g.xreplace({t: t - symbol("dt")})
-        return self.load(reads(g), array, index), self.scope.sympy(g)
+        lines = self.load(reads(g, self.regular), array, index)
+        before, value = self._guard_at_start(g)
+        return [*lines, *before], value
+
+    def _guard_at_start(self, guard: sp.Expr) -> tuple[list[str], str]:
+        """The guard at the beginning of a step; infinite where regular code lifts it over 0.
+
+        Nothing moves the time of such a spike.
+        """
+        if not self.regular:
+            return [], self.scope.sympy(guard)
+        ref, scope = self.scope.ref, self.scope
+        changed = list(dict.fromkeys(s.target for s in self.regular if s.target in self.states))
+        lines = [f"{ref('before.')} = {scope.sympy(guard)}"]
+        lines += [f"{ref(f'kept.{s}')} = {ref(s)}" for s in changed]
+        lines += [*scope.statements(self.regular), f"{ref('lifted.')} = {scope.sympy(guard)}"]
+        lines += [f"{ref(s)} = {ref(f'kept.{s}')}" for s in changed]
+        lifts = f"{ref('before.')} <= 0 and {ref('lifted.')} > 0"
+        return lines, scope.style.choose(lifts, scope.style.number(float("inf")), ref("lifted."))
 
     def reset(self, array: str) -> list[str]:
         """The reset of neuron j."""
@@ -568,6 +590,27 @@ class GroupCode:
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('spike_neuron')}[{spike}]"
+
+
+def _check_regular(code: GroupCode) -> None:
+    """Refuse regular code where the reverse looks at the flow within or over several steps."""
+    if not code.regular:
+        return
+    group = code.adjoint.group
+    what = None
+    if code.conditions is not None:
+        what = "its equations have conditions such as int(v > 0), which change within a step"
+    elif code.upstroke is not None:
+        what = "a state drives itself, and the gradient of a spike follows the upstroke over steps"
+    elif code.on_device:
+        what = "it is not among what backend='cuda' runs"
+    if what:
+        name = group.regular[0].name
+        raise UnsupportedError(
+            f"NeuronGroup '{group.name}': run_regularly ('{name}') is not supported here: {what}. "
+            f"Use {'the CPU' if code.on_device else 'a TimedArray in the equations'}, or "
+            f"ignore=['{name}'] if it does not change the network."
+        )
 
 
 def element(array: str, row, column: str) -> str:

@@ -81,6 +81,8 @@ def _of_group(group: Group, found: set[Key]) -> set[Key]:
             used.add(spikes)
     if by_reset := _of_block(group.reset, group.symbols, found):
         used |= by_reset | {spikes}
+    for regular in group.regular:
+        used |= _of_block(regular.statements, group.symbols, found)
     if spikes in found | used and group.threshold is not None:
         used |= _keys(names(group.threshold), group.symbols)
         used |= _keys(names(group.refractory) if group.refractory else (), group.symbols)
@@ -123,6 +125,7 @@ def _users(key: Key, spec: NetworkSpec) -> str:
     for group in spec.groups:
         texts = [*group.derivatives.values(), group.threshold, group.refractory]
         texts += [s.expression for s in group.reset]
+        texts += [s.expression for regular in group.regular for s in regular.statements]
         used = {name for text in texts if text for name in names(text)} | set(group.states)
         if key in _keys(used, group.symbols) or key[0] == group.name and key[1] in group.states:
             found.append(f"'{group.name}'")
