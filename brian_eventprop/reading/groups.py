@@ -147,11 +147,11 @@ def _functions(*blocks: Block | None) -> dict[str, Any]:
 
 
 def subexpressions(group) -> dict[str, str]:
-    """Return the definition of each subexpression of a group."""
+    """Return the definition of each subexpression of a group that Brian2 puts in its place."""
     return {
         eq.varname: eq.expr.code
         for eq in group.user_equations.values()
-        if eq.type == brian.SUBEXPRESSION
+        if eq.type == brian.SUBEXPRESSION and "constant over dt" not in eq.flags
     }
 
 

@@ -304,14 +304,15 @@ def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
     refusals = Refusals()
     refusals.check(check_parts, group, ignored)
-    for check in (check_linked, check_constant_over_dt):
-        refusals.check(check, group)
+    refusals.check(check_linked, group)
     for event, condition in group.events.items():
         if event != "spike":
             way_out = "Only the event 'spike' is supported: use threshold and reset."
             error = unsupported(group, f"{event}: {condition}", "it is a custom event", way_out)
             refusals.add(error)
     refusals.check(check_schedule, group, group.state_updater, "groups")
+    if group.subexpression_updater is not None:
+        refusals.check(check_schedule, group, group.subexpression_updater, "before_start")
     for thresholder in group.thresholder.values():
         refusals.check(check_schedule, group, thresholder, "thresholds")
     for resetter in group.resetter.values():

@@ -98,7 +98,7 @@ CASES = {
         lambda: neurons("dv/dt = -v/tau + r/tau : 1\nr = randn() : 1 (constant over dt)"),
         "G",
         "r = randn()",
-        "constant over dt",
+        RANDOM,
     ),
     "rand in a subexpression": (
         lambda: neurons("dv/dt = (r - v)/tau : 1\nr = rand() : 1"),
@@ -116,7 +116,7 @@ CASES = {
         lambda: neurons("dv/dt = (k - v)/tau : 1\nk = poisson(3) : 1 (constant over dt)"),
         "G",
         "poisson",
-        "constant over dt",
+        RANDOM,
     ),
     "rand in threshold": (lambda: neurons(threshold="rand() < 0.1"), "G", "rand() < 0.1", RANDOM),
     "randn in reset": (lambda: neurons(reset="v = 0\nv += randn()"), "G", "v += randn()", RANDOM),
@@ -129,12 +129,6 @@ CASES = {
     "run_regularly": (with_run_regularly, "G", "v += 0.1", "when='start'"),
     "linked variable": (with_linked_variable, "H", "y (linked)", "linked"),
     "custom event": (lambda: neurons(events={"up": "v > 0.5"}), "G", "up: v > 0.5", "custom"),
-    "constant over dt": (
-        lambda: neurons("dv/dt = -k/tau : 1\nk = v*v : 1 (constant over dt)"),
-        "G",
-        "k = v*v",
-        "constant over dt",
-    ),
     "boolean refractory": (lambda: neurons(refractory="v > 0"), "G", "v > 0", "condition"),
     "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changes"),
     "timed array": (

@@ -139,6 +139,46 @@ def test_what_lifts_a_neuron_at_a_fixed_time_has_no_gradient_in_time(monkeypatch
     assert found == {"clock": [0, 0], "event": [0, 0]}
 
 
+def sampled(method):
+    """A group whose equations, threshold, reset and arrivals read what is constant over dt."""
+    source = SpikeGeneratorGroup(2, np.arange(10) % 2, np.arange(10) * 2 * ms + 1.05 * ms)
+    G = NeuronGroup(
+        2,
+        """dv/dt = (k*c + 1 - v - z)/(3*ms) : 1
+        dz/dt = -z/(5*ms) : 1
+        c = tanh(v*z) + d + 0.1*drive(t, i) : 1 (constant over dt)
+        d = z**2 : 1
+        q = c*v : 1 (constant over dt)
+        k : 1""",
+        threshold="v > 1 + 0.1*c",
+        reset="v = 0.1*z + 0.1*q\nz += 0.2 + 0.1*c",
+        method=method,
+        refractory=2 * ms,
+        namespace=NAMES,
+        name="G",
+    )
+    S = Synapses(source, G, "w : 1", on_pre="v_post += w*(1 + c_post)", name="S")
+    S.connect()
+    G.k, S.w = [1.7, 2.1], [0.1, 0.3, 0.2, 0.25]
+    return source, G, S
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_constant_over_dt(method, monkeypatch):
+    monkeypatch.setitem(prefs, "codegen.target", "numpy")
+    source, G, S = objects = sampled(method)
+    expected = spikes_in_brian2(objects, G, 15 * ms)
+    options = {"train": [S.w, G.k], "duration": 15 * ms, "backend": "interpreter"}
+    options["loss"] = bep.Sum(bep.Integral(G, "v*v + z + c"))
+    assert spikes_of(bep.EventPropModel(objects, **options).run(), G) == expected
+    assert len(expected) > 3
+    if method == "rk4":
+        exact = bep.EventPropModel(objects, **options, solver="event")
+        exact.run()
+        check = bep.check_gradient(exact)
+        assert check, str(check)
+
+
 def refused(reason, code="x = 1", equations=LINEAR, **options):
     G = NeuronGroup(
         2,
@@ -171,7 +211,7 @@ def test_gpus_refuse_it(emulator):
 
 def test_what_the_solvers_refuse():
     objects = network("flags")
-    with pytest.raises(UnsupportedError, match="run_regularly .*conditions.*TimedArray"):
+    with pytest.raises(UnsupportedError, match="runs regularly.*conditions.*TimedArray"):
         model(objects)
     G = objects[1]
     with pytest.raises(UnsupportedError, match="Maximum .* solver='clock'"):

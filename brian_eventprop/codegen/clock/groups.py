@@ -607,7 +607,8 @@ def _check_regular(code: GroupCode) -> None:
     if what:
         name = group.regular[0].name
         raise UnsupportedError(
-            f"NeuronGroup '{group.name}': run_regularly ('{name}') is not supported here: {what}. "
+            f"NeuronGroup '{group.name}': '{name}', which runs regularly, is not supported here: "
+            f"{what}. "
             f"Use {'the CPU' if code.on_device else 'a TimedArray in the equations'}, or "
             f"ignore=['{name}'] if it does not change the network."
         )

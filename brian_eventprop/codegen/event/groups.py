@@ -69,7 +69,7 @@ class EventGroupCode(PartCode):
         if self.regular and self.maxima:
             raise UnsupportedError(
                 f"NeuronGroup '{group.name}': a Maximum is not supported in exact time where "
-                f"run_regularly ('{group.regular[0].name}') lets the states jump. Use "
+                f"'{group.regular[0].name}', which runs regularly, lets the states jump. Use "
                 "solver='clock', or another readout."
             )
         self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate

@@ -1,6 +1,7 @@
 """`run_regularly` of a `NeuronGroup`: code that runs at fixed times, before the state update.
 
-It is a jump of the group's states at a time that nothing moves.
+It is a jump of the group's states at a time that nothing moves.  So is a subexpression that is
+'constant over dt': a variable that takes a new value in every time step.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def read_regular(
     """
     runners = [r for r in group.contained_objects if is_regular(group, r) and r.active]
     runners = [r for r in runners if id(r) not in ignored]
+    runners += [r for r in [group.subexpression_updater] if r is not None]
     runners.sort(key=lambda r: (_SLOTS.index(r.when) if r.when in _SLOTS else 0, r.order, r.name))
     with Refusals() as refusals:
         codes = [refusals.check(_read, group, r, namespace, frozen) for r in runners]
@@ -86,7 +88,9 @@ def _read(group, runner, namespace: Mapping, frozen: Container[str]) -> RegularC
                 reason = f"it changes '{name}', but in Brian2 not while the neuron is refractory"
                 way_out = f"Remove the flag '(unless refractory)' of '{name}'."
                 refusals.add(unsupported(group, line_writing(text, name), reason, way_out))
-    return RegularCode(runner.name, steps, block, text)
+    constant = runner is group.subexpression_updater
+    name = f"{text} (constant over dt)" if constant else runner.name
+    return RegularCode(name, steps, block, text)
 
 
 def _steps(group, runner, text: str) -> int:
