@@ -99,12 +99,13 @@ def build_group(
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
     frozen = frozen_states(group)
-    functions = {**_functions(code.update), **_functions(*(r.block for r in code.regular))}
+    blocks = (code.update, code.threshold, code.reset, *(r.block for r in code.regular))
+    functions = _functions(*blocks)
     reader = TimedValueReader(group, {**code.equations, **functions}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
-    threshold = _condition(code.threshold) if code.threshold else None
-    reset = _event_statements(code.reset, states)
+    threshold = reader.expression(_condition(code.threshold)) if code.threshold else None
+    reset = _event_statements(code.reset, states, reader)
     regular = tuple(build_regular(r, reader) for r in code.regular)
     refractory = None
     if code.refractory is not None:
@@ -251,12 +252,12 @@ def _read_threshold(group, namespace: Mapping) -> Block | None:
     check_reserved(group, condition, ("lastspike", *["not_refractory"] * (not given)))
     code = f"_cond = {condition}"
     variables = resolve(group, code, namespace)
-    check_functions(group, condition, variables)
+    check_functions(group, condition, variables, True)
     if not brian.is_boolean_expression(condition, variables):
         raise TypeError(
             f"The threshold '{condition}' of '{group.name}' is not a condition, such as 'v > 1'."
         )
-    return read_block(group, code, variables)
+    return read_block(group, code, variables, timed_values=True)
 
 
 def _condition(threshold: Block) -> str:
@@ -269,13 +270,15 @@ def _read_reset(group, namespace: Mapping) -> Block | None:
         return None
     code = code_text(group.event_codes["spike"])
     check_reserved(group, code)
-    return read_block(group, code, resolve(group, code, namespace))
+    return read_block(group, code, resolve(group, code, namespace), timed_values=True)
 
 
-def _event_statements(block: Block | None, states: tuple[str, ...]) -> tuple[Statement, ...]:
+def _event_statements(
+    block: Block | None, states: tuple[str, ...], timed_values: TimedValueReader
+) -> tuple[Statement, ...]:
     if block is None:
         return ()
-    return without_unused(spell_out_all(block.statements), states)
+    return without_unused(timed_values.block(spell_out_all(block.statements)), states)
 
 
 def _read_refractory(group, namespace: Mapping) -> str | None:

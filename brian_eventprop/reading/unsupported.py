@@ -57,8 +57,8 @@ def calls(code: str, name: str) -> bool:
 def check_functions(obj, code: str, variables: Mapping, timed_values: bool = False) -> None:
     """Refuse random numbers and functions that Brian2 does not define.
 
-    Timed arrays are allowed with ``timed_values`` only: in equations and some readouts.  What only
-    a subexpression calls is refused where the subexpression is defined.
+    Timed arrays are allowed with ``timed_values`` only: in the code of groups and some readouts.
+    What only a subexpression calls is refused where the subexpression is defined.
     """
     refusals = Refusals()
     for name, variable in variables.items():
@@ -70,7 +70,10 @@ def check_functions(obj, code: str, variables: Mapping, timed_values: bool = Fal
             if timed_values:
                 continue
             reason = f"'{name}' is a TimedArray, whose jumps would be events of their own here"
-            way_out = "Let it drive a differential equation, or write it as an expression of t."
+            way_out = (
+                "Let a variable of the neurons follow it, as 'x = I(t) : 1 (constant over dt)', "
+                "and use that, or write it as an expression of t."
+            )
             refusals.add(unsupported(obj, line, reason, way_out))
             continue
         builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable

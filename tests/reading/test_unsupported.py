@@ -132,10 +132,10 @@ CASES = {
     "boolean refractory": (lambda: neurons(refractory="v > 0"), "G", "v > 0", "condition"),
     "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changes"),
     "timed array": (
-        lambda: neurons(threshold="v > I(t)"),
-        "G",
-        "v > I(t)",
-        "Let it drive a differential equation",
+        lambda: synapses("v_post += w*I(t)"),
+        "S",
+        "v_post += w*I(t)",
+        "Let a variable of the neurons follow it",
     ),
     "user function": (
         lambda: neurons("dv/dt = -cube(v)/tau : 1"),

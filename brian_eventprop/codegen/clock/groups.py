@@ -192,6 +192,12 @@ class GroupCode:
         del wanted
         return lines
 
+    @property
+    def lifted_at_fixed_times(self) -> bool:
+        """Whether regular code or a timed array may lift a neuron over the threshold."""
+        timed = set(self.timed_values)
+        return self.spikes and bool(self.regular or reads(self.adjoint.crossing.g) & timed)
+
     def store(self, array: str, index: str = "j") -> list[str]:
         """Store all states."""
         return [f"{array}[{k}, {index}] = {self.scope.ref(s)}" for k, s in enumerate(self.states)]
@@ -210,15 +216,17 @@ class GroupCode:
         return [*lines, *before], value
 
     def _guard_at_start(self, guard: sp.Expr) -> tuple[list[str], str]:
-        """The guard at the beginning of a step; infinite where regular code lifts it over 0.
+        """The guard at the beginning of a step; infinite where it is lifted over 0 at a fixed time.
 
-        Nothing moves the time of such a spike.
+        Regular code or the next value of a timed array may do so; nothing moves that spike.
         """
-        if not self.regular:
+        timed = sorted(reads(guard) & set(self.timed_values))
+        if not self.regular and not timed:
             return [], self.scope.sympy(guard)
         ref, scope = self.scope.ref, self.scope
         changed = list(dict.fromkeys(s.target for s in self.regular if s.target in self.states))
-        lines = [f"{ref('before.')} = {scope.sympy(guard)}"]
+        lines = self.load_constants(timed, step="max(n - 1, 0)") if timed else []
+        lines += [f"{ref('before.')} = {scope.sympy(guard)}", *self.load_constants(timed)]
         lines += [f"{ref(f'kept.{s}')} = {ref(s)}" for s in changed]
         lines += [*scope.statements(self.regular), f"{ref('lifted.')} = {scope.sympy(guard)}"]
         lines += [f"{ref(s)} = {ref(f'kept.{s}')}" for s in changed]
@@ -594,6 +602,15 @@ class GroupCode:
 
 def _check_regular(code: GroupCode) -> None:
     """Refuse regular code where the reverse looks at the flow within or over several steps."""
+    crossing = code.adjoint.crossing
+    timed = crossing is not None and reads(crossing.g) & set(code.timed_values)
+    if timed and (code.on_device or code.upstroke is not None):
+        what = "backend='cuda'" if code.on_device else "equations in which a state drives itself"
+        way_out = "the CPU" if code.on_device else "solver='event'"
+        raise UnsupportedError(
+            f"NeuronGroup '{code.adjoint.group.name}': the TimedArray '{min(timed)}' in the "
+            f"threshold is not supported with {what}. Use {way_out}."
+        )
     if not code.regular:
         return
     group = code.adjoint.group

@@ -125,6 +125,12 @@ class EventGroupCode(PartCode):
         """Whether neurons stop where a timed array changes or a value is read out."""
         return bool(self.timed_values or self.values or self.regular)
 
+    @property
+    def lifted_at_breaks(self) -> bool:
+        """Whether regular code or a timed array may lift a neuron over the threshold."""
+        timed = set(self.timed_values)
+        return self.spikes and bool(self.regular or reads(self.adjoint.crossing.g) & timed)
+
     def regularly(self) -> list[str]:
         """What `run_regularly` does at break m, as far as the jump number `until`."""
         lines = []
