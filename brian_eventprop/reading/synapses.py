@@ -232,7 +232,7 @@ def _check_order(code: PathwayCode) -> None:
     for index in {indices[name] for name in variables} - {"_idx", "0"}:
         variables[index] = code.synapses.variables[index]
     try:
-        brian.check_for_order_independence(code.block.vector, variables, indices)
+        brian.check_for_order_independence(code.block.in_brian2, variables, indices)
     except brian.OrderDependenceError:
         if not _one_by_one(code.block, indices):
             reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
@@ -242,7 +242,7 @@ def _check_order(code: PathwayCode) -> None:
 
 def _one_by_one(block: Block, indices: Mapping[str, str]) -> bool:
     read: set[str] = set()
-    for statement in block.vector:
+    for statement in block.in_brian2:
         known = names(statement.expr) & set(block.variables)
         read |= {name for name in known if indices[name] != "_idx"}
         if statement.var in read:

@@ -254,6 +254,12 @@ CASES = {
         "v_post += g_post",
         "order of arrivals",
     ),
+    "order of arrivals at a counter": (
+        lambda: synapses("n_post += 1; v_post += w*n_post", groups=neurons(LIF + "\nn : integer")),
+        "S",
+        "v_post += w*n_post",
+        "order of arrivals",
+    ),
     "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "Write 'v_post'"),
     "stale subexpression": (
         lambda: synapses("v_post += w*g_post; g_post += x", model="w : 1\nx = w*v_post : 1"),

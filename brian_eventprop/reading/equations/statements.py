@@ -26,11 +26,16 @@ _OPERATORS = {"+=": "+", "-=": "-", "*=": "*", "/=": "/", "**=": "**"}
 
 @dataclass(frozen=True)
 class Block:
-    """Abstract code after Brian2's optimisation: its statements and the variables they name."""
+    """Abstract code after Brian2's optimisation: its statements and the variables they name.
+
+    ``in_brian2`` are the vector statements as Brian2 has them; in the others booleans and integers
+    are numbers, and the user's own functions are what they compute.
+    """
 
     scalar: Sequence[Any]
     vector: Sequence[Any]
     variables: Mapping[str, Any]
+    in_brian2: Sequence[Any] = ()
 
     @property
     def statements(self) -> list[Any]:
@@ -99,7 +104,7 @@ def read_block(
     made = typed(owner or group, user_code or code, [*scalar, *vector], variables)
     if own := own_functions(variables):
         made = [_rewritten(s, lambda text: with_bodies(text, own)) for s in made]
-    return Block(made[: len(scalar)], made[len(scalar) :], variables)
+    return Block(made[: len(scalar)], made[len(scalar) :], variables, vector)
 
 
 def _rewritten(statement, change: Callable[[str], str]):
