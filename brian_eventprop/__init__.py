@@ -9,7 +9,7 @@ from brian_eventprop.losses import __all__ as _losses
 from brian_eventprop.model.brian_messages import report_own_errors
 from brian_eventprop.model.gradient_check import check_gradient
 from brian_eventprop.model.model import EventPropModel
-from brian_eventprop.reading import Axonal
+from brian_eventprop.reading import Axonal, function
 from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes, Value
 from brian_eventprop.training import *  # noqa: F403
 from brian_eventprop.training import __all__ as _training
@@ -32,6 +32,7 @@ __all__ = [
     "Value",
     "check_gradient",
     "datasets",
+    "function",
     "plotting",
     *_losses,
     *_training,

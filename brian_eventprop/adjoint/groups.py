@@ -59,6 +59,16 @@ class SpikeRule:
 
 
 @dataclass(frozen=True)
+class RegularJump:
+    """Code of `run_regularly` as a jump: C_x^T lambda and C_p^T lambda.  Nothing moves its time."""
+
+    steps: int
+    statements: tuple[Statement, ...]
+    lam: Mapping[str, sp.Expr]
+    parameters: Mapping[str, sp.Expr]
+
+
+@dataclass(frozen=True)
 class Crossing:
     """The threshold: its guard g, the derivatives of g and the slope of the crossing."""
 
@@ -131,7 +141,9 @@ class GroupAdjoint:
     ``spike`` has a rule for the neuron being ``'free'`` or ``'frozen'`` after its spike.
     ``release`` is lambda . (f_frozen - f_free): dL/d(end of the refractory period).
     ``released`` is what that end moves with, if with states.
-    ``upstroke`` is the flow into a threshold that may be reached explosively.
+    ``upstroke`` is the flow into a threshold that may be reached explosively.  ``regular`` are the
+    first statements of the state update: what `run_regularly` does, in the steps in which it runs;
+    ``jumps`` are the same in exact time.
     """
 
     group: Group
@@ -149,6 +161,8 @@ class GroupAdjoint:
     upstroke: Upstroke | None = None
     released: Release | None = None
     held: Mapping[str, sp.Expr] = field(default_factory=dict)
+    regular: tuple[Statement, ...] = ()
+    jumps: tuple[RegularJump, ...] = ()
 
     def flow(self, frozen: bool = False) -> dict[str, sp.Expr]:
         """Return f for each state, of a free or of a refractory neuron."""
@@ -198,6 +212,11 @@ def flow_of(
     return {s: (held or {}).get(s, derivatives.get(s, sp.Integer(0))) for s in states}
 
 
+def flowing(rates: Mapping[str, sp.Expr]) -> tuple[str, ...]:
+    """Return the states that change between events."""
+    return tuple(s for s, e in rates.items() if e != 0)
+
+
 def tidy(expression: sp.Expr) -> sp.Expr:
     """Expand polynomials, so that terms that cancel are gone; leave the rest as it is.
 
@@ -241,6 +260,8 @@ def derive_group(
     for readout in readouts.values():
         symbols |= readout.symbols
     extractor = InvariantExtractor(levels_of(symbols))
+    regular = extractor.block(regular_on_grid(group))
+    jumps = [(r.steps, extractor.block(r.statements)) for r in group.regular]
     free = extractor.block(group.update)
     may_be_frozen = group.may_be_refractory
     frozen = extractor.block(group.update_refractory) if may_be_frozen else None
@@ -260,7 +281,8 @@ def derive_group(
     active = (*group.states, *invariants.active)
 
     def flow(statements, to_reverse):
-        return Flow(statements, reverse(to_reverse, group.states, active))
+        to_reverse = (*regular, *to_reverse)
+        return Flow((*regular, *statements), reverse(to_reverse, group.states, active))
 
     state_readouts = tuple(
         _readout(k, readouts[k], e, group.states, invariants.active) for k, e in expressions.items()
@@ -270,7 +292,8 @@ def derive_group(
         flow(frozen, reversed_frozen) if frozen is not None else None,
         None, reset, {}, sp.Integer(0), state_readouts, derivatives,
         None if until is not None else group.refractory,
-        _refractory(group, symbols, trained, until), held=held,
+        _refractory(group, symbols, trained, until), held=held, regular=regular,
+        jumps=tuple(_regular_jump(*jump, group.states, invariants.active) for jump in jumps),
     )  # fmt: skip
     return _with_jumps(partial, condition, until)
 
@@ -278,6 +301,19 @@ def derive_group(
 def _held(group: Group) -> dict[str, str]:
     """The right-hand sides that are others while refractory."""
     return {**dict.fromkeys(group.frozen, "0"), **group.derivatives_refractory}
+
+
+def regular_on_grid(group: Group) -> tuple[Statement, ...]:
+    """Return what `run_regularly` does at the start of a step, in the steps in which it runs."""
+    made = []
+    for regular in group.regular:
+        for s in regular.statements:
+            expression = s.expression
+            if regular.steps > 1 and s.target in group.states:
+                runs = f"int(t / dt + 0.5) % {regular.steps} < 0.5"
+                expression = f"({expression}) if {runs} else {s.target}"
+            made.append(Statement(s.target, expression))
+    return tuple(made)
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
@@ -352,6 +388,16 @@ def derive_invariants(
 PERIOD = "_refractory_period"
 
 
+def _regular_jump(steps: int, statements, states, active) -> RegularJump:
+    after = compose(statements, states)
+    total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))
+    back = {
+        s: sum((lam(r) * diff(e, symbol(s)) for r, e in after.items()), sp.Integer(0))
+        for s in states
+    }
+    return RegularJump(steps, statements, back, partials(total, active))
+
+
 def _moving_period(group: Group, symbols) -> str | None:
     """The refractory period, if it reads states."""
     if group.refractory is None:
@@ -389,9 +435,10 @@ def _with_jumps(
     if condition is None:
         return adjoint
     group = adjoint.group
-    _check_threshold(group)
+    moving = {"t", *flowing(adjoint.derivatives)}
+    _check_threshold(group, moving)
     f = adjoint.flow()
-    crossing = _crossing(adjoint, condition, f)
+    crossing = _crossing(adjoint, condition, f, moving)
     spike = {
         "free": _spike(adjoint, False),
         "frozen": _spike(adjoint, True),
@@ -404,9 +451,11 @@ def _with_jumps(
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
 
 
-def _crossing(adjoint: GroupAdjoint, condition: str, f: Mapping[str, sp.Expr]) -> Crossing:
+def _crossing(
+    adjoint: GroupAdjoint, condition: str, f: Mapping[str, sp.Expr], moving: set[str] | None = None
+) -> Crossing:
     """A condition that becomes true along the flow f."""
-    states, g = adjoint.group.states, guard(condition)
+    states, g = adjoint.group.states, guard(condition, moving)
     slope = sum((diff(g, symbol(s)) * f[s] for s in states), diff(g, symbol("t")))
     active = adjoint.invariants.active
     return Crossing(condition, g, partials(g, states), partials(g, active), tidy(slope))
@@ -435,10 +484,10 @@ def _check_refractory_condition(group: Group) -> None:
         ) from None
 
 
-def _check_threshold(group: Group) -> None:
+def _check_threshold(group: Group, moving: set[str]) -> None:
     """Refuse what is no crossing, in the user's own words: nothing is extracted."""
     try:
-        guard(group.threshold)
+        guard(group.threshold, moving)
     except UnsupportedError as error:
         raise UnsupportedError(f"NeuronGroup '{group.name}': {error}") from None
 

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import Crossing, GroupAdjoint
+from brian_eventprop.adjoint.groups import Crossing, GroupAdjoint, flowing
 from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import Extreme, guard_parts, symbol, to_sympy
+from brian_eventprop.adjoint.symbolic.expressions import (
+    Extreme,
+    Steady,
+    guard_parts,
+    symbol,
+    to_sympy,
+)
 from brian_eventprop.adjoint.symbolic.reverse import compose
 
 _T = symbol("t")
@@ -37,7 +43,8 @@ class GuardParts:
 
 def smooth_parts(crossing: Crossing | None, rate: Mapping[str, sp.Expr]) -> GuardParts:
     """Return the smooth parts of a guard, with their slopes along a flow."""
-    tree = None if crossing is None else guard_parts(crossing.condition)
+    moving = {"t", *flowing(rate)}
+    tree = None if crossing is None else guard_parts(crossing.condition, moving)
     if not isinstance(tree, Extreme):
         return GuardParts()
     parts: list[sp.Expr] = []
@@ -52,7 +59,7 @@ def _numbered(tree, parts):
     """The same tree of numbers; its leaves are appended to `parts`."""
     if isinstance(tree, Extreme):
         return Extreme(tree.smaller, tuple(_numbered(part, parts) for part in tree.parts))
-    parts.append(tree)
+    parts.append(tree.value if isinstance(tree, Steady) else tree)
     return len(parts) - 1
 
 

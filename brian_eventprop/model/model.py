@@ -29,6 +29,7 @@ from brian_eventprop.reading import (
     ReadValues,
     check_influence,
     check_input_steps,
+    ignored_objects,
     is_monitor,
     key_of,
     left_out,
@@ -101,6 +102,10 @@ class EventPropModel:
         Where external names are looked up; by default around the call, as in ``Network.run``.
     level : int, optional
         How many more calls up the names are looked up.
+    ignore : list, optional
+        Brian2 objects, or their names, that are no part of the dynamics and are left out, such as
+        a `network_operation` that draws a progress bar.  What they do change in a run of Brian2 is
+        not seen here.  What others depend on cannot be ignored.
 
     Raises
     ------
@@ -140,6 +145,7 @@ class EventPropModel:
         tolerance: float | None = None,
         namespace: Mapping | None = None,
         level: int = 0,
+        ignore: Sequence = (),
     ):
         _check_device()
         threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
@@ -150,14 +156,16 @@ class EventPropModel:
             network = collect(level=level + 1)
         elif isinstance(network, Iterator):
             network = list(network)
-        self.objects = network_objects(network)
-        note_as_read(self.objects)
+        everything = network_objects(network)
+        note_as_read(everything)
         if given and not isinstance(network, Network):
-            _mention_left_out(self.objects, collect(level=level + 1))
+            _mention_left_out(everything, collect(level=level + 1))
+        ignored = ignored_objects(everything, ignore)
+        self.objects = [obj for obj in everything if id(obj) not in ignored]
         self.loss, self.readouts = loss, _readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
-            network, self.readouts, namespace, float(self.duration)
+            network, self.readouts, namespace, float(self.duration), ignore
         )
         train = _items(train, "train", "s.w")
         for item in train:

@@ -1,6 +1,8 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
 from brian_eventprop.reading.equations.influence import check_influence
+from brian_eventprop.reading.functions.definition import function
+from brian_eventprop.reading.ignored import ignored_objects
 from brian_eventprop.reading.inputs import (
     check_input_steps,
     on_own_grid,
@@ -17,6 +19,8 @@ __all__ = [
     "Axonal",
     "ReadValues",
     "check_input_steps",
+    "function",
+    "ignored_objects",
     "is_monitor",
     "check_influence",
     "key_of",

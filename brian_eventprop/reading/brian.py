@@ -13,7 +13,13 @@ from brian2.core.namespace import DEFAULT_UNITS
 from brian2.core.network import Network
 from brian2.core.operations import NetworkOperation
 from brian2.core.preferences import prefs
-from brian2.core.variables import ArrayVariable, Constant, Subexpression, VariableView
+from brian2.core.variables import (
+    ArrayVariable,
+    AuxiliaryVariable,
+    Constant,
+    Subexpression,
+    VariableView,
+)
 from brian2.devices.device import get_device, runtime_device
 from brian2.equations.equations import (
     DIFFERENTIAL_EQUATION,
@@ -34,6 +40,7 @@ from brian2.input.timedarray import _find_K as upsampling
 from brian2.monitors.ratemonitor import PopulationRateMonitor
 from brian2.monitors.spikemonitor import EventMonitor
 from brian2.monitors.statemonitor import StateMonitor
+from brian2.parsing.bast import brian_ast
 from brian2.parsing.expressions import is_boolean_expression, parse_expression_dimensions
 from brian2.spatialneuron.spatialneuron import SpatialNeuron
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
@@ -59,6 +66,7 @@ __all__ = [
     "PARAMETER",
     "SUBEXPRESSION",
     "ArrayVariable",
+    "AuxiliaryVariable",
     "BinomialFunction",
     "BrianObject",
     "CodeRunner",
@@ -82,6 +90,7 @@ __all__ = [
     "UnsupportedEquationsException",
     "VariableView",
     "analyse_identifiers",
+    "brian_ast",
     "check_for_order_independence",
     "check_subexpressions",
     "check_units_statements",

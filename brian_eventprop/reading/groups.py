@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
+from brian_eventprop.reading.equations.regular import (
+    RegularCode,
+    build_regular,
+    read_regular,
+    written_regularly,
+)
 from brian_eventprop.reading.equations.statements import (
     Block,
     as_expression,
@@ -24,6 +30,9 @@ from brian_eventprop.reading.equations.symbols import (
     group_symbol,
 )
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
+from brian_eventprop.reading.equations.types import as_number, booleans
+from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
+from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
     check_functions,
@@ -49,27 +58,34 @@ class GroupCode:
     refractory: str | None
     refractory_is_condition: bool
     equations: Mapping[str, Any]
+    regular: tuple[RegularCode, ...] = ()
 
 
-def read_group_code(group, namespace: Mapping) -> GroupCode:
+def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> GroupCode:
     """Check a `NeuronGroup` and read its blocks of code."""
-    check_neuron_group(group)
-    refractory, is_condition = _read_refractory(group, namespace)
-    equations = _equation_variables(group, namespace)
-    group.equations.check_units(group, run_namespace=namespace)
-    brian.check_subexpressions(group, group.equations, namespace)
-    method, update = read_update(group, equations, namespace)
-    threshold = _read_threshold(group, namespace)
-    never = threshold is not None and _condition(threshold) == "False"
+    with Refusals() as refusals:
+        refusals.check(check_neuron_group, group, ignored)
+        period = refusals.check(_read_refractory, group, namespace)
+        equations = refusals.check(_equation_variables, group, namespace)
+        group.equations.check_units(group, run_namespace=namespace)
+        brian.check_subexpressions(group, group.equations, namespace)
+        if not refusals:
+            method, update = refusals.check(read_update, group, equations, namespace) or ("", None)
+        threshold = refusals.check(_read_threshold, group, namespace)
+        never = threshold is not None and _condition(threshold) == "False"
+        reset = None if never else refusals.check(_read_reset, group, namespace)
+        regular = refusals.check(read_regular, group, namespace, frozen_states(group), ignored)
+    refractory, is_condition = period
     return GroupCode(
         group=group,
         method=method,
         update=update,
         threshold=None if never else threshold,
-        reset=None if never else _read_reset(group, namespace),
+        reset=reset,
         refractory=refractory,
         refractory_is_condition=is_condition,
         equations=equations,
+        regular=tuple(regular),
     )
 
 
@@ -79,8 +95,8 @@ def is_refractory(group) -> bool:
 
 
 def event_states(code: GroupCode) -> list[str]:
-    """Return the names that a spike writes: in the reset, and the time of the last spike."""
-    written = code.reset.written if code.reset else []
+    """Return the names that a spike or regular code writes, and the time of the last spike."""
+    written = [*(code.reset.written if code.reset else []), *written_regularly(code.regular)]
     return [*written, *[LAST_SPIKE] * (code.threshold is not None and _reads_last_spike(code))]
 
 
@@ -99,14 +115,17 @@ def build_group(
     """Put the specification together once the states are known."""
     group = code.group
     _check_writable(group, states)
-    definitions = subexpressions(group)
+    own = own_functions(code.equations)
+    definitions, flags = subexpressions(group), booleans(code.equations)
     derivatives = {
-        eq.varname: inline(eq.expr.code, definitions)
+        eq.varname: with_bodies(as_number(inline(eq.expr.code, definitions), flags), own)
         for eq in group.user_equations.values()
         if eq.type == brian.DIFFERENTIAL_EQUATION
     }
     frozen = frozen_states(group)
-    reader = TimedValueReader(group, {**code.equations, **_functions(code.update)}, collection)
+    blocks = (code.update, code.threshold, code.reset, *(r.block for r in code.regular))
+    functions = _functions(*blocks)
+    reader = TimedValueReader(group, {**code.equations, **functions}, collection)
     derivatives = {name: reader.expression(text) for name, text in derivatives.items()}
     others = {s: e for s, e in derivatives.items() if mentions(e, "not_refractory")}
     derivatives |= {name: fold(text, True) for name, text in others.items()}
@@ -114,17 +133,23 @@ def build_group(
         others = {}
     held = {name: fold(text, False) for name, text in others.items() if name not in frozen}
     update, update_refractory = _update_statements(code.update, states, frozen, reader)
-    threshold = _condition(code.threshold) if code.threshold else None
-    reset = _event_statements(code.reset, states, free=not is_refractory(group))
+    threshold = reader.expression(_condition(code.threshold)) if code.threshold else None
+    reset = _event_statements(code.reset, states, reader, free=not is_refractory(group))
     if LAST_SPIKE in states:  # Brian2 sets it before it runs the reset
         reset = (Statement(LAST_SPIKE, "t"), *reset)
-    refractory = None if code.refractory is None else inline(code.refractory, definitions)
+    regular = tuple(build_regular(r, reader) for r in code.regular)
+    refractory = None
+    if code.refractory is not None:
+        refractory = as_number(inline(code.refractory, definitions), flags)
+        refractory = with_bodies(refractory, own_functions(_period_variables(code, namespace)))
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
     used = set(states) | set(group.user_equations.parameter_names)
+    used |= {"t", "dt"} if regular else set()  # they tell when it runs
     for expression in [*derivatives.values(), *held.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
-    for statement in (*update, *update_refractory, *reset):
+    jumps = [s for r in regular for s in r.statements]
+    for statement in (*update, *update_refractory, *reset, *jumps):
         used |= names(statement.expression)
     variables = _all_variables(code, used, namespace)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
@@ -147,20 +172,21 @@ def build_group(
         refractory_condition=condition,
         text=_text(group),
         timed_values=tuple(reader.timed_values.values()),
+        regular=regular,
     )
 
 
-def _functions(block: Block | None) -> dict[str, Any]:
-    variables = block.variables if block else {}
+def _functions(*blocks: Block | None) -> dict[str, Any]:
+    variables = {name: v for block in blocks if block for name, v in block.variables.items()}
     return {name: v for name, v in variables.items() if isinstance(v, brian.Function)}
 
 
 def subexpressions(group) -> dict[str, str]:
-    """Return the definition of each subexpression of a group."""
+    """Return the definition of each subexpression of a group that Brian2 puts in its place."""
     return {
         eq.varname: eq.expr.code
         for eq in group.user_equations.values()
-        if eq.type == brian.SUBEXPRESSION
+        if eq.type == brian.SUBEXPRESSION and "constant over dt" not in eq.flags
     }
 
 
@@ -265,12 +291,12 @@ def _read_threshold(group, namespace: Mapping) -> Block | None:
         check_reserved(group, condition)
     code = f"_cond = {condition}"
     variables = resolve(group, code, namespace)
-    check_functions(group, condition, variables)
+    check_functions(group, condition, variables, True)
     if not brian.is_boolean_expression(condition, variables):
         raise TypeError(
             f"The threshold '{condition}' of '{group.name}' is not a condition, such as 'v > 1'."
         )
-    return read_block(group, code, variables)
+    return read_block(group, code, variables, timed_values=True)
 
 
 def _condition(threshold: Block) -> str:
@@ -283,15 +309,15 @@ def _read_reset(group, namespace: Mapping) -> Block | None:
     if event not in group.event_codes:
         return None
     code = code_text(group.event_codes[event])
-    return read_block(group, code, resolve(group, code, namespace))
+    return read_block(group, code, resolve(group, code, namespace), timed_values=True)
 
 
 def _event_statements(
-    block: Block | None, states: tuple[str, ...], free: bool
+    block: Block | None, states: tuple[str, ...], timed_values: TimedValueReader, free: bool
 ) -> tuple[Statement, ...]:
     if block is None:
         return ()
-    return without_unused(spell_out_all(block.statements, free), states)
+    return without_unused(timed_values.block(spell_out_all(block.statements, free)), states)
 
 
 def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
@@ -346,30 +372,32 @@ def _changing_period(code: GroupCode, name: str, change: str):
 
 
 def _check_writable(group, states: tuple[str, ...]) -> None:
-    """Refuse events that write shared, integer or internal variables."""
+    """Refuse events that write shared or internal variables."""
+    refusals = Refusals()
     for name in states:
         if name == LAST_SPIKE:
             continue
         variable = group.variables[name]
         if variable.read_only or name not in group.user_equations.names:
             raise ValueError(f"'{name}' of '{group.name}' cannot be written by an event.")
-        if variable.is_integer or variable.is_boolean:
-            kind = "integer" if variable.is_integer else "boolean"
-            way_out = f"Declare it as '{name} : 1'."
-            raise unsupported(group, name, f"an event writes it and its type is {kind}", way_out)
         if variable.scalar:
             way_out = "Remove the flag '(shared)'."
-            raise unsupported(group, name, "an event writes a shared variable", way_out)
+            refusals.add(unsupported(group, name, "an event writes a shared variable", way_out))
+    refusals.raise_found()
+
+
+def _period_variables(code: GroupCode, namespace: Mapping) -> dict[str, Any]:
+    return resolve(code.group, f"_period = {code.refractory}", namespace)
 
 
 def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[str, Any]:
     """Return the variable behind each name of the group's code."""
     variables = dict(code.equations)
-    for block in (code.update, code.threshold, code.reset):
+    for block in (code.update, code.threshold, code.reset, *(r.block for r in code.regular)):
         if block:
             variables.update(block.variables)
     if code.refractory is not None:
-        variables.update(resolve(code.group, f"_period = {code.refractory}", namespace))
+        variables.update(_period_variables(code, namespace))
     own = {name: code.group.variables[name] for name in used if name in code.group.variables}
     return {**variables, **own}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection as Keys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -18,9 +18,9 @@ INPUTS = (brian.SpikeGeneratorGroup, brian.PoissonGroup)
 _SAME_STEP = "Give all objects the same dt."
 
 
-def read_input(group, dt: float) -> SpikeInput:
+def read_input(group, dt: float, ignored: Container[int] = ()) -> SpikeInput:
     """Return the specification of an input group in a network with the time step ``dt``."""
-    check_parts(group)
+    check_parts(group, ignored)
     if isinstance(group, brian.SpikeGeneratorGroup):
         check_schedule(group, group, "thresholds")
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,10 @@ from brian_eventprop.reading.groups import (
     event_states,
     read_group_code,
 )
+from brian_eventprop.reading.ignored import check_ignored, ignored_objects
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
+from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.synapse_groups import (
@@ -115,6 +117,7 @@ def read_network(
     readouts: Sequence,
     level_namespace: Mapping[str, Any],
     duration: float | None = None,
+    ignore: Sequence = (),
 ) -> tuple[NetworkSpec, NetworkValues]:
     """Read Brian2 objects without compiling, running or changing them.
 
@@ -128,6 +131,8 @@ def read_network(
         Where external names are looked up, as in ``Network.run(namespace=...)``.
     duration
         Duration of a trial in seconds, the ``T`` of readouts.
+    ignore
+        Objects, or their names, that are no part of the dynamics.
 
     Returns
     -------
@@ -149,27 +154,32 @@ def read_network(
     ('-v / tau', 0.01)
     """
     check_network(objects)
-    active = _active(network_objects(objects))
-    dt = check_clocks(o for o in active if not isinstance(o, INPUTS))
-    neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
-    inputs = [o for o in active if isinstance(o, INPUTS)]
-    synapses = [o for o in active if isinstance(o, brian.Synapses)]
-    _check_ends(synapses, neurons + inputs + synapses)
-    for readout in readouts:
-        _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
-        if isinstance(readout.group, brian.Synapses) and readout.group not in synapses:
-            raise ValueError(f"The Synapses of {readout!r} are not part of the network: add them.")
-    _check_names(active)
-
-    groups = [read_group_code(group, level_namespace) for group in neurons]
-    pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
+    ignored = ignored_objects(network_objects(objects), ignore)
+    kept = [obj for obj in network_objects(objects) if id(obj) not in ignored]
+    check_ignored(kept, ignored.values(), readouts)
+    with Refusals() as refusals:
+        active, refused = _active(kept, ignored, refusals)
+        dt = refusals.check(check_clocks, (o for o in active if not isinstance(o, INPUTS)))
+        neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
+        inputs = [o for o in active if isinstance(o, INPUTS)]
+        synapses = [o for o in active if isinstance(o, brian.Synapses)]
+        _check_ends(synapses, neurons + inputs + synapses + refused, refusals)
+        for readout in readouts:
+            use = f"{type(readout).__name__} measures it"
+            refusals.check(_check_active, parent(readout.group), use)
+            _check_readout(readout, synapses)
+        _check_names(active)
+        given = level_namespace, ignored
+        groups = [refusals.check(read_group_code, group, *given) for group in neurons]
+        codes = [refusals.check(read_synapses_code, s, *given) for s in synapses]
+        targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
+        of_synapses = [
+            refusals.check(read_synapse_group_code, s, level_namespace)
+            for s in synapses
+            if has_equations(s) or s.name in targets
+        ]
+    pathways = [code for found in codes for code in found]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
-    targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
-    of_synapses = [
-        read_synapse_group_code(s, level_namespace)
-        for s in synapses
-        if has_equations(s) or s.name in targets
-    ]
     plastic = synaptic_states(pathways)
     states = _states(groups, pathways)
     for code in of_synapses:
@@ -179,25 +189,36 @@ def read_network(
     known = {code.synapses.name: states[code.synapses.name] for code in of_synapses}
     collection = Collection(states, {n: s.states for n, s in plastic.items()} | known)
 
-    built = {
-        code.group.name: build_group(
-            code, collection.states[code.group.name], level_namespace, collection
-        )
-        for code in groups
-    }
-    built |= {code.synapses.name: build_synapse_group(code, collection) for code in of_synapses}
-    _check_sources(pathways, built)
-    _check_periods(groups, pathways)
-    spec = NetworkSpec(
-        groups=tuple(built.values()),
-        inputs=tuple(read_input(group, dt) for group in inputs),
-        pathways=tuple(build_pathway(code, collection, built) for code in pathways),
-        readouts=tuple(
-            read_readout(
-                readout, built, {g.name: g for g in neurons}, level_namespace, duration, collection
+    with Refusals() as refusals:
+        built = {
+            code.group.name: refusals.check(
+                build_group, code, collection.states[code.group.name], level_namespace, collection
+            )
+            for code in groups
+        }
+        built |= {
+            code.synapses.name: refusals.check(build_synapse_group, code, collection)
+            for code in of_synapses
+        }
+        _check_sources(pathways, built, refusals)
+        refusals.check(_check_periods, groups, pathways)
+        spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
+        spec_pathways = [
+            refusals.check(build_pathway, code, collection, built) for code in pathways
+        ]
+        of_name = {g.name: g for g in neurons}
+        spec_readouts = [
+            refusals.check(
+                read_readout, readout, built, of_name, level_namespace, duration, collection
             )
             for readout in readouts
-        ),
+            if built.get(parent(readout.group).name, readout) is not None
+        ]
+    spec = NetworkSpec(
+        groups=tuple(built.values()),
+        inputs=tuple(spec_inputs),
+        pathways=tuple(spec_pathways),
+        readouts=tuple(spec_readouts),
         dt=dt,
         synapses=tuple(plastic.values()),
     )
@@ -212,21 +233,22 @@ def read_network(
     )
 
 
-def _active(objects: Iterable) -> list[Any]:
-    """Drop monitors, Subgroups and what the user switched off; refuse unknown objects."""
-    active = []
+def _active(
+    objects: Iterable, ignored: Container[int], refusals: Refusals
+) -> tuple[list[Any], list[Any]]:
+    """Return the objects to read and those that are refused; drop monitors and what is off."""
+    active, refused = [], []
     for obj in objects:
         if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
-            check_parts(obj)
-            continue
-        if not obj.active:
-            check_inactive(obj)
-            continue
-        check_object(obj)
-        active.append(obj)
+            refusals.check(check_parts, obj, ignored)
+        elif not obj.active:
+            refusals.check(check_inactive, obj, ignored)
+        else:
+            known = refusals.check(check_object, obj) is not None
+            (active if known else refused).append(obj)
     if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
         raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
-    return active
+    return active, refused
 
 
 def _mention_precision(objects: Iterable) -> None:
@@ -249,11 +271,11 @@ def _mention_precision(objects: Iterable) -> None:
         )
 
 
-def _check_ends(synapses: Iterable, present: Iterable) -> None:
+def _check_ends(synapses: Iterable, present: Iterable, refusals: Refusals) -> None:
     names = {obj.name for obj in present}
     for s in synapses:
         for end in (s.source, s.target):
-            _check_active(parent(end), f"Synapses '{s.name}' connect it")
+            refusals.check(_check_active, parent(end), f"Synapses '{s.name}' connect it")
             known = parent(end).name in names
             if not known:
                 raise ValueError(
@@ -262,13 +284,15 @@ def _check_ends(synapses: Iterable, present: Iterable) -> None:
                 )
 
 
-def _check_sources(pathways: Iterable[PathwayCode], groups: Mapping[str, Group]) -> None:
+def _check_sources(
+    pathways: Iterable[PathwayCode], groups: Mapping[str, Group | None], refusals: Refusals
+) -> None:
     for code in pathways:
         source = groups.get(parent(code.sender).name)
         if source is not None and source.threshold is None:
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
-            raise unsupported(code.synapses, code.code, reason, way_out)
+            refusals.add(unsupported(code.synapses, code.code, reason, way_out))
 
 
 def _check_periods(groups: Iterable[GroupCode], pathways: Iterable[PathwayCode]) -> None:
@@ -278,6 +302,11 @@ def _check_periods(groups: Iterable[GroupCode], pathways: Iterable[PathwayCode])
         for group, name in written_states(code):
             if group in by_name:  # not synapses, which have no period
                 check_period(by_name[group], [name], code.pathway.name)
+
+
+def _check_readout(readout, synapses: Iterable) -> None:
+    if isinstance(readout.group, brian.Synapses) and readout.group not in synapses:
+        raise ValueError(f"The Synapses of {readout!r} are not part of the network: add them.")
 
 
 def _check_active(group, use: str) -> None:

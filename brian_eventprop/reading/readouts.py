@@ -14,6 +14,8 @@ from brian_eventprop.reading.equations.expressions import inline, names, parse
 from brian_eventprop.reading.equations.statements import resolve
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
+from brian_eventprop.reading.equations.types import as_number, booleans
+from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
 from brian_eventprop.reading.synapse_readouts import read_synapse_readout
@@ -62,6 +64,8 @@ def read_readout(
         timed = kind in _WITH_TRACES
         symbols = _symbols(readout, group, expression, spec, namespace, duration, timed, collection)
         reader = _timed_reader(readout, group, expression, namespace, symbols, collection)
+        expression = as_number(expression, booleans(group.variables))
+        expression = with_bodies(expression, own_functions(reader.variables))
         expression, timed_values = (
             reader.expression(expression),
             tuple(reader.timed_values.values()),

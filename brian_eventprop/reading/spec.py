@@ -93,6 +93,18 @@ class TimedValue:
 
 
 @dataclass(frozen=True)
+class Regular:
+    """Code of `run_regularly`: ``statements`` in every ``steps``-th time step, the first included.
+
+    It runs before the state update of the step, after all spikes of the step before.
+    """
+
+    name: str
+    steps: int
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
 class Group:
     """A `NeuronGroup`.
 
@@ -122,6 +134,8 @@ class Group:
         The equations as the user wrote them, for display.
     timed_values
         The names of kind 'trace'.
+    regular
+        What `run_regularly` does, in order.
     """
 
     name: str
@@ -140,6 +154,7 @@ class Group:
     timed_values: tuple[TimedValue, ...] = ()
     refractory_condition: str | None = None
     derivatives_refractory: Mapping[str, str] = field(default_factory=dict)
+    regular: tuple[Regular, ...] = ()
 
     @property
     def may_be_refractory(self) -> bool:

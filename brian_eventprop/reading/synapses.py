@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +22,10 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
+from brian_eventprop.reading.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
 from brian_eventprop.reading.unsupported import (
+    check_functions,
     check_reserved,
     check_synapses,
     line_with,
@@ -54,19 +56,23 @@ class PathwayCode:
         return self.synapses.source if before else self.synapses.target
 
 
-def read_synapses_code(synapses, namespace: Mapping) -> list[PathwayCode]:
+def read_synapses_code(
+    synapses, namespace: Mapping, ignored: Container[int] = ()
+) -> list[PathwayCode]:
     """Check a `Synapses` object and read the code of its active pathways."""
-    check_synapses(synapses)
-    if not synapses._connect_called:
-        raise ValueError(
-            f"Synapses '{synapses.name}' has no synapses yet: call {synapses.name}.connect(...)."
-        )
-    synapses.equations.check_units(synapses, run_namespace=namespace)
-    return [
-        _read_pathway(synapses, pathway, namespace)
-        for pathway in synapses._pathways
-        if pathway.active
-    ]
+    with Refusals() as refusals:
+        refusals.check(check_synapses, synapses, ignored)
+        if not synapses._connect_called:
+            raise ValueError(
+                f"Synapses '{synapses.name}' has no synapses yet: call "
+                f"{synapses.name}.connect(...)."
+            )
+        synapses.equations.check_units(synapses, run_namespace=namespace)
+        # code that writes what is refused above would be refused for the same reason once more
+        read = _resolve_pathway if refusals else _read_pathway
+        active = [pathway for pathway in synapses._pathways if pathway.active]
+        codes = [refusals.check(read, synapses, pathway, namespace) for pathway in active]
+    return codes
 
 
 def parent(end):
@@ -252,15 +258,25 @@ def connections(synapses) -> tuple[np.ndarray, np.ndarray]:
     return pre, post
 
 
+def _resolve_pathway(synapses, pathway, namespace: Mapping) -> dict[str, Any]:
+    """Check what a pathway's code reads and calls, and return the variables behind its names."""
+    user = code_text(pathway.code)
+    with Refusals() as refusals:
+        refusals.check(check_reserved, synapses, user)
+        text = refusals.check(_event_driven_update, synapses, user) or user
+        variables = resolve(synapses, text, namespace, {"delay": pathway._delays})
+        everything = "\n".join([user, *map(str, _all_equations(synapses))])
+        refusals.check(check_functions, synapses, everything, variables)
+    return variables
+
+
 def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     user = code_text(pathway.code)
-    check_reserved(synapses, user)
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
-    variables = resolve(synapses, text, namespace, {"delay": delays})
+    variables = _resolve_pathway(synapses, pathway, namespace)
     _use_indices(synapses, variables)
-    everything = "\n".join([user, *map(str, _all_equations(synapses))])
-    block = read_block(synapses, text, variables, user_code=everything)
+    block = read_block(synapses, text, variables, user_code=user)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
     code = PathwayCode(synapses, pathway, user.strip(), block, indices)
@@ -300,24 +316,17 @@ def _use_indices(synapses, variables: dict[str, Any]) -> None:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse writes to shared variables and to whole numbers."""
+    """Refuse writes to shared variables."""
+    refusals = Refusals()
     for statement in code.block.statements:
         name = statement.var
         variable = code.block.variables.get(name)
         if not isinstance(variable, brian.ArrayVariable):
             continue
-        line, way_out = line_writing(code.code, name), _CHANGES
-        index = code.indices[name]
-        if index in ("_postsynaptic_idx", "_presynaptic_idx"):
-            continue
-        if index == "0":
-            reason = f"it changes '{name}', which is shared"
-        elif variable.is_integer or variable.is_boolean:
-            kind = "integer" if variable.is_integer else "boolean"
-            reason, way_out = f"it changes '{name}', whose type is {kind}", f"Declare '{name} : 1'."
-        else:
-            continue
-        raise unsupported(code.synapses, line, reason, way_out)
+        if code.indices[name] == "0":
+            line, reason = line_writing(code.code, name), f"it changes '{name}', which is shared"
+            refusals.add(unsupported(code.synapses, line, reason, _CHANGES))
+    refusals.raise_found()
 
 
 def _check_aliases(code: PathwayCode) -> None:
@@ -369,7 +378,7 @@ def _check_order(code: PathwayCode) -> None:
     for index in {indices[name] for name in variables} - {"_idx", "0"}:
         variables[index] = code.synapses.variables[index]
     try:
-        brian.check_for_order_independence(code.block.vector, variables, indices)
+        brian.check_for_order_independence(code.block.in_brian2, variables, indices)
     except brian.OrderDependenceError:
         if not _one_by_one(code.block, indices):
             reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
@@ -379,7 +388,7 @@ def _check_order(code: PathwayCode) -> None:
 
 def _one_by_one(block: Block, indices: Mapping[str, str]) -> bool:
     read: set[str] = set()
-    for statement in block.vector:
+    for statement in block.in_brian2:
         known = names(statement.expr) & set(block.variables)
         read |= {name for name in known if indices[name] != "_idx"}
         if statement.var in read:

@@ -1,18 +1,20 @@
 """What Brian2 can do and exact gradients cannot: what is unsupported, by name.
 
 Each check looks at one Brian2 object and raises `UnsupportedError` with the object, the equation
-or statement, the reason and the way out.
+or statement, the reason and the way out; several of them if it finds several things.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import numpy as np
 
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.functions.definition import DifferentiableFunction
+from brian_eventprop.reading.refusals import Refusals
 
 _RANDOM = "random numbers differ from run to run, so their gradient is not defined"
 _RANDOM_WAY_OUT = (
@@ -45,39 +47,55 @@ def line_writing(code: str, name: str) -> str:
     return lines[0].strip() if lines else code.strip()
 
 
+def calls(code: str, name: str) -> bool:
+    """Whether some code holds a name."""
+    return re.search(rf"\b{re.escape(name)}\b", code) is not None
+
+
 def check_functions(obj, code: str, variables: Mapping, timed_values: bool = False) -> None:
     """Refuse random numbers and functions that Brian2 does not define.
 
-    Timed arrays are allowed with ``timed_values`` only: in equations and some readouts.
+    Timed arrays are allowed with ``timed_values`` only: in the code of groups and some readouts.
+    What only a subexpression calls is refused where the subexpression is defined.
     """
+    refusals = Refusals()
     for name, variable in variables.items():
-        if not isinstance(variable, brian.Function):
+        timed = isinstance(variable, brian.TimedArray)
+        if not isinstance(variable, brian.Function) or not (timed or calls(code, name)):
             continue
         line = line_with(code, [name])
-        if isinstance(variable, brian.TimedArray):
+        if timed:
             if timed_values:
                 continue
             reason = f"'{name}' is a TimedArray, whose jumps would be events of their own here"
-            way_out = "Let it drive a differential equation, or write it as an expression of t."
-            raise unsupported(obj, line, reason, way_out)
+            way_out = (
+                "Let a variable of the neurons follow it, as 'x = I(t) : 1 (constant over dt)', "
+                "and use that, or write it as an expression of t."
+            )
+            refusals.add(unsupported(obj, line, reason, way_out))
+            continue
         builtin = brian.DEFAULT_FUNCTIONS.get(name) is variable
         if isinstance(variable, brian.BinomialFunction) or (builtin and not variable.stateless):
-            raise unsupported(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT)
-        if not builtin or name == "timestep":
+            refusals.add(unsupported(obj, line, f"'{name}': {_RANDOM}", _RANDOM_WAY_OUT))
+        elif not (builtin or isinstance(variable, DifferentiableFunction)) or name == "timestep":
             reason = f"'{name}' is a function whose derivative is not known"
-            raise unsupported(obj, line, reason, "Write it as an expression.")
+            way_out = "Write it as an expression, or make it with bep.function."
+            refusals.add(unsupported(obj, line, reason, way_out))
+    refusals.raise_found()
 
 
 def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> None:
     """Refuse code that reads the variables of the refractory mechanism where it may not."""
+    refusals = Refusals()
     for name in reserved:
-        if re.search(rf"\b{name}\b", code):
+        if calls(code, name):
             reason = (
                 f"'{name}' belongs to the refractory mechanism, which only the code of a group "
                 "with a refractory period may read"
             )
             way_out = "Use the '(unless refractory)' flag, or a state variable of your own."
-            raise unsupported(obj, line_with(code, [name]), reason, way_out)
+            refusals.add(unsupported(obj, line_with(code, [name]), reason, way_out))
+    refusals.raise_found()
 
 
 def check_clocks(objects: Iterable) -> float:
@@ -129,11 +147,14 @@ def check_network(network) -> None:
         )
 
 
-def check_object(obj) -> None:
-    """Refuse whole classes of objects."""
+def check_object(obj) -> bool:
+    """Refuse whole classes of objects; True for all others."""
     if isinstance(obj, brian.NetworkOperation):
         reason = "Python code that runs at every step has no derivative"
-        raise unsupported(obj, "network_operation", reason, "Write it as equations.")
+        way_out = (
+            "Write it as equations, or name it in ignore=[...] if it does not change the network."
+        )
+        raise unsupported(obj, "network_operation", reason, way_out)
     if isinstance(obj, brian.PoissonInput):
         reason = f"the input is drawn at random: {_RANDOM}"
         way_out = "Use a PoissonGroup with Synapses, whose spikes are given."
@@ -144,6 +165,7 @@ def check_object(obj) -> None:
     if not isinstance(obj, (*WHOLE, brian.Subgroup, *brian.MONITORS)):
         reason = f"objects of the class '{type(obj).__name__}' are unknown here"
         raise unsupported(obj, type(obj).__name__, reason, "Remove it from the network.")
+    return True
 
 
 def objects_below(obj) -> list:
@@ -167,28 +189,31 @@ def objects_below(obj) -> list:
     return list(found.values())
 
 
-def check_parts(obj) -> None:
+def check_parts(obj, ignored: Container[int] = ()) -> None:
     """Refuse what Brian2 runs with an object, at any depth below it, and the reader does not know.
 
     Subgroups and Synapses stand below a group whose Subgroup or Synapses have an operation of
-    their own; they do nothing themselves, or are read as objects of the network.
+    their own; they do nothing themselves, or are read as objects of the network.  ``ignored`` are
+    the identities of what the user leaves out.
     """
-    own = _own_parts(obj)
-    _check_methods(obj, obj)
+    own, refusals = own_parts(obj), Refusals()
+    refusals.check(_check_methods, obj, obj)
     for part in objects_below(obj):
         if id(part) in own:
-            _check_methods(obj, part)
+            refusals.check(_check_methods, obj, part)
             continue
-        if not part.active or isinstance(part, brian.MONITORS):
+        if not part.active or isinstance(part, brian.MONITORS) or id(part) in ignored:
             continue
-        _check_part(obj, part)
+        refusals.check(_check_part, obj, part)
     for name, part in own.values():
         if part not in obj.contained_objects:
             reason = "it was removed from contained_objects, so Brian2 does not run it"
-            raise unsupported(obj, name, reason, "Leave what a group contains as Brian2 makes it.")
+            way_out = "Leave what a group contains as Brian2 makes it."
+            refusals.add(unsupported(obj, name, reason, way_out))
     if obj.code_objects and not isinstance(obj, brian.CodeRunner):
         reason = "Brian2 runs code objects that were added to it"
-        raise unsupported(obj, "code_objects", reason, "Write them as equations.")
+        refusals.add(unsupported(obj, "code_objects", reason, "Write them as equations."))
+    refusals.raise_found()
 
 
 def _check_methods(obj, part) -> None:
@@ -204,24 +229,26 @@ def _check_part(obj, part) -> None:
     """Refuse an active part that an object contains and Brian2 did not make itself."""
     if isinstance(part, brian.NetworkOperation | brian.PoissonInput):
         check_object(part)
+    if is_regular(obj, part):
+        return  # read with the group
     if type(part) is brian.CodeRunner:
-        whose = "" if part.group is obj else f" of '{part.group.name}'"
-        reason = f"run_regularly{whose} changes variables outside of the equations"
-        raise unsupported(obj, part.abstract_code, reason, "Write it as a differential equation.")
+        reason = f"run_regularly of '{part.group.name}' changes variables outside of the equations"
+        way_out = "Write it as a differential equation, or call run_regularly of a NeuronGroup."
+        raise unsupported(obj, part.abstract_code, reason, way_out)
     if not isinstance(part, brian.Subgroup) and not _is_read(part):
         reason = f"Brian2 runs '{part.name}' with it, whose class is unknown here"
         raise unsupported(obj, type(part).__name__, reason, f"Remove it from {obj.name}.")
 
 
-def check_inactive(obj) -> None:
+def check_inactive(obj, ignored: Container[int] = ()) -> None:
     """Refuse active parts of an object that is not active itself: Brian2 runs them all the same."""
     for part in objects_below(obj):
-        if part.active and not isinstance(part, brian.MONITORS):
+        if part.active and not isinstance(part, brian.MONITORS) and id(part) not in ignored:
             reason = f"it is active, although '{obj.name}' is not, so Brian2 runs it alone"
             raise unsupported(obj, part.name, reason, "Set its own active attribute to False, too.")
 
 
-def _own_parts(obj) -> dict[int, tuple]:
+def own_parts(obj) -> dict[int, tuple]:
     """Return the parts that Brian2 makes itself, by identity, with their names."""
     parts = [
         *getattr(obj, "thresholder", {}).values(),
@@ -234,12 +261,18 @@ def _own_parts(obj) -> dict[int, tuple]:
     return {id(part): (part.name, part) for part in parts if part is not None}
 
 
+def is_regular(obj, part) -> bool:
+    """Whether a part is what `run_regularly` of a whole `NeuronGroup` has made."""
+    of_group = isinstance(obj, brian.NeuronGroup) and type(part) is brian.CodeRunner
+    return of_group and part.group.name == obj.name
+
+
 def _is_read(part) -> bool:
     """Whether a part is an object of the network, or the part of one, that is checked there."""
     if isinstance(part, WHOLE):
         return True
     group = getattr(part, "group", None)
-    return isinstance(group, WHOLE) and id(part) in _own_parts(group)
+    return isinstance(group, WHOLE) and id(part) in own_parts(group)
 
 
 def check_schedule(obj, part, when: str) -> None:
@@ -255,10 +288,12 @@ def check_schedule(obj, part, when: str) -> None:
 
 def check_linked(obj) -> None:
     """Refuse linked variables."""
+    refusals = Refusals()
     for name in sorted(obj._linked_variables):
         reason = "linked variables couple groups at every step"
         way_out = "Declare the parameter in this group and set its value."
-        raise unsupported(obj, f"{name} (linked)", reason, way_out)
+        refusals.add(unsupported(obj, f"{name} (linked)", reason, way_out))
+    refusals.raise_found()
 
 
 def check_constant_over_dt(obj) -> None:
@@ -284,16 +319,17 @@ def event_of(group) -> str:
 
 def _check_events(group) -> None:
     """Refuse a second event that does something; one that nothing follows is left out."""
-    own = event_of(group)
+    own, refusals = event_of(group), Refusals()
     for event, condition in group.events.items():
         if event == own:
             after = "" if event == "spike" else "after_"
             for part, when in ((group.thresholder, "thresholds"), (group.resetter, "resets")):
                 if event in part:
                     slot = f"{after}{when}" if part[event].when != when else when
-                    check_schedule(group, part[event], slot)
+                    refusals.check(check_schedule, group, part[event], slot)
         elif event in group.event_codes:
-            raise _second_event(group, f"{event}: {condition}", event, own)
+            refusals.add(_second_event(group, f"{event}: {condition}", event, own))
+    refusals.raise_found()
 
 
 def _second_event(obj, statement: str, event: str, own: str):
@@ -305,59 +341,59 @@ def _second_event(obj, statement: str, event: str, own: str):
     return unsupported(obj, statement, reason, way_out)
 
 
-def check_neuron_group(group) -> None:
+def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
-    check_parts(group)
-    check_linked(group)
-    check_constant_over_dt(group)
-    _check_events(group)
-    check_schedule(group, group.state_updater, "groups")
-    for eq in group.user_equations.values():
-        if eq.type == brian.SUBEXPRESSION:
-            continue
-        if eq.var_type == "boolean" or (eq.var_type == "integer" and eq.type != brian.PARAMETER):
-            way_out = f"Declare it as '{eq.varname} : 1'."
-            statement = f"{eq.varname} : {eq.var_type}"
-            raise unsupported(group, statement, f"its type is {eq.var_type}", way_out)
+    refusals = Refusals()
+    refusals.check(check_parts, group, ignored)
+    refusals.check(check_linked, group)
+    refusals.check(_check_events, group)
+    refusals.check(check_schedule, group, group.state_updater, "groups")
+    if group.subexpression_updater is not None:
+        refusals.check(check_schedule, group, group.subexpression_updater, "before_start")
     for eq in group.user_equations.values():
         if eq.expr is not None and group._refractory is False:
-            check_reserved(group, f"{eq}")
+            refusals.check(check_reserved, group, f"{eq}")
     if group.user_equations.stochastic_variables:
         names = sorted(group.user_equations.stochastic_variables)
         line = line_with("\n".join(str(eq) for eq in group.user_equations.values()), names)
-        raise unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT)
+        refusals.add(unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT))
     if group._refractory is not False and np.any(group.variables["lastspike"].get_value() > -1e4):
         reason = "the group has already spiked in an earlier run, and a trial starts at rest"
         way_out = (
             f"Restore the network, or set {group.name}.lastspike = -1e4*second and "
             f"{group.name}.not_refractory = True."
         )
-        raise unsupported(group, "lastspike", reason, way_out)
+        refusals.add(unsupported(group, "lastspike", reason, way_out))
+    refusals.raise_found()
 
 
-def check_synapses(synapses) -> None:
+def check_synapses(synapses, ignored: Container[int] = ()) -> None:
     """Refuse what makes a synapse more than a jump of its own states and its target's."""
-    check_parts(synapses)
-    check_linked(synapses)
+    refusals = Refusals()
+    refusals.check(check_parts, synapses, ignored)
+    for check in (check_linked, check_constant_over_dt):
+        refusals.check(check, synapses)
     if isinstance(synapses.source, brian.Synapses):
-        reason = "they come from Synapses, which have no spikes"
-        raise unsupported(synapses, synapses.source.name, reason, "Let them come from neurons.")
+        reason, way_out = "they come from Synapses, which have no spikes", "Connect from neurons."
+        refusals.add(unsupported(synapses, synapses.source.name, reason, way_out))
     target = synapses.target
     target = target.source if isinstance(target, brian.Subgroup) else target
     if synapses._pathways and not isinstance(target, brian.NeuronGroup | brian.Synapses):
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
-        raise unsupported(synapses, synapses._pathways[0].code, reason, "Connect to a NeuronGroup.")
+        code = synapses._pathways[0].code
+        refusals.add(unsupported(synapses, code, reason, "Connect to a NeuronGroup."))
     for updater in synapses.summed_updaters.values():
         statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
         reason = "summed variables couple groups at every step"
         way_out = "Let on_pre add to a state of the post-synaptic group."
-        raise unsupported(synapses, statement, reason, way_out)
-    check_constant_over_dt(synapses)
+        refusals.add(unsupported(synapses, statement, reason, way_out))
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
         sender = synapses.source if pathway.prepost == "pre" else synapses.target
         own = event_of(getattr(sender, "source", sender))
         if pathway.event != own:
-            raise _second_event(synapses, f"on_event: {pathway.event}", pathway.event, own)
-        check_schedule(synapses, pathway, "synapses")
+            statement = f"on_event: {pathway.event}"
+            refusals.add(_second_event(synapses, statement, pathway.event, own))
+        refusals.check(check_schedule, synapses, pathway, "synapses")
+    refusals.raise_found()

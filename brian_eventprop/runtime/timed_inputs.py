@@ -83,6 +83,15 @@ def rows(array: np.ndarray, n_trials: int) -> np.ndarray:
     return np.arange(n_trials) if len(array) > 1 else np.zeros(n_trials, np.int64)
 
 
+def regular_times(steps: int, dt: float, duration: float) -> np.ndarray:
+    """Return the times within a trial at which code runs in every so many time steps.
+
+    >>> regular_times(20, 1e-4, 5e-3)
+    array([0.   , 0.002, 0.004])
+    """
+    return np.arange(int(np.ceil(duration / (steps * dt) - 1e-9))) * steps * dt
+
+
 def near_to(time: float, begins: Sequence[np.ndarray]) -> float:
     """Return a time, or the begin of a cell that differs from it by rounding only."""
     for begin in begins:

@@ -49,7 +49,7 @@ def synapses(on_pre="v_post += w", model="w : 1", groups=None, **options):
 
 def with_run_regularly():
     (group,) = neurons()
-    group.run_regularly("v += 0.1", dt=1 * ms)
+    group.run_regularly("v += 0.1", dt=1 * ms, when="end")
     return [group]
 
 
@@ -97,7 +97,7 @@ CASES = {
         lambda: neurons("dv/dt = -v/tau + r/tau : 1\nr = randn() : 1 (constant over dt)"),
         "G",
         "r = randn()",
-        "constant over dt",
+        RANDOM,
     ),
     "rand in a subexpression": (
         lambda: neurons("dv/dt = (r - v)/tau : 1\nr = rand() : 1"),
@@ -115,7 +115,7 @@ CASES = {
         lambda: neurons("dv/dt = (k - v)/tau : 1\nk = poisson(3) : 1 (constant over dt)"),
         "G",
         "poisson",
-        "constant over dt",
+        RANDOM,
     ),
     "rand in threshold": (lambda: neurons(threshold="rand() < 0.1"), "G", "rand() < 0.1", RANDOM),
     "randn in reset": (lambda: neurons(reset="v = 0\nv += randn()"), "G", "v += randn()", RANDOM),
@@ -125,15 +125,9 @@ CASES = {
         "rand()*ms",
         RANDOM,
     ),
-    "run_regularly": (with_run_regularly, "G", "v += 0.1", "run_regularly"),
+    "run_regularly": (with_run_regularly, "G", "v += 0.1", "when='start'"),
     "linked variable": (with_linked_variable, "H", "y (linked)", "linked"),
     "custom event": (with_custom_event, "G", "up: v > 0.5", "group of its own"),
-    "constant over dt": (
-        lambda: neurons("dv/dt = -k/tau : 1\nk = v*v : 1 (constant over dt)"),
-        "G",
-        "k = v*v",
-        "constant over dt",
-    ),
     "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changing"),
     "refractory of the time": (lambda: neurons(refractory="t"), "G", "'t'", "goes on changing"),
     "arrivals at a refractory period": (
@@ -146,10 +140,10 @@ CASES = {
         "arrivals of 'S_pre'",
     ),
     "timed array": (
-        lambda: neurons(threshold="v > I(t)"),
-        "G",
-        "v > I(t)",
-        "Let it drive a differential equation",
+        lambda: synapses("v_post += w*I(t)"),
+        "S",
+        "v_post += w*I(t)",
+        "Let a variable of the neurons follow it",
     ),
     "user function": (
         lambda: neurons("dv/dt = -cube(v)/tau : 1"),
@@ -159,12 +153,17 @@ CASES = {
     ),
     "gsl": (lambda: neurons(method="gsl_rk2"), "G", "gsl_rk2", "exponential_euler"),
     "milstein": (lambda: neurons(method="milstein"), "G", "milstein", "exponential_euler"),
-    "boolean parameter": (lambda: neurons(LIF + "\non : boolean"), "G", "on : boolean", "on : 1"),
-    "integer state": (
-        lambda: neurons(LIF + "\nk : integer", reset="v = 0; k += 1"),
+    "number into a boolean": (
+        lambda: neurons(LIF + "\non : boolean", reset="v = 0; on = 1"),
         "G",
-        "'k'",
-        "Declare it as 'k : 1'",
+        "on = 1",
+        "on = x != 0",
+    ),
+    "fraction into an integer": (
+        lambda: neurons(LIF + "\nk : integer", reset="v = 0; k += 0.5"),
+        "G",
+        "k += 0.5",
+        "k = int(...)",
     ),
     "shared state": (
         lambda: synapses("k_post += w", groups=neurons(LIF + "\nk : 1 (shared)")),
@@ -226,12 +225,6 @@ CASES = {
         "q += 1",
         "shared",
     ),
-    "integer synaptic state": (
-        lambda: synapses("v_post += w; k += 1", "w : 1\nk : integer"),
-        "S",
-        "k += 1",
-        "integer",
-    ),
     "fires the sender": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "may fire it"),
     "a source that never spikes": (
         lambda: synapses(groups=[*neurons(threshold="v > 1 and False"), *neurons(name="H")]),
@@ -255,6 +248,12 @@ CASES = {
         lambda: synapses("g_post += w; v_post += g_post"),
         "S",
         "v_post += g_post",
+        "order of arrivals",
+    ),
+    "order of arrivals at a counter": (
+        lambda: synapses("n_post += 1; v_post += w*n_post", groups=neurons(LIF + "\nn : integer")),
+        "S",
+        "v_post += w*n_post",
         "order of arrivals",
     ),
     "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "Write 'v_post'"),

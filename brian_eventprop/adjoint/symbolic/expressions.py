@@ -9,6 +9,7 @@ derivative, or 0 where it is piecewise constant.
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -81,10 +82,22 @@ class shifted_exp_(RealFunction):
         return self
 
 
+class given_(RealFunction):
+    """A value whose derivatives are given: the value, then each argument and the derivative."""
+
+    def _eval_derivative(self, s):
+        _, *parts = self.args
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        return sum((d * x.diff(s) for x, d in pairs), sp.Integer(0))
+
+
 def symbol(name: str) -> sp.Symbol:
     """Return the SymPy symbol of a name; all quantities are real."""
     return sp.Symbol(name, real=True)
 
+
+#: What is larger than any difference of two states, in single precision too.
+_FAR = sp.Float(1e30)
 
 #: The name of infinity, which is a number but has a symbol.
 _INFINITY = symbol("inf")
@@ -152,6 +165,7 @@ FUNCTIONS = {
     "ceil": ceil_,
     "int": _int,
     "clip": clip,
+    "given_": given_,
 }
 
 _COMPARE = {
@@ -261,6 +275,10 @@ class _Translator(ast.NodeVisitor):
             left = right
         return sp.And(*relations)
 
+    def visit_IfExp(self, node):
+        condition, yes, no = (self.visit(n) for n in (node.test, node.body, node.orelse))
+        return sp.Piecewise((yes, condition), (no, True))
+
     def visit_Call(self, node):
         if node.func.id not in FUNCTIONS:
             raise UnsupportedError(
@@ -275,33 +293,52 @@ class _Translator(ast.NodeVisitor):
 
 @dataclass(frozen=True)
 class Extreme:
-    """The smaller or the larger of several guards, each of them an expression or an `Extreme`."""
+    """The smaller or the larger of several guards: expressions, `Steady` ones or an `Extreme`."""
 
     smaller: bool
     parts: tuple
 
 
-def guard(source: str | ast.expr):
+@dataclass(frozen=True)
+class Steady:
+    """A condition that changes at events only: far from its crossing on either side of it."""
+
+    condition: sp.Basic
+
+    @property
+    def value(self) -> sp.Expr:
+        """The guard as an expression."""
+        return sp.Piecewise((_FAR, self.condition), (-_FAR, True))
+
+
+def guard(source: str | ast.expr, moving: Container[str] | None = None):
     """Turn a threshold condition into a function g that crosses 0 upwards when it becomes true.
 
     ``a > b`` gives ``a - b``; ``and`` takes the smaller of two guards, ``or`` the larger: the one
-    that decides the crossing has the gradient.
+    that decides the crossing has the gradient.  With the names given that move between events, a
+    condition on others never decides.
+
+    >>> guard("v > 1 and n < 3", {"v"})
+    Piecewise((v - 1, n < 3), (-1.0e+30, True))
     """
-    return _decisive(guard_parts(source))
+    return _decisive(guard_parts(source, moving))
 
 
-def guard_parts(source: str | ast.expr):
+def guard_parts(source: str | ast.expr, moving: Container[str] | None = None):
     """Return the guard as the smaller or larger of smooth ones: an expression or an `Extreme`."""
     tree = parse(source) if isinstance(source, str) else source
-    return _guard(tree, positive=True)
+    strict = isinstance(tree, ast.Compare) and isinstance(tree.ops[0], ast.Gt | ast.Lt)
+    return _guard(tree, True, None if strict else moving)
 
 
-def _guard(tree, positive):
+def _guard(tree, positive, moving):
+    if moving is not None and not any(name in moving for name in names(tree)):
+        return Steady(to_sympy(tree) if positive else sp.Not(to_sympy(tree)))
     match tree:
         case ast.UnaryOp(op=ast.Not()):
-            return _guard(tree.operand, not positive)
+            return _guard(tree.operand, not positive, moving)
         case ast.BoolOp():
-            parts = [_guard(v, positive) for v in tree.values]
+            parts = [_guard(v, positive, moving) for v in tree.values]
             return Extreme(isinstance(tree.op, ast.And) == positive, tuple(parts))
         case ast.Compare():
             left, parts = tree.left, []
@@ -328,6 +365,11 @@ def _difference(op, left, right, positive, tree):
 
 
 def _decisive(part):
+    """Return the guard as one expression: by cases of what is steady, outermost."""
+    steady = _first_steady(part)
+    if steady is not None:
+        yes, no = (_decisive(_known(part, steady, value)) for value in (True, False))
+        return yes if yes == no else sp.Piecewise((yes, steady.condition), (no, True))
     if not isinstance(part, Extreme):
         return part
     first, *others = map(_decisive, part.parts)
@@ -336,3 +378,25 @@ def _decisive(part):
         keep = compare(kept, first, other)
         first = sp.Piecewise((first, keep), (other, True))
     return first
+
+
+def _first_steady(part) -> Steady | None:
+    if isinstance(part, Extreme):
+        return next(filter(None, map(_first_steady, part.parts)), None)
+    return part if isinstance(part, Steady) else None
+
+
+def _known(part, steady: Steady, value: bool):
+    """Return a guard where a steady condition is known to hold, or not to."""
+    if part == steady:
+        return _FAR if value else -_FAR
+    if not isinstance(part, Extreme):
+        return part
+    parts = [_known(p, steady, value) for p in part.parts]
+    decided, dropped = (-_FAR, _FAR) if part.smaller else (_FAR, -_FAR)
+    left = [p for p in parts if p != dropped]
+    if decided in left:
+        return decided
+    if len(left) < 2:
+        return left[0] if left else dropped
+    return Extreme(part.smaller, tuple(left))

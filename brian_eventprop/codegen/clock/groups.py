@@ -21,6 +21,7 @@ from brian_eventprop.codegen.clock.releases import ReleaseCode
 from brian_eventprop.codegen.clock.upstrokes import UpstrokeCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan.clock import GroupPlan
 from brian_eventprop.reading.spec import ReadoutSpec
 
@@ -76,6 +77,8 @@ class GroupCode:
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
         self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
+        self.regular = adjoint.regular
+        _check_regular(self)
 
     def receive(self, pathway) -> None:
         """Note that the synapses of a pathway are onto this group."""
@@ -199,7 +202,8 @@ class GroupCode:
             read |= reads(guard, crossing.condition)
         lines = self.load(read, array)
         if guard is not None:
-            lines.append(f"{self.a('start')}[j] = {scope.sympy(guard)}")
+            before, value = self._guard_at_start(guard)
+            lines += [*before, f"{self.a('start')}[j] = {value}"]
         held = self.frozen if self.refractory else ()
         if self.refractory:
             lines.append(f"free = n >= {self.a('free')}[j]")
@@ -219,6 +223,12 @@ class GroupCode:
         del wanted
         return lines
 
+    @property
+    def lifted_at_fixed_times(self) -> bool:
+        """Whether regular code or a timed array may lift a neuron over the threshold."""
+        timed = set(self.timed_values)
+        return self.spikes and bool(self.regular or reads(self.adjoint.crossing.g) & timed)
+
     def store(self, array: str, index: str = "j") -> list[str]:
         """Store all states."""
         return [f"{array}[{k}, {index}] = {self.scope.ref(s)}" for k, s in enumerate(self.states)]
@@ -232,7 +242,27 @@ class GroupCode:
         """The guard g at the beginning of a step, at the time of the test before: loads and g."""
         t = symbol("t")
         g = self.adjoint.crossing.g.xreplace({t: t - symbol("dt")})
-        return self.load(reads(g), array, index), self.scope.sympy(g)
+        lines = self.load(reads(g, self.regular), array, index)
+        before, value = self._guard_at_start(g)
+        return [*lines, *before], value
+
+    def _guard_at_start(self, guard: sp.Expr) -> tuple[list[str], str]:
+        """The guard at the beginning of a step; infinite where it is lifted over 0 at a fixed time.
+
+        Regular code or the next value of a timed array may do so; nothing moves that spike.
+        """
+        timed = sorted(reads(guard) & set(self.timed_values))
+        if not self.regular and not timed:
+            return [], self.scope.sympy(guard)
+        ref, scope = self.scope.ref, self.scope
+        changed = list(dict.fromkeys(s.target for s in self.regular if s.target in self.states))
+        lines = self.load_constants(timed, step="max(n - 1, 0)") if timed else []
+        lines += [f"{ref('before.')} = {scope.sympy(guard)}", *self.load_constants(timed)]
+        lines += [f"{ref(f'kept.{s}')} = {ref(s)}" for s in changed]
+        lines += [*scope.statements(self.regular), f"{ref('lifted.')} = {scope.sympy(guard)}"]
+        lines += [f"{ref(s)} = {ref(f'kept.{s}')}" for s in changed]
+        lifts = f"{ref('before.')} <= 0 and {ref('lifted.')} > 0"
+        return lines, scope.style.choose(lifts, scope.style.number(float("inf")), ref("lifted."))
 
     def reset(self, array: str) -> list[str]:
         """The reset of neuron j."""
@@ -599,6 +629,37 @@ class GroupCode:
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('spike_neuron')}[{spike}]"
+
+
+def _check_regular(code: GroupCode) -> None:
+    """Refuse regular code where the reverse looks at the flow within or over several steps."""
+    crossing = code.adjoint.crossing
+    timed = crossing is not None and reads(crossing.g) & set(code.timed_values)
+    if timed and (code.on_device or code.upstroke is not None):
+        what = "backend='cuda'" if code.on_device else "equations in which a state drives itself"
+        way_out = "the CPU" if code.on_device else "solver='event'"
+        raise UnsupportedError(
+            f"NeuronGroup '{code.adjoint.group.name}': the TimedArray '{min(timed)}' in the "
+            f"threshold is not supported with {what}. Use {way_out}."
+        )
+    if not code.regular:
+        return
+    group = code.adjoint.group
+    what = None
+    if code.conditions is not None:
+        what = "its equations have conditions such as int(v > 0), which change within a step"
+    elif code.upstroke is not None:
+        what = "a state drives itself, and the gradient of a spike follows the upstroke over steps"
+    elif code.on_device:
+        what = "it is not among what backend='cuda' runs"
+    if what:
+        name = group.regular[0].name
+        raise UnsupportedError(
+            f"NeuronGroup '{group.name}': '{name}', which runs regularly, is not supported here: "
+            f"{what}. "
+            f"Use {'the CPU' if code.on_device else 'a TimedArray in the equations'}, or "
+            f"ignore=['{name}'] if it does not change the network."
+        )
 
 
 def element(array: str, row, column: str) -> str:

@@ -102,7 +102,7 @@ def batched_groups(system: AdjointSystem, flows: Mapping[str, ContinuousFlow]) -
 
 
 def _allows_batches(adjoint, flow):
-    if not flow.closed or flow.parameters or adjoint.group.timed_values:
+    if not flow.closed or flow.parameters or adjoint.group.timed_values or adjoint.jumps:
         return False
     if adjoint.released is not None:
         return False

@@ -33,6 +33,7 @@ from brian_eventprop.codegen.event.setting import GroupSetting
 from brian_eventprop.codegen.event.switches import SwitchCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
+from brian_eventprop.errors import UnsupportedError
 
 
 class EventGroupCode(PartCode):
@@ -75,6 +76,13 @@ class EventGroupCode(PartCode):
         if adjoint.watches_release:
             self.watches += (self._watch_release(),)
         self.timed_values = [t.name for t in group.timed_values]
+        self.regular = adjoint.jumps
+        if self.regular and self.maxima:
+            raise UnsupportedError(
+                f"NeuronGroup '{group.name}': a Maximum is not supported in exact time where "
+                f"'{group.regular[0].name}', which runs regularly, lets the states jump. Use "
+                "solver='clock', or another readout."
+            )
         self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
         self.by_event = setting.by_event
         self.batched = BatchedLayout(self) if setting.in_batches else None
@@ -176,7 +184,25 @@ class EventGroupCode(PartCode):
     @property
     def breaks(self) -> bool:
         """Whether neurons stop where a timed array changes or a value is read out."""
-        return bool(self.timed_values or self.values)
+        return bool(self.timed_values or self.values or self.regular)
+
+    @property
+    def lifted_at_breaks(self) -> bool:
+        """Whether regular code or a timed array may lift a neuron over the threshold."""
+        timed = set(self.timed_values)
+        return self.spikes and bool(self.regular or reads(self.adjoint.crossing.g) & timed)
+
+    def regularly(self) -> list[str]:
+        """What `run_regularly` does at break m, as far as the jump number `until`."""
+        lines = []
+        for number, jump in enumerate(self.regular):
+            lines.append(f"if until > {number} and regular[{number}, m]:")
+            lines += [f"    {line}" for line in self.write(jump.statements) or ["pass"]]
+        return lines
+
+    def regularly_back(self, jump) -> list[str]:
+        """Backwards through one of these jumps, whose time is fixed."""
+        return self.jump_back(jump, sp.Integer(0))
 
     def at_break(self, state: str, cell, name=str) -> list[str]:
         """Sample the readouts at a break; `name` gives the identifiers of arrays."""

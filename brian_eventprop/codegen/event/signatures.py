@@ -39,9 +39,13 @@ def maxima(g: EventGroupCode) -> list[str]:
 
 
 def timed_values(g: EventGroupCode) -> list[str]:
-    """Return the roles of the cells, rows, columns and values of timed arrays."""
+    """Return the roles of the cells, rows, columns and values of timed arrays.
+
+    Besides of where regular code runs: what neurons need to know at a break.
+    """
     cells = ["cells", "trials", "column"] * bool(g.timed_values)
-    return cells + [f"timed{k}" for k in range(len(g.timed_values))]
+    values = [f"timed{k}" for k in range(len(g.timed_values))]
+    return [*cells, *values, *["regular"] * bool(g.regular)]
 
 
 def sample_steps(g: EventGroupCode) -> list[str]:

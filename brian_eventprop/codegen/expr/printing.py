@@ -220,7 +220,12 @@ class _TreePrinter(ast.NodeVisitor):
             left = right
         return parts[0] if len(parts) == 1 else self.style.logical("and", parts)
 
+    def visit_IfExp(self, node):
+        return self.style.choose(*(self.visit(n) for n in (node.test, node.body, node.orelse)))
+
     def visit_Call(self, node):
+        if node.func.id == "given_":
+            return self.visit(node.args[0])
         args = [self.visit(a) for a in node.args]
         if node.func.id == "int":
             if isinstance(node.args[0], ast.Compare | ast.BoolOp) or (
@@ -364,6 +369,9 @@ class _SympyPrinter(PythonCodePrinter):
     def _print_shifted_exp_(self, expr):
         shift, rest = (self._print(a) for a in expr.args)
         return f"{self.style.functions['exp']}({shift} + {rest})"
+
+    def _print_given_(self, expr):
+        return f"({self._print(expr.args[0])})"
 
     def _print_power_log_(self, expr):
         base, exponent, order = expr.args

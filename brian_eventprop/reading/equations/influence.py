@@ -84,6 +84,8 @@ def _of_group(group: Group, found: set[Key]) -> set[Key]:
             used.add(spikes)
     if by_reset := _of_block(group.reset, group.symbols, found):
         used |= by_reset | {spikes}
+    for regular in group.regular:
+        used |= _of_block(regular.statements, group.symbols, found)
     if spikes in found | used and group.threshold is not None:
         used |= _keys(names(group.threshold), group.symbols)
         for text in (group.refractory, group.refractory_condition):
@@ -129,6 +131,7 @@ def _users(key: Key, spec: NetworkSpec) -> str:
         texts += [group.threshold, group.refractory]
         texts += [group.refractory_condition]
         texts += [s.expression for s in group.reset]
+        texts += [s.expression for regular in group.regular for s in regular.statements]
         used = {name for text in texts if text for name in names(text)} | set(group.states)
         if key in _keys(used, group.symbols) or key[0] == group.name and key[1] in group.states:
             found.append(f"'{group.name}'")

@@ -7,7 +7,8 @@ statements here are the ones that result, so that running them gives Brian2's bi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, names
+from brian_eventprop.reading.equations.types import typed
+from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.spec import Statement
 from brian_eventprop.reading.unsupported import check_functions
 
@@ -23,11 +26,16 @@ _OPERATORS = {"+=": "+", "-=": "-", "*=": "*", "/=": "/", "**=": "**"}
 
 @dataclass(frozen=True)
 class Block:
-    """Abstract code after Brian2's optimisation: its statements and the variables they name."""
+    """Abstract code after Brian2's optimisation: its statements and the variables they name.
+
+    ``in_brian2`` are the vector statements as Brian2 has them; in the others booleans and integers
+    are numbers, and the user's own functions are what they compute.
+    """
 
     scalar: Sequence[Any]
     vector: Sequence[Any]
     variables: Mapping[str, Any]
+    in_brian2: Sequence[Any] = ()
 
     @property
     def statements(self) -> list[Any]:
@@ -37,7 +45,7 @@ class Block:
     @property
     def written(self) -> list[str]:
         """The variables of the model that the block writes, in order."""
-        arrays = [s.var for s in self.vector if isinstance(self.variables.get(s.var), _ARRAY)]
+        arrays = [s.var for s in self.statements if isinstance(self.variables.get(s.var), _ARRAY)]
         return list(dict.fromkeys(arrays))
 
 
@@ -93,7 +101,19 @@ def read_block(
     if check_units:
         brian.check_units_statements(code, variables)
     scalar, vector = brian.make_statements(code, variables, np.float64, optimise=True)
-    return Block(scalar, vector, variables)
+    made = typed(owner or group, user_code or code, [*scalar, *vector], variables)
+    if own := own_functions(variables):
+        made = [_rewritten(s, lambda text: with_bodies(text, own)) for s in made]
+    return Block(made[: len(scalar)], made[len(scalar) :], variables, vector)
+
+
+def _rewritten(statement, change: Callable[[str], str]):
+    """Return a copy of one of Brian2's statements with its expressions changed."""
+    statement = copy.copy(statement)
+    statement.expr = change(statement.expr)
+    if cases := statement.boolean_simplified_expressions:
+        statement.boolean_simplified_expressions = {k: change(e) for k, e in cases.items()}
+    return statement
 
 
 def spell_out(statement, free: bool | None = None) -> Statement:

@@ -129,6 +129,8 @@ def _check_key(key: Key, item, spec: NetworkSpec, values: NetworkValues) -> None
         raise ValueError(f"'{label}' is {what} and cannot be trained.")
     if isinstance(item, brian.VariableView) and item.variable.is_integer:
         raise ValueError(f"'{label}' holds integers and cannot be trained.")
+    if isinstance(item, brian.VariableView) and item.variable.is_boolean:
+        raise ValueError(f"'{label}' is true or false and cannot be trained.")
 
 
 def _symbols(spec: NetworkSpec) -> Iterable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brian2 import get_logger
 
+from brian_eventprop.adjoint.groups import GroupAdjoint, flowing
 from brian_eventprop.adjoint.switches import jumps
 from brian_eventprop.adjoint.system import AdjointSystem
 
@@ -17,7 +18,7 @@ def warn_of_gaps(system: AdjointSystem) -> None:
     not with the potential: that part of the gradient is missing.
     """
     for g in system.groups:
-        if g.crossing is not None and jumps(g.crossing.g, g.group.states, g.invariants.active):
+        if g.crossing is not None and _jumps(g):
             logger.warn(
                 f"NeuronGroup '{g.group.name}': the threshold '{g.group.threshold}' jumps where a "
                 "condition changes, and the gradient on the time grid lacks the spikes that such "
@@ -25,3 +26,8 @@ def warn_of_gaps(system: AdjointSystem) -> None:
                 "'v > 1 and u > 0.2', or use a smooth function in the place of the condition.",
                 "jump",
             )
+
+
+def _jumps(g: GroupAdjoint) -> bool:
+    """Whether a threshold jumps along the flow; states that do not flow change at events only."""
+    return jumps(g.crossing.g, flowing(g.derivatives), g.invariants.active)

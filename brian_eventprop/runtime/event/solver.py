@@ -30,7 +30,7 @@ from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
-from brian_eventprop.runtime.timed_inputs import columns, near_to, rows, timed_input
+from brian_eventprop.runtime.timed_inputs import columns, near_to, regular_times, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
 TOLERANCE = 1e-11
@@ -216,9 +216,15 @@ class EventCPU(EventKernels):
             return arrays
         timed = [timed_input(spec, timed_value) for timed_value in group.timed_values]
         begins = [np.arange(given[t.name].shape[1]) * t.dt for t in timed]
-        samples = [near_to(r.at, begins) for r in g.values]
-        breaks = np.unique(np.concatenate(([0.0], *begins, samples)))
+        jumps = [
+            np.array([near_to(t, begins) for t in regular_times(r.steps, spec.dt, self.duration)])
+            for r in group.regular
+        ]
+        samples = [near_to(r.at, begins + jumps) for r in g.values]
+        breaks = np.unique(np.concatenate(([0.0], *begins, *jumps, samples)))
         arrays[g.name, "breaks"] = breaks
+        if jumps:
+            arrays[g.name, "regular"] = np.stack([np.isin(breaks, times) for times in jumps])
         if samples:
             arrays[g.name, "sample_step"] = np.searchsorted(breaks, samples)
         if not group.timed_values:
