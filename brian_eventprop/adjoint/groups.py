@@ -161,6 +161,21 @@ def weight(number: int) -> sp.Symbol:
     return symbol(f"weight.{number}")
 
 
+#: With the name of a state, that of what the loss gains per time where other neurons read it.
+COUPLED = "coupled."
+
+
+def coupled(state: str) -> sp.Symbol:
+    """lambda_S d(term)/dx of all neurons that are coupled to one, per time."""
+    return symbol(f"{COUPLED}{state}")
+
+
+def moved(states: Iterable[str], after: Mapping[str, sp.Expr], prefix: str = "") -> sp.Expr:
+    """Return what an event gains by coming later where others read the states that it changes."""
+    jumps = ((s, symbol(prefix + s) - after[prefix + s]) for s in states)
+    return sum((coupled(s) * sp.expand(jump) for s, jump in jumps), sp.Integer(0))
+
+
 def flow_of(derivatives: Mapping[str, sp.Expr], states: Iterable[str], frozen: Iterable[str] = ()):
     """Return f for each state: 0 where it only jumps or is frozen."""
     return {
@@ -194,7 +209,10 @@ def tidy(expression: sp.Expr) -> sp.Expr:
 
 
 def derive_group(
-    group: Group, readouts: Mapping[int, ReadoutSpec], trained: frozenset[Key]
+    group: Group,
+    readouts: Mapping[int, ReadoutSpec],
+    trained: frozenset[Key],
+    read: Iterable[str] = (),
 ) -> GroupAdjoint:
     """Derive the adjoint of a group.
 
@@ -206,6 +224,8 @@ def derive_group(
         The readouts of its states, by their number in the network.
     trained
         Keys whose gradient is wanted.
+    read
+        The states that other neurons read at every step.
     """
     symbols = dict(group.symbols)
     for readout in readouts.values():
@@ -237,7 +257,7 @@ def derive_group(
         None, reset, {}, sp.Integer(0), state_readouts, derivatives, group.refractory,
         _refractory(group, symbols, trained),
     )  # fmt: skip
-    return _with_jumps(partial, condition)
+    return _with_jumps(partial, condition, read)
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):
@@ -334,7 +354,7 @@ def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
     return {n: d for n, d in result.items() if d != 0}
 
 
-def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
+def _with_jumps(adjoint: GroupAdjoint, condition: str | None, read: Iterable[str]) -> GroupAdjoint:
     if condition is None:
         return adjoint
     group, active = adjoint.group, adjoint.invariants.active
@@ -348,7 +368,8 @@ def _with_jumps(adjoint: GroupAdjoint, condition: str | None) -> GroupAdjoint:
         "frozen": _spike(adjoint, group.frozen),
     }
     release = sum((-lam(s) * f[s] for s in group.frozen), sp.Integer(0))
-    upstroke = derive_upstroke(group, f, crossing.states, adjoint.loss_rate, active)
+    loss = sum((coupled(s) * symbol(s) for s in read), adjoint.loss_rate)
+    upstroke = derive_upstroke(group, f, crossing.states, loss, active)
     changes = {"crossing": crossing, "spike": spike, "release": release, "upstroke": upstroke}
     return GroupAdjoint(**{**adjoint.__dict__, **changes})
 

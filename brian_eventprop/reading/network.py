@@ -10,6 +10,16 @@ import numpy as np
 from brian2 import get_logger
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.couplings import (
+    LinkCode,
+    SummedCode,
+    add_coupled_states,
+    build_couplings,
+    in_order,
+    linked_neurons,
+    read_links,
+    read_summed_code,
+)
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
@@ -150,7 +160,11 @@ def read_network(
     groups = [read_group_code(group, level_namespace) for group in neurons]
     pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
-    collection = Collection(states=_states(groups, pathways))
+    summed = [code for s in synapses for code in read_summed_code(s, level_namespace)]
+    links = [link for group in neurons for link in read_links(group)]
+    groups = in_order(groups) if summed or links else groups
+    states = _states(groups, pathways, summed, links)
+    collection = Collection(states=states, links=linked_neurons(links))
 
     built = {
         code.group.name: build_group(
@@ -159,6 +173,8 @@ def read_network(
         for code in groups
     }
     _check_sources(pathways, built)
+    codes = {code.group.name: code for code in groups}
+    couplings, coupled = build_couplings(summed, links, codes, collection)
     spec = NetworkSpec(
         groups=tuple(built.values()),
         inputs=tuple(read_input(group, dt) for group in inputs),
@@ -170,11 +186,12 @@ def read_network(
             for readout in readouts
         ),
         dt=dt,
+        couplings=couplings,
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     check_start(objects, active, spec)
     _mention_precision(neurons + synapses)
-    ends = {code.pathway.name: connections(code.synapses) for code in pathways}
+    ends = {code.pathway.name: connections(code.synapses) for code in pathways} | coupled
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
@@ -260,8 +277,16 @@ def _check_names(objects: Iterable) -> None:
             seen.add(part.name)
 
 
-def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, tuple[str, ...]]:
-    """Return each group's states: differential equations first, then what events write."""
+def _states(
+    groups: list[GroupCode],
+    pathways: list[PathwayCode],
+    summed: list[SummedCode],
+    links: list[LinkCode],
+) -> dict[str, tuple[str, ...]]:
+    """Return each group's states: differential equations first, then what events write.
+
+    Last come those that are computed from other neurons at every step.
+    """
     states = {
         code.group.name: dict.fromkeys(
             [eq.varname for eq in code.group.user_equations.values() if _is_differential(eq)]
@@ -272,7 +297,9 @@ def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, t
     for code in pathways:
         target, written = written_states(code)
         states.setdefault(target, {}).update(dict.fromkeys(written))
-    return {name: tuple(found) for name, found in states.items()}
+    found = {name: tuple(own) for name, own in states.items()}
+    add_coupled_states(found, summed, links)
+    return found
 
 
 def _is_differential(equation) -> bool:

@@ -128,7 +128,7 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     check_reserved(synapses, text)
     delays = pathway._delays
     variables = resolve(synapses, text, namespace, {"delay": delays})
-    _use_indices(synapses, variables)
+    use_indices(synapses, variables)
     everything = "\n".join([text, *map(str, synapses.equations.values())])
     block = read_block(synapses, text, variables, user_code=everything)
     indices = copy.copy(synapses.variables.indices)
@@ -140,11 +140,12 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     return code
 
 
-def _use_indices(synapses, variables: dict[str, Any]) -> None:
+def use_indices(synapses, variables: dict[str, Any]) -> dict[str, Any]:
     """Let the indices of Subgroups stand for themselves: `symbols` knows them by name."""
     for name, side in (("i", "pre"), ("i_pre", "pre"), ("j", "post"), ("i_post", "post")):
         if isinstance(variables.get(name), brian.Subexpression):
             variables[name] = synapses.variables[f"_synaptic_{side}"]
+    return variables
 
 
 def _check_writes(code: PathwayCode) -> None:

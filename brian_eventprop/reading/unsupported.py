@@ -244,7 +244,8 @@ def _is_read(part) -> bool:
 def check_schedule(obj, part, when: str) -> None:
     """Refuse a part of a group that does not run in its usual slot.
 
-    An ``order`` of its own does no harm: within a slot the groups do not see one another.
+    An ``order`` of its own does no harm: within a slot the groups do not see one another, but for
+    `(summed)` and linked variables; see `reading.couplings`.
     """
     if part.when != when or not part.active:
         what = "it is not active" if not part.active else f"it runs in the slot '{part.when}'"
@@ -253,10 +254,10 @@ def check_schedule(obj, part, when: str) -> None:
 
 
 def check_linked(obj) -> None:
-    """Refuse linked variables."""
+    """Refuse linked variables of Synapses."""
     for name in sorted(obj._linked_variables):
-        reason = "linked variables couple groups at every step"
-        way_out = "Declare the parameter in this group and set its value."
+        reason = "linked variables of synapses are not read"
+        way_out = "Declare the parameter in the Synapses and set its value."
         raise unsupported(obj, f"{name} (linked)", reason, way_out)
 
 
@@ -271,7 +272,6 @@ def check_constant_over_dt(obj) -> None:
 def check_neuron_group(group) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
     check_parts(group)
-    check_linked(group)
     check_constant_over_dt(group)
     for event, condition in group.events.items():
         if event != "spike":
@@ -326,11 +326,6 @@ def check_synapses(synapses) -> None:
         if eq.type == brian.DIFFERENTIAL_EQUATION:
             way_out = "Remove it (freeze the plasticity), and train the weight instead."
             raise unsupported(synapses, str(eq), f"it is event-driven: {_PLASTICITY}", way_out)
-    for updater in synapses.summed_updaters.values():
-        statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
-        reason = "summed variables couple groups at every step"
-        way_out = "Let on_pre add to a state of the post-synaptic group."
-        raise unsupported(synapses, statement, reason, way_out)
     check_constant_over_dt(synapses)
     for pathway in synapses._pathways:
         if not pathway.active:

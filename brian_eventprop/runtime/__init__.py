@@ -43,6 +43,7 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
+    _check_couplings(system, solver, backend)
     if solver == "event":
         if precision != "float64":
             raise UnsupportedError(
@@ -54,3 +55,19 @@ def solver_for(
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
+
+
+def _check_couplings(system, solver: str, backend: str) -> None:
+    """Refuse neurons that are coupled continuously where only spikes are sent between them."""
+    if not system.couplings or (solver == "clock" and backend != "cuda"):
+        return
+    coupling = system.couplings[0].coupling
+    where, way_out = (
+        (f"backend='{backend}'", "Use backend='cpu'.")
+        if solver == "clock"
+        else (f"solver='{solver}'", "Use solver='clock'.")
+    )
+    raise UnsupportedError(
+        f"'{coupling.owner}': '{coupling.text}' is not supported with {where}: it couples neurons "
+        f"at every time, not by spikes alone. {way_out}"
+    )

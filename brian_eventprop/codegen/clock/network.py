@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from brian_eventprop.adjoint.symbolic.derivatives import may_be_infinite
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.clock.couplings import TERMS, CouplingCode
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.clock.operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
@@ -60,6 +62,7 @@ class ClockModule:
     forward: Mapping[str, tuple[Operation, ...]]
     backward: Mapping[str, tuple[Operation, ...]]
     lookback: bool
+    couplings: tuple[CouplingCode, ...] = ()
 
 
 def render_clock(
@@ -78,10 +81,23 @@ def render_clock(
     """
     plan = plan or plan_clock(system)
     groups, inputs, pathways = parts(system, plan, KernelStyle(single), group=NeuronCode)
-    operations = ClockOperations(groups, inputs, pathways, single)
+    couplings = couplings_of(system, groups, KernelStyle(single))
+    operations = ClockOperations(groups, inputs, pathways, single, couplings)
     forward, backward = operations.phases()
     source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
-    return ClockModule(source, groups, inputs, pathways, forward, backward, lookback)
+    parts_of = groups, inputs, pathways
+    return ClockModule(source, *parts_of, forward, backward, lookback, couplings)
+
+
+def couplings_of(system: AdjointSystem, groups, style) -> tuple[CouplingCode, ...]:
+    """Return the code of the couplings between groups."""
+    known, found = {g.name: g for g in groups}, []
+    for c in system.couplings:
+        steep = any(may_be_infinite(e) for e in (*c.pre.values(), *c.post.values()))
+        scope = Scope(TERMS, c.invariants.levels, NameTable(), style, steep=steep, inverts=True)
+        ends = known.get(c.coupling.source), known.get(c.coupling.target)
+        found.append(CouplingCode(c, scope, *ends))
+    return tuple(found)
 
 
 def parts(

@@ -23,12 +23,19 @@ _SIDES = {_PRE: "pre", _POST: "post"}
 COUNTS = {"N_outgoing": "pre", "N_incoming": "post"}
 _DECLARE = "Declare a parameter with the values instead."
 
+#: With the name of a linked variable, the side of its symbol.
+LINK = "link "
+
 
 @dataclass
 class Collection:
-    """What has been read so far: the states of each group, and values and dimensions by key."""
+    """What has been read so far: the states of each group, and values and dimensions by key.
+
+    ``links`` has the neurons that linked variables of each group stand for.
+    """
 
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    links: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
@@ -55,7 +62,7 @@ class Collection:
         return NetworkValues(
             self.values, self.dimensions, pre, post, spikes,
             {n: a.values.reshape(len(a.values), -1) for n, a in arrays.items()},
-            {n: a.dim for n, a in arrays.items()},
+            {n: a.dim for n, a in arrays.items()}, self.links,
         )  # fmt: skip
 
 
@@ -79,7 +86,20 @@ def group_symbol(group, name: str, variable, collection: Collection) -> Symbol |
     if name not in group.variables:
         return external_symbol(group, name, variable, collection)
     common = _common_symbol(group, name, variable, collection)
-    return common or _neuron_symbol(group, name, variable, "", collection)
+    if common:
+        return common
+    if name in group._linked_variables:
+        return _linked_symbol(group, name, variable, collection)
+    return _neuron_symbol(group, name, variable, "", collection)
+
+
+def _linked_symbol(group, name: str, variable, collection: Collection) -> Symbol:
+    """A linked variable: a state of its own that follows another one, or another's parameter."""
+    if name in collection.states[group.name]:
+        start = variable.get_value()[collection.links[group.name][LINK + name]]
+        return Symbol(name, "state", name, collection.add((group.name, name), start, variable.dim))
+    side = "" if variable.scalar else LINK + name
+    return _neuron_symbol(variable.owner, name, variable, side, collection)
 
 
 def pathway_symbol(
@@ -89,12 +109,27 @@ def pathway_symbol(
 
     ``line`` is the statement that errors quote.
     """
-    if isinstance(variable, brian.Function | brian.Subexpression):
-        return None
     if variable is pathway._delays:
         kind = "shared" if variable.scalar else "synapse"
         key = collection.add((pathway.name, "delay"), variable.get_value(), variable.dim)
         return Symbol(name, kind, "delay", key)
+    symbol = synaptic_symbol(synapses, name, variable, collection, line or pathway.code)
+    if symbol is not None and (symbol.kind, symbol.side) == ("state", "pre"):
+        reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
+        way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
+        raise unsupported(synapses, line or pathway.code, reason, way_out)
+    return symbol
+
+
+def synaptic_symbol(
+    synapses, name: str, variable, collection: Collection, line: str
+) -> Symbol | None:
+    """Return the symbol of a name in any code of a `Synapses`; None for a function.
+
+    ``line`` is the statement that errors quote.
+    """
+    if isinstance(variable, brian.Function | brian.Subexpression):
+        return None
     if name not in synapses.variables:
         return external_symbol(synapses, name, variable, collection)
     if name in ("i", "i_pre", "j", "i_post"):
@@ -110,14 +145,21 @@ def pathway_symbol(
         return _synaptic_symbol(synapses, name, variable, collection)
     side = _SIDES.get(synapses.variables.indices[name], "")
     owner = variable.owner
+    _check_not_linked(synapses, name, owner, line)
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
-        raise unsupported(synapses, line or pathway.code, reason, _DECLARE)
-    if side == "pre" and variable.name in collection.states.get(owner.name, ()):
-        reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
-        way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
-        raise unsupported(synapses, line or pathway.code, reason, way_out)
+        raise unsupported(synapses, line, reason, _DECLARE)
     return _neuron_symbol(owner, name, variable, side, collection)
+
+
+def _check_not_linked(synapses, name: str, owner, line: str) -> None:
+    """Refuse a linked variable of a neuron: synaptic code has no index for it."""
+    ends = [getattr(end, "source", end) for end in (synapses.source, synapses.target)]
+    plain = name.removesuffix("_pre").removesuffix("_post")
+    linked = any(plain in getattr(end, "_linked_variables", ()) for end in ends)
+    if linked and owner.name not in {end.name for end in ends}:
+        reason = f"'{name}' is a linked variable, which belongs to '{owner.name}'"
+        raise unsupported(synapses, line, reason, "Use a variable of the connected neurons.")
 
 
 def add_symbols(

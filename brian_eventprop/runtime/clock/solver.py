@@ -24,7 +24,7 @@ from brian_eventprop.plan.layouts import choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
-from brian_eventprop.runtime.binding.binder import binders, unsorted
+from brian_eventprop.runtime.binding.binder import CouplingBinder, binders, unsorted
 from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
@@ -173,6 +173,9 @@ class ClockCPU:
         What runs the kernels.
     """
 
+    #: The binders of couplings; only the CPU has any.
+    couplings: Mapping[str, CouplingBinder] = {}
+
     def __init__(
         self,
         system: AdjointSystem,
@@ -215,6 +218,10 @@ class ClockCPU:
         self.groups, self.pathways = binders(
             self.module, self._parameter_map, network, sizes, spec.dt
         )
+        self.couplings = {
+            c.name: CouplingBinder(c, self._parameter_map, spec.dt, network)
+            for c in self.module.couplings
+        }
         self.spike_readouts = spike_readouts(self.system, self.groups, self._parameter_map)
         self.sums = ChunkSums(
             self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
@@ -228,6 +235,7 @@ class ClockCPU:
             self.n_steps,
             self.dtype,
             self.trial_pool,
+            self.couplings,
         )
 
     @property
@@ -479,6 +487,9 @@ class ClockCPU:
                     gradients[g.name, state] += total[g.name, "grad_initial"][k]
             if g.refractory:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+        for name, binder in self.couplings.items():
+            grads = total[name, "grad_shared"], total[name, "grad_weight"]
+            binder.gradients(constants[name], *grads, gradients)
         for p in self._others:
             binder, v = self.pathways[p.name], constants[p.name]
             order = orders[p.name]

@@ -69,6 +69,10 @@ class ChunkSums:
             arrays[g.name, "grad_initial"] = np.zeros((g.n_states, size))
             if g.refractory:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
+        for c in self.module.couplings:
+            arrays[c.name, "grad_shared"] = np.zeros(len(c.shared_grads))
+            shape = len(c.element_grads), c.adjoint.coupling.size
+            arrays[c.name, "grad_weight"] = np.zeros(shape)
         for p in self.module.pathways:
             size = self.pathways[p.name].size
             arrays[p.name, "grad_shared"] = np.zeros(len(p.shared_grads))
