@@ -189,7 +189,7 @@ class ClockOperations:
     def _neurons(self, groups) -> Operations:
         """Steps of groups; those that are coupled take each part of a step together."""
         yield from (self._step(g) for g in groups if g not in self.coupled)
-        for g in self.coupled:
+        for g in self._changing:
             yield self._own(g, "settle", self._within(g, "settle", "n > start", before=True))
         yield from (self._couple(c, "couple") for c in self.couplings if not c.late)
         for g in self.coupled:
@@ -210,9 +210,14 @@ class ClockOperations:
         yield from (
             self._of(g, "coupling_end", library.COUPLING_END) for g in self.coupled if g.coupled
         )
-        for g in reversed(self.coupled):
+        for g in reversed(self._changing):
             end = self._within(g, "resets_back", "n > n0", before=True)
             yield self._own(g, "resets_back", end)
+
+    @property
+    def _changing(self) -> list:
+        """The coupled groups that arrivals or resets change at the end of a step."""
+        return [g for g in self.coupled if "settle" in self._bodies[g.name]]
 
     def _late(self, g) -> list:
         """The couplings that Brian2 computes just before it updates a group."""
