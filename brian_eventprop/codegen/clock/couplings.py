@@ -31,6 +31,7 @@ class CouplingCode:
     def __init__(self, adjoint: CouplingAdjoint, scope: Scope, source, target):
         self.adjoint, self.scope = adjoint, scope
         self.name, self.late = adjoint.name, adjoint.coupling.late
+        self.text = adjoint.coupling.text
         self.ends = {PRE: source, POST: target}
         self.side = adjoint.coupling.side
         self.receiver = self.ends[self.side]

@@ -84,7 +84,8 @@ def render_clock(
     couplings = couplings_of(system, groups, KernelStyle(single))
     operations = ClockOperations(groups, inputs, pathways, single, couplings)
     forward, backward = operations.phases()
-    source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
+    listed = *pathways, *couplings
+    source, lookback = _listing(groups, listed, forward, backward), operations.lookback
     parts_of = groups, inputs, pathways
     return ClockModule(source, *parts_of, forward, backward, lookback, couplings)
 
