@@ -76,13 +76,22 @@ def end_name(side: str, state: str) -> str:
 
 
 def jumping_states(spec: NetworkSpec) -> dict[str, frozenset[str]]:
-    """Return the states of each group that resets or arrivals change."""
+    """Return the states of each group that jump: those that resets or arrivals change.
+
+    And those that are computed from such states.
+    """
     found = {g.name: {s.target for s in g.reset} & set(g.states) for g in spec.groups}
     for pathway in spec.pathways:
         for statement in pathway.statements:
             written = pathway.symbols.get(statement.target)
             if written is not None and written.kind == "state":
                 found[pathway.target].add(written.variable)
+    more = True
+    while more:
+        computed = [(c.receiver, c.state) for c in spec.couplings if _jumps(c, found)]
+        more = [(group, state) for group, state in computed if state not in found[group]]
+        for group, state in more:
+            found[group].add(state)
     return {name: frozenset(states) for name, states in found.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from brian_eventprop.reading.equations.symbols import (
     synaptic_symbol,
 )
 from brian_eventprop.reading.groups import GroupCode
-from brian_eventprop.reading.spec import TERM, Coupling, Statement, Symbol
+from brian_eventprop.reading.spec import TERM, Coupling, Group, Statement, Symbol
 from brian_eventprop.reading.synapses import add_parameters, connections, parent, use_indices
 from brian_eventprop.reading.unsupported import (
     check_reserved,
@@ -32,8 +32,6 @@ from brian_eventprop.reading.unsupported import (
     line_with,
     unsupported,
 )
-
-_MEASURE = "Write what it stands for in its place, or measure the variables that it is made of."
 
 
 @dataclass(frozen=True)
@@ -197,16 +195,63 @@ def build_couplings(
 ) -> tuple[tuple[Coupling, ...], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Return the couplings in Brian2's order, and the ends of the synapses of each."""
     summed = sorted(summed, key=lambda code: _place(code.updater))
-    computed = {(code.group.name, code.state) for code in summed}
     links = [link for link in links if link.state in collection.states[link.group.name]]
-    computed |= {(link.group.name, link.state) for link in links}
-    found = [_summed(code, groups, computed, collection) for code in summed]
-    found += [_linked(link, computed, groups) for link in links]
+    found, ends = [], {}
+    for number, code in enumerate(summed):
+        coupling = _summed(code, groups, collection)
+        # a sum that Brian2 computes later still is that of the time step before
+        later = {(other.group.name, other.state) for other in summed[number:]}
+        for owner, state in sorted(later & set(_read(coupling))):
+            copy = _copy(owner, state, len(groups[owner].group))
+            coupling = _reading(coupling, owner, state, copy.state)
+            if copy.name not in ends:
+                found.append(copy)
+                ends[copy.name] = np.arange(copy.size), np.arange(copy.size)
+        found.append(coupling)
+        ends[code.name] = connections(code.synapses)
+    found += [_linked(link, groups) for link in links]
+    ends |= {link.name: (link.neurons, np.arange(len(link.group))) for link in links}
     for coupling in found:
         _check_uses(groups[coupling.receiver], coupling)
-    ends = {code.name: connections(code.synapses) for code in summed}
-    ends |= {link.name: (link.neurons, np.arange(len(link.group))) for link in links}
     return tuple(found), ends
+
+
+def _read(coupling: Coupling) -> list[tuple[str, str]]:
+    """The group and the name of each state that a coupling reads."""
+    ends = {"pre": coupling.source, "post": coupling.target}
+    states = (s for s in coupling.symbols.values() if s.kind == "state")
+    return [(ends[s.side], s.variable) for s in states]
+
+
+def _copy(owner: str, state: str, size: int) -> Coupling:
+    """A coupling that keeps a state of each neuron as it is before it is computed anew."""
+    symbol = Symbol(state, "state", state, (owner, state), "pre")
+    return Coupling(
+        f"{owner}_{state}_before", owner, owner, owner, "post", f"{state}_before", size,
+        {state: symbol}, (Statement(TERM, state),), (0, size), text=f"{state} of the step before",
+    )  # fmt: skip
+
+
+def _reading(coupling: Coupling, owner: str, state: str, copy: str) -> Coupling:
+    """Let a coupling read the copy of a state."""
+    ends = {"pre": coupling.source, "post": coupling.target}
+    symbols = {
+        name: replace(s, variable=copy, key=(owner, copy))
+        if (s.kind, s.variable, ends.get(s.side)) == ("state", state, owner)
+        else s
+        for name, s in coupling.symbols.items()
+    }
+    return replace(coupling, symbols=symbols)
+
+
+def with_copies(groups: Mapping[str, Group], couplings: Iterable[Coupling]) -> dict[str, Group]:
+    """Return groups with the states in which couplings keep others as they were."""
+    found = dict(groups)
+    for coupling in couplings:
+        group = found[coupling.receiver]
+        if coupling.state not in group.states:
+            found[group.name] = replace(group, states=(*group.states, coupling.state))
+    return found
 
 
 def _place(updater) -> tuple[int, str]:
@@ -219,7 +264,7 @@ def in_order(groups: Iterable[GroupCode]) -> list[GroupCode]:
     return sorted(groups, key=lambda code: _place(code.group.state_updater))
 
 
-def _summed(code: SummedCode, groups, computed, collection: Collection) -> Coupling:
+def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     synapses = code.synapses
     statements = without_unused(spell_out_all(code.block.statements), [TERM])
     used = {name for s in statements for name in names(s.expression)}
@@ -232,13 +277,10 @@ def _summed(code: SummedCode, groups, computed, collection: Collection) -> Coupl
     add_parameters(synapses, collection)
     source, target = parent(synapses.source).name, parent(synapses.target).name
     side = "pre" if code.updater.target_varname.endswith("_pre") else "post"
-    for name, symbol in symbols.items():
+    for symbol in symbols.values():
         if symbol.kind != "state":
             continue
-        owner = {"pre": source, "post": target}[symbol.side]
-        if (owner, symbol.variable) in computed:
-            _refuse_chain(synapses, code.text, name)
-        _check_earlier(code, groups[owner])
+        _check_earlier(code, groups[{"pre": source, "post": target}[symbol.side]])
     _check_earlier(code, groups[code.group.name])
     return Coupling(
         code.name, synapses.name, source, target, side, code.state, len(synapses), symbols,
@@ -254,11 +296,9 @@ def _check_earlier(code: SummedCode, group: GroupCode) -> None:
         raise unsupported(code.synapses, code.text, reason, way_out)
 
 
-def _linked(link: LinkCode, computed, groups: Mapping[str, GroupCode]) -> Coupling:
+def _linked(link: LinkCode, groups: Mapping[str, GroupCode]) -> Coupling:
     owner, variable = link.variable.owner.name, link.variable.name
     statement = f"{link.state} (linked)"
-    if (owner, variable) in computed:
-        _refuse_chain(link.group, statement, variable)
     if owner == link.group.name:
         reason = (
             "it is linked to a state of its own group, and Brian2's targets disagree about whether "
@@ -274,9 +314,18 @@ def _linked(link: LinkCode, computed, groups: Mapping[str, GroupCode]) -> Coupli
     )  # fmt: skip
 
 
-def _refuse_chain(obj, statement: str, name: str):
-    reason = f"'{name}' is itself computed from other neurons at every step"
-    raise unsupported(obj, statement, reason, "Write out what it is computed from.")
+def check_constant_synapses(summed: Iterable[SummedCode], pathways: Iterable) -> None:
+    """Refuse sums of a synaptic variable that events change."""
+    for code in summed:
+        used = {name for s in code.block.statements for name in names(s.expr)}
+        for pathway in pathways:
+            if pathway.synapses is not code.synapses:
+                continue
+            changed = used & set(pathway.block.written) & set(code.synapses.equations.names)
+            if changed:
+                reason = f"events change '{min(changed)}' of the synapse"
+                way_out = "Sum a parameter of the synapse, or use Synapses of their own."
+                raise unsupported(code.synapses, code.text, reason, way_out)
 
 
 def _check_uses(code: GroupCode, coupling: Coupling) -> None:

@@ -15,10 +15,12 @@ from brian_eventprop.reading.couplings import (
     SummedCode,
     add_coupled_states,
     build_couplings,
+    check_constant_synapses,
     in_order,
     linked_neurons,
     read_links,
     read_summed_code,
+    with_copies,
 )
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
@@ -175,6 +177,8 @@ def read_network(
     _check_sources(pathways, built)
     codes = {code.group.name: code for code in groups}
     couplings, coupled = build_couplings(summed, links, codes, collection)
+    check_constant_synapses(summed, pathways)
+    built = with_copies(built, couplings)
     spec = NetworkSpec(
         groups=tuple(built.values()),
         inputs=tuple(read_input(group, dt) for group in inputs),

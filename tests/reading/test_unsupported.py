@@ -227,12 +227,6 @@ CASES = {
         "derivative is not known",
     ),
     # Synapses
-    "summed from a sum": (
-        lambda: synapses(None, "w : 1\ng_post = w*g_pre : 1 (summed)"),
-        "S",
-        "g_post = w*g_pre (summed)",
-        "Write out",
-    ),
     "summed and written by events": (
         lambda: synapses("g_post += w", SUMMED),
         "S",

@@ -115,9 +115,8 @@ def model_below_threshold(followers="followers", **options):
     return bep.EventPropModel(objects, train=train, loss=loss, duration=5 * ms, **options)
 
 
-@pytest.mark.parametrize("followers", ["followers", "z_followers"])  # before the rates, and after
-def test_gradients_are_those_of_the_discrete_trajectory(followers):
-    model = model_below_threshold(followers)
+def check_differences(model):
+    """The gradients are central differences of the loss on the very grid."""
     model.run()
     gradients = model.gradient()
     for key in model.parameters.keys:
@@ -133,6 +132,11 @@ def test_gradients_are_those_of_the_discrete_trajectory(followers):
             np.testing.assert_allclose(gradients.raw(key)[k], expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("followers", ["followers", "z_followers"])  # before the rates, and after
+def test_gradients_are_those_of_the_discrete_trajectory(followers):
+    check_differences(model_below_threshold(followers))
+
+
 @pytest.mark.parametrize("followers", ["followers", "z_followers"])
 def test_states_are_those_of_brian2(followers):
     model = model_below_threshold(followers)
@@ -142,6 +146,47 @@ def test_states_are_those_of_brian2(followers):
     rates, follow = objects[:2]
     np.testing.assert_array_equal(result.readout[1][0], follow.variables["x"].get_value())
     assert model.spec.couplings[-1].late == (followers == "z_followers")
+
+
+def pooled(names, threshold):
+    """A sum over neurons that a group without equations sends back to them, as in NMDA pools."""
+    start_scope()
+    group = NeuronGroup(
+        4,
+        """dv/dt = (J*(1.5 - v) + 1.3 - v)/(10*ms) : 1
+        ds/dt = -s/(20*ms) + 0.1*v/ms : 1
+        J : 1""",
+        threshold=f"v > {threshold}",
+        reset="v = 0; s += 0.3",
+        method="euler",
+    )
+    group.v = [0.1, 0.5, 0.9, 0.3]
+    pool = NeuronGroup(2, "total : 1\nb : 1")
+    there = Synapses(group, pool, "w : 1\ntotal_post = w*s_pre : 1 (summed)", name=names[0])
+    there.connect(i=[0, 1, 2, 3], j=[0, 0, 1, 1])
+    there.w, pool.b = [0.3, 0.2, 0.4, 0.1], [1, 2]
+    model = "k : 1\nJ_post = k*total_pre*(1 + 0.1*b_pre) : 1 (summed)"
+    back = Synapses(pool, group, model, name=names[1])
+    back.connect()
+    back.k = np.linspace(0.1, 0.5, 8)
+    objects = [group, pool, there, back]
+    loss = bep.losses.Sum(bep.Integral(group, "v**2"), bep.Final(pool, "total"))
+    train = [there.w, back.k, pool.b, group.v, group.s]
+    return objects, bep.EventPropModel(objects, train=train, loss=loss, duration=10 * ms)
+
+
+# Brian2 computes sums in the order of their names: the second one is that of the step before
+@pytest.mark.parametrize("names", [("a", "b"), ("d", "c")])
+def test_sums_of_sums(names):
+    check_differences(pooled(names, threshold=100)[1])
+    objects, model = pooled(names, threshold=1)
+    result, monitor = model.run(), SpikeMonitor(objects[0])
+    Network(*objects, monitor).run(10 * ms)
+    i, t = spikes_of(result, objects[0])
+    assert len(i) == 3
+    np.testing.assert_array_equal(i, monitor.i)
+    np.testing.assert_array_equal(np.round(t / 1e-4), np.round(np.asarray(monitor.t) / 1e-4))
+    assert len(model.spec.couplings) == 2 + (names == ("d", "c"))
 
 
 # ---- batches ----
