@@ -121,7 +121,7 @@ def check_differences(model):
     gradients = model.gradient()
     for key in model.parameters.keys:
         start = model.parameters.raw(key).copy()
-        h = 1e-6 * np.abs(start).max()
+        h = 1e-6 * (np.abs(start).max() or 1)
         for k in range(len(start)):
             losses = []
             for change in (h, -h):
