@@ -43,7 +43,7 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
-    _check_couplings(system, solver, backend)
+    _check_couplings(system, backend)
     if solver == "event":
         if precision != "float64":
             raise UnsupportedError(
@@ -57,17 +57,11 @@ def solver_for(
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
 
 
-def _check_couplings(system, solver: str, backend: str) -> None:
-    """Refuse neurons that are coupled continuously where only spikes are sent between them."""
-    if not system.couplings or (solver == "clock" and backend != "cuda"):
-        return
-    coupling = system.couplings[0].coupling
-    where, way_out = (
-        (f"backend='{backend}'", "Use backend='cpu'.")
-        if solver == "clock"
-        else (f"solver='{solver}'", "Use solver='clock'.")
-    )
-    raise UnsupportedError(
-        f"'{coupling.owner}': '{coupling.text}' is not supported with {where}: it couples neurons "
-        f"at every time, not by spikes alone. {way_out}"
-    )
+def _check_couplings(system, backend: str) -> None:
+    """Refuse neurons that are coupled continuously on a GPU."""
+    if system.couplings and backend == "cuda":
+        coupling = system.couplings[0].coupling
+        raise UnsupportedError(
+            f"'{coupling.owner}': '{coupling.text}' is not supported with backend='cuda': it "
+            "couples neurons at every time, not by spikes alone. Use backend='cpu'."
+        )

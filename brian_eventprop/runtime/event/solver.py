@@ -180,6 +180,14 @@ class EventCPU(EventKernels):
                         self.trial_pool,
                     )  # fmt: skip
                 arrays |= {(p.name, role): table for role, table in tables.items()}
+        for name, binder in self.couplings.items():
+            v = constants[name] = binder.bind(values)
+            ends = binder.ends()
+            arrays[name, "C"], arrays[name, "W"] = binder.shared(v, float), binder.per_element(
+                v, float
+            )
+            arrays[name, "ends"] = np.stack((ends["pre"], ends["post"]))
+            arrays[name, "span"] = ends["span"]
         return arrays
 
     def _pack_breaks(self, g, values, given, n_trials):
@@ -297,6 +305,9 @@ class EventCPU(EventKernels):
                     gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
             if g.refractory:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+        for name, binder in self.couplings.items():
+            found = total[name, "grad_shared"], total[name, "grad_weight"]
+            binder.gradients(forward.constants[name], *found, gradients)
         for p in forward.module.pathways:
             binder, v = self.pathways[p.name], forward.constants[p.name]
             order = self.layouts[p.name][0]
