@@ -2,16 +2,13 @@
 
 Where f of neuron i reads S_i, a sum over synapses of ``term(x_pre, x_post, w)``, lambda of every
 neuron in the sum gets lambda_S d(term)/dx at every step.  An event that makes x of one neuron jump
-makes S of others jump, too, so that its time matters to them: dL/dt of the event gets
-lambda_S d(term)/dx (x- - x+), with lambda_S per time.  That is exact where the term is linear in
-what jumps, and f linear in S; elsewhere it is refused.
+makes S of others jump, too, so that its time matters to them; see `adjoint.coupled_jumps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 
 import sympy as sp
 
@@ -48,8 +45,6 @@ class CouplingAdjoint:
         lambda_S d(term)/dx for the states of each end, by their names in its group.
     parameters
         lambda_S d(term)/dp.
-    crossed
-        Whether an event of a neuron may change both ends of a product, if it is coupled to itself.
     """
 
     coupling: Coupling
@@ -58,7 +53,11 @@ class CouplingAdjoint:
     pre: Mapping[str, sp.Expr]
     post: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
-    crossed: bool
+
+    @property
+    def term(self) -> sp.Expr:
+        """What a synapse adds."""
+        return compose(self.statements, [TERM])[TERM]
 
     @property
     def name(self) -> str:
@@ -75,33 +74,13 @@ def end_name(side: str, state: str) -> str:
     return f"{side}__{state}"
 
 
-def jumping_states(spec: NetworkSpec) -> dict[str, frozenset[str]]:
-    """Return the states of each group that jump: those that resets or arrivals change.
-
-    And those that are computed from such states.
-    """
-    found = {g.name: {s.target for s in g.reset} & set(g.states) for g in spec.groups}
-    for pathway in spec.pathways:
-        for statement in pathway.statements:
-            written = pathway.symbols.get(statement.target)
-            if written is not None and written.kind == "state":
-                found[pathway.target].add(written.variable)
-    more = True
-    while more:
-        computed = [(c.receiver, c.state) for c in spec.couplings if _jumps(c, found)]
-        more = [(group, state) for group, state in computed if state not in found[group]]
-        for group, state in more:
-            found[group].add(state)
-    return {name: frozenset(states) for name, states in found.items()}
-
-
 def read_by_others(spec: NetworkSpec, group: str) -> tuple[str, ...]:
     """Return the states of a group that couplings read."""
     read = {
         s.variable
         for c in spec.couplings
         for s in c.symbols.values()
-        if s.kind == "state" and _end(c, s.side) == group
+        if s.kind == "state" and end_of(c, s.side) == group
     }
     return tuple(s for s in spec.group(group).states if s in read)
 
@@ -110,18 +89,15 @@ def derive_couplings(
     spec: NetworkSpec, groups: Mapping[str, GroupAdjoint], trained: frozenset[Key]
 ) -> tuple[CouplingAdjoint, ...]:
     """Derive the adjoints of all couplings of a network."""
-    if not spec.couplings:
-        return ()
-    jumps = jumping_states(spec)
+    found = []
     for coupling in spec.couplings:
         _check_readers(coupling, spec)
-    found = tuple(_derive(c, groups, jumps, trained) for c in spec.couplings)
-    for group in groups.values():
-        _check_receiver(group, [c.coupling for c in found], jumps)
-    return found
+        _check_conditions(coupling, groups[coupling.receiver])
+        found.append(_derive(coupling, trained))
+    return tuple(found)
 
 
-def _derive(coupling: Coupling, groups, jumps, trained) -> CouplingAdjoint:
+def _derive(coupling: Coupling, trained: frozenset[Key]) -> CouplingAdjoint:
     def rename(name):
         known = coupling.symbols.get(name)
         if known is not None and known.kind == "state":
@@ -143,30 +119,39 @@ def _derive(coupling: Coupling, groups, jumps, trained) -> CouplingAdjoint:
     }
     ends = {side: [end_name(side, s) for s in states] for side, states in read.items()}
     _check_smooth(coupling, term, [*ends["pre"], *ends["post"]], invariants.active)
-    moving = {
-        side: [end_name(side, s) for s in states if s in jumps.get(_end(coupling, side), ())]
-        for side, states in read.items()
-    }
-    for own in moving.values():
-        _check_linear(coupling, term, own)
     back = {
         side: {s: ADJOINT * d for s in states if (d := diff(term, symbol(end_name(side, s)))) != 0}
         for side, states in read.items()
     }
     parameters = {n: ADJOINT * e for n, e in partials(term, invariants.active).items()}
-    crossed = any(
-        diff(diff(term, symbol(a)), symbol(b)) != 0 for a in moving["pre"] for b in moving["post"]
-    )
-    return CouplingAdjoint(
-        coupling, invariants, statements, back["pre"], back["post"], parameters, crossed
-    )
+    return CouplingAdjoint(coupling, invariants, statements, back["pre"], back["post"], parameters)
 
 
-def _end(coupling: Coupling, side: str) -> str:
+def end_of(coupling: Coupling, side: str) -> str:
+    """Return the name of the group at an end."""
     return coupling.source if side == "pre" else coupling.target
 
 
-def _refused(coupling: Coupling, reason: str, way_out: str) -> UnsupportedError:
+def in_dependency(couplings: Iterable[CouplingAdjoint]) -> tuple[CouplingAdjoint, ...] | None:
+    """Return couplings such that each reads states that are computed before; None if none is so."""
+    left, found = list(couplings), []
+    while left:
+        waiting = {(c.coupling.receiver, c.coupling.state) for c in left}
+        ready = [c for c in left if not _read(c) & waiting]
+        if not ready:
+            return None
+        found += ready
+        left = [c for c in left if c not in ready]
+    return tuple(found)
+
+
+def _read(c: CouplingAdjoint) -> set[tuple[str, str]]:
+    states = (s for s in c.coupling.symbols.values() if s.kind == "state")
+    return {(end_of(c.coupling, s.side), s.variable) for s in states}
+
+
+def refused(coupling: Coupling, reason: str, way_out: str) -> UnsupportedError:
+    """Return the error for a coupling that is not supported."""
     return UnsupportedError(
         f"'{coupling.owner}': '{coupling.text}' is not supported: {reason}. {way_out}"
     )
@@ -176,20 +161,7 @@ def _check_smooth(coupling: Coupling, term: sp.Expr, states: Sequence[str], acti
     """Refuse terms with a condition or a step whose time moves."""
     if jumping({TERM: term}, states, active)[2]:
         reason = "a condition or a step makes it jump"
-        raise _refused(coupling, reason, "Write it as a smooth function of the states.")
-
-
-def _check_linear(coupling: Coupling, term: sp.Expr, moving: Iterable[str]) -> None:
-    """Refuse terms that are not linear in the states of one neuron that jump at an event."""
-    for a, b in combinations_with_replacement(list(moving), 2):
-        if sp.simplify(diff(diff(term, symbol(a)), symbol(b))) != 0:
-            name = a.partition("__")[2]
-            reason = f"it is not linear in '{name}', which jumps at events"
-            way_out = (
-                "Let it read a state that follows the jumps smoothly, or write the function into "
-                "the equations of the group that is read."
-            )
-            raise _refused(coupling, reason, way_out)
+        raise refused(coupling, reason, "Write it as a smooth function of the states.")
 
 
 def _check_readers(coupling: Coupling, spec: NetworkSpec) -> None:
@@ -201,7 +173,7 @@ def _check_readers(coupling: Coupling, spec: NetworkSpec) -> None:
             reason = (
                 f"the code of '{pathway.synapses}' reads '{coupling.state}' when a spike arrives"
             )
-            raise _refused(coupling, reason, "Let it drive a differential equation only.")
+            raise refused(coupling, reason, "Let it drive a differential equation only.")
     for readout in spec.readouts:
         if readout.group != coupling.receiver or not readout.expression:
             continue
@@ -209,40 +181,16 @@ def _check_readers(coupling: Coupling, spec: NetworkSpec) -> None:
         if read and coupling.owner == coupling.receiver:
             reason = f"the readout '{readout.expression}' reads '{coupling.state}'"
             way_out = f"Measure the variable of '{coupling.source}' that it is linked to."
-            raise _refused(coupling, reason, way_out)
+            raise refused(coupling, reason, way_out)
         if read and readout.kind == "maximum":
             reason = f"the largest '{readout.expression}' depends on its slope"
-            raise _refused(coupling, reason, "Use an Integral or a Value.")
+            raise refused(coupling, reason, "Use an Integral or a Value.")
 
 
-def _check_receiver(group: GroupAdjoint, couplings: Sequence[Coupling], jumps) -> None:
-    """Refuse groups whose f or integrands are not linear in coupled states that jump."""
-    own = [c for c in couplings if c.receiver == group.group.name]
-    moving = [c for c in own if _jumps(c, jumps)]
-    rates = [*group.derivatives.values(), group.loss_rate]
-    for a, b in combinations_with_replacement(moving, 2):
-        if any(sp.simplify(diff(diff(e, symbol(a.state)), symbol(b.state))) != 0 for e in rates):
-            reason = f"the equations of '{a.receiver}' are not linear in '{a.state}', which jumps"
-            way_out = (
-                "Sum the function of each neuron instead, or let a state with its own equation "
-                "follow the sum."
-            )
-            raise _refused(a, reason, way_out)
-    for coupling in moving:
-        if any(r.kind == "maximum" for r in group.readouts):
-            reason = f"it jumps at events, which may make or end a maximum in '{coupling.receiver}'"
-            raise _refused(coupling, reason, "Use an Integral or a Value.")
-    for coupling in own:
-        terms = {s: e for s, e in group.derivatives.items() if e.has(symbol(coupling.state))}
-        switches, _, jump = jumping(terms, group.group.states, group.invariants.active)
-        if any(s.flag in jump and coupling.state in s.states for s in switches):
-            reason = f"a condition in the equations of '{coupling.receiver}' reads it"
-            raise _refused(coupling, reason, "Let conditions read states with equations.")
-
-
-def _jumps(coupling: Coupling, jumps) -> bool:
-    return any(
-        s.variable in jumps.get(_end(coupling, s.side), ())
-        for s in coupling.symbols.values()
-        if s.kind == "state"
-    )
+def _check_conditions(coupling: Coupling, group: GroupAdjoint) -> None:
+    """Refuse conditions in the equations that read a coupled state."""
+    terms = {s: e for s, e in group.derivatives.items() if e.has(symbol(coupling.state))}
+    switches, _, jump = jumping(terms, group.group.states, group.invariants.active)
+    if any(s.flag in jump and coupling.state in s.states for s in switches):
+        reason = f"a condition in the equations of '{coupling.receiver}' reads it"
+        raise refused(coupling, reason, "Let conditions read states with equations.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from brian_eventprop.adjoint.coupled_jumps import check_grid
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.backends import INTERPRETER
 from brian_eventprop.runtime.clock.solver import ClockCPU
@@ -53,6 +54,7 @@ def solver_for(
             )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
+    check_grid(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
 

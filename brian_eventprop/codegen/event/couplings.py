@@ -82,22 +82,3 @@ class EventCouplingCode:
             )
             lines.append(f"{place} += {values[f'bar.{name}']}")
         return lines or ["pass"]
-
-
-def in_dependency(couplings: Iterable[CouplingAdjoint]) -> tuple[CouplingAdjoint, ...] | None:
-    """Return couplings such that each reads states that are computed before; None if none is so."""
-    left, found = list(couplings), []
-    while left:
-        waiting = {(c.coupling.receiver, c.coupling.state) for c in left}
-        ready = [c for c in left if not _read(c) & waiting]
-        if not ready:
-            return None
-        found += ready
-        left = [c for c in left if c not in ready]
-    return tuple(found)
-
-
-def _read(c: CouplingAdjoint) -> set[tuple[str, str]]:
-    ends = {PRE: c.coupling.source, POST: c.coupling.target}
-    states = (s for s in c.coupling.symbols.values() if s.kind == "state")
-    return {(ends[s.side], s.variable) for s in states}

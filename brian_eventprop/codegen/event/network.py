@@ -139,13 +139,18 @@ def render_event(
 COUPLED_LOG, ALL_LOG = ("spikes", "bounds"), ("coupled_log", "coupled_bounds")
 
 
+def _breaks(g) -> list[str]:
+    """The roles of what the breaks of a group need."""
+    return [*["breaks"] * g.breaks, *sample_steps(g), *timed_values(g)]
+
+
 def _render_coupled(component: Component, tolerance: float) -> EventComponent:
     """The kernels of groups whose neurons are one system of equations."""
     groups, pathways, couplings = component.groups, component.pathways, component.couplings
     arguments = [
         (g.name, role)
         for g in groups
-        for role in ("X0", "C", "P", *["period"] * g.refractory, "VR")
+        for role in ("X0", "C", "P", *["period"] * g.refractory, "VR", *_breaks(g))
     ]
     arguments += [(p.name, role) for p in pathways for role in ("C", "W", "post", "rows", "delay")]
     arguments += [(c.name, role) for c in couplings for role in ("C", "W", "ends", "span")]
@@ -154,6 +159,7 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
     gradients = list(summed)
     for g in groups:
         roles = ["grad_initial", *["grad_refractory"] * g.refractory]
+        roles += ["count_surrogate"] * g.has_count_surrogate
         gradients += [(g.name, role) for role in (*roles, *["time", "d_spike_time"] * g.spikes)]
     each = ("grad_shared", "grad_weight", "grad_delay")
     gradients += [(p.name, role) for p in pathways for role in each]
@@ -177,6 +183,7 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
         event_logs=identifiers(event_logs),
         gradients=identifiers(gradients),
         flow_gradients=identifiers(summed),
+        break_roles=lambda g: [*sample_steps(g), *timed_values(g)],
     )
     used = [f for f in EDGE_FUNCTIONS if f"{f}(" in body]
     options = dict(tolerance=repr(float(tolerance)), edge_functions=used)

@@ -12,10 +12,8 @@ from types import ModuleType
 
 import numpy as np
 
-from brian_eventprop.adjoint.couplings import CouplingAdjoint
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.codegen.clock.network import ClockModule
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.kernels.clock.per_spike import LANES
 from brian_eventprop.plan.layouts import limits
 from brian_eventprop.reading.delays import check_delays
@@ -218,23 +216,10 @@ class CouplingBinder(ParameterBinder):
         super().__init__(code, parameter_map, symbols, coupling.size, dt, coupling.owner)
         self.indices = {"pre": network.pre[code.name], "post": network.post[code.name]}
         self.span = np.array(coupling.span)
-        _check_crossed(code.adjoint, **self.indices)
 
     def ends(self) -> dict[str, np.ndarray]:
         """Return the arrays that say which neurons are coupled."""
         return {"span": self.span, **self.indices}
-
-
-def _check_crossed(adjoint: CouplingAdjoint, pre: np.ndarray, post: np.ndarray) -> None:
-    """Refuse neurons coupled to themselves by a product of states that jump together."""
-    coupling = adjoint.coupling
-    if adjoint.crossed and coupling.source == coupling.target and np.any(pre == post):
-        neuron = int(pre[np.argmax(pre == post)])
-        raise UnsupportedError(
-            f"'{coupling.owner}': '{coupling.text}' is not supported for a neuron that is coupled "
-            f"to itself, as neuron {neuron} of '{coupling.source}' is: both factors jump at its "
-            "spikes. Leave it out with connect(condition='i != j')."
-        )
 
 
 class PathwayBinder(ParameterBinder):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brian_eventprop.adjoint.coupled_jumps import check_crossed
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import render_clock, render_parameter_map
@@ -222,6 +223,8 @@ class ClockCPU:
             c.name: CouplingBinder(c, self._parameter_map, spec.dt, network)
             for c in self.module.couplings
         }
+        for c in self.system.couplings:
+            check_crossed(c, spec, network.pre[c.name], network.post[c.name])
         self.spike_readouts = spike_readouts(self.system, self.groups, self._parameter_map)
         self.sums = ChunkSums(
             self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys

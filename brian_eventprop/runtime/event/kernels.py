@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from brian2.utils.logger import get_logger
 
+from brian_eventprop.adjoint.coupled_jumps import check_exact
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.symbolic.display import as_text
@@ -52,6 +53,7 @@ class EventKernels:
         system = derive(_without_steps(system.spec), system.trained)
         together = _coupled(system.spec)
         system, self.flows = _with_integrals(system, network, duration, together)
+        check_exact(system, self.flows, together)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.backend = backend
         self.parameter_map_source = render_event_parameter_map(system, self.flows)

@@ -183,8 +183,9 @@ class EventCPU(EventKernels):
         for name, binder in self.couplings.items():
             v = constants[name] = binder.bind(values)
             ends = binder.ends()
-            arrays[name, "C"], arrays[name, "W"] = binder.shared(v, float), binder.per_element(
-                v, float
+            arrays[name, "C"], arrays[name, "W"] = (
+                binder.shared(v, float),
+                binder.per_element(v, float),
             )
             arrays[name, "ends"] = np.stack((ends["pre"], ends["post"]))
             arrays[name, "span"] = ends["span"]
