@@ -203,6 +203,21 @@ def weight(number: int) -> sp.Symbol:
     return symbol(f"weight.{number}")
 
 
+#: With the name of a state, that of what the loss gains per time where other neurons read it.
+COUPLED = "coupled."
+
+
+def coupled(state: str) -> sp.Symbol:
+    """lambda_S d(term)/dx of all neurons that are coupled to one, per time."""
+    return symbol(f"{COUPLED}{state}")
+
+
+def moved(states: Iterable[str], after: Mapping[str, sp.Expr], prefix: str = "") -> sp.Expr:
+    """Return what an event gains by coming later where others read the states that it changes."""
+    jumps = ((s, symbol(prefix + s) - after[prefix + s]) for s in states)
+    return sum((coupled(s) * sp.expand(jump) for s, jump in jumps), sp.Integer(0))
+
+
 def flow_of(
     derivatives: Mapping[str, sp.Expr],
     states: Iterable[str],
@@ -243,7 +258,10 @@ def tidy(expression: sp.Expr) -> sp.Expr:
 
 
 def derive_group(
-    group: Group, readouts: Mapping[int, ReadoutSpec], trained: frozenset[Key]
+    group: Group,
+    readouts: Mapping[int, ReadoutSpec],
+    trained: frozenset[Key],
+    read: Iterable[str] = (),
 ) -> GroupAdjoint:
     """Derive the adjoint of a group.
 
@@ -255,6 +273,8 @@ def derive_group(
         The readouts of its states, by their number in the network.
     trained
         Keys whose gradient is wanted.
+    read
+        The states that other neurons read at every step.
     """
     symbols = dict(group.symbols)
     for readout in readouts.values():
@@ -295,7 +315,7 @@ def derive_group(
         _refractory(group, symbols, trained, until), held=held, regular=regular,
         jumps=tuple(_regular_jump(*jump, group.states, invariants.active) for jump in jumps),
     )  # fmt: skip
-    return _with_jumps(partial, condition, until)
+    return _with_jumps(partial, condition, until, read)
 
 
 def _held(group: Group) -> dict[str, str]:
@@ -429,7 +449,10 @@ def partials(value: sp.Expr, wanted: Iterable[str]) -> dict[str, sp.Expr]:
 
 
 def _with_jumps(
-    adjoint: GroupAdjoint, condition: str | None, until: str | None = None
+    adjoint: GroupAdjoint,
+    condition: str | None,
+    until: str | None = None,
+    read: Iterable[str] = (),
 ) -> GroupAdjoint:
     """Add what spikes do, given the threshold, and the condition or period that follows them."""
     if condition is None:
@@ -445,7 +468,8 @@ def _with_jumps(
     }
     release = sum((-lam(s) * (f[s] - e) for s, e in adjoint.held.items()), sp.Integer(0))
     active = adjoint.invariants.active
-    upstroke = derive_upstroke(group, f, crossing.states, adjoint.loss_rate, active)
+    loss = sum((coupled(s) * symbol(s) for s in read), adjoint.loss_rate)
+    upstroke = derive_upstroke(group, f, crossing.states, loss, active)
     changes = {"crossing": crossing, "spike": spike, "release": release, "upstroke": upstroke}
     changes["released"] = _released(adjoint, until)
     return GroupAdjoint(**{**adjoint.__dict__, **changes})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from brian_eventprop.adjoint.couplings import CouplingAdjoint, derive_couplings, read_by_others
 from brian_eventprop.adjoint.groups import GroupAdjoint, derive_group
 from brian_eventprop.adjoint.pathways import PathwayAdjoint, derive_pathway
 from brian_eventprop.reading.spec import Key, NetworkSpec
@@ -21,7 +22,7 @@ class AdjointSystem:
     ----------
     spec
         The network it was derived from.
-    groups, pathways
+    groups, pathways, couplings
         In the order of ``spec``.
     trained
         Keys whose gradient is computed.
@@ -31,6 +32,7 @@ class AdjointSystem:
     groups: tuple[GroupAdjoint, ...]
     pathways: tuple[PathwayAdjoint, ...]
     trained: frozenset[Key]
+    couplings: tuple[CouplingAdjoint, ...] = ()
 
     @property
     def surrogate_groups(self) -> frozenset[str]:
@@ -60,9 +62,11 @@ def derive(spec: NetworkSpec, trained: Iterable[Key]) -> AdjointSystem:
             for k, r in enumerate(spec.readouts)
             if r.group == group.name and r.kind not in SPIKE_READOUTS
         }
-        groups[group.name] = derive_group(group, readouts, trained)
+        read = read_by_others(spec, group.name)
+        groups[group.name] = derive_group(group, readouts, trained, read)
     pathways = tuple(
         derive_pathway(p, groups[p.target], trained, spec.synaptic_states(p.synapses))
         for p in spec.pathways
     )
-    return AdjointSystem(spec, tuple(groups.values()), pathways, trained)
+    couplings = derive_couplings(spec, groups, trained)
+    return AdjointSystem(spec, tuple(groups.values()), pathways, trained, couplings)

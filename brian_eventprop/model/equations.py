@@ -7,17 +7,23 @@ after an event, dotted g is the slope of the threshold crossing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.groups import GroupAdjoint
+from brian_eventprop.adjoint.couplings import (
+    ADJOINT,
+    CouplingAdjoint,
+    end_name,
+    read_by_others,
+)
+from brian_eventprop.adjoint.groups import COUPLED, GroupAdjoint, moved
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.display import as_latex, as_text
 from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
-from brian_eventprop.adjoint.symbolic.reverse import lam
+from brian_eventprop.adjoint.symbolic.reverse import compose, lam
 from brian_eventprop.adjoint.system import AdjointSystem
 
 
@@ -42,9 +48,11 @@ class Equations:
 
     def _all(self) -> Iterator[Equation]:
         for g in self._system.groups:
-            yield from _group(g)
+            yield from _group(g, read_by_others(self._system.spec, g.group.name))
         for p in self._system.pathways:
             yield from _pathway(p, p.pathway.delay in self._system.trained)
+        for c in self._system.couplings:
+            yield from _coupling(c)
 
     def __str__(self) -> str:
         text, heading = [], None
@@ -52,7 +60,7 @@ class Equations:
             if line.heading != heading:
                 heading = line.heading
                 text += ([""] if text else []) + [heading, "-" * len(heading)]
-            sign = "+=" if str(line.left).startswith("grad.") else "="
+            sign = "+=" if str(line.left).startswith(("grad.", "add.")) else "="
             text.append(f"{_plain(line.left)} {sign} {_plain(line.right)}")
         return "\n".join(text)
 
@@ -74,7 +82,7 @@ class Equations:
         return "\\begin{array}{rcl}\n" + body + "\n\\end{array}"
 
 
-def _group(g: GroupAdjoint) -> Iterator[Equation]:
+def _group(g: GroupAdjoint, read: Iterable[str]) -> Iterator[Equation]:
     name, states = g.group.name, g.group.states
     back = _meaning(g.invariants)
     f = g.flow()
@@ -94,7 +102,8 @@ def _group(g: GroupAdjoint) -> Iterator[Equation]:
     yield Equation(heading, symbol("g"), back(g.crossing.g))
     yield Equation(heading, symbol("gdot"), back(g.crossing.slope))
     arrivals = symbol("arrivals") + (symbol("release") if g.release != 0 else 0)
-    yield Equation(heading, symbol("D"), arrivals + back(rule.rate))
+    coupled = moved(read, compose(g.reset, states))
+    yield Equation(heading, symbol("D"), arrivals + back(rule.rate + coupled))
     ratio = symbol("D") / symbol("gdot")
     for s in states:
         jump = rule.lam[s] - g.crossing.states.get(s, 0) * ratio
@@ -120,6 +129,29 @@ def _pathway(p: PathwayAdjoint, delay_trained: bool) -> Iterator[Equation]:
         yield Equation(heading, symbol(f"grad.{name}"), back(e))
     what = "grad.delay" if delay_trained else "grad.t"
     yield Equation(heading, symbol(what), back(p.free.rate))
+
+
+def _coupling(c: CouplingAdjoint) -> Iterator[Equation]:
+    """What every synapse adds to a state, and to the adjoints of what that is made of."""
+    back, state = _meaning(c.invariants), c.coupling.state
+    heading = f"{c.name}: each synapse, at every time step"
+    received = {ADJOINT: lam(f"{state}_{c.coupling.side}")}
+    known = {
+        symbol(end_name(side, s)): symbol(f"{s}_{side}")
+        for side, states in (("pre", c.pre), ("post", c.post))
+        for s in states
+    }
+
+    def shown(expression):
+        return back(expression).xreplace(received).xreplace(known)
+
+    term = to_sympy(c.statements[-1].expression)
+    yield Equation(heading, symbol(f"add.{state}_{c.coupling.side}"), shown(term))
+    for side, gains in (("pre", c.pre), ("post", c.post)):
+        for s, e in gains.items():
+            yield Equation(heading, symbol(f"add.lam.{s}_{side}"), shown(e))
+    for name, e in c.parameters.items():
+        yield Equation(heading, symbol(f"grad.{name}"), shown(e))
 
 
 def _meaning(invariants):
@@ -148,6 +180,9 @@ def _spell(name: str) -> tuple[str, str]:
     if name.startswith("rate."):
         tex, text = _spell(name[5:])
         return rf"\frac{{d}}{{dt}}{tex}", f"d {text}/dt"
+    if name.startswith("add."):
+        tex, text = _spell(name[4:])
+        return rf"\Delta {tex}", text
     if name.startswith("grad."):
         tex, text = _spell(name[5:])
         return rf"\Delta \frac{{\partial L}}{{\partial {tex}}}", f"dL/d{text}"
@@ -158,6 +193,9 @@ def _spell(name: str) -> tuple[str, str]:
     if name.startswith("lam."):
         tex, text = _spell(name[4:])
         return rf"\lambda_{{{tex}}}", f"lambda_{text}"
+    if name.startswith(COUPLED):
+        tex, text = _spell(name.removeprefix(COUPLED))
+        return rf"\frac{{d}}{{dt}}\Delta\lambda_{{{tex}}}", f"coupling_{text}"
     if name.startswith("weight."):
         number = name[7:]
         return rf"\frac{{\partial L}}{{\partial r_{{{number}}}}}", f"dL/dreadout{number}"

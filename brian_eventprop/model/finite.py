@@ -103,6 +103,10 @@ def _expressions(spec) -> Iterator[tuple[str, set[str], set[str], str]]:
         for statement in p.statements:
             owner = f"the code of Synapses '{p.synapses}'"
             yield owner, states, set(p.symbols), statement.expression
+    for c in spec.couplings:
+        states = {name for name, s in c.symbols.items() if s.kind == "state"}
+        for statement in c.statements:
+            yield f"'{c.text}' of '{c.owner}'", states, set(c.symbols), statement.expression
     for r in spec.readouts:
         if r.expression:
             states = {name for name, s in r.symbols.items() if s.kind == "state"}

@@ -23,6 +23,7 @@ def jumping_expressions(spec: NetworkSpec, trained: Iterable[Key]) -> Iterator[s
     code = [(e, g.symbols, False) for g in spec.groups for e in g.derivatives.values()]
     code += [(r.expression, r.symbols, r.kind in SPIKE_READOUTS) for r in spec.readouts]
     code += [(s.expression, p.symbols, True) for p in spec.pathways for s in p.statements]
+    code += [(s.expression, c.symbols, False) for c in spec.couplings for s in c.statements]
     for expression, symbols, at_events in code:
         used = (names(node) for node in _steps(expression))
         if any(_moves(symbols.get(name), trained, at_events) for name in itertools.chain(*used)):

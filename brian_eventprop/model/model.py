@@ -239,6 +239,11 @@ class EventPropModel:
             stay with their synapse.  `write_back` writes them into the Brian2 object.
         """
         obj, pathways = self._projection(synapses)
+        if any(c.owner == obj.name for c in self.spec.couplings):
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired: they have a (summed) variable. Use "
+                "Synapses of their own for it."
+            )
         used = {(obj.name, name) for name in ("i", "j", "N_incoming", "N_outgoing")}
         if used & set(self._values):
             raise UnsupportedError(

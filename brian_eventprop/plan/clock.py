@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from brian_eventprop.adjoint.couplings import read_by_others
 from brian_eventprop.adjoint.maxima import ArrivalMaximum, derive_maxima
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
 from brian_eventprop.adjoint.system import AdjointSystem
@@ -43,6 +44,8 @@ class GroupPlan:
         Whether a spike count has a surrogate gradient.
     recorded
         Whether the states of each step are recorded whatever reads them.
+    coupled, received
+        The states that other neurons read at every step, and those that are computed from others.
     """
 
     rings: tuple[str, ...] = ()
@@ -58,6 +61,8 @@ class GroupPlan:
     arrival_maxima: tuple[ArrivalMaximum, ...] = ()
     has_count_surrogate: bool = False
     recorded: bool = False
+    coupled: tuple[str, ...] = ()
+    received: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,12 @@ def _plan_group(system, g, arriving, autapses, layouts, taped) -> GroupPlan:
     rings = tuple(s for s in g.group.states if s in rates)
     stages = [[s] for s in rings] or [g.group.states]
     maxima = derive_maxima(g, stages) if arriving else ()
-    in_order = not rings and not taped and any(needs_state(p) for p in arriving)
+    coupled, received = _coupled(system, g)
+    in_order = (
+        not rings
+        and not taped
+        and any(needs_state(p) or bool(coupled) and p.increment is None for p in arriving)
+    )
     return GroupPlan(
         rings, rates, **kept,
         autapses=tuple(p.pathway.name for p in autapses),
@@ -149,7 +159,16 @@ def _plan_group(system, g, arriving, autapses, layouts, taped) -> GroupPlan:
             for p in system.pathways
             if p.writes_others
         ),
+        coupled=coupled,
+        received=received,
     )  # fmt: skip
+
+
+def _coupled(system, g) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The states of a group that couplings read, and those that they compute."""
+    computed = {c.coupling.state for c in system.couplings if c.coupling.receiver == g.group.name}
+    received = tuple(s for s in g.group.states if s in computed)
+    return read_by_others(system.spec, g.group.name), received
 
 
 def _arrays(system, arriving, layouts) -> dict[str, frozenset[str]]:

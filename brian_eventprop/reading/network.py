@@ -10,6 +10,18 @@ import numpy as np
 from brian2 import get_logger
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.couplings import (
+    LinkCode,
+    SummedCode,
+    add_coupled_states,
+    build_couplings,
+    check_constant_synapses,
+    in_order,
+    linked_neurons,
+    read_links,
+    read_summed_code,
+    with_copies,
+)
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import (
     GroupCode,
@@ -178,16 +190,22 @@ def read_network(
             for s in synapses
             if has_equations(s) or s.name in targets
         ]
+        given_sums = [refusals.check(read_summed_code, s, level_namespace) for s in synapses]
+        given_links = [refusals.check(read_links, group) for group in neurons]
+    summed = [code for found in given_sums for code in found]
+    links = [link for found in given_links for link in found]
     pathways = [code for found in codes for code in found]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
     plastic = synaptic_states(pathways)
-    states = _states(groups, pathways)
+    groups = in_order(groups) if summed or links else groups
+    states = _states(groups, pathways, summed, links)
     for code in of_synapses:
         name = code.synapses.name
         written = plastic.pop(name).states if name in plastic else ()
         states[name] = tuple(dict.fromkeys((*code.states, *states.get(name, ()), *written)))
     known = {code.synapses.name: states[code.synapses.name] for code in of_synapses}
-    collection = Collection(states, {n: s.states for n, s in plastic.items()} | known)
+    synaptic = {n: s.states for n, s in plastic.items()} | known
+    collection = Collection(states, synaptic, linked_neurons(links))
 
     with Refusals() as refusals:
         built = {
@@ -202,6 +220,12 @@ def read_network(
         }
         _check_sources(pathways, built, refusals)
         refusals.check(_check_periods, groups, pathways)
+        by_name = {code.group.name: code for code in groups}
+        found = refusals.check(build_couplings, summed, links, by_name, collection)
+        couplings, coupled = found or ((), {})
+        refusals.check(check_constant_synapses, summed, pathways)
+        if not refusals:
+            built = with_copies(built, couplings)
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
         spec_pathways = [
             refusals.check(build_pathway, code, collection, built) for code in pathways
@@ -221,11 +245,12 @@ def read_network(
         readouts=tuple(spec_readouts),
         dt=dt,
         synapses=tuple(plastic.values()),
+        couplings=couplings,
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     check_start(objects, active, spec)
     _mention_precision(neurons + synapses)
-    ends = {code.pathway.name: connections(code.synapses) for code in pathways}
+    ends = {code.pathway.name: connections(code.synapses) for code in pathways} | coupled
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
@@ -327,8 +352,16 @@ def _check_names(objects: Iterable) -> None:
             seen.add(part.name)
 
 
-def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, tuple[str, ...]]:
-    """Return each group's states: differential equations first, then what events write."""
+def _states(
+    groups: list[GroupCode],
+    pathways: list[PathwayCode],
+    summed: list[SummedCode],
+    links: list[LinkCode],
+) -> dict[str, tuple[str, ...]]:
+    """Return each group's states: differential equations first, then what events write.
+
+    Last come those that are computed from other neurons at every step.
+    """
     states = {
         code.group.name: dict.fromkeys(
             [eq.varname for eq in code.group.user_equations.values() if _is_differential(eq)]
@@ -339,7 +372,9 @@ def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, t
     for code in pathways:
         for group, name in written_states(code):
             states.setdefault(group, {})[name] = None
-    return {name: tuple(found) for name, found in states.items()}
+    found = {name: tuple(own) for name, own in states.items()}
+    add_coupled_states(found, summed, links)
+    return found
 
 
 def _is_differential(equation) -> bool:

@@ -40,8 +40,9 @@ class Symbol:
     """A name in an expression and what it stands for.
 
     ``variable`` is the name within its owner (``'I_post'`` -> ``'I'``).  ``side`` is ``'pre'`` or
-    ``'post'`` for names in synaptic code that belong to a neuron, else ``''``.  ``value`` is set
-    for numbers only, ``dimension`` (Brian2's) for external constants only.
+    ``'post'`` for names in synaptic code that belong to a neuron, ``'link x'`` for a variable x
+    that is linked to a parameter of another group, else ``''``.  ``value`` is set for numbers only,
+    ``dimension`` (Brian2's) for external constants only.
     """
 
     name: str
@@ -216,6 +217,54 @@ class SynapticStates:
 
 
 @dataclass(frozen=True)
+class Coupling:
+    """A state that is computed anew at the beginning of every time step from those of neurons.
+
+    A ``(summed)`` variable is a sum over synapses; a linked variable that follows a state of
+    another group is one with one synapse per neuron.
+
+    Attributes
+    ----------
+    name
+        That of Brian2's summed updater; of a linked variable, group and variable.
+    owner
+        The Brian2 object: a `Synapses`, or the group with the linked variable.
+    source, target
+        The groups of the synapses.  Only the end of an input of spikes may be no `Group`.
+    side, state
+        The end, ``'pre'`` or ``'post'``, that has the state, and its name there.
+    statements
+        The last one assigns what one synapse adds to `TERM`.
+    span
+        The first neuron and the last one (excluded) whose state is computed; others keep it.
+    late
+        Whether Brian2 updates the states that are read before it computes this one.
+    """
+
+    name: str
+    owner: str
+    source: str
+    target: str
+    side: str
+    state: str
+    size: int
+    symbols: Mapping[str, Symbol]
+    statements: tuple[Statement, ...]
+    span: tuple[int, int]
+    late: bool = False
+    text: str = ""
+
+    @property
+    def receiver(self) -> str:
+        """The group that has the state."""
+        return self.target if self.side == "post" else self.source
+
+
+#: What one synapse adds to a `(summed)` variable, in the statements of a `Coupling`.
+TERM = "_synaptic_var"
+
+
+@dataclass(frozen=True)
 class ReadoutSpec:
     """What the loss sees of one group: ``kind`` is that of `brian_eventprop.readouts`; ``which``
     is 'all', 'first' or 'each' for spike times, ``at`` the time of a value in seconds.  Neurons
@@ -235,7 +284,11 @@ class ReadoutSpec:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Everything the derivation needs.  ``pathways`` stand in Brian2's order of execution."""
+    """Everything the derivation needs.
+
+    ``pathways`` and ``couplings`` stand in Brian2's order of execution; so do ``groups`` where
+    there are couplings.
+    """
 
     groups: tuple[Group, ...]
     inputs: tuple[SpikeInput, ...]
@@ -243,6 +296,7 @@ class NetworkSpec:
     readouts: tuple[ReadoutSpec, ...]
     dt: float
     timed: tuple[TimedInput, ...] = ()
+    couplings: tuple[Coupling, ...] = ()
     synapses: tuple[SynapticStates, ...] = ()
 
     def synaptic_states(self, name: str) -> tuple[str, ...]:
@@ -266,8 +320,8 @@ class NetworkValues:
     dimensions
         Brian2 dimensions of each key.
     pre, post
-        Per pathway: absolute index of the source and target neuron of each synapse, int64, in
-        creation order.
+        Per pathway and coupling: absolute index of the source and target neuron of each synapse,
+        int64, in creation order.
     spikes
         Per input of the network: the spikes the Brian2 object itself holds, ``(indices, times)``
         sorted by time, then index; None where it holds none (a `PoissonGroup`).
@@ -275,6 +329,9 @@ class NetworkValues:
         Per timed array: the values that the Brian2 object itself holds, (cells, columns).
     timed_dimensions
         Brian2 dimensions of each.
+    links
+        Per group: the neurons of another group whose parameter a linked variable is, by the
+        ``side`` of its symbol.
     """
 
     values: Mapping[Key, np.ndarray]
@@ -284,6 +341,7 @@ class NetworkValues:
     spikes: Mapping[str, tuple[np.ndarray, np.ndarray] | None]
     timed_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     timed_dimensions: Mapping[str, Any] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     def senders(self, pathway: Pathway) -> np.ndarray:
         """Return the neuron whose spikes run the code of each synapse of a pathway."""

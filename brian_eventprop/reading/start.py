@@ -72,7 +72,7 @@ def _in_flight(pathway) -> bool:
 
 def _depends_on_time(spec: NetworkSpec) -> str | None:
     """Return the name of a group or pathway that reads the time or a timed array."""
-    for part in (*spec.groups, *spec.pathways):
+    for part in (*spec.groups, *spec.pathways, *spec.couplings):
         if any(symbol.kind in ("t", "timed") for symbol in part.symbols.values()):
             return part.name
     return None

@@ -193,7 +193,7 @@ def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) ->
             side = "pre" if symbol.kind in ("state", "neuron", "index") else ""
             symbols[f"_pre_{name}"] = replace(symbol, name=f"_pre_{name}", side=side)
             waiting += [name] * (symbol.kind == "state")
-        if group.refractory is not None and variable in group.frozen:
+        if group.may_be_refractory and variable in group.frozen:
             _refuse_frozen(code, variable, group)
         found[names_of[variable]] = inline(derivative, names_of)
     return found
@@ -274,8 +274,7 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     user = code_text(pathway.code)
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
-    variables = _resolve_pathway(synapses, pathway, namespace)
-    _use_indices(synapses, variables)
+    variables = use_indices(synapses, _resolve_pathway(synapses, pathway, namespace))
     block = read_block(synapses, text, variables, user_code=user)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
@@ -308,11 +307,12 @@ def _event_driven_update(synapses, text: str) -> str:
     return f"{update}\n{text}\n{_LAST_UPDATE} = t\n"
 
 
-def _use_indices(synapses, variables: dict[str, Any]) -> None:
+def use_indices(synapses, variables: dict[str, Any]) -> dict[str, Any]:
     """Let the indices of Subgroups stand for themselves: `symbols` knows them by name."""
     for name, side in (("i", "pre"), ("i_pre", "pre"), ("j", "post"), ("i_post", "post")):
         if isinstance(variables.get(name), brian.Subexpression):
             variables[name] = synapses.variables[f"_synaptic_{side}"]
+    return variables
 
 
 def _check_writes(code: PathwayCode) -> None:

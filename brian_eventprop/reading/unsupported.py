@@ -278,7 +278,8 @@ def _is_read(part) -> bool:
 def check_schedule(obj, part, when: str) -> None:
     """Refuse a part of a group that does not run in its usual slot.
 
-    An ``order`` of its own does no harm: within a slot the groups do not see one another.
+    An ``order`` of its own does no harm: within a slot the groups do not see one another, but for
+    `(summed)` and linked variables; see `reading.couplings`.
     """
     if part.when != when or not part.active:
         what = "it is not active" if not part.active else f"it runs in the slot '{part.when}'"
@@ -287,11 +288,11 @@ def check_schedule(obj, part, when: str) -> None:
 
 
 def check_linked(obj) -> None:
-    """Refuse linked variables."""
+    """Refuse linked variables of Synapses."""
     refusals = Refusals()
     for name in sorted(obj._linked_variables):
-        reason = "linked variables couple groups at every step"
-        way_out = "Declare the parameter in this group and set its value."
+        reason = "linked variables of synapses are not read"
+        way_out = "Declare the parameter in the Synapses and set its value."
         refusals.add(unsupported(obj, f"{name} (linked)", reason, way_out))
     refusals.raise_found()
 
@@ -345,7 +346,6 @@ def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     """Refuse what a `NeuronGroup` may hold and the derivation does not cover."""
     refusals = Refusals()
     refusals.check(check_parts, group, ignored)
-    refusals.check(check_linked, group)
     refusals.check(_check_events, group)
     refusals.check(check_schedule, group, group.state_updater, "groups")
     if group.subexpression_updater is not None:
@@ -382,11 +382,6 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
         code = synapses._pathways[0].code
         refusals.add(unsupported(synapses, code, reason, "Connect to a NeuronGroup."))
-    for updater in synapses.summed_updaters.values():
-        statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
-        reason = "summed variables couple groups at every step"
-        way_out = "Let on_pre add to a state of the post-synaptic group."
-        refusals.add(unsupported(synapses, statement, reason, way_out))
     for pathway in synapses._pathways:
         if not pathway.active:
             continue

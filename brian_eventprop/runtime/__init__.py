@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from brian_eventprop.adjoint.coupled_jumps import check_grid
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.backends import INTERPRETER
 from brian_eventprop.runtime.clock.solver import ClockCPU
@@ -43,6 +44,7 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
+    _check_couplings(system, backend)
     if solver == "event":
         _check_pre_synaptic(system)
         if precision != "float64":
@@ -55,6 +57,7 @@ def solver_for(
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
     if backend == "cuda":
         _check_synapses(system)
+    check_grid(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
 
@@ -85,3 +88,13 @@ def _check_pre_synaptic(system) -> None:
                 f"solver='event': it reads '{p.pre[0]}' of the pre-synaptic neuron when the spike "
                 "arrives, which there is known at its own events only. Use solver='clock'."
             )
+
+
+def _check_couplings(system, backend: str) -> None:
+    """Refuse neurons that are coupled continuously on a GPU."""
+    if system.couplings and backend == "cuda":
+        coupling = system.couplings[0].coupling
+        raise UnsupportedError(
+            f"'{coupling.owner}': '{coupling.text}' is not supported with backend='cuda': it "
+            "couples neurons at every time, not by spikes alone. Use backend='cpu'."
+        )

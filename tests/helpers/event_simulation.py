@@ -88,10 +88,26 @@ class EventSimulation:
                     if i == neuron:
                         self._push(t + delay, "arrival", name, k)
 
+    def _names(self, t, x):
+        """What each group's expressions may read, `(summed)` variables among it."""
+        names = {n: g.names(self._state(g, x), t) for n, g in self.groups.items()}
+        sums = {}
+        for s in self.case["synapses"].values():
+            for variable, expression in s.get("summed", {}).items():
+                known = {"w": np.asarray(s["w"]), **s.get("params", {})}
+                for end, index in (("pre", s["i"]), ("post", s["j"])):
+                    for n, value in names.get(s[end], {}).items():
+                        known[f"{n}_{end}"] = value if np.ndim(value) == 0 else value[index]
+                terms = np.broadcast_to(evaluate(expression, known), len(s["j"]))
+                sums[s["post"], variable] = np.bincount(s["j"], terms, self.groups[s["post"]].size)
+        for (group, variable), value in sums.items():
+            names[group][variable] = value
+        return names
+
     def _rhs(self, t, x):
-        dx = np.zeros_like(x)
+        dx, everything = np.zeros_like(x), self._names(t, x)
         for name, group in self.groups.items():
-            names = group.names(self._state(group, x), t)
+            names = everything[name]
             part = dx[group.rows].reshape(len(group.states), group.size)
             for row, expression in enumerate(group.rhs):
                 part[row] = evaluate(expression, names)
@@ -191,9 +207,9 @@ class EventSimulation:
         for name, weights in self.case["loss"].get("spike_time", {}).items():
             i, t = self.spikes[name]
             loss += np.sum(np.asarray(weights)[i] * np.asarray(t)) if i else 0.0
+        names = self._names(self.T, self.x)
         for name, expression in self.case["loss"].get("final", {}).items():
-            group = self.groups[name]
-            loss += np.sum(evaluate(expression, group.names(self._state(group), self.T)))
+            loss += np.sum(evaluate(expression, names[name]))
         return float(loss)
 
 

@@ -69,6 +69,14 @@ def test_learning_rule(tmp_path):
 
 
 @pytest.mark.slow
+def test_gap_junctions(tmp_path):
+    printed = run("gap_junctions.py", folder=tmp_path)
+    assert "65 at the end, 65 in the target" in printed
+    assert float(re.search(r"wrong by ([\d.]+)", printed)[1]) < 0.03
+    assert (tmp_path / "gap_junctions.png").exists()
+
+
+@pytest.mark.slow
 def test_rewiring(tmp_path):
     printed = run("rewiring.py", "--epochs", "12", folder=tmp_path)
     rows = re.findall(r"^(no|yes) +(no|yes) +([\d.]+)% +(\d+)$", printed, re.MULTILINE)

@@ -53,11 +53,25 @@ def with_run_regularly():
     return [group]
 
 
-def with_linked_variable():
-    (a,) = neurons(LIF + "\nx : 1")
-    (b,) = neurons("dv/dt = (y - v)/tau : 1\ny : 1 (linked)", name="H")
-    b.y = linked_var(a, "x")
+def with_linked_variable(variable, threshold="v > 1", own=False):
+    (a,) = neurons(LIF + "\ns = 2*v : 1")
+    (b,) = neurons("dv/dt = (y - v)/tau : 1\ny : 1 (linked)", threshold=threshold, name="H")
+    b.y = linked_var(b if own else a, variable)
     return [a, b]
+
+
+SUMMED = "w : 1\ng_post = w*v_pre : 1 (summed)"
+
+
+def summed(groups=None, **options):
+    return synapses(None, SUMMED, groups or neurons(LIF + "\ng : 1", **options))
+
+
+def summed_twice():
+    group, first = summed()
+    second = Synapses(group, group, SUMMED, name="S2")
+    second.connect()
+    return [group, first, second]
 
 
 def with_schedule(part, **schedule):
@@ -126,7 +140,24 @@ CASES = {
         RANDOM,
     ),
     "run_regularly": (with_run_regularly, "G", "v += 0.1", "when='start'"),
-    "linked variable": (with_linked_variable, "H", "y (linked)", "linked"),
+    "linked to a subexpression": (
+        lambda: with_linked_variable("s"),
+        "H",
+        "y (linked)",
+        "Link to the variables",
+    ),
+    "linked to its own group": (
+        lambda: with_linked_variable("v", own=True),
+        "H",
+        "y (linked)",
+        "Use a (summed) variable",
+    ),
+    "linked variable in the threshold": (
+        lambda: with_linked_variable("v", threshold="v > 1 + y"),
+        "H",
+        "v > 1 + y",
+        "Let it drive",
+    ),
     "custom event": (with_custom_event, "G", "up: v > 0.5", "group of its own"),
     "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changing"),
     "refractory of the time": (lambda: neurons(refractory="t"), "G", "'t'", "goes on changing"),
@@ -200,11 +231,35 @@ CASES = {
         "derivative is not known",
     ),
     # Synapses
-    "summed": (
-        lambda: synapses("", "w : 1\ng_post = w*v_pre : 1 (summed)"),
+    "summed and written by events": (
+        lambda: synapses("g_post += w", SUMMED),
         "S",
         "g_post = w*v_pre (summed)",
-        "on_pre",
+        "Use two variables",
+    ),
+    "summed twice": (
+        summed_twice,
+        "S2",
+        "g_post = w*v_pre (summed)",
+        "Use a variable for each",
+    ),
+    "summed in the threshold": (
+        lambda: summed(threshold="v > g"),
+        "G",
+        "v > g",
+        "Let it drive",
+    ),
+    "summed in the reset": (
+        lambda: summed(reset="v -= g"),
+        "G",
+        "v -= g",
+        "Let it drive",
+    ),
+    "summed variables in another order": (
+        lambda: summed(neurons(name="H", order=-5) + neurons(LIF + "\ng : 1")),
+        "S",
+        "g_post = w*v_pre (summed)",
+        "Leave the order",
     ),
     "synaptic constant over dt": (
         lambda: synapses("v_post += a", "w : 1\na = 2*w : 1 (constant over dt)"),

@@ -12,9 +12,10 @@ import sympy as sp
 
 from brian_eventprop.adjoint.autapses import LOSS_BEFORE, rate_of_spike, slope
 from brian_eventprop.adjoint.conditions import derive_conditions
-from brian_eventprop.adjoint.groups import GroupAdjoint, slope_of
+from brian_eventprop.adjoint.groups import COUPLED, GroupAdjoint, coupled, moved, slope_of
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
+from brian_eventprop.adjoint.symbolic.reverse import compose
 from brian_eventprop.codegen.clock.conditions import ConditionCode
 from brian_eventprop.codegen.clock.maxima import MaximumCode
 from brian_eventprop.codegen.clock.releases import ReleaseCode
@@ -68,6 +69,7 @@ class GroupCode:
         self.in_ring, self.in_drive = plan.in_ring, plan.in_drive
         self.recomputes_arrivals = plan.recomputes_arrivals
         self.has_count_surrogate = plan.has_count_surrogate
+        self.coupled, self.received = plan.coupled, plan.received
         self.timed_values = timed_values_of(adjoint, readouts)
         self.readout_symbols = [r.symbols for r in readouts]
         self.readout_kinds = {r.kind for r in readouts}
@@ -146,7 +148,14 @@ class GroupCode:
                 self.scope.ref(name)
             elif name in self.timed_values:
                 lines.append(f"{self.scope.ref(name)} = {self.timed_value(name, index, step)}")
+            elif name.startswith(COUPLED):
+                lines.append(f"{self.scope.ref(name)} = {self.coupling_rate(name, index)}")
         return lines
+
+    def coupling_rate(self, name: str, index: str = "j") -> str:
+        """What f of all neurons that are coupled to one gains by one of its states."""
+        row = self.states.index(name.removeprefix(COUPLED))
+        return f"{self.a('coupling_rate')}[{row}, {index}]"
 
     def timed_value(self, name: str, index: str = "j", step: str = "n") -> str:
         """The value of a timed array for a neuron at a step of a trial."""
@@ -387,6 +396,7 @@ class GroupCode:
         """
         rule = self.adjoint.spike[mode]
         rate = rate_of_spike(self.adjoint, mode) if self.autapses else rule.rate
+        rate += moved(self.coupled, compose(self.adjoint.reset, self.states))
         read = reads(rate)
         lines = self._load_crossed(read, values) + self.load_lam(read)
         lines += [f"rate = {self.scope.sympy(rate)}"] + self._maxima_of_reset(rule, values)
@@ -509,8 +519,12 @@ class GroupCode:
         rate = self.ring_rates[state][mode]
         dropped = mode == "frozen" and state in self.frozen
         value = sp.Integer(0) if dropped else symbol(f"lam.{state}")
+        if state in self.coupled and not dropped:
+            rate -= coupled(state)
         read = reads(rate, value)
-        lines = self.load(read, self.then) + self.load_lam(read)
+        lines = self.load(read - set(self.received), self.then) + self.load_lam(read)
+        # what other neurons make of it later is not part of this rate
+        lines += self.load(read & set(self.received), self.now)
         lines.append(f"{self.adjoint_place('lam', state)} = {self.scope.sympy(value)}")
         total = self.scope.sympy(rate)
         if self.arrival_maxima:
@@ -608,6 +622,7 @@ class GroupCode:
         if self.has_frozen and self.spikes:
             read |= reads(self.adjoint.release, self._slopes_released)
         keeps = self.recomputes_arrivals or self.after or self.upstroke is not None
+        keeps = keeps or bool(self.coupled or self.received)
         return bool(read & states or self.conditions or self.released) or keeps
 
     @property

@@ -170,6 +170,22 @@ for s in range(x.shape[0]):
         record[last + s, j] = x[s, j]
 """
 
+#: What the time of an event gains where others read a state that it changes, per unit and time.  At
+#: the end of a trial they are read once, and the time of an event does not matter.
+COUPLING_BEGIN = """
+if n < n1 or n == n_steps:
+    for s in range(coupling.shape[0]):
+        for j in range(coupling.shape[1]):
+            coupling[s, j] = 0
+"""
+
+COUPLING_END = """
+if n < n1 or n == n_steps:
+    for s in range(coupling.shape[0]):
+        for j in range(coupling.shape[1]):
+            coupling_rate[s, j] = coupling[s, j] / dt if n < n_steps else FLOAT(0)
+"""
+
 KEEP_RECORD = "copy_in(record, former)"
 
 ADD_TIMES = (

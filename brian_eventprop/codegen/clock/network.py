@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from brian_eventprop.adjoint.symbolic.derivatives import may_be_infinite
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.clock.couplings import TERMS, CouplingCode
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.clock.operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
@@ -15,6 +17,7 @@ from brian_eventprop.codegen.expr.operations import Operation
 from brian_eventprop.codegen.expr.printing import KernelStyle
 from brian_eventprop.codegen.expr.scope import Scope
 from brian_eventprop.plan.clock import ClockPlan, plan_clock
+from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
 
 
 class InputCode:
@@ -60,6 +63,7 @@ class ClockModule:
     forward: Mapping[str, tuple[Operation, ...]]
     backward: Mapping[str, tuple[Operation, ...]]
     lookback: bool
+    couplings: tuple[CouplingCode, ...] = ()
 
 
 def render_clock(
@@ -78,11 +82,25 @@ def render_clock(
     """
     plan = plan or plan_clock(system)
     groups, inputs, pathways = parts(system, plan, KernelStyle(single), group=NeuronCode)
-    at_end = {r.group for r in system.spec.readouts if r.kind == "final_synapses"}
-    operations = ClockOperations(groups, inputs, pathways, single, at_end)
+    couplings = couplings_of(system, groups, KernelStyle(single))
+    at_end = {r.group for r in system.spec.readouts if r.kind == FINAL_OF_SYNAPSES}
+    operations = ClockOperations(groups, inputs, pathways, single, at_end, couplings)
     forward, backward = operations.phases()
-    source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
-    return ClockModule(source, groups, inputs, pathways, forward, backward, lookback)
+    listed = *pathways, *couplings
+    source, lookback = _listing(groups, listed, forward, backward), operations.lookback
+    parts_of = groups, inputs, pathways
+    return ClockModule(source, *parts_of, forward, backward, lookback, couplings)
+
+
+def couplings_of(system: AdjointSystem, groups, style) -> tuple[CouplingCode, ...]:
+    """Return the code of the couplings between groups."""
+    known, found = {g.name: g for g in groups}, []
+    for c in system.couplings:
+        steep = any(may_be_infinite(e) for e in (*c.pre.values(), *c.post.values()))
+        scope = Scope(TERMS, c.invariants.levels, NameTable(), style, steep=steep, inverts=True)
+        ends = known.get(c.coupling.source), known.get(c.coupling.target)
+        found.append(CouplingCode(c, scope, *ends))
+    return tuple(found)
 
 
 def parts(

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from brian_eventprop.codegen.clock import library
+from brian_eventprop.codegen.clock.couplings import TERMS
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.expr.operations import (
     ArrayKey,
@@ -72,8 +73,10 @@ class NeuronCode(GroupCode):
 class ClockOperations:
     """The operations of connected groups, inputs and pathways."""
 
-    def __init__(self, groups, inputs, pathways, single: bool, read_at_end=()):
+    def __init__(self, groups, inputs, pathways, single: bool, read_at_end=(), couplings=()):
         self.groups, self.inputs, self.pathways, self.single = groups, inputs, pathways, single
+        self.couplings = couplings
+        self.coupled = [g for g in groups if any(g in c.groups for c in couplings)]
         self.queued = [p for p in pathways if not p.ring]
         #: A pathway of each `Synapses` object with states, by the name of the object.
         self.synapses = {p.synapses: p for p in pathways if p.synaptic and not p.own_group}
@@ -91,7 +94,7 @@ class ClockOperations:
         forward = {
             "begin": self._begin(),
             "checkpoint": (self._of(g, "checkpoint", library.CHECKPOINT) for g in self.recorded),
-            "neurons": (self._step(g) for g in self.groups),
+            "neurons": self._neurons(self.groups),
             "arrivals": self._arrivals(self.groups),
             "end": self._end(),
         }
@@ -100,13 +103,13 @@ class ClockOperations:
             "begin": self._begin_back(),
             "restore": (self._own(g, "restore") for g in self.recorded),
             "warm_up": self._warm_up(),
-            "neurons_recomputed": self._recomputed(self._step(g) for g in self.recorded),
+            "neurons_recomputed": self._recomputed(self._neurons(self.recorded)),
             "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded, again=True)),
             "recorded": (self._record_end(g) for g in self.recorded),
             "final": (
                 self._own(g, "final_back") for g in self.groups if g.sampled_last or g.upstroke
             ),
-            "neurons": (self._step_back(g) for g in self.groups),
+            "neurons": self._neurons_back(),
             "arrivals": self._arrivals_back(),
             "after_segment": self._after_segment(),
             "end": self._end_back(),
@@ -188,6 +191,53 @@ class ClockOperations:
         end = self._within(g, "resets_back", "n > n0", before=True)
         others = {i: key for p in g.autapses for i, key in self._others(p).items()}
         return self._own(g, "step_back", begin + end, **others)
+
+    def _neurons(self, groups) -> Operations:
+        """Steps of groups; those that are coupled take each part of a step together."""
+        yield from (self._step(g) for g in groups if g not in self.coupled)
+        for g in self._changing:
+            yield self._own(g, "settle", self._within(g, "settle", "n > start", before=True))
+        yield from (self._couple(c, "couple") for c in self.couplings if not c.late)
+        for g in self.coupled:
+            yield from (self._couple(c, "couple") for c in self._late(g))
+            yield self._own(g, "advance", self._within(g, "advance", "n < stop"))
+
+    def _neurons_back(self) -> Operations:
+        """The same backwards."""
+        yield from (self._step_back(g) for g in self.groups if g not in self.coupled)
+        yield from (
+            self._of(g, "coupling_begin", library.COUPLING_BEGIN) for g in self.coupled if g.coupled
+        )
+        for g in reversed(self.coupled):
+            yield self._own(g, "update_back", self._within(g, "update_back", "n < n1"))
+            yield from (self._couple(c, "couple_back") for c in self._late(g)[::-1])
+        early = [c for c in self.couplings if not c.late]
+        yield from (self._couple(c, "couple_back") for c in reversed(early))
+        yield from (
+            self._of(g, "coupling_end", library.COUPLING_END) for g in self.coupled if g.coupled
+        )
+        for g in reversed(self._changing):
+            end = self._within(g, "resets_back", "n > n0", before=True)
+            yield self._own(g, "resets_back", end)
+
+    @property
+    def _changing(self) -> list:
+        """The coupled groups that arrivals or resets change at the end of a step."""
+        return [g for g in self.coupled if "settle" in self._bodies[g.name]]
+
+    def _late(self, g) -> list:
+        """The couplings that Brian2 computes just before it updates a group."""
+        return [c for c in self.couplings if c.late and c.receiver is g]
+
+    def _couple(self, c, name: str) -> Operation:
+        owners = {TERMS: c.name} | {side: g.name for side, g in c.ends.items() if g is not None}
+
+        def find(identifier):
+            owner, role = c.scope.table.name(identifier) or ("", "")
+            return (owners[owner], role[1:]) if role.startswith("$") else None
+
+        body = _timed((c,), render(f"clock/couplings/{name}.py.j2", c=c))
+        return operation(name, body, find, self.single, _constants(c), owner=c.name)
 
     def _within(self, g, name: str, condition: str, before: bool = False) -> str:
         """One of a group's bodies, if there is such a step, or for the step `before` that."""

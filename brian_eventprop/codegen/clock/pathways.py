@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
+from brian_eventprop.adjoint.groups import COUPLED, moved
 from brian_eventprop.adjoint.pathways import INCREMENT, PRE, SYNAPTIC, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
+from brian_eventprop.adjoint.symbolic.reverse import compose
 from brian_eventprop.codegen.clock.autapses import AutapseCode
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
@@ -106,6 +108,8 @@ class PathwayCode:
                 lines.append(f"{self.scope.ref(name)} = {weights}[trial, {index}]")
             elif name.startswith("lam.") and name[4:] in self.others:
                 lines.append(f"{self.scope.ref(name)} = {self.others[name[4:]][1]}")
+            elif name.startswith(COUPLED):
+                lines.append(f"{self.scope.ref(name)} = {self.target.coupling_rate(name, index)}")
             elif name.startswith("lam."):
                 k = self.states.index(name[4:])
                 lines.append(f"{self.scope.ref(name)} = {self.target.a('lam')}[{k}, {index}]")
@@ -214,6 +218,20 @@ class PathwayCode:
         if state in self.others:
             return self.others[state][1]
         return f"{self.target.a('lam')}[{self.states.index(state)}, j]"
+
+    @property
+    def moves_others(self) -> bool:
+        """Whether an arrival changes a state that other neurons read."""
+        written = {s.target for s in self.rule("free").statements}
+        return bool(written & {f"post__{s}" for s in self.target.coupled})
+
+    def moved_back(self, mode: str, stack: str) -> list[str]:
+        """Add to `rate` what the arrival gains where other neurons read what it changes."""
+        after = compose(self.rule(mode).statements, self.states)
+        rate = moved(self.target.coupled, after, "post__")
+        if rate == 0:
+            return ["pass"]
+        return [*self.load_stacked(reads(rate), stack), f"rate += {self.scope.sympy(rate)}"]
 
     def load_stacked(self, names, stack: str) -> list[str]:
         """Load states of the target before this arrival, its constants and the synapse's."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import sympy as sp
 
+from brian_eventprop.adjoint.groups import COUPLED
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.codegen.expr.scope import reads
 from brian_eventprop.codegen.templates import render
@@ -66,6 +67,11 @@ class UpstrokeCode:
     @property
     def _update(self):
         return self.group.modes["free"].statements
+
+    @property
+    def others_read(self) -> list[str]:
+        """Identifiers of what the loss gains where other neurons read a state on the upstroke."""
+        return [self.scope.ref(name) for name in self.names if name.startswith(COUPLED)]
 
     # ---- names ----
     def a(self, role: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from brian_eventprop.adjoint.couplings import in_dependency
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.event.couplings import EventCouplingCode
 from brian_eventprop.codegen.event.groups import EventGroupCode
 from brian_eventprop.codegen.event.pathways import EventPathwayCode
 from brian_eventprop.codegen.event.setting import GroupSetting
@@ -34,11 +36,15 @@ class EventSourceCode:
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """Groups, the pathways into them, and the sources outside of it whose spikes arrive."""
+    """Groups, the pathways into them, and the sources outside of it whose spikes arrive.
+
+    ``couplings`` are in an order in which each reads only states that are computed before it.
+    """
 
     groups: tuple[EventGroupCode, ...]
     pathways: tuple[EventPathwayCode, ...]
     sources: tuple[EventSourceCode, ...]
+    couplings: tuple[EventCouplingCode, ...] = ()
 
     def incoming(self, group: EventGroupCode) -> tuple[EventPathwayCode, ...]:
         """Return the pathways into a group."""
@@ -120,14 +126,16 @@ def build_component(
         Whether they take their arrivals in batches, and whether they have no windows.
     """
     table, groups = NameTable(), {}
+    couplings = in_dependency(c for c in system.couplings if c.coupling.receiver in names)
     arrivals = {name: _arrivals(system, name, names) for name in names}
     for name in names:
         adjoint = system.group(name)
         readouts = tuple(r.symbols for r in system.spec.readouts if r.group == name)
         surrogate = name in system.surrogate_groups
         setting = GroupSetting(
-            system.spec.dt, arrivals[name], readouts, surrogate, by_event, in_batches
-        )
+            system.spec.dt, arrivals[name], readouts, surrogate, by_event, in_batches,
+            bool(couplings),
+        )  # fmt: skip
         scope = _scope(f"g{len(groups)}", adjoint, table, adjoint.steep)
         groups[name] = EventGroupCode(adjoint, flows[name], scope, setting)
     own = [p for p in system.pathways if p.pathway.target in groups]
@@ -146,7 +154,14 @@ def build_component(
         )
         homes.setdefault(name, made)
         pathways.append(made)
-    return Component(tuple(groups.values()), tuple(pathways), tuple(sources.values()))
+    own = []
+    for number, c in enumerate(couplings):
+        scope = _scope(f"c{number}", c, table, False)
+        ends = groups.get(c.coupling.source), groups.get(c.coupling.target)
+        own.append(EventCouplingCode(c, scope, *ends))
+    return Component(
+        tuple(groups.values()), tuple(pathways), tuple(sources.values()), tuple(own)
+    )  # fmt: skip
 
 
 def _arrivals(system, target, names):

@@ -422,8 +422,9 @@ class EventGroupCode(PartCode):
         """Backwards through the reset; leaves the reset's part of D in `rate`.
 
         Without a closed form, the terms with the slopes before the spike are left out: they may
-        be huge, see `guard_partials`.  With conditions, what the equations and the integrands add
-        is left out: it reads their flags before and after the spike.
+        be huge, see `guard_partials`.  With conditions, and where neurons are coupled, what the
+        equations and the integrands add is left out: it reads the flags, or the other neurons,
+        before and after the spike.
         """
         return self._by_mode(
             lambda rule: self.jump_back(rule, rule.rate),
@@ -433,7 +434,7 @@ class EventGroupCode(PartCode):
     def _reset_rule(self, mode):
         mode = mode if self.has_frozen else "free"
         rule = self.adjoint.spike[mode]
-        if len(self.switches):
+        if len(self.switches) or self.setting.coupled:
             return replace(rule, rate=reset_rate(self.adjoint))
         if not self.closed:
             after = rate_after_spike(self.adjoint, mode == "frozen")

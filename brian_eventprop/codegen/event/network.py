@@ -9,6 +9,7 @@ from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.guards import linear_guard
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.event.component import Component, build_component
+from brian_eventprop.codegen.event.couplings import EventCouplingCode
 from brian_eventprop.codegen.event.groups import EventGroupCode
 from brian_eventprop.codegen.event.pathways import LATE, EventPathwayCode
 from brian_eventprop.codegen.event.signatures import (
@@ -57,10 +58,11 @@ class EventComponent:
     event_logs: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
     batched: bool
+    couplings: tuple[EventCouplingCode, ...] = ()
 
     def text(self) -> str:
         """Return the text for somebody to read, with the names of Brian2."""
-        lines = _summary(self.groups, self.pathways)
+        lines = _summary(self.groups, (*self.pathways, *self.couplings))
         return "\n".join(f"# {line}" for line in lines) + f"\n{self.source}"
 
 
@@ -72,6 +74,7 @@ class EventModule:
     groups: tuple[EventGroupCode, ...]
     inputs: tuple[str, ...]
     pathways: tuple[EventPathwayCode, ...]
+    couplings: tuple[EventCouplingCode, ...] = ()
 
     def incoming(self, group: str) -> tuple[EventPathwayCode, ...]:
         """Return the pathways into the group of that name."""
@@ -128,10 +131,72 @@ def render_event(
         tuple(groups[g.group.name] for g in system.groups),
         inputs,
         tuple(pathways[p.pathway.name] for p in system.pathways),
+        tuple(c for component in built for c in component.couplings),
     )
 
 
+#: What a group of coupled neurons leaves for the backward pass, and what all of them do.
+COUPLED_LOG, ALL_LOG = ("spikes", "bounds"), ("coupled_log", "coupled_bounds")
+
+
+def _breaks(g) -> list[str]:
+    """The roles of what the breaks of a group need."""
+    return [*["breaks"] * g.breaks, *sample_steps(g), *timed_values(g)]
+
+
+def _render_coupled(component: Component, tolerance: float) -> EventComponent:
+    """The kernels of groups whose neurons are one system of equations."""
+    groups, pathways, couplings = component.groups, component.pathways, component.couplings
+    arguments = [
+        (g.name, role)
+        for g in groups
+        for role in ("X0", "C", "P", *["period"] * g.refractory, "VR", *_breaks(g))
+    ]
+    arguments += [(p.name, role) for p in pathways for role in ("C", "W", "post", "rows", "delay")]
+    arguments += [(c.name, role) for c in couplings for role in ("C", "W", "ends", "span")]
+    summed = [(g.name, role) for g in groups for role in ("grad_shared", "grad_neuron", "WR")]
+    summed += [(c.name, role) for c in couplings for role in ("grad_shared", "grad_weight")]
+    gradients = list(summed)
+    for g in groups:
+        roles = ["grad_initial", *["grad_refractory"] * g.refractory]
+        roles += ["count_surrogate"] * g.has_count_surrogate
+        gradients += [(g.name, role) for role in (*roles, *["time", "d_spike_time"] * g.spikes)]
+    each = ("grad_shared", "grad_weight", "grad_delay")
+    gradients += [(p.name, role) for p in pathways for role in each]
+    event_logs = [(g.name, role) for g in groups for role in COUPLED_LOG]
+    event_logs += [(groups[0].name, role) for role in ALL_LOG]
+    owner = {part.name: part for part in (*groups, *pathways, *couplings)}
+    alias = dict(zip(ALL_LOG, ("log", "log_bounds"), strict=True))
+
+    def identifiers(pairs):
+        return [alias.get(role) or owner[name].a(role) for name, role in pairs]
+
+    flow = [(g.name, role) for g in groups for role in ("X0", "C", "P")]
+    flow += [(c.name, role) for c in couplings for role in ("C", "W", "ends", "span")]
+    body = render(
+        "event/coupled/module.py.j2",
+        component=component,
+        groups=groups,
+        sources=component.sources,
+        arguments=identifiers(arguments),
+        constants=identifiers(flow),
+        event_logs=identifiers(event_logs),
+        gradients=identifiers(gradients),
+        flow_gradients=identifiers(summed),
+        break_roles=lambda g: [*sample_steps(g), *timed_values(g)],
+    )
+    used = [f for f in EDGE_FUNCTIONS if f"{f}(" in body]
+    options = dict(tolerance=repr(float(tolerance)), edge_functions=used)
+    header = render("event/coupled/header.py.j2", **options)
+    return EventComponent(
+        header + body, groups, pathways, tuple(s.name for s in component.sources),
+        tuple(arguments), (), (), tuple(event_logs), tuple(gradients), False, couplings,
+    )  # fmt: skip
+
+
 def _render(component: Component, tolerance: float) -> EventComponent:
+    if component.couplings:
+        return _render_coupled(component, tolerance)
     groups, pathways = component.groups, component.pathways
     event_logs = [(g.name, role) for g in groups for role in _event_log(g)]
     event_logs += [(groups[0].name, "loop_log")] * component.several

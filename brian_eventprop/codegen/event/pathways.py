@@ -142,10 +142,10 @@ class EventPathwayCode(PartCode):
     def back(self) -> list[str]:
         """Backwards through an arrival; leaves dL/d(time of the arrival) in `rate`.
 
-        Where the target has conditions, that is only lambda . A_t: what its equations add reads
-        their flags before and after the arrival.
+        Where the target has conditions or is coupled, that is only lambda . A_t: what equations add
+        reads the flags, or the other neurons, before and after the arrival.
         """
-        flagged = bool(len(self.target.switches))
+        flagged = bool(len(self.target.switches)) or self.target.setting.coupled
         return self._by_mode(lambda rule: self.jump_back(rule, rule.time if flagged else rule.rate))
 
     # ---- calls ----

@@ -28,6 +28,8 @@ class GroupSetting:
         Whether its component has no windows, but takes one event after the other.
     in_batches
         Whether it takes its arrivals in batches.
+    coupled
+        Whether neurons of its component are coupled continuously.
     """
 
     dt: float
@@ -36,6 +38,7 @@ class GroupSetting:
     has_count_surrogate: bool
     by_event: bool
     in_batches: bool
+    coupled: bool = False
 
     @property
     def at_once(self) -> tuple[PathwayAdjoint, ...]:

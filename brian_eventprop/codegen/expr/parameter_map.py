@@ -31,6 +31,7 @@ def render_parameter_map(system: AdjointSystem) -> str:
         if g.refractory:
             parts.append(_refractory(g))
     parts += [_functions(p.pathway.name, p.invariants) for p in system.pathways]
+    parts += [_functions(c.name, c.invariants) for c in system.couplings]
     for number, readout in enumerate(system.spec.readouts):
         if readout.kind == "spike_times":
             parts.append(_spike_times(number, readout, system))

@@ -66,6 +66,10 @@ def influences(spec: NetworkSpec) -> set[Key]:
             used = _of_block(pathway.statements, pathway.symbols, found)
             if used:
                 found |= used | {pathway.delay, (_SPIKES, pathway.source)}
+        for coupling in spec.couplings:
+            if (coupling.receiver, coupling.state) in found:
+                used = {name for s in coupling.statements for name in names(s.expression)}
+                found |= _keys(used, coupling.symbols)
         if len(found) == before:
             return {key for key in found if key[0] != _SPIKES}
 
@@ -139,6 +143,10 @@ def _users(key: Key, spec: NetworkSpec) -> str:
         used = {n for s in pathway.statements for n in {s.target} | names(s.expression)}
         if key == pathway.delay or key in _keys(used, pathway.symbols):
             found.append(f"'{pathway.name}'")
+    for coupling in spec.couplings:
+        used = {name for s in coupling.statements for name in names(s.expression)}
+        if key in _keys(used, coupling.symbols):
+            found.append(f"'{coupling.owner}'")
     return " and ".join(dict.fromkeys(found))
 
 

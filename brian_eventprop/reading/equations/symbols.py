@@ -26,16 +26,21 @@ LAST_SPIKE = "lastspike"
 _REFRACTORY_MECHANISM = (LAST_SPIKE, "not_refractory")
 _DECLARE = "Declare a parameter with the values instead."
 
+#: With the name of a linked variable, the side of its symbol.
+LINK = "link "
+
 
 @dataclass
 class Collection:
     """What has been read so far: the states of each group, and values and dimensions by key.
 
-    ``states`` are those of neuron groups, ``synaptic_states`` those of `Synapses`.
+    ``states`` are those of neuron groups, ``synaptic_states`` those of `Synapses`; ``links`` has
+    the neurons that linked variables of each group stand for.
     """
 
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
     synaptic_states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    links: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
@@ -62,7 +67,7 @@ class Collection:
         return NetworkValues(
             self.values, self.dimensions, pre, post, spikes,
             {n: a.values.reshape(len(a.values), -1) for n, a in arrays.items()},
-            {n: a.dim for n, a in arrays.items()},
+            {n: a.dim for n, a in arrays.items()}, self.links,
         )  # fmt: skip
 
 
@@ -86,7 +91,20 @@ def group_symbol(group, name: str, variable, collection: Collection) -> Symbol |
     if name not in group.variables:
         return external_symbol(group, name, variable, collection)
     common = _common_symbol(group, name, variable, collection)
-    return common or _neuron_symbol(group, name, variable, "", collection)
+    if common:
+        return common
+    if name in group._linked_variables:
+        return _linked_symbol(group, name, variable, collection)
+    return _neuron_symbol(group, name, variable, "", collection)
+
+
+def _linked_symbol(group, name: str, variable, collection: Collection) -> Symbol:
+    """A linked variable: a state of its own that follows another one, or another's parameter."""
+    if name in collection.states[group.name]:
+        start = variable.get_value()[collection.links[group.name][LINK + name]]
+        return Symbol(name, "state", name, collection.add((group.name, name), start, variable.dim))
+    side = "" if variable.scalar else LINK + name
+    return _neuron_symbol(variable.owner, name, variable, side, collection)
 
 
 def pathway_symbol(
@@ -124,6 +142,7 @@ def synapses_symbol(
         return _synaptic_symbol(synapses, name, variable, collection)
     side = _SIDES.get(synapses.variables.indices[name], "")
     owner = variable.owner
+    _check_not_linked(synapses, name, owner, line or name)
     if variable.name in _REFRACTORY_MECHANISM:
         reason = (
             f"Brian2 changes '{name}' at the threshold, before the arrivals of the same time step, "
@@ -135,6 +154,16 @@ def synapses_symbol(
         reason = f"'{name}' is internal to Brian2 or to an input group"
         raise unsupported(synapses, line or name, reason, _DECLARE)
     return _neuron_symbol(owner, name, variable, side, collection)
+
+
+def _check_not_linked(synapses, name: str, owner, line: str) -> None:
+    """Refuse a linked variable of a neuron: synaptic code has no index for it."""
+    ends = [getattr(end, "source", end) for end in (synapses.source, synapses.target)]
+    plain = name.removesuffix("_pre").removesuffix("_post")
+    linked = any(plain in getattr(end, "_linked_variables", ()) for end in ends)
+    if linked and owner.name not in {end.name for end in ends}:
+        reason = f"'{name}' is a linked variable, which belongs to '{owner.name}'"
+        raise unsupported(synapses, line, reason, "Use a variable of the connected neurons.")
 
 
 def add_symbols(

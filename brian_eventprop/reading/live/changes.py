@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from brian_eventprop.reading import brian
 from brian_eventprop.reading.live.writing import owners_of
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 
@@ -53,7 +54,9 @@ class ReadValues:
         self._states = {key: owner for key, owner in self._owners.items() if key in states}
         self._moving = {key[0]: owner for key, owner in self._states.items()}
         self._clocks = {obj.clock.name: obj.clock for obj in owners.values()}
-        self._synapses = [owners[name] for name in dict.fromkeys(p.synapses for p in spec.pathways)]
+        names = [p.synapses for p in spec.pathways] + [c.owner for c in spec.couplings]
+        synapses = [owners[name] for name in dict.fromkeys(names)]
+        self._synapses = [s for s in synapses if isinstance(s, brian.Synapses)]
         #: The same once more where comparing bits takes less time than comparing numbers.
         self._bits: dict[tuple[str, str], tuple | None] = {}
         self._held = {key: values.values[key] for key, _ in self._now()}

@@ -134,5 +134,5 @@ def _check_key(key: Key, item, spec: NetworkSpec, values: NetworkValues) -> None
 
 
 def _symbols(spec: NetworkSpec) -> Iterable:
-    for part in (*spec.groups, *spec.pathways, *spec.readouts):
+    for part in (*spec.groups, *spec.pathways, *spec.couplings, *spec.readouts):
         yield from part.symbols.values()

@@ -121,6 +121,7 @@ def _users(key: Key, spec: NetworkSpec) -> Iterator[tuple[str, Symbol]]:
         *((group.name, group.symbols) for group in spec.groups),
         *((pathway.synapses, pathway.symbols) for pathway in spec.pathways),
         *((pathway.name, pathway.symbols) for pathway in spec.pathways),
+        *((coupling.owner, coupling.symbols) for coupling in spec.couplings),
     ):
         for symbol in symbols.values():
             if symbol.key == key:

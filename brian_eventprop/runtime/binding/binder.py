@@ -17,6 +17,7 @@ from brian_eventprop.codegen.clock.network import ClockModule
 from brian_eventprop.kernels.clock.per_spike import LANES
 from brian_eventprop.plan.layouts import limits
 from brian_eventprop.reading.delays import check_delays
+from brian_eventprop.reading.equations.symbols import LINK
 from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, fill_offsets, gather
 from brian_eventprop.runtime.binding.constants import check_constants, check_digits, divisors
@@ -96,7 +97,12 @@ class ParameterBinder:
         return v
 
     def _side(self, symbol) -> str | None:
-        """The end of the synapses whose neurons have the values; None if they are its own."""
+        """The end of the synapses whose neurons have the values; None if they are its own.
+
+        Or the link of a variable that is another group's parameter.
+        """
+        if symbol.side.startswith(LINK):
+            return symbol.side
         return symbol.side if symbol.side and symbol.key[0] != self.owner else None
 
     def shared(self, v, dtype) -> np.ndarray:
@@ -147,14 +153,14 @@ class ParameterBinder:
 class GroupBinder(ParameterBinder):
     """Constants, initial states and refractory steps of a group."""
 
-    def __init__(self, code, parameter_map, dt):
+    def __init__(self, code, parameter_map, dt, links: Mapping[str, np.ndarray] = {}):
         group = code.adjoint.group
         symbols = dict(group.symbols)
         for readout in code.readout_symbols:
             symbols |= readout
         super().__init__(code, parameter_map, symbols, group.size, dt, group.name)
         self.near = near_rates(code.adjoint.invariants) if group.method == "exact" else None
-        self.parameter_map = parameter_map
+        self.parameter_map, self.indices = parameter_map, dict(links)
 
     def initial(self, values: Values, dtype) -> np.ndarray:
         """Return the initial states, one row per state."""
@@ -199,6 +205,21 @@ class GroupBinder(ParameterBinder):
         if PERIOD in invariants.active:
             vjp = getattr(self.parameter_map, f"refractory_vjp_{self.code.name}")
             self.scatter(quietly(vjp, v), into)
+
+
+class CouplingBinder(ParameterBinder):
+    """Constants of a coupling, per synapse in the order of creation."""
+
+    def __init__(self, code, parameter_map, dt, network: NetworkValues):
+        coupling = code.adjoint.coupling
+        symbols = {name: s for name, s in coupling.symbols.items() if s.kind != "state"}
+        super().__init__(code, parameter_map, symbols, coupling.size, dt, coupling.owner)
+        self.indices = {"pre": network.pre[code.name], "post": network.post[code.name]}
+        self.span = np.array(coupling.span)
+
+    def ends(self) -> dict[str, np.ndarray]:
+        """Return the arrays that say which neurons are coupled."""
+        return {"span": self.span, **self.indices}
 
 
 class PathwayBinder(ParameterBinder):
@@ -428,7 +449,10 @@ def unless_sorted(order: np.ndarray) -> np.ndarray | None:
 
 def binders(module: ClockModule, parameter_map: ModuleType, network: NetworkValues, sizes, dt):
     """Return the binders of the groups and of the pathways, by name."""
-    groups = {g.name: GroupBinder(g, parameter_map, dt) for g in module.groups}
+    groups = {
+        g.name: GroupBinder(g, parameter_map, dt, network.links.get(g.name, {}))
+        for g in module.groups
+    }
     pathways = {
         p.name: PathwayBinder(p, parameter_map, dt, network, sizes[p.source.name])
         for p in module.pathways

@@ -43,7 +43,8 @@ def divisors(adjoint) -> frozenset[str]:
 
 
 def _statements(adjoint):
-    return (*adjoint.free.statements, *getattr(adjoint, "reset", ()))
+    own = adjoint.free.statements if hasattr(adjoint, "free") else adjoint.statements
+    return (*own, *getattr(adjoint, "reset", ()))
 
 
 def check_constants(binder, v: Mapping[str, np.ndarray]) -> None:
@@ -112,10 +113,9 @@ def _refuse(binder, name, bad, v, definitions):
     adjoint = binder.code.adjoint
     group = hasattr(adjoint, "group")
     kind, one = ("NeuronGroup", "neuron") if group else ("Synapses", "synapse")
-    owner = binder.code.name if group else adjoint.pathway.synapses
     used = [n for n in sorted(names(parse(text))) if n in binder.symbols and n != text]
     values = ", ".join(f"{n} = {_at(v[n], at):.9g}" for n in used)
-    parts = [f"{kind} '{owner}': '{text}' is {_at(v[name], at):g}"]
+    parts = [f"{kind} '{binder.owner}': '{text}' is {_at(v[name], at):g}"]
     parts += [f" for {one} {at}"] * (at is not None)
     parts += [f" ({values}, in SI units)"] * bool(values)
     raise FloatingPointError("".join([*parts, _reason(adjoint, name, text, definitions)]))

@@ -198,6 +198,8 @@ class ClockArrays:
             return np.zeros((g.n_states, size), self.dtype)
         if kind == "was":
             return np.zeros((len(g.arrival_maxima[0].receiving), size), self.dtype)
+        if kind in ("coupling", "coupling_rate"):
+            return np.zeros((g.n_states, size), self.dtype)
         if kind in ("rec", "former"):
             rows = (min(self.segment, self.n_steps) + 1) * g.n_states
             return np.zeros((rows, size), self.dtype)

@@ -25,7 +25,7 @@ class ClockConstants:
     ----------
     module
         The rendered kernels.
-    groups, pathways
+    groups, pathways, couplings
         The binders, by name; see `brian_eventprop.runtime.binding.binder`.
     dt, n_steps
         The time step in seconds, and how many a trial has.
@@ -36,9 +36,11 @@ class ClockConstants:
     """
 
     def __init__(
-        self, module, groups, pathways, dt: float, n_steps: int, dtype, trial_pool: TrialPool
-    ):
+        self, module, groups, pathways, dt: float, n_steps: int, dtype, trial_pool: TrialPool,
+        couplings: Mapping = {},
+    ):  # fmt: skip
         self.module, self.groups, self.pathways = module, groups, pathways
+        self.couplings = couplings
         self.n_steps, self.dtype, self.trial_pool = n_steps, dtype, trial_pool
         self._time_step = np.array([dt])
         self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
@@ -89,6 +91,11 @@ class ClockConstants:
             shared |= arrays
             own[p.name, "C"] = self._common(binder, v)
             own[p.name, "W"] = binder.per_element(v, self.dtype, order, passes)
+        for name, binder in self.couplings.items():
+            v = constants[name] = binder.bind(values)
+            shared |= {(name, role): array for role, array in binder.ends().items()}
+            own[name, "C"] = self._common(binder, v)
+            own[name, "W"] = binder.per_element(v, self.dtype)
         return shared, own, constants, orders
 
     def _group(self, g, values):

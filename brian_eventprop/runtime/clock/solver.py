@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brian_eventprop.adjoint.coupled_jumps import check_crossed
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import render_clock, render_parameter_map
@@ -24,7 +25,7 @@ from brian_eventprop.plan.layouts import choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
-from brian_eventprop.runtime.binding.binder import binders, unsorted
+from brian_eventprop.runtime.binding.binder import CouplingBinder, binders, unsorted
 from brian_eventprop.runtime.clock.arrays import ClockArrays, events_of, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
@@ -185,6 +186,9 @@ class ClockCPU:
         What runs the kernels.
     """
 
+    #: The binders of couplings; only the CPU has any.
+    couplings: Mapping[str, CouplingBinder] = {}
+
     def __init__(
         self,
         system: AdjointSystem,
@@ -227,6 +231,12 @@ class ClockCPU:
         self.groups, self.pathways = binders(
             self.module, self._parameter_map, network, sizes, spec.dt
         )
+        self.couplings = {
+            c.name: CouplingBinder(c, self._parameter_map, spec.dt, network)
+            for c in self.module.couplings
+        }
+        for c in self.system.couplings:
+            check_crossed(c, spec, network.pre[c.name], network.post[c.name])
         self.spike_readouts = spike_readouts(self.system, self.groups, self._parameter_map)
         self.synapse_readouts = synapse_readouts(self.system, self._parameter_map)
         self.sums = ChunkSums(
@@ -241,6 +251,7 @@ class ClockCPU:
             self.n_steps,
             self.dtype,
             self.trial_pool,
+            self.couplings,
         )
 
     @property
@@ -528,6 +539,9 @@ class ClockCPU:
             for k, state in enumerate(s.states):
                 if (s.name, state) in gradients:
                     gradients[s.name, state] += total[s.name, "grad_initial"][k]
+        for name, binder in self.couplings.items():
+            grads = total[name, "grad_shared"], total[name, "grad_weight"]
+            binder.gradients(constants[name], *grads, gradients)
         for p in self._others:
             binder, v = self.pathways[p.name], constants[p.name]
             order = orders[p.name]

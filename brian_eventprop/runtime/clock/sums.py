@@ -69,6 +69,10 @@ class ChunkSums:
             arrays[g.name, "grad_initial"] = np.zeros((g.n_states, size))
             if g.fixed_period:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
+        for c in self.module.couplings:
+            arrays[c.name, "grad_shared"] = np.zeros(len(c.shared_grads))
+            shape = len(c.element_grads), c.adjoint.coupling.size
+            arrays[c.name, "grad_weight"] = np.zeros(shape)
         for p in self.module.pathways:
             size = self.pathways[p.name].size
             if p.synaptic and not p.own_group:

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from brian2.utils.logger import get_logger
 
+from brian_eventprop.adjoint.coupled_jumps import check_exact
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.symbolic.display import as_text
@@ -22,7 +23,12 @@ from brian_eventprop.codegen.event.batched import batched_groups
 from brian_eventprop.codegen.event.network import render_event, render_event_parameter_map
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, Symbol
 from brian_eventprop.runtime.backends import Backend
-from brian_eventprop.runtime.binding.binder import GroupBinder, PathwayBinder, unless_sorted
+from brian_eventprop.runtime.binding.binder import (
+    CouplingBinder,
+    GroupBinder,
+    PathwayBinder,
+    unless_sorted,
+)
 from brian_eventprop.runtime.binding.constants import check_value
 from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.event.batched import Columns, dense_enough, plan, target_table
@@ -45,14 +51,16 @@ class EventKernels:
         backend: Backend,
     ):
         system = derive(_without_steps(system.spec), system.trained)
-        system, self.flows = _with_integrals(system, network, duration)
+        together = _coupled(system.spec)
+        system, self.flows = _with_integrals(system, network, duration, together)
+        check_exact(system, self.flows, together)
         self.system, self.duration, self.tolerance = system, duration, tolerance
         self.backend = backend
         self.parameter_map_source = render_event_parameter_map(system, self.flows)
         self.parameter_map = backend.load(self.parameter_map_source, "event_parameter_map")
         self.sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
         self._network = network
-        self._candidates, self._built = batched_groups(system, self.flows), {}
+        self._candidates, self._built = batched_groups(system, self.flows) - together, {}
         self._loaded: tuple | None = None
         order, _, by_event = self._order(self._edges(network.values))
         self._build(order, self._candidates, by_event)
@@ -71,17 +79,26 @@ class EventKernels:
         key = order, frozenset(name for names in whole for name in names), by_event
         if key not in self._built:
             module = render_event(self.system, self.flows, key[0], self.tolerance, *key[1:])
-            groups = {g.name: GroupBinder(g, self.parameter_map, spec.dt) for g in module.groups}
+            links = self._network.links
+            groups = {
+                g.name: GroupBinder(g, self.parameter_map, spec.dt, links.get(g.name, {}))
+                for g in module.groups
+            }
             pathways = {
                 p.name: PathwayBinder(
                     p, self.parameter_map, spec.dt, self._network, self.sizes[p.source.name]
                 )
                 for p in module.pathways
             }
+            couplings = {
+                c.name: CouplingBinder(c, self.parameter_map, spec.dt, self._network)
+                for c in module.couplings
+            }
             constants = {g.name: _remembered(g, groups[g.name]) for g in module.groups}
-            self._built[key] = module, groups, pathways, constants
+            self._built[key] = module, groups, pathways, constants, couplings
         self.order, self.batched, _ = key
-        self.module, self.groups, self.pathways, self._of_groups = self._built[key]
+        built = self._built[key]
+        self.module, self.groups, self.pathways, self._of_groups, self.couplings = built
 
     def _made(self, g, values):
         """The values of a group's names, and the arrays that are made of them."""
@@ -144,7 +161,7 @@ class EventKernels:
         network = self._network
         ends = {**network.pre, pathway: pre}, {**network.post, pathway: post}
         self._network = replace(network, pre=ends[0], post=ends[1])
-        for _, _, pathways, _ in self._built.values():
+        for _, _, pathways, *_ in self._built.values():
             pathways[pathway].reconnect(pre, post)
         self.layouts[pathway] = self._layout(self.pathways[pathway])
         self._columns.pop(pathway, None)
@@ -164,6 +181,13 @@ class EventKernels:
         return [g.group.name for g in self.system.groups]
 
     def _edges(self, values):
+        return {
+            # coupled groups act on each other at every time
+            **{name: (*pair, 0.0) for name, pair in _couples(self.system.spec)},
+            **self._delayed(values),
+        }
+
+    def _delayed(self, values):
         return {
             p.name: (p.source, p.target, float(np.min(values[p.delay])))
             for p in self.system.spec.pathways
@@ -259,9 +283,37 @@ def _warn_of_missing_resets(module) -> None:
             )
 
 
-def _with_integrals(system: AdjointSystem, network: NetworkValues, duration: float):
-    """The network and its flows, integrals as states where that lets arrivals come in batches."""
+def _couples(spec: NetworkSpec):
+    """The ends of each coupling in both directions, with names of their own."""
+    groups = {g.name for g in spec.groups}
+    for c in spec.couplings:
+        if {c.source, c.target} <= groups:
+            yield f"{c.name} there", (c.source, c.target)
+            yield f"{c.name} back", (c.target, c.source)
+        else:
+            yield c.name, (c.receiver, c.receiver)
+
+
+def _coupled(spec: NetworkSpec) -> frozenset[str]:
+    """Return the groups that are one system with coupled neurons; refuse what these cannot have."""
+    names = [g.name for g in spec.groups]
+    edges = {p.name: (p.source, p.target, 1.0) for p in spec.pathways if p.source in names}
+    edges |= {name: (*pair, 0.0) for name, pair in _couples(spec)}
+    receivers = {c.receiver for c in spec.couplings}
+    return frozenset(
+        name for members in components(names, edges) if receivers & set(members) for name in members
+    )
+
+
+def _with_integrals(
+    system: AdjointSystem, network: NetworkValues, duration: float, together: frozenset[str]
+):
+    """The network and its flows, integrals as states where that lets arrivals come in batches.
+
+    The groups ``together`` have no closed form.
+    """
     flows = {g.group.name: derive_flow(g) for g in system.groups}
+    flows |= {name: replace(flows[name], free=None, frozen=None) for name in together}
     for name in list(flows):
         if not (flows[name].closed and dense_enough((name,), system.spec)):
             continue

@@ -191,6 +191,15 @@ class EventCPU(EventKernels):
                         self.trial_pool,
                     )  # fmt: skip
                 arrays |= {(p.name, role): table for role, table in tables.items()}
+        for name, binder in self.couplings.items():
+            v = constants[name] = binder.bind(values)
+            ends = binder.ends()
+            arrays[name, "C"], arrays[name, "W"] = (
+                binder.shared(v, float),
+                binder.per_element(v, float),
+            )
+            arrays[name, "ends"] = np.stack((ends["pre"], ends["post"]))
+            arrays[name, "span"] = ends["span"]
         return arrays
 
     def _final(self, arrays, synapses: str, n_trials: int):
@@ -336,6 +345,9 @@ class EventCPU(EventKernels):
                     gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
             if g.fixed_period:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+        for name, binder in self.couplings.items():
+            found = total[name, "grad_shared"], total[name, "grad_weight"]
+            binder.gradients(forward.constants[name], *found, gradients)
         for p in forward.module.pathways:
             binder, v = self.pathways[p.name], forward.constants[p.name]
             order = self.layouts[p.name][0]

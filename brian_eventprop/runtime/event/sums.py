@@ -85,4 +85,8 @@ class EventSums:
             arrays[p.name, "grad_shared"] = np.zeros(len(p.shared_grads))
             arrays[p.name, "grad_weight"] = np.zeros((len(p.element_grads), size))
             arrays[p.name, "grad_delay"] = np.zeros(size if p.delay_trained else 0)
+        for c in self.module.couplings:
+            arrays[c.name, "grad_shared"] = np.zeros(len(c.shared_grads))
+            shape = len(c.element_grads), c.adjoint.coupling.size
+            arrays[c.name, "grad_weight"] = np.zeros(shape)
         return arrays

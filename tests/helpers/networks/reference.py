@@ -19,17 +19,20 @@ from brian_eventprop.losses import Sum
 from brian_eventprop.readouts import Final, Integral, SpikeTimes
 
 FOLDER = Path(__file__).parents[2] / "reference"
+COUPLED = sorted(f"coupled/{path.stem}" for path in FOLDER.glob("coupled/*.json"))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 METHODS = {
     "adex": "rk4",
     "conductance": "exponential_euler",
+    "coupled/nmda": "exponential_euler",
+    "coupled/qif": "rk4",
     "qif": "rk4",
     "saturating": "exponential_euler",
 }
 
 
 def load(name):
-    """The content of one case's JSON file."""
+    """The content of one case's JSON file; those with ``(summed)`` variables are in a folder."""
     return json.loads((FOLDER / f"{name}.json").read_text())
 
 
@@ -65,12 +68,13 @@ class ReferenceCase:
 
 def build(name, dt=0.1 * ms):
     """Build the Brian2 objects of a case on a time grid ``dt``."""
-    data = load(name)
+    return build_case(load(name), name, METHODS.get(name, "exact"), dt)
+
+
+def build_case(data, name, method, dt=0.1 * ms):
+    """The same from the content of a file."""
     defaultclock.dt = dt
-    groups = {
-        key: _group(key, g, data["loss"], METHODS.get(name, "exact"))
-        for key, g in data["groups"].items()
-    }
+    groups = {key: _group(key, g, data["loss"], method) for key, g in data["groups"].items()}
     inputs = {
         key: SpikeGeneratorGroup(g["N"], g["i"], np.array(g["t"]) * second, name=key)
         for key, g in data["inputs"].items()
@@ -108,6 +112,7 @@ def _group(name, data, loss, method):
     for key, value in params.items():
         flags = "constant" if isinstance(value, list) else "constant, shared"
         lines.append(f"{key} : {units[key]} ({flags})")
+    lines += [f"{variable} : 1" for variable in data.get("summed", ())]
     group = NeuronGroup(
         data["N"],
         "\n".join(lines),
@@ -125,12 +130,17 @@ def _group(name, data, loss, method):
 
 
 def _synapses(name, data, groups):
-    synapses = Synapses(
-        groups[data["pre"]], groups[data["post"]], "w : 1", on_pre=data["on_pre"], name=name
-    )
+    lines = ["w : 1", *(f"{parameter} : 1 (shared)" for parameter in data.get("params", {}))]
+    sums = data.get("summed", {}).items()
+    lines += [f"{variable}_post = {expression} : 1 (summed)" for variable, expression in sums]
+    ends, on_pre = (groups[data["pre"]], groups[data["post"]]), data["on_pre"] or None
+    synapses = Synapses(*ends, "\n".join(lines), on_pre=on_pre, name=name)
     synapses.connect(i=data["i"], j=data["j"])
     synapses.w = data["w"]
-    synapses.delay = np.array(data["delay"]) * second
+    for parameter, value in data.get("params", {}).items():
+        setattr(synapses, parameter, value)
+    if on_pre:
+        synapses.delay = np.array(data["delay"]) * second
     return synapses
 
 

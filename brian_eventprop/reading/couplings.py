@@ -1,0 +1,341 @@
+"""`(summed)` variables and linked variables as the `Coupling` objects of the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.statements import (
+    Block,
+    read_block,
+    resolve,
+    spell_out_all,
+    without_unused,
+)
+from brian_eventprop.reading.equations.symbols import (
+    LINK,
+    Collection,
+    add_symbols,
+    synapses_symbol,
+)
+from brian_eventprop.reading.groups import GroupCode
+from brian_eventprop.reading.spec import TERM, Coupling, Group, Statement, Symbol
+from brian_eventprop.reading.synapses import add_parameters, connections, parent, use_indices
+from brian_eventprop.reading.unsupported import (
+    check_reserved,
+    check_schedule,
+    line_with,
+    unsupported,
+)
+
+
+@dataclass(frozen=True)
+class SummedCode:
+    """The code of a `(summed)` variable, before the states of the groups are known."""
+
+    synapses: Any
+    updater: Any
+    block: Block
+
+    @property
+    def name(self) -> str:
+        """The name of the summed updater."""
+        return self.updater.name
+
+    @property
+    def group(self):
+        """The group whose variable it is."""
+        return parent(self.updater.target)
+
+    @property
+    def state(self) -> str:
+        """The name of the variable in that group."""
+        return self.updater.target_var.name
+
+    @property
+    def text(self) -> str:
+        """The equation as the user wrote it."""
+        return f"{self.updater.target_varname} = {self.updater.expression.code} (summed)"
+
+
+@dataclass(frozen=True)
+class LinkCode:
+    """A linked variable of a group, and the variable and the neurons that it stands for."""
+
+    group: Any
+    state: str
+    variable: Any
+    neurons: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """A name for it among the objects of the network."""
+        return f"{self.group.name}_linked_{self.state}"
+
+    @property
+    def text(self) -> str:
+        """What it is linked to, in words."""
+        return f"{self.state} = {self.variable.name} of {self.variable.owner.name} (linked)"
+
+
+def read_summed_code(synapses, namespace: Mapping) -> list[SummedCode]:
+    """Check the `(summed)` variables of a `Synapses` object and read their code."""
+    found = []
+    for updater in synapses.summed_updaters.values():
+        if not isinstance(parent(updater.target), brian.NeuronGroup):
+            reason = f"'{parent(updater.target).name}' is no NeuronGroup"
+            raise unsupported(synapses, updater.name, reason, "Sum into a NeuronGroup.")
+        check_schedule(synapses, updater, "groups")
+        expression = updater.expression.code
+        check_reserved(synapses, expression)
+        code = f"{TERM} = {expression}"
+        variables = use_indices(synapses, resolve(synapses, code, namespace))
+        everything = "\n".join([expression, *map(str, synapses.equations.values())])
+        block = read_block(synapses, code, variables, user_code=everything)
+        found.append(SummedCode(synapses, updater, block))
+    return found
+
+
+def read_links(group) -> list[LinkCode]:
+    """Return the linked variables of a group."""
+    found = []
+    for name in sorted(group._linked_variables):
+        if name not in group.variables:
+            raise ValueError(
+                f"The linked variable '{name}' of '{group.name}' is not linked to anything: set "
+                f"{group.name}.{name} = linked_var(...)."
+            )
+        variable, index = group.variables[name], group.variables.indices[name]
+        if isinstance(variable, brian.Subexpression):
+            reason = f"it is linked to the subexpression '{variable.name}'"
+            way_out = "Link to the variables that it is made of."
+            raise unsupported(group, f"{name} (linked)", reason, way_out)
+        found.append(LinkCode(group, name, variable, _neurons(group, index)))
+    return found
+
+
+def _neurons(group, index: str) -> np.ndarray:
+    if index == "_idx":
+        return np.arange(len(group))
+    if index == "0":
+        return np.zeros(len(group), np.int64)
+    return np.array(group.variables[index].get_value(), np.int64)
+
+
+def add_coupled_states(
+    states: dict[str, tuple[str, ...]], summed: Iterable[SummedCode], links: Iterable[LinkCode]
+) -> None:
+    """Add the variables that others are summed into, and those linked to states."""
+    summed, spans = list(summed), {}
+    for code in summed:
+        _check_only_summed(code, states)
+        _check_span(code, spans.setdefault((code.group.name, code.state), []))
+    for link in links:
+        _check_unwritten(link, states)
+    for code in summed:
+        own = states[code.group.name]
+        states[code.group.name] = tuple(dict.fromkeys((*own, code.state)))
+    before = dict(states)
+    for link in links:
+        owner = link.variable.owner.name
+        if link.variable.name in before.get(owner, ()):
+            states[link.group.name] = (*states[link.group.name], link.state)
+
+
+def _check_only_summed(code: SummedCode, states) -> None:
+    if code.state in states[code.group.name]:
+        reason = f"events change '{code.state}', too, and Brian2 overwrites it at every step"
+        raise unsupported(code.synapses, code.text, reason, "Use two variables.")
+
+
+def _span(code: SummedCode) -> tuple[int, int]:
+    """The first neuron and the last one (excluded) whose variable is a sum."""
+    end = code.updater.target
+    return int(getattr(end, "start", 0)), int(getattr(end, "stop", len(end)))
+
+
+def _check_span(code: SummedCode, others: list[tuple[int, int]]) -> None:
+    """Refuse two sums into one variable of a neuron, as Brian2 does when it runs."""
+    start, stop = _span(code)
+    if any(start < last and first < stop for first, last in others):
+        reason = f"another one is summed into '{code.state}' of '{code.group.name}'"
+        raise unsupported(code.synapses, code.text, reason, "Use a variable for each.")
+    others.append((start, stop))
+
+
+def _check_unwritten(link: LinkCode, states) -> None:
+    if link.state in states[link.group.name]:
+        reason = f"events write it, and it belongs to '{link.variable.owner.name}'"
+        raise unsupported(
+            link.group, f"{link.state} (linked)", reason, "Use a variable of its own."
+        )
+
+
+def linked_neurons(links: Iterable[LinkCode]) -> dict[str, dict[str, np.ndarray]]:
+    """Return by group the neurons that each linked variable stands for."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for link in links:
+        found.setdefault(link.group.name, {})[LINK + link.state] = link.neurons
+    return found
+
+
+# --- the specification ------------------------------------------------------------------------
+
+
+def build_couplings(
+    summed: Sequence[SummedCode],
+    links: Sequence[LinkCode],
+    groups: Mapping[str, GroupCode],
+    collection: Collection,
+) -> tuple[tuple[Coupling, ...], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Return the couplings in Brian2's order, and the ends of the synapses of each."""
+    summed = sorted(summed, key=lambda code: _place(code.updater))
+    links = [link for link in links if link.state in collection.states[link.group.name]]
+    found, ends = [], {}
+    for number, code in enumerate(summed):
+        coupling = _summed(code, groups, collection)
+        # a sum that Brian2 computes later still is that of the time step before
+        later = {(other.group.name, other.state) for other in summed[number:]}
+        for owner, state in sorted(later & set(_read(coupling))):
+            copy = _copy(owner, state, len(groups[owner].group))
+            coupling = _reading(coupling, owner, state, copy.state)
+            if copy.name not in ends:
+                found.append(copy)
+                ends[copy.name] = np.arange(copy.size), np.arange(copy.size)
+        found.append(coupling)
+        ends[code.name] = connections(code.synapses)
+    found += [_linked(link, groups) for link in links]
+    ends |= {link.name: (link.neurons, np.arange(len(link.group))) for link in links}
+    for coupling in found:
+        _check_uses(groups[coupling.receiver], coupling)
+    return tuple(found), ends
+
+
+def _read(coupling: Coupling) -> list[tuple[str, str]]:
+    """The group and the name of each state that a coupling reads."""
+    ends = {"pre": coupling.source, "post": coupling.target}
+    states = (s for s in coupling.symbols.values() if s.kind == "state")
+    return [(ends[s.side], s.variable) for s in states]
+
+
+def _copy(owner: str, state: str, size: int) -> Coupling:
+    """A coupling that keeps a state of each neuron as it is before it is computed anew."""
+    symbol = Symbol(state, "state", state, (owner, state), "pre")
+    return Coupling(
+        f"{owner}_{state}_before", owner, owner, owner, "post", f"{state}_before", size,
+        {state: symbol}, (Statement(TERM, state),), (0, size), text=f"{state} of the step before",
+    )  # fmt: skip
+
+
+def _reading(coupling: Coupling, owner: str, state: str, copy: str) -> Coupling:
+    """Let a coupling read the copy of a state."""
+    ends = {"pre": coupling.source, "post": coupling.target}
+    symbols = {
+        name: replace(s, variable=copy, key=(owner, copy))
+        if (s.kind, s.variable, ends.get(s.side)) == ("state", state, owner)
+        else s
+        for name, s in coupling.symbols.items()
+    }
+    return replace(coupling, symbols=symbols)
+
+
+def with_copies(groups: Mapping[str, Group], couplings: Iterable[Coupling]) -> dict[str, Group]:
+    """Return groups with the states in which couplings keep others as they were."""
+    found = dict(groups)
+    for coupling in couplings:
+        group = found[coupling.receiver]
+        if coupling.state not in group.states:
+            found[group.name] = replace(group, states=(*group.states, coupling.state))
+    return found
+
+
+def _place(updater) -> tuple[int, str]:
+    """Where Brian2 runs something among all that is in the same slot."""
+    return updater.order, updater.name
+
+
+def in_order(groups: Iterable[GroupCode]) -> list[GroupCode]:
+    """Return groups in the order in which Brian2 updates them."""
+    return sorted(groups, key=lambda code: _place(code.group.state_updater))
+
+
+def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
+    synapses = code.synapses
+    statements = without_unused(spell_out_all(code.block.statements), [TERM])
+    used = {name for s in statements for name in names(s.expression)}
+
+    def find(name, variable, collection):
+        return synapses_symbol(synapses, name, variable, collection, code.text)
+
+    symbols: dict[str, Symbol] = {}
+    add_symbols(symbols, used, code.block.variables, find, collection)
+    add_parameters(synapses, collection)
+    source, target = parent(synapses.source).name, parent(synapses.target).name
+    side = "pre" if code.updater.target_varname.endswith("_pre") else "post"
+    for symbol in symbols.values():
+        if symbol.kind != "state":
+            continue
+        _check_earlier(code, groups[{"pre": source, "post": target}[symbol.side]])
+    _check_earlier(code, groups[code.group.name])
+    return Coupling(
+        code.name, synapses.name, source, target, side, code.state, len(synapses), symbols,
+        statements, _span(code), text=code.text,
+    )  # fmt: skip
+
+
+def _check_earlier(code: SummedCode, group: GroupCode) -> None:
+    """Refuse groups that Brian2 updates before it computes the sums."""
+    if _place(group.group.state_updater) < _place(code.updater):
+        reason = f"its order lets Brian2 update '{group.group.name}' before it computes the sum"
+        way_out = "Leave the order of the groups as Brian2 sets it."
+        raise unsupported(code.synapses, code.text, reason, way_out)
+
+
+def _linked(link: LinkCode, groups: Mapping[str, GroupCode]) -> Coupling:
+    owner, variable = link.variable.owner.name, link.variable.name
+    statement = f"{link.state} (linked)"
+    if owner == link.group.name:
+        reason = (
+            "it is linked to a state of its own group, and Brian2's targets disagree about whether "
+            "a neuron sees the others before or after their state update"
+        )
+        way_out = "Use a (summed) variable of Synapses within the group."
+        raise unsupported(link.group, statement, reason, way_out)
+    late = _place(groups[owner].group.state_updater) < _place(link.group.state_updater)
+    size, symbol = len(link.group), Symbol(variable, "state", variable, (owner, variable), "pre")
+    return Coupling(
+        link.name, link.group.name, owner, link.group.name, "post", link.state, size,
+        {variable: symbol}, (Statement(TERM, variable),), (0, size), late, link.text,
+    )  # fmt: skip
+
+
+def check_constant_synapses(summed: Iterable[SummedCode], pathways: Iterable) -> None:
+    """Refuse sums of a synaptic variable that events change."""
+    for code in summed:
+        used = {name for s in code.block.statements for name in names(s.expr)}
+        for pathway in pathways:
+            if pathway.synapses is not code.synapses:
+                continue
+            changed = used & set(pathway.block.written) & set(code.synapses.equations.names)
+            if changed:
+                reason = f"events change '{min(changed)}' of the synapse"
+                way_out = "Sum a parameter of the synapse, or use Synapses of their own."
+                raise unsupported(code.synapses, code.text, reason, way_out)
+
+
+def _check_uses(code: GroupCode, coupling: Coupling) -> None:
+    """Refuse thresholds and resets that read a coupled state: only equations may."""
+    group, state = code.group, coupling.state
+    for block, text in ((code.threshold, "spike"), (code.reset, "spike")):
+        statements = block.statements if block else ()
+        if any(state in names(s.expr) for s in statements):
+            texts = group.events if block is code.threshold else group.event_codes
+            line = line_with(str(texts[text]), [state])
+            reason = f"'{state}' follows other neurons, and its own slope is not known there"
+            way_out = "Let it drive a differential equation."
+            raise unsupported(group, line, reason, way_out)

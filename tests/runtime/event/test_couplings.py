@@ -1,0 +1,166 @@
+"""`(summed)` and linked variables in exact time: coupled neurons are one system of equations."""
+
+import numpy as np
+import pytest
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, linked_var, ms, us
+from helpers.networks import reference
+
+import brian_eventprop as bep
+from brian_eventprop.errors import UnsupportedError
+
+
+@pytest.mark.parametrize("name", reference.COUPLED)
+def test_event_solver_is_exact(name):
+    case, result, errors = reference.run(name, 100 * us, solver="event")
+    assert max(errors.values()) < 1e-7, errors
+    assert result.loss == pytest.approx(case.loss_value, rel=1e-10)
+    for group, expected in case.spikes.items():
+        times = np.sort(np.asarray(result.spikes[case.groups[group]].t))
+        np.testing.assert_allclose(times, np.sort(expected["t"]), rtol=1e-11)
+
+
+def check(model, spikes, entries=2):
+    result = model.run()
+    assert sum(map(len, result.spikes.values())) >= spikes
+    assert bep.check_gradient(model, entries=entries, show=False).ok
+
+
+def test_couplings_in_many_ways():
+    """Terms and equations that are not linear in what jumps, traces, values, linked variables."""
+    current = TimedArray(np.array([[1.5, 1.2, 2], [2.5, 0.2, 1], [1, 3, 1.5]]), dt=4 * ms)
+    spiking = NeuronGroup(
+        3,
+        """dv/dt = (current(t, i) - v + tanh(S))/(10*ms) : 1
+        S : 1
+        peak : 1 (shared)""",
+        threshold="v > peak",
+        reset="v = 0.1",
+        method="euler",
+    )
+    spiking.v, spiking.peak = [0.2, 0.5, 0.1], 1
+    constants = NeuronGroup(2, "k : 1")
+    constants.k = [0.7, 1.3]
+    follow = NeuronGroup(
+        2,
+        """du/dt = (y*k - u)/(8*ms) : 1
+        y : 1 (linked)
+        k : 1 (linked)
+        back : 1""",
+        method="euler",
+    )
+    follow.y = linked_var(spiking, "v", index=[2, 0])
+    follow.k = linked_var(constants, "k", index=[1, 0])
+    model = "w : 1\na : 1 (shared)\nS_post = w*v_pre**2 + a*v_post*v_pre : 1 (summed)"
+    within = Synapses(spiking, spiking, model)
+    within.connect()
+    within.w, within.a = np.linspace(-0.5, 0.5, 9), 0.3
+    deltas = Synapses(spiking, spiking, "w : 1", on_pre="v_post += w")
+    deltas.connect(condition="i != j")
+    deltas.w, deltas.delay = np.linspace(0.05, 0.4, 6), np.linspace(1, 4, 6) * ms
+    between = Synapses(spiking[:2], follow, "q : 1\nback_post = q*v_pre : 1 (summed)")
+    between.connect()
+    between.q = [0.1, 0.2, 0.3, 0.4]
+    loss = bep.losses.Sum(
+        bep.Integral(follow, "u**2 + back*u"),
+        bep.Value(spiking, "v*S", at=5.3 * ms),
+        bep.Final(follow, "u"),
+        bep.SpikeTimes(spiking),
+    )
+    train = [within.w, within.a, deltas.w, deltas.delay, between.q, constants.k, spiking.peak]
+    train += [spiking.v, follow.u]
+    objects = [spiking, constants, follow, within, deltas, between]
+    options = dict(loss=loss, duration=6 * ms, solver="event", namespace={"current": current})
+    check(bep.EventPropModel(objects, train=train, **options), 2, entries=1)
+
+
+@pytest.mark.parametrize("reset, refractory", [("v -= 1", False), ("v = 0.1*v", True)])
+def test_spikes_that_events_fire(reset, refractory):
+    """Arrivals lift neurons over the threshold, also while they are refractory."""
+    rng = np.random.default_rng(1)
+    inputs = SpikeGeneratorGroup(2, [0, 1, 0, 1], [1, 2.3, 3.7, 5.2] * ms)
+    neurons = NeuronGroup(
+        3,
+        f"""dv/dt = (1.1 - v + S)/(10*ms) : 1{" (unless refractory)" * refractory}
+        S : 1
+        period : second""",
+        threshold="v > 1",
+        reset=reset,
+        refractory="period" if refractory else False,
+        method="euler",
+    )
+    neurons.period, neurons.v = [0.7, 1.9, 1.2] * ms, [0.8, 0.3, 0.6]
+    gap = Synapses(neurons, neurons, "w : 1\nS_post = w*(v_pre - v_post) : 1 (summed)")
+    gap.connect(condition="i != j")
+    feed, recur = (
+        Synapses(source, neurons, "w : 1", on_pre="v_post += w") for source in (inputs, neurons)
+    )
+    feed.connect()
+    recur.connect(condition="i != j")
+    gap.w, feed.w = rng.uniform(0.05, 0.3, 6), rng.uniform(0.3, 0.9, 6)
+    recur.w, recur.delay = rng.uniform(-0.3, 0.4, 6), rng.uniform(0.5, 3, 6) * ms
+    train = [gap.w, feed.w, recur.w, recur.delay, neurons.v, *[neurons.period] * refractory]
+    loss = bep.losses.Sum(bep.Integral(neurons, "v**2"), bep.SpikeTimes(neurons))
+    options = dict(loss=loss, duration=7 * ms, solver="event")
+    check(bep.EventPropModel([inputs, neurons, gap, feed, recur], train=train, **options), 5)
+
+
+def test_a_batch_is_the_mean_of_its_trials():
+    model = reference.model_of(reference.build("coupled/refractory"), solver="event")
+    rng = np.random.default_rng(0)
+    trials = np.repeat(np.arange(3), 6)
+    times, channels = rng.uniform(0, 0.015, 18), rng.integers(0, 3, 18)
+    spikes = bep.SpikeData(times, channels, trials, 3, 3)
+    losses, gradients = [], []
+    for part in (spikes, *(spikes[[k]] for k in range(3))):
+        losses.append(model.run(part).losses)
+        gradients.append(model.gradient())
+    np.testing.assert_array_equal(losses[0], np.concatenate(losses[1:]))
+    for key in model.parameters.keys:
+        mean = np.mean([g.raw(key) for g in gradients[1:]], axis=0)
+        np.testing.assert_allclose(gradients[0].raw(key), mean, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", ["coupled/qif", "coupled/saturating"])
+def test_machine_code_gives_what_the_interpreter_gives(name):
+    found = []
+    for backend in ("cpu", "interpreter"):
+        model = reference.model_of(reference.build(name), solver="event", backend=backend)
+        model.run()
+        gradients = model.gradient()
+        found.append([gradients.raw(key) for key in model.parameters.keys])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+# ---- what is refused ----
+LIF = "dv/dt = (S + 1.5 - v)/(10*ms) : 1\nS : 1"
+
+
+def coupled(model=LIF, term="w*(v_pre - v_post)", readout=bep.Integral, **options):
+    group = NeuronGroup(2, model, threshold="v > 1", reset="v = 0", method="euler")
+    couple = Synapses(group, group, f"w : 1\nS_post = {term} : 1 (summed)", **options)
+    couple.connect()
+    loss = bep.losses.Sum(readout(group, "v"))
+    options = dict(loss=loss, duration=20 * ms, solver="event")
+    return bep.EventPropModel([group, couple], train=[couple.w], **options)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(term="w*abs(v_pre)"), "it has a condition, a step or a kink"),
+        (dict(model=LIF.replace("- v", "- v + clip(v, 0, 0.5)")), "have a condition, a step"),
+        (dict(readout=bep.Maximum), "would need the slopes of all neurons"),
+        (dict(term="w*S_pre + v_pre"), "depend on each other in a circle"),
+    ],
+)
+def test_refusal(arguments, message):
+    with pytest.raises(UnsupportedError, match=f"{message}.*solver='clock'"):
+        coupled(**arguments)
+
+
+def test_autapses_without_delay_are_refused():
+    with pytest.raises(FloatingPointError, match="arrives at its own neuron without delay"):
+        coupled(on_pre="v_post += 0.1").run()
