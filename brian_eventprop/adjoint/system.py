@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from brian_eventprop.adjoint.couplings import CouplingAdjoint, derive_couplings, read_by_others
+from brian_eventprop.adjoint.coupling.terms import CouplingAdjoint, derive_couplings, read_by_others
 from brian_eventprop.adjoint.groups import GroupAdjoint, derive_group
 from brian_eventprop.adjoint.pathways import PathwayAdjoint, derive_pathway
 from brian_eventprop.reading.spec import Key, NetworkSpec

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from brian_eventprop.adjoint.couplings import (
+from brian_eventprop.adjoint.coupling.terms import (
     ADJOINT,
     CouplingAdjoint,
     end_name,

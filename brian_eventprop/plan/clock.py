@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from brian_eventprop.adjoint.couplings import read_by_others
+from brian_eventprop.adjoint.coupling.terms import read_by_others
 from brian_eventprop.adjoint.maxima import ArrivalMaximum, derive_maxima
 from brian_eventprop.adjoint.pathways import PathwayAdjoint
 from brian_eventprop.adjoint.system import AdjointSystem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from brian_eventprop.adjoint.coupled_jumps import check_grid
+from brian_eventprop.adjoint.coupling.jumps import check_grid
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.backends import INTERPRETER
 from brian_eventprop.runtime.clock.solver import ClockCPU

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from brian_eventprop.adjoint.symbolic.derivatives import may_be_infinite
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock.couplings import TERMS, CouplingCode
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.clock.operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
+from brian_eventprop.codegen.coupling.clock import TERMS, CouplingCode
 from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.operations import Operation
 from brian_eventprop.codegen.expr.printing import KernelStyle

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from brian_eventprop.codegen.clock import library
-from brian_eventprop.codegen.clock.couplings import TERMS
 from brian_eventprop.codegen.clock.groups import GroupCode
+from brian_eventprop.codegen.coupling.clock import TERMS
 from brian_eventprop.codegen.expr.operations import (
     ArrayKey,
     Operation,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from brian_eventprop.adjoint.couplings import in_dependency
+from brian_eventprop.adjoint.coupling.terms import in_dependency
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.event.couplings import EventCouplingCode
+from brian_eventprop.codegen.coupling.event import EventCouplingCode
 from brian_eventprop.codegen.event.groups import EventGroupCode
 from brian_eventprop.codegen.event.pathways import EventPathwayCode
 from brian_eventprop.codegen.event.setting import GroupSetting

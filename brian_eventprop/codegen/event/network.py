@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.guards import linear_guard
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.codegen.coupling.event import EventCouplingCode
 from brian_eventprop.codegen.event.component import Component, build_component
-from brian_eventprop.codegen.event.couplings import EventCouplingCode
 from brian_eventprop.codegen.event.groups import EventGroupCode
 from brian_eventprop.codegen.event.pathways import LATE, EventPathwayCode
 from brian_eventprop.codegen.event.signatures import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brian_eventprop.adjoint.coupled_jumps import check_crossed
+from brian_eventprop.adjoint.coupling.jumps import check_crossed
 from brian_eventprop.adjoint.pathways import INCREMENT
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import render_clock, render_parameter_map

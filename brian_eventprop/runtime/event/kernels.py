@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from brian2.utils.logger import get_logger
 
-from brian_eventprop.adjoint.coupled_jumps import check_exact
+from brian_eventprop.adjoint.coupling.jumps import check_exact
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
 from brian_eventprop.adjoint.symbolic.display import as_text

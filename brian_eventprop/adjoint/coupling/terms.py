@@ -2,7 +2,7 @@
 
 Where f of neuron i reads S_i, a sum over synapses of ``term(x_pre, x_post, w)``, lambda of every
 neuron in the sum gets lambda_S d(term)/dx at every step.  An event that makes x of one neuron jump
-makes S of others jump, too, so that its time matters to them; see `adjoint.coupled_jumps`.
+makes S of others jump, too, so that its time matters to them; see `adjoint.coupling.jumps`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 import sympy as sp
 
-from brian_eventprop.adjoint.couplings import (
+from brian_eventprop.adjoint.coupling.terms import (
     CouplingAdjoint,
     end_name,
     end_of,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from brian_eventprop.adjoint.couplings import ADJOINT, CouplingAdjoint, end_name
+from brian_eventprop.adjoint.coupling.terms import ADJOINT, CouplingAdjoint, end_name
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.reading.spec import TERM

@@ -5,7 +5,7 @@ Both ends are groups with arrays of their own, which may be the same.
 
 from __future__ import annotations
 
-from brian_eventprop.adjoint.couplings import ADJOINT, CouplingAdjoint, end_name
+from brian_eventprop.adjoint.coupling.terms import ADJOINT, CouplingAdjoint, end_name
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.groups import element
 from brian_eventprop.codegen.expr.scope import Scope, reads

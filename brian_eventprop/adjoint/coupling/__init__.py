@@ -1,0 +1,1 @@
+"""Continuous coupling between neurons: `(summed)` and linked variables."""

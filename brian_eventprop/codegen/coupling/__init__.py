@@ -1,0 +1,1 @@
+"""The code of `(summed)` and linked variables, for each solver."""
