@@ -12,7 +12,7 @@ from numbers import Number
 from typing import ClassVar
 
 import numpy as np
-from brian2 import NeuronGroup, Quantity, Subgroup, second
+from brian2 import NeuronGroup, Quantity, Subgroup, Synapses, second
 
 from brian_eventprop._units import to_seconds
 
@@ -37,8 +37,11 @@ class Readout:
 
     kind: ClassVar[str]
 
+    #: What may be measured.
+    owners: ClassVar[tuple] = (NeuronGroup, Subgroup)
+
     def __init__(self, group, expression: str = "", which: str = ""):
-        if not isinstance(group, NeuronGroup | Subgroup):
+        if not isinstance(group, self.owners):
             raise TypeError(
                 f"{type(self).__name__} measures a NeuronGroup (or a part of one, G[2:5]), "
                 f"not {group!r}"
@@ -84,6 +87,15 @@ class Integral(_Expression):
 class Final(_Expression):
     """Value of an expression at the end of the trial.
 
+    Parameters
+    ----------
+    group : `NeuronGroup`, `Subgroup` or `Synapses`
+        Whose neurons or synapses are measured, one value each.  Of synapses the expression may use
+        their own variables and constants, such as a weight that plasticity changes; variables
+        that are event-driven have the values of the synapse's last event, as in Brian2.
+    expression : str
+        What is measured, in Brian2's syntax.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup
@@ -93,6 +105,7 @@ class Final(_Expression):
     """
 
     kind = "final"
+    owners = (NeuronGroup, Subgroup, Synapses)
 
 
 class Maximum(_Expression):

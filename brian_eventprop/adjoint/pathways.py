@@ -1,7 +1,13 @@
 """The adjoint of one synaptic pathway: what an arrival does, backwards.
 
-An arrival maps the target's state y to A(y, w).  Names of the target group carry the prefix
-``post__`` here, because synapses and neurons may use one name for two things.
+An arrival maps the state y of the target, and that of the synapse if it has one, to A(y, w).  Names
+of the target group carry the prefix ``post__`` here, those of the states of the synapse ``syn__``,
+because synapses and neurons may use one name for two things.
+
+States of the pre-synaptic neuron that the code touches have the prefix ``pre__``.
+
+The states of a synapse change with its events only: what Brian2 integrates from one event to the
+next is part of the code of the event, which reads the time of both.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from brian_eventprop.adjoint.groups import (
     tidy,
 )
 from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, symbol
+from brian_eventprop.adjoint.symbolic.expressions import ExactPrinter, parse, symbol, to_sympy
 from brian_eventprop.adjoint.symbolic.loop_invariant import (
     PER_ELEMENT,
     TIME_VARYING,
@@ -28,6 +34,7 @@ from brian_eventprop.adjoint.symbolic.loop_invariant import (
     levels_of,
 )
 from brian_eventprop.adjoint.symbolic.reverse import compose, lam, renamed
+from brian_eventprop.reading.equations.expressions import names
 from brian_eventprop.reading.spec import Key, Pathway, Statement
 
 
@@ -37,7 +44,7 @@ class ArrivalRule:
 
     ``lam`` is A_y^T lambda, ``parameters`` A_w^T lambda, ``rate`` dL/d(time of the arrival), of
     which ``time`` is lambda . A_t; ``needs_state`` tells whether any of them reads the target's
-    state before the arrival.
+    state before the arrival.  ``lam`` has the states of the target and those of the synapse.
     """
 
     statements: tuple[Statement, ...]
@@ -58,6 +65,9 @@ class Lift:
     plain: tuple[sp.Expr, sp.Expr]
     spiked: tuple[sp.Expr, sp.Expr]
 
+
+#: Before the names of the states of a synapse, and of its pre-synaptic neuron.
+SYNAPTIC, PRE = "syn__", "pre__"
 
 #: Name of the amount that an additive synapse adds, computed before the trials.
 INCREMENT = "_increment"
@@ -81,7 +91,11 @@ class Increment:
 
 @dataclass(frozen=True)
 class PathwayAdjoint:
-    """Everything a kernel needs to deliver a spike forwards and backwards."""
+    """Everything a kernel needs to deliver a spike forwards and backwards.
+
+    ``synaptic`` are the states of the `Synapses` object, ``pre`` those of the pre-synaptic neuron
+    that it reads, without prefix; ``of_group`` tells that the synapses are a group with equations.
+    """
 
     pathway: Pathway
     invariants: LoopInvariants
@@ -89,12 +103,36 @@ class PathwayAdjoint:
     frozen: ArrivalRule
     lift: Lift | None
     increment: Increment | None
+    synaptic: tuple[str, ...] = ()
+    pre: tuple[str, ...] = ()
+    of_group: bool = False
+
+    @property
+    def writes_pre(self) -> tuple[str, ...]:
+        """The states of the pre-synaptic neuron that it writes, without prefix."""
+        written = {s.target for s in self.free.statements}
+        return tuple(s for s in self.pre if f"{PRE}{s}" in written)
+
+    @property
+    def writes_others(self) -> tuple[str, ...]:
+        """The groups besides the target whose states it writes."""
+        found = (self.pathway.pre_group,) * bool(self.writes_pre)
+        return (*found, self.pathway.synapses) if self.of_group else found
+
+    @property
+    def touches_target(self) -> bool:
+        """Whether an arrival reads or writes a state of its target, not only of its synapse."""
+        used = {name for s in self.free.statements for name in (s.target, *names(s.expression))}
+        return any(name.startswith("post__") for name in used & set(self.free.lam))
 
 
 def derive_pathway(
-    pathway: Pathway, target: GroupAdjoint, trained: frozenset[Key]
+    pathway: Pathway,
+    target: GroupAdjoint,
+    trained: frozenset[Key],
+    synaptic: tuple[str, ...] = (),
 ) -> PathwayAdjoint:
-    """Derive the adjoint of a pathway into `target`."""
+    """Derive the adjoint of a pathway into `target`; ``synaptic`` are states of its synapses."""
     rename = _names(pathway)
     extractor = InvariantExtractor({rename(n): v for n, v in levels_of(pathway.symbols).items()})
     statements = extractor.block(_rename(s, rename) for s in pathway.statements)
@@ -105,13 +143,19 @@ def derive_pathway(
     invariants = derive_invariants(extractor, symbols, trained)
     frozen_targets = {f"post__{s}" for s in target.group.frozen}
     dropped = tuple(s for s in statements if s.target not in frozen_targets)
-    free = _arrival(statements, target, invariants.active, ())
-    frozen = _arrival(dropped, target, invariants.active, target.group.frozen)
+    more = dict.fromkeys((f"{SYNAPTIC}{s}" for s in synaptic), sp.Integer(0))
+    more |= {rename(n): to_sympy(parse(renamed(e, rename))) for n, e in pathway.others.items()}
+    free = _arrival(statements, target, more, invariants.active, ())
+    frozen = _arrival(dropped, target, more, invariants.active, target.group.frozen)
+    elsewhere = [pathway.symbols[n] for n in pathway.others]
+    pre = tuple(s.variable for s in elsewhere if s.side == "pre")
+    own = tuple(s.variable for s in elsewhere if not s.side)
     lift = _lift(statements, target)
     increment = (
         _increment(state, free, frozen, target) if state is not None and lift is None else None
     )
-    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment)
+    states = (*synaptic, *own), pre, bool(own)
+    return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, *states)
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
@@ -177,15 +221,21 @@ def _without_post(expression: sp.Expr) -> sp.Expr:
 
 
 def _names(pathway):
-    """Post-synaptic states become ``post__NAME``; 'I' and 'I_post' are one variable."""
+    """Post-synaptic states become ``post__NAME``, others ``pre__NAME`` and ``syn__NAME``.
+
+    'I' and 'I_post' are one variable.
+    """
 
     def rename(name):
         known = pathway.symbols.get(name)
         if known is not None and known.kind == "state":
-            return f"post__{known.variable}"
+            return f"{_PREFIX[known.side]}{known.variable}"
         return name
 
     return rename
+
+
+_PREFIX = {"post": "post__", "pre": PRE, "": SYNAPTIC}
 
 
 def _rename(statement, rename):
@@ -202,12 +252,15 @@ def to_post(expression: sp.Expr, group: GroupAdjoint) -> sp.Expr:
     return expression.xreplace(rename)
 
 
-def _arrival(statements, target, active, frozen):
-    states = [f"post__{s}" for s in target.group.states]
+def _arrival(statements, target, others, active, frozen):
+    """Derive an arrival; ``others`` are the states besides the target's, and their derivatives."""
+    neuronal = [f"post__{s}" for s in target.group.states]
+    states = [*neuronal, *others]
     f = {
         f"post__{s}": to_post(e, target)
         for s, e in flow_of(target.derivatives, target.group.states, frozen).items()
     }
+    f |= others
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}
     rate = sp.Integer(0)
@@ -221,7 +274,7 @@ def _arrival(statements, target, active, frozen):
     back = {s: diff(total, symbol(s)) for s in states}
     parameters = partials(total, active)
     read = set().union(*(e.free_symbols for e in (*back.values(), *parameters.values(), rate)))
-    needs_state = any(s.name in states for s in read)
+    needs_state = any(s.name in neuronal for s in read)
     return ArrivalRule(statements, back, parameters, rate, time, needs_state)
 
 

@@ -45,6 +45,8 @@ class Arrival:
 
         For a target that is free then and for one that is frozen.
         """
+        if self.pathway.synaptic:  # what it reads and writes is not only the target's
+            return (not self.pathway.touches_target,) * 2
         group, free = self.target.group, self._free_of_order("free")
         may_be_frozen = group.frozen and group.refractory is not None
         return free, self._free_of_order("frozen") if may_be_frozen else free
@@ -59,6 +61,8 @@ class Arrival:
     def last(self) -> bool:
         """Whether an arrival may as well come after all that happens at once to its target."""
         rule, frozen = self.pathway.free, self.pathway.frozen
+        if self.pathway.synaptic:
+            return False
         if self.pathway.lift is not None or rule.statements != frozen.statements:
             return False
         others = [self._transition(p, mode) for p in self.at_once for mode in ("free", "frozen")]
@@ -74,6 +78,8 @@ class Arrival:
         """
         inside = any(p is self.pathway for p in self.at_once)
         if not (self.delay_trained and inside) or is_additive(self.at_once):
+            return False
+        if any(p.synaptic for p in self.at_once):
             return False
         return comes_after_reset(self.pathway, self.target, self.at_once)
 

@@ -61,5 +61,8 @@ def derive(spec: NetworkSpec, trained: Iterable[Key]) -> AdjointSystem:
             if r.group == group.name and r.kind not in SPIKE_READOUTS
         }
         groups[group.name] = derive_group(group, readouts, trained)
-    pathways = tuple(derive_pathway(p, groups[p.target], trained) for p in spec.pathways)
+    pathways = tuple(
+        derive_pathway(p, groups[p.target], trained, spec.synaptic_states(p.synapses))
+        for p in spec.pathways
+    )
     return AdjointSystem(spec, tuple(groups.values()), pathways, trained)

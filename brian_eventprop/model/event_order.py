@@ -104,7 +104,7 @@ def other_order(
 
 def _arrivals(pathway, network, delays, trains, dt, duration) -> Events:
     """Return the arrivals of a pathway at its targets, in no order."""
-    pre, post = network.pre[pathway.name], network.post[pathway.name]
+    pre, post = network.senders(pathway), network.receivers(pathway)
     delays = delays[pre] if pathway.axonal else np.broadcast_to(delays, len(pre))
     spikes = trains[pathway.source]
     by_source = np.argsort(pre, kind="stable")

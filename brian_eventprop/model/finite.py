@@ -10,6 +10,7 @@ from brian2 import get_logger
 
 from brian_eventprop.adjoint.symbolic.expressions import names, parse
 from brian_eventprop.reading.spec import Key, NetworkSpec
+from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
 
 logger = get_logger(__name__)
 
@@ -105,7 +106,8 @@ def _expressions(spec) -> Iterator[tuple[str, set[str], set[str], str]]:
     for r in spec.readouts:
         if r.expression:
             states = {name for name, s in r.symbols.items() if s.kind == "state"}
-            yield f"a readout of NeuronGroup '{r.group}'", states, set(r.symbols), r.expression
+            owner = "Synapses" if r.kind == FINAL_OF_SYNAPSES else "NeuronGroup"
+            yield f"a readout of {owner} '{r.group}'", states, set(r.symbols), r.expression
 
 
 def _edge(node) -> ast.expr | None:

@@ -41,6 +41,8 @@ class GroupPlan:
         Maximum readouts that arrivals may make or end.
     has_count_surrogate
         Whether a spike count has a surrogate gradient.
+    recorded
+        Whether the states of each step are recorded whatever reads them.
     """
 
     rings: tuple[str, ...] = ()
@@ -55,15 +57,23 @@ class GroupPlan:
     recomputes_arrivals: bool = False
     arrival_maxima: tuple[ArrivalMaximum, ...] = ()
     has_count_surrogate: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
 class PathwayPlan:
-    """The layout of a pathway's synapses, and whether delays are trained."""
+    """The layout of a pathway's synapses, and whether delays are trained.
+
+    ``recomputed`` tells whether the backward pass delivers its arrivals again, ``taped`` whether
+    the states of the target before each arrival are recorded instead, because events of other
+    synapses change them, too.
+    """
 
     layout: SynapseLayout
     delay_trained: bool = False
     at_once: bool = False
+    recomputed: bool = False
+    taped: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,23 +102,29 @@ def plan_clock(
     """
     layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
     groups = {}
+    taped = {name for p in system.pathways for name in p.writes_others}
     for g in system.groups:
-        arriving = [p for p in system.pathways if p.pathway.target == g.group.name]
+        arriving = [
+            p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
+        ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
-        own = own if g.group.name in autapses else []
-        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts)
+        own = [p for p in own if not (p.synaptic or p.pre)] if g.group.name in autapses else []
+        is_taped = g.group.name in taped
+        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped)
     pathways = {
         p.pathway.name: PathwayPlan(
             layouts[p.pathway.name],
             p.pathway.delay in system.trained,
             p.pathway.name in groups[p.pathway.target].autapses,
+            groups[p.pathway.target].recomputes_arrivals and p.touches_target,
+            p.pathway.target in taped and p.touches_target and needs_state(p),
         )
         for p in system.pathways
     }
     return ClockPlan(groups, pathways)
 
 
-def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
+def _plan_group(system, g, arriving, autapses, layouts, taped) -> GroupPlan:
     surrogate = g.group.name in system.surrogate_groups
     rates, kept = {}, {}
     if arriving and all(layouts[p.pathway.name].ring for p in arriving):
@@ -117,13 +133,18 @@ def _plan_group(system, g, arriving, autapses, layouts) -> GroupPlan:
     rings = tuple(s for s in g.group.states if s in rates)
     stages = [[s] for s in rings] or [g.group.states]
     maxima = derive_maxima(g, stages) if arriving else ()
-    in_order = not rings and any(needs_state(p) for p in arriving)
+    in_order = not rings and not taped and any(needs_state(p) for p in arriving)
     return GroupPlan(
         rings, rates, **kept,
         autapses=tuple(p.pathway.name for p in autapses),
         recomputes_arrivals=in_order or (bool(maxima) and not rings),
         arrival_maxima=maxima,
         has_count_surrogate=surrogate,
+        recorded=any(
+            g.group.name in (p.pathway.target, *p.writes_others)
+            for p in system.pathways
+            if p.writes_others
+        ),
     )  # fmt: skip
 
 

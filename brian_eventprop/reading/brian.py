@@ -44,6 +44,7 @@ from brian2.parsing.bast import brian_ast
 from brian2.parsing.expressions import is_boolean_expression, parse_expression_dimensions
 from brian2.spatialneuron.spatialneuron import SpatialNeuron
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.stateupdaters.exact import linear
 from brian2.synapses.synapses import Synapses
 from brian2.units.allunits import second
 from brian2.units.fundamentalunits import (
@@ -97,6 +98,7 @@ __all__ = [
     "get_device",
     "get_dimensions",
     "is_boolean_expression",
+    "linear",
     "magic_network",
     "make_statements",
     "parse_expression_dimensions",

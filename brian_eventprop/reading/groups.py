@@ -27,7 +27,7 @@ from brian_eventprop.reading.equations.symbols import Collection, add_symbols, g
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
     check_functions,
@@ -62,7 +62,7 @@ def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> 
         group.equations.check_units(group, run_namespace=namespace)
         brian.check_subexpressions(group, group.equations, namespace)
         if not refusals:
-            method, update = refusals.check(_read_update, group, equations, namespace) or ("", None)
+            method, update = refusals.check(read_update, group, equations, namespace) or ("", None)
         threshold = refusals.check(_read_threshold, group, namespace)
         never = threshold is not None and _condition(threshold) == "False"
         reset = None if never else refusals.check(_read_reset, group, namespace)
@@ -185,7 +185,7 @@ def _equation_variables(group, namespace: Mapping) -> dict[str, Any]:
 # --- state update -----------------------------------------------------------------------------
 
 
-def _read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Block | None]:
+def read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Block | None]:
     """Return the integration method and its abstract code, optimised."""
     if not group.equations.diff_eq_names:
         return "", None
@@ -223,6 +223,11 @@ def _apply(group, variables: Mapping, method, **options) -> tuple[str, str]:
     if not isinstance(code, str):
         raise unsupported(group, f"method='{name}'", _NO_ABSTRACT_CODE, _METHODS)
     return name, code
+
+
+def spell_out_update(block: Block, states: tuple[str, ...]) -> tuple[Statement, ...]:
+    """Return the update of a group without refractoriness and timed arrays."""
+    return without_unused(spell_out_all(block.statements), states)
 
 
 def _update_statements(

@@ -12,18 +12,24 @@ from brian2 import get_logger
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import GroupCode, build_group, event_states, read_group_code
-from brian_eventprop.reading.ignored import check_ignored, ignored_objects
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objects
+from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
+from brian_eventprop.reading.synapse_groups import (
+    build_synapse_group,
+    has_equations,
+    read_synapse_group_code,
+)
 from brian_eventprop.reading.synapses import (
     PathwayCode,
     build_pathway,
     connections,
     parent,
     read_synapses_code,
+    synaptic_states,
     written_states,
 )
 from brian_eventprop.reading.unsupported import (
@@ -151,17 +157,40 @@ def read_network(
         neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
         inputs = [o for o in active if isinstance(o, INPUTS)]
         synapses = [o for o in active if isinstance(o, brian.Synapses)]
-        _check_ends(synapses, neurons + inputs + refused, refusals)
+        _check_ends(synapses, neurons + inputs + synapses + refused, refusals)
         for readout in readouts:
             use = f"{type(readout).__name__} measures it"
             refusals.check(_check_active, parent(readout.group), use)
+            if isinstance(readout.group, brian.Synapses) and readout.group not in synapses:
+                raise ValueError(
+                    f"The Synapses of {readout!r} are not part of the network: add them."
+                )
         _check_names(active)
         given = level_namespace, ignored
         groups = [refusals.check(read_group_code, group, *given) for group in neurons]
         codes = [refusals.check(read_synapses_code, s, *given) for s in synapses]
+        targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
+        of_synapses = [
+            refusals.check(read_synapse_group_code, s, level_namespace)
+            for s in synapses
+            if has_equations(s) or s.name in targets
+        ]
     pathways = [code for found in codes for code in found]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
-    collection = Collection(states=_states(groups, pathways))
+    targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
+    of_synapses = [
+        read_synapse_group_code(s, level_namespace)
+        for s in synapses
+        if has_equations(s) or s.name in targets
+    ]
+    plastic = synaptic_states(pathways)
+    states = _states(groups, pathways)
+    for code in of_synapses:
+        name = code.synapses.name
+        written = plastic.pop(name).states if name in plastic else ()
+        states[name] = tuple(dict.fromkeys((*code.states, *states.get(name, ()), *written)))
+    known = {code.synapses.name: states[code.synapses.name] for code in of_synapses}
+    collection = Collection(states, {n: s.states for n, s in plastic.items()} | known)
 
     with Refusals() as refusals:
         built = {
@@ -170,9 +199,15 @@ def read_network(
             )
             for code in groups
         }
+        built |= {
+            code.synapses.name: refusals.check(build_synapse_group, code, collection)
+            for code in of_synapses
+        }
         _check_sources(pathways, built, refusals)
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
-        spec_pathways = [refusals.check(build_pathway, code, collection) for code in pathways]
+        spec_pathways = [
+            refusals.check(build_pathway, code, collection, built) for code in pathways
+        ]
         of_name = {g.name: g for g in neurons}
         spec_readouts = [
             refusals.check(
@@ -187,6 +222,7 @@ def read_network(
         pathways=tuple(spec_pathways),
         readouts=tuple(spec_readouts),
         dt=dt,
+        synapses=tuple(plastic.values()),
     )
     spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     check_start(objects, active, spec)
@@ -241,9 +277,8 @@ def _check_ends(synapses: Iterable, present: Iterable, refusals: Refusals) -> No
     names = {obj.name for obj in present}
     for s in synapses:
         for end in (s.source, s.target):
-            if not isinstance(end, brian.Synapses):
-                refusals.check(_check_active, parent(end), f"Synapses '{s.name}' connect it")
-            known = parent(end).name in names or isinstance(end, brian.Synapses)
+            refusals.check(_check_active, parent(end), f"Synapses '{s.name}' connect it")
+            known = parent(end).name in names
             if not known:
                 raise ValueError(
                     f"Synapses '{s.name}' connect '{parent(end).name}', which is not part of the "
@@ -255,7 +290,7 @@ def _check_sources(
     pathways: Iterable[PathwayCode], groups: Mapping[str, Group | None], refusals: Refusals
 ) -> None:
     for code in pathways:
-        source = groups.get(parent(code.synapses.source).name)
+        source = groups.get(parent(code.sender).name)
         if source is not None and source.threshold is None:
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
@@ -290,8 +325,8 @@ def _states(groups: list[GroupCode], pathways: list[PathwayCode]) -> dict[str, t
         for code in groups
     }
     for code in pathways:
-        target, written = written_states(code)
-        states.setdefault(target, {}).update(dict.fromkeys(written))
+        for group, name in written_states(code):
+            states.setdefault(group, {})[name] = None
     return {name: tuple(found) for name, found in states.items()}
 
 

@@ -18,6 +18,7 @@ from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
+from brian_eventprop.reading.synapse_readouts import read_synapse_readout
 from brian_eventprop.reading.synapses import parent
 from brian_eventprop.reading.unsupported import check_functions, check_reserved, unsupported
 
@@ -40,6 +41,8 @@ def read_readout(
 ) -> ReadoutSpec:
     """Return the specification of one readout."""
     part = readout.group
+    if isinstance(part, brian.Synapses):
+        return read_synapse_readout(readout, namespace, collection, part.name in groups)
     name = parent(part).name
     if name not in groups:
         raise ValueError(

@@ -22,7 +22,8 @@ Key = tuple[str, str]
 #: What a name in an expression stands for.
 #:
 #: ==========  ===================================================================
-#: state       changes within a trial (differential equation or written by events)
+#: state       changes within a trial (differential equation or written by events); of a synapse
+#:             in synaptic code if it has no ``side``
 #: neuron      constant during a trial, one value per neuron
 #: synapse     constant during a trial, one value per synapse
 #: shared      constant during a trial, one value (shared variable, external constant)
@@ -163,11 +164,18 @@ class SpikeInput:
 
 @dataclass(frozen=True)
 class Pathway:
-    """One ``on_pre`` pathway of a `Synapses` object.
+    """One ``on_pre`` or ``on_post`` pathway of a `Synapses` object.
 
-    ``statements`` write post-synaptic states only (targets as the user wrote them, ``'I_post'`` or
-    ``'I'``: look the symbol up).  ``delay`` is the key of its delays: one (shared) or ``size``,
-    or with ``axonal`` one for each neuron of the source.
+    ``statements`` write post-synaptic and synaptic states (targets as the user wrote them,
+    ``'I_post'`` or ``'I'``: look the symbol up).  ``source`` is the group whose spikes run them:
+    that of the pre-synaptic neurons, with ``sender`` 'post' that of the post-synaptic ones.
+    ``target`` is that of the post-synaptic neurons, or with ``receiver`` 'synapse' the group of the
+    synapses themselves, which have equations then.  ``delay`` is the key of its delays: one
+    (shared) or ``size``, or with ``axonal`` one for each neuron of the source.
+
+    ``others`` are the states besides the target's that the code touches and that have equations, or
+    may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
+    The value is the derivative, which may read more of them.
     """
 
     name: str
@@ -180,6 +188,19 @@ class Pathway:
     delay: Key
     text: str = ""
     axonal: bool = False
+    sender: str = "pre"
+    receiver: str = "post"
+    others: Mapping[str, str] = field(default_factory=dict)
+    pre_group: str = ""
+
+
+@dataclass(frozen=True)
+class SynapticStates:
+    """The variables of a `Synapses` object that events write: ``size`` values of each."""
+
+    name: str
+    size: int
+    states: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -210,6 +231,11 @@ class NetworkSpec:
     readouts: tuple[ReadoutSpec, ...]
     dt: float
     timed: tuple[TimedInput, ...] = ()
+    synapses: tuple[SynapticStates, ...] = ()
+
+    def synaptic_states(self, name: str) -> tuple[str, ...]:
+        """Return the states of the `Synapses` object of that name."""
+        return next((s.states for s in self.synapses if s.name == name), ())
 
     def group(self, name: str) -> Group:
         """Return the group of that name."""
@@ -246,6 +272,16 @@ class NetworkValues:
     spikes: Mapping[str, tuple[np.ndarray, np.ndarray] | None]
     timed_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     timed_dimensions: Mapping[str, Any] = field(default_factory=dict)
+
+    def senders(self, pathway: Pathway) -> np.ndarray:
+        """Return the neuron whose spikes run the code of each synapse of a pathway."""
+        return (self.pre if pathway.sender == "pre" else self.post)[pathway.name]
+
+    def receivers(self, pathway: Pathway) -> np.ndarray:
+        """Return the member of the target at which each synapse of a pathway ends."""
+        if pathway.receiver == "synapse":
+            return np.arange(pathway.size)
+        return self.post[pathway.name]
 
     def reconnected(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> NetworkValues:
         """Return the same with other ends of a pathway's synapses."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
-from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.expressions import inline, names
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -21,8 +22,8 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
-from brian_eventprop.reading.refusals import Refusals
-from brian_eventprop.reading.spec import Pathway, Symbol
+from brian_eventprop.reading.refused.refusals import Refusals
+from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_reserved,
@@ -32,7 +33,10 @@ from brian_eventprop.reading.unsupported import (
     unsupported,
 )
 
-_PLASTIC = "Only post-synaptic states may change; train the synaptic variable instead."
+_CHANGES = "Only variables of synapses and neurons may change."
+
+#: The variable that says when Brian2 last brought event-driven variables up to date.
+_LAST_UPDATE = "lastupdate"
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class PathwayCode:
     code: str
     block: Block
     indices: Mapping[str, str]
+
+    @property
+    def sender(self):
+        """The group whose spikes run the code."""
+        before = self.pathway.prepost == "pre"
+        return self.synapses.source if before else self.synapses.target
 
 
 def read_synapses_code(
@@ -70,14 +80,32 @@ def parent(end):
     return end.source if isinstance(end, brian.Subgroup) else end
 
 
-def written_states(code: PathwayCode) -> tuple[str, list[str]]:
-    """Return the name of the post-synaptic group and the variables that the pathway writes."""
-    variables = code.block.variables
-    return parent(code.synapses.target).name, [variables[n].name for n in code.block.written]
+def written_states(code: PathwayCode) -> list[tuple[str, str]]:
+    """Return the variables of neuron groups that a pathway writes: names of group and variable."""
+    variables = (code.block.variables[n] for n in code.block.written if not _is_synaptic(code, n))
+    return [(variable.owner.name, variable.name) for variable in variables]
 
 
-def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
-    """Put the specification together once the states of all groups are known."""
+def synaptic_states(codes: Iterable[PathwayCode]) -> dict[str, SynapticStates]:
+    """Return the variables of each `Synapses` object that its pathways write, by its name."""
+    found: dict[str, SynapticStates] = {}
+    for code in codes:
+        written = [n for n in code.block.written if _is_synaptic(code, n)]
+        if written:
+            name, size = code.synapses.name, len(code.synapses)
+            known = found[name].states if name in found else ()
+            found[name] = SynapticStates(name, size, tuple(dict.fromkeys((*known, *written))))
+    return found
+
+
+def _is_synaptic(code: PathwayCode, name: str) -> bool:
+    return code.indices[name] == "_idx"
+
+
+def build_pathway(
+    code: PathwayCode, collection: Collection, groups: Mapping[str, Group]
+) -> Pathway:
+    """Put the specification together once all groups are built."""
     synapses, pathway = code.synapses, code.pathway
     statements = without_unused(spell_out_all(code.block.statements), code.block.written)
     used = set(code.block.written)
@@ -95,17 +123,118 @@ def build_pathway(code: PathwayCode, collection: Collection) -> Pathway:
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
+    _check_pre_synaptic_writes(code, symbols, groups)
+    symbols, receiver = _receiver(synapses, symbols, groups)
+    others = _synaptic_flow(synapses, symbols, groups) | _pre_synaptic_flow(code, symbols, groups)
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
-        source=parent(synapses.source).name,
-        target=parent(synapses.target).name,
+        source=parent(code.sender).name,
+        target=synapses.name if receiver == "synapse" else parent(synapses.target).name,
         size=len(synapses),
         symbols=symbols,
         statements=statements,
         delay=delay,
         text=code.code,
+        sender=pathway.prepost,
+        receiver=receiver,
+        others=others,
+        pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
     )
+
+
+def _touches(symbols: Mapping[str, Symbol], side: str) -> bool:
+    """Whether a pathway reads or writes states of the neurons of one side, or of synapses."""
+    return any(s.kind == "state" and s.side == side for s in symbols.values())
+
+
+def _receiver(synapses, symbols: dict[str, Symbol], groups) -> tuple[dict[str, Symbol], str]:
+    """Return at which end the code acts, and the symbols of its states there.
+
+    Synapses that are a group, with equations of their own, are the target of code that touches no
+    state of a neuron.
+    """
+    if synapses.name not in groups or _touches(symbols, "post") or _touches(symbols, "pre"):
+        return symbols, "post"
+    own = {n: s for n, s in symbols.items() if s.kind == "state"}
+    return {**symbols, **{n: replace(s, side="post") for n, s in own.items()}}, "synapse"
+
+
+def _synaptic_flow(synapses, symbols: dict[str, Symbol], groups) -> dict[str, str]:
+    """Return how the states of synapses that are a group change between events.
+
+    All that their equations read is added to `symbols`.
+    """
+    if synapses.name not in groups or not _touches(symbols, ""):
+        return {}
+    group = groups[synapses.name]
+    symbols.update({n: s for n, s in group.symbols.items() if n not in symbols})
+    return {state: group.derivatives.get(state, "0") for state in group.states}
+
+
+def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:
+    """Return how the pre-synaptic states that a pathway touches change between events.
+
+    All that their equations read gets names of its own, which are added to `symbols`.
+    """
+    touched = {n: s for n, s in symbols.items() if s.kind == "state" and s.side == "pre"}
+    if not touched:
+        return {}
+    group, found = groups[parent(code.synapses.source).name], {}
+    names_of = {s.variable: n for n, s in touched.items()}
+    waiting = list(names_of)
+    while waiting:
+        variable = waiting.pop(0)
+        derivative = group.derivatives.get(variable, "0")
+        for name in sorted(names(derivative) - set(names_of) - {"t", "dt"}):
+            symbol = group.symbols[name]
+            _check_pre_synaptic(code, variable, group, symbol)
+            names_of[name] = f"_pre_{name}"
+            side = "pre" if symbol.kind in ("state", "neuron", "index") else ""
+            symbols[f"_pre_{name}"] = replace(symbol, name=f"_pre_{name}", side=side)
+            waiting += [name] * (symbol.kind == "state")
+        if group.refractory is not None and variable in group.frozen:
+            _refuse_frozen(code, variable, group)
+        found[names_of[variable]] = inline(derivative, names_of)
+    return found
+
+
+def _check_pre_synaptic_writes(code: PathwayCode, symbols, groups) -> None:
+    """Refuse code that may fire the pre-synaptic neuron, or changes a neuron as both ends."""
+    synapses = code.synapses
+    written = [n for n in code.block.written if symbols[n].side == "pre"]
+    for name in written:
+        line = line_writing(code.code, name)
+        group = groups[parent(synapses.source).name]
+        if group.threshold is not None and symbols[name].variable in names(group.threshold):
+            reason = (
+                f"it changes '{name}' of the pre-synaptic neuron, which its threshold compares, so "
+                "that the arrival may fire it"
+            )
+            way_out = "Let it act through a variable with an equation of its own."
+            raise unsupported(synapses, line, reason, way_out)
+        pre, post = connections(synapses)
+        same = parent(synapses.source) is parent(synapses.target) and np.any(pre == post)
+        if same and _touches(symbols, "post"):
+            reason = "a neuron with a synapse onto itself is changed as both of its ends"
+            way_out = f"Make the connections of '{synapses.name}' without i == j."
+            raise unsupported(synapses, line, reason, way_out)
+
+
+def _check_pre_synaptic(code: PathwayCode, variable: str, group: Group, symbol: Symbol) -> None:
+    if symbol.kind == "timed":
+        reason = f"'{variable}' of '{group.name}' follows a TimedArray and is read at an arrival"
+        way_out = "Read a state of the post-synaptic group."
+        raise unsupported(code.synapses, code.code, reason, way_out)
+
+
+def _refuse_frozen(code: PathwayCode, variable: str, group: Group):
+    reason = (
+        f"it touches '{variable}' of the pre-synaptic neuron, which stands still while "
+        f"'{group.name}' is refractory"
+    )
+    way_out = "Read a variable without the flag '(unless refractory)'."
+    raise unsupported(code.synapses, line_with(code.code, [f"{variable}_pre"]), reason, way_out)
 
 
 def add_parameters(synapses, collection: Collection) -> None:
@@ -131,28 +260,56 @@ def connections(synapses) -> tuple[np.ndarray, np.ndarray]:
 
 def _resolve_pathway(synapses, pathway, namespace: Mapping) -> dict[str, Any]:
     """Check what a pathway's code reads and calls, and return the variables behind its names."""
-    text = code_text(pathway.code)
+    user = code_text(pathway.code)
+    text = _event_driven_update(synapses, user)
     with Refusals() as refusals:
-        refusals.check(check_reserved, synapses, text)
+        refusals.check(check_reserved, synapses, user)
         variables = resolve(synapses, text, namespace, {"delay": pathway._delays})
-        everything = "\n".join([text, *map(str, synapses.equations.values())])
-        refusals.check(check_functions, synapses, everything, variables)
+        refusals.check(check_functions, synapses, _everything(synapses, user), variables)
     return variables
 
 
+def _everything(synapses, user: str) -> str:
+    """Return a pathway's code and the equations, of which errors quote a line."""
+    return "\n".join([user, *map(str, _all_equations(synapses))])
+
+
 def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
-    text = code_text(pathway.code)
+    user = code_text(pathway.code)
+    text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = _resolve_pathway(synapses, pathway, namespace)
     _use_indices(synapses, variables)
-    block = read_block(synapses, text, variables)
+    block = read_block(synapses, text, variables, user_code=_everything(synapses, user))
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
-    code = PathwayCode(synapses, pathway, text.strip(), block, indices)
+    code = PathwayCode(synapses, pathway, user.strip(), block, indices)
     _check_writes(code)
     _check_aliases(code)
     _check_order(code)
     return code
+
+
+def _all_equations(synapses) -> list:
+    return [*synapses.equations.values(), *(synapses.event_driven or {}).values()]
+
+
+def _event_driven_update(synapses, text: str) -> str:
+    """Return the code of a pathway as Brian2 runs it: event-driven variables come up to date first.
+
+    Brian2 integrates them exactly from their last update to now.
+    """
+    if synapses.event_driven is None:
+        return text
+    try:
+        update = brian.linear(synapses.event_driven, synapses.variables)
+    except brian.UnsupportedEquationsException:
+        found = [e for e in synapses.event_driven.values() if e.type == brian.DIFFERENTIAL_EQUATION]
+        reason = "Brian2 has no exact solution of it, which event-driven variables need"
+        way_out = "Make the equation linear in the variables of the synapse."
+        raise unsupported(synapses, "; ".join(map(str, found)), reason, way_out) from None
+    update = re.sub(r"\bdt\b", f"(t - {_LAST_UPDATE})", update)
+    return f"{update}\n{text}\n{_LAST_UPDATE} = t\n"
 
 
 def _use_indices(synapses, variables: dict[str, Any]) -> None:
@@ -163,23 +320,22 @@ def _use_indices(synapses, variables: dict[str, Any]) -> None:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse plasticity: writes to synaptic, pre-synaptic or shared variables."""
+    """Refuse writes to shared variables."""
     refusals = Refusals()
     for statement in code.block.statements:
         name = statement.var
-        if not isinstance(code.block.variables.get(name), brian.ArrayVariable):
+        variable = code.block.variables.get(name)
+        if not isinstance(variable, brian.ArrayVariable):
             continue
-        line = line_writing(code.code, name)
+        line, way_out = line_writing(code.code, name), _CHANGES
         index = code.indices[name]
-        if index == "_postsynaptic_idx":
+        if index in ("_postsynaptic_idx", "_presynaptic_idx"):
             continue
-        if index == "_presynaptic_idx":
-            reason = f"it changes '{name}' of the pre-synaptic neuron"
-        elif index == "0":
+        if index == "0":
             reason = f"it changes '{name}', which is shared"
         else:
-            reason = f"it changes the synaptic variable '{name}'"
-        refusals.add(unsupported(code.synapses, line, reason, _PLASTIC))
+            continue
+        refusals.add(unsupported(code.synapses, line, reason, way_out))
     refusals.raise_found()
 
 

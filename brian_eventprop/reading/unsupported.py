@@ -14,14 +14,12 @@ import numpy as np
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.functions.definition import DifferentiableFunction
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.refusals import Refusals
 
 _RANDOM = "random numbers differ from run to run, so their gradient is not defined"
 _RANDOM_WAY_OUT = (
     "Remove the noise, or let a SpikeGeneratorGroup or PoissonGroup with given spikes carry it."
 )
-_PLASTICITY = "synaptic variables are constant during a trial (gradients train them between trials)"
-
 #: Objects that are read for themselves, also where another one contains them.
 WHOLE = (brian.NeuronGroup, brian.Synapses, brian.SpikeGeneratorGroup, brian.PoissonGroup)
 
@@ -338,30 +336,21 @@ def check_neuron_group(group, ignored: Container[int] = ()) -> None:
 
 
 def check_synapses(synapses, ignored: Container[int] = ()) -> None:
-    """Refuse plasticity and everything else that makes a synapse more than a jump."""
+    """Refuse what makes a synapse more than a jump of its own states and its target's."""
     refusals = Refusals()
     refusals.check(check_parts, synapses, ignored)
     for check in (check_linked, check_constant_over_dt):
         refusals.check(check, synapses)
-    for end in (synapses.source, synapses.target):
-        if isinstance(end, brian.Synapses):
-            way_out = "Connect neurons only."
-            refusals.add(unsupported(synapses, end.name, "Synapses that target Synapses", way_out))
-    target = getattr(synapses.target, "source", synapses.target)
-    if synapses._pathways and not isinstance(target, brian.NeuronGroup):
+    if isinstance(synapses.source, brian.Synapses):
+        reason = "they come from Synapses, which have no spikes"
+        way_out = "Let them come from neurons."
+        refusals.add(unsupported(synapses, synapses.source.name, reason, way_out))
+    target = synapses.target
+    target = target.source if isinstance(target, brian.Subgroup) else target
+    if synapses._pathways and not isinstance(target, brian.NeuronGroup | brian.Synapses):
         reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
         code = synapses._pathways[0].code
         refusals.add(unsupported(synapses, code, reason, "Connect to a NeuronGroup."))
-    for eq in synapses.equations.values():
-        if eq.type == brian.DIFFERENTIAL_EQUATION:
-            reason = "it is a clock-driven equation, one more state for every synapse"
-            way_out = "Move the variable to the post-synaptic group."
-            refusals.add(unsupported(synapses, str(eq), reason, way_out))
-    for eq in (synapses.event_driven or {}).values():
-        if eq.type == brian.DIFFERENTIAL_EQUATION:
-            way_out = "Remove it (freeze the plasticity), and train the weight instead."
-            reason = f"it is event-driven: {_PLASTICITY}"
-            refusals.add(unsupported(synapses, str(eq), reason, way_out))
     for updater in synapses.summed_updaters.values():
         statement = f"{updater.target_varname} = {updater.expression.code} (summed)"
         reason = "summed variables couple groups at every step"
@@ -370,9 +359,6 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
-        if pathway.prepost != "pre":
-            reason = f"on_post reacts to post-synaptic spikes: {_PLASTICITY}"
-            refusals.add(unsupported(synapses, pathway.code, reason, "Remove on_post."))
         if pathway.event != "spike":
             way_out = "Only the event 'spike' is supported."
             refusals.add(unsupported(synapses, pathway.event, "it is a custom event", way_out))

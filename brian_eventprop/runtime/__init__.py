@@ -44,6 +44,7 @@ def solver_for(
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
     if solver == "event":
+        _check_pre_synaptic(system)
         if precision != "float64":
             raise UnsupportedError(
                 f"solver='event' with precision={precision!r} is not supported: spike times are "
@@ -52,5 +53,35 @@ def solver_for(
             )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
+    if backend == "cuda":
+        _check_synapses(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
+
+
+def _check_synapses(system) -> None:
+    """Refuse what the kernels for GPUs lack: events that touch other groups than their target."""
+    for p in system.pathways:
+        if p.pre or p.of_group:
+            what = f"'{p.pre[0]}' of the pre-synaptic neuron" if p.pre else "equations of synapses"
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
+            )
+
+
+def _check_pre_synaptic(system) -> None:
+    """Refuse what the event solver lacks: the state of another neuron at an arrival."""
+    for p in system.pathways:
+        if p.of_group:
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"solver='event': it touches variables with clock-driven equations and those of "
+                "a neuron at once. Flag the equations '(event-driven)', or use solver='clock'."
+            )
+        if p.pre:
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"solver='event': it reads '{p.pre[0]}' of the pre-synaptic neuron when the spike "
+                "arrives, which there is known at its own events only. Use solver='clock'."
+            )

@@ -42,6 +42,11 @@ def count_reordered(pre, post, delays, source, target, period):
     return count
 
 
+def ends(pre, post):
+    """The ends of the synapses of a network with one pathway."""
+    return SimpleNamespace(senders=lambda pathway: pre, receivers=lambda pathway: post)
+
+
 @pytest.mark.parametrize("axonal", [False, True])
 def test_reordered_arrivals_are_those_of_a_plain_loop(axonal):
     rng = np.random.default_rng(3)
@@ -54,7 +59,7 @@ def test_reordered_arrivals_are_those_of_a_plain_loop(axonal):
     )
     text = other_order(
         SimpleNamespace(pathways=[pathway], dt=DT),
-        SimpleNamespace(pre={"s_pre": pre}, post={"s_pre": post}),
+        ends(pre, post),
         {("s_pre", "delay"): given},
         {"cells": period},
         {"source": source, "cells": target},
@@ -73,7 +78,7 @@ def test_events_at_one_time_have_no_order():
     pathway = SimpleNamespace(name="p", source="a", target="b", axonal=False, delay="d")
     arguments = (
         SimpleNamespace(pathways=[pathway], dt=DT),
-        SimpleNamespace(pre={"p": np.array([0])}, post={"p": np.array([0])}),
+        ends(np.array([0]), np.array([0])),
         {"d": np.array([1e-3])},
         {},
     )

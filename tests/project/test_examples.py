@@ -50,6 +50,25 @@ def test_custom_neuron(tmp_path):
 
 
 @pytest.mark.slow
+def test_short_term_plasticity(tmp_path):
+    printed = run("short_term_plasticity.py", folder=tmp_path)
+    assert "DIFFERS" not in printed
+    rows = re.findall(r"^(?:U|tau_f|tau_d) +([\d.]+) +([\d.]+) +([\d.]+)", printed, re.MULTILINE)
+    assert len(rows) == 3
+    for start, learned, true in (map(float, row) for row in rows):
+        assert abs(learned / true - 1) < 0.1 < abs(start / true - 1)
+    assert (tmp_path / "short_term_plasticity.png").exists()
+
+
+@pytest.mark.slow
+def test_learning_rule(tmp_path):
+    printed = run("learning_rule.py", folder=tmp_path)
+    start, end = map(int, re.search(r"accuracy: (\d+)% .* (\d+)% learned", printed).groups())
+    assert start < 20 and end > 95
+    assert (tmp_path / "learning_rule.png").exists()
+
+
+@pytest.mark.slow
 def test_rewiring(tmp_path):
     printed = run("rewiring.py", "--epochs", "12", folder=tmp_path)
     rows = re.findall(r"^(no|yes) +(no|yes) +([\d.]+)% +(\d+)$", printed, re.MULTILINE)

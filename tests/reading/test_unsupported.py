@@ -74,13 +74,6 @@ def spiked_before():
     return [group]
 
 
-def onto_synapses():
-    first = synapses()
-    second = Synapses(first[0], first[-1], on_pre="w_post += 1", name="S2")
-    second.connect()
-    return [*first, second]
-
-
 def spatial():
     morphology = brian2.Soma(diameter=30 * um)
     return [SpatialNeuron(morphology, "Im = 0*amp/meter**2 : amp/meter**2", name="G")]
@@ -201,19 +194,6 @@ CASES = {
         "g_post = w*v_pre (summed)",
         "on_pre",
     ),
-    "on_post": (lambda: synapses(on_post="w += 0.1"), "S", "w += 0.1", "Remove on_post"),
-    "event-driven": (
-        lambda: synapses("a += 1", "da/dt = -a/tau : 1 (event-driven)"),
-        "S",
-        "da/dt",
-        "freeze",
-    ),
-    "clock-driven": (
-        lambda: synapses("a += 1", "da/dt = -a/tau : 1 (clock-driven)"),
-        "S",
-        "da/dt",
-        "post-synaptic group",
-    ),
     "synaptic constant over dt": (
         lambda: synapses("v_post += a", "w : 1\na = 2*w : 1 (constant over dt)"),
         "S",
@@ -227,9 +207,13 @@ CASES = {
         RANDOM,
     ),
     "user function in on_pre": (lambda: synapses("v_post += cube(w)"), "S", "cube(w)", "cube"),
-    "plasticity": (lambda: synapses("v_post += w; w *= 0.9"), "S", "w *= 0.9", "'w'"),
-    "writes pre": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "pre-synaptic"),
-    "reads a pre state": (lambda: synapses("g_post += v_pre"), "S", "g_post += v_pre", "'v_pre'"),
+    "shared synaptic state": (
+        lambda: synapses("q += 1; v_post += w*q", "w : 1\nq : 1 (shared)"),
+        "S",
+        "q += 1",
+        "shared",
+    ),
+    "fires the sender": (lambda: synapses("v_pre += w"), "S", "v_pre += w", "may fire it"),
     "a source that never spikes": (
         lambda: synapses(groups=[*neurons(threshold="v > 1 and False"), *neurons(name="H")]),
         "S",
@@ -273,7 +257,6 @@ CASES = {
         "up",
         "custom event",
     ),
-    "onto synapses": (onto_synapses, "S2", "S", "Connect neurons"),
     "linked synaptic variable": (
         lambda: synapses(model="w : 1\nx : 1 (linked)"),
         "S",

@@ -114,6 +114,37 @@ fill(head, -1)
 table[COUNT] = 0
 """
 
+#: Where the states of synapses before the events of each step are recorded.
+FIRST_EVENTS = """
+total = event_ptr[trial]
+for step in range(n_steps):
+    first_event[step] = total
+    e = head[step]
+    while e >= 0:
+        r = entry[e, 1]
+        total += begins[r + 1] - begins[r]
+        e = entry[e, 0]
+first_event[n_steps] = total
+"""
+
+EVENTS_BEGIN = "event_table[BEGIN] = event_table[COUNT]"
+
+COUNT_EVENTS = "event_counts[trial] = event_table[COUNT] - event_table[BEGIN]"
+
+SYNAPSES_BEGIN = "copy_in(synaptic, initial)"
+
+SYNAPSES_END = "copy_in(final[trial], synaptic)"
+
+SYNAPSES_BEGIN_BACK = "lam_synaptic[:, :] = 0"
+
+SYNAPSES_BEGIN_BACK_SEEDED = "copy_in(lam_synaptic, seeds[trial])"
+
+SYNAPSES_END_BACK = """
+for c in range(lam_synaptic.shape[0]):
+    for k in range(lam_synaptic.shape[1]):
+        gradient[c, k] += lam_synaptic[c, k]
+"""
+
 COUNT_DUE = """
 for step in range(n_steps):
     e = head[step]

@@ -78,7 +78,8 @@ def render_clock(
     """
     plan = plan or plan_clock(system)
     groups, inputs, pathways = parts(system, plan, KernelStyle(single), group=NeuronCode)
-    operations = ClockOperations(groups, inputs, pathways, single)
+    at_end = {r.group for r in system.spec.readouts if r.kind == "final_synapses"}
+    operations = ClockOperations(groups, inputs, pathways, single, at_end)
     forward, backward = operations.phases()
     source, lookback = _listing(groups, pathways, forward, backward), operations.lookback
     return ClockModule(source, groups, inputs, pathways, forward, backward, lookback)
@@ -103,6 +104,7 @@ def parts(
         groups[g.group.name] = group(g, scope, readouts, plan.groups[g.group.name])
     inputs = {i.name: source(i.name, table or NameTable()) for i in system.spec.inputs}
     pathways = []
+    homes: dict[str, PathwayCode] = {}  # which share their names
     recurrent: Counter[str] = Counter()
     for p in system.pathways:
         target = groups[p.pathway.target]
@@ -114,7 +116,13 @@ def parts(
         post = target.scope
         scope = Scope(owner, p.invariants.levels, post.table, style, post, post.steep, inverts)
         sender = groups.get(p.pathway.source) or inputs[p.pathway.source]
-        pathways.append(pathway(p, scope, target, sender, plan.pathways[p.pathway.name]))
+        more = {"pre": p.pathway.pre_group, "own": p.pathway.synapses if p.of_group else ""}
+        more = {role: groups[name] for role, name in more.items() if name}
+        if table is not None and p.synaptic:
+            more["home"] = homes.get(p.pathway.synapses)
+        planned = plan.pathways[p.pathway.name]
+        pathways.append(pathway(p, scope, target, sender, planned, **more))
+        homes.setdefault(p.pathway.synapses, pathways[-1])
     return tuple(groups.values()), tuple(inputs.values()), tuple(pathways)
 
 

@@ -44,7 +44,7 @@ class NeuronCode(GroupCode):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.pieces: dict[Piece, str] = {}
-        self.recorded = self.needs_states or self.needs_final_states
+        self.recorded = self.needs_states or self.needs_final_states or self.plan.recorded
         #: The conditions for a step of the group, and for one of the forward pass.
         self.runs, self.first_run = (
             ("n >= first_updated", "not recomputing") if self.recorded else ("True", "True")
@@ -72,9 +72,14 @@ class NeuronCode(GroupCode):
 class ClockOperations:
     """The operations of connected groups, inputs and pathways."""
 
-    def __init__(self, groups, inputs, pathways, single: bool):
+    def __init__(self, groups, inputs, pathways, single: bool, read_at_end=()):
         self.groups, self.inputs, self.pathways, self.single = groups, inputs, pathways, single
         self.queued = [p for p in pathways if not p.ring]
+        #: A pathway of each `Synapses` object with states, by the name of the object.
+        self.synapses = {p.synapses: p for p in pathways if p.synaptic and not p.own_group}
+        self.eventful = [p for p in self.queued if p.eventful]
+        #: The `Synapses` objects whose states the loss reads at the end of a trial.
+        self.read_at_end = [name for name in self.synapses if name in read_at_end]
         self.spiking = [g for g in groups if g.spikes]
         self.recorded = [g for g in groups if g.recorded]
         self.lookback = any(g.upstroke for g in groups)
@@ -96,7 +101,7 @@ class ClockOperations:
             "restore": (self._own(g, "restore") for g in self.recorded),
             "warm_up": self._warm_up(),
             "neurons_recomputed": self._recomputed(self._step(g) for g in self.recorded),
-            "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded)),
+            "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded, again=True)),
             "recorded": (self._record_end(g) for g in self.recorded),
             "final": (
                 self._own(g, "final_back") for g in self.groups if g.sampled_last or g.upstroke
@@ -118,7 +123,7 @@ class ClockOperations:
             names = [
                 "deliver",
                 "deliver_back",
-                *["deliver_recomputed"] * part.target.recomputes_arrivals,
+                *["deliver_recomputed"] * part.recomputed,
             ]
             return {name: render(f"clock/synapses/{name}.py.j2", p=part) for name in names}
         names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
@@ -227,6 +232,9 @@ class ClockOperations:
         yield from (self._own(g, "trial_begin") for g in self.groups)
         yield from (self._from(i, "input_begin", library.INPUT_BEGIN) for i in self.inputs)
         yield from (self._of(p, "queue_begin", library.QUEUE_BEGIN) for p in self.queued)
+        for name in self.synapses:
+            yield self._of_synapses(name, "synapses_begin", library.SYNAPSES_BEGIN)
+        yield from (self._of(p, "events_begin", library.EVENTS_BEGIN) for p in self.eventful)
         yield from self._input_drive(self.pathways)
 
     def _input_drive(self, pathways) -> Operations:
@@ -245,21 +253,44 @@ class ClockOperations:
                     target_drive=drive, weights=(p.name, "W"),
                 )  # fmt: skip
 
-    def _arrivals(self, groups) -> Operations:
+    def _arrivals(self, groups, again: bool = False) -> Operations:
+        """What arrives at some groups; ``again`` if only their own states matter."""
         for source in (*self.inputs, *(g for g in self.spiking if g not in groups)):
             yield self._from(source, "known_spikes", library.KNOWN_SPIKES, finds=True)
         yield from (
-            self._send(p) for p in self.pathways if p.target in groups and not p.precomputed
+            self._send(p)
+            for p in self.pathways
+            if p.target in groups
+            and not p.precomputed
+            and (p.adjoint.touches_target or p.adjoint.writes_others or not again)
         )
 
     def _send(self, p) -> Operation:
         if not p.ring:
-            return self._own(p, "deliver", **self._source(p))
+            return self._own(p, "deliver", **self._source(p), **self._others(p))
         body = getattr(library, p.layout.send)
         return self._from(
             p, "send", body, p.source.name, {"ROW": p.row}, weights=(p.name, "W"),
             target_ring=(p.target.name, f"ring_{p.state}"),
         )  # fmt: skip
+
+    def _others(self, p):
+        """What a pathway's rendered operations call the arrays that are not its own.
+
+        They belong to the `Synapses` object and to the group of the pre-synaptic neurons.
+        """
+        found = {p.a(role): (p.synapses, role) for role in ("synaptic", "lam_synaptic")}
+        if p.pre_group is not None:
+            found |= {p.a(f"pre_{role}"): (p.pre_group.name, role) for role in ("x", "lam")}
+        if p.own_group is not None:
+            found |= {p.a(f"own_{role}"): (p.own_group.name, role) for role in ("x", "lam")}
+        return found if p.others else {}
+
+    def _of_synapses(self, name: str, operation_name: str, body: str) -> Operation:
+        """An operation of the library on the states of a `Synapses` object."""
+        arrays = (i for i in free_names(body) if may_be_array(i))
+        keys = {i: (name, "grad_initial" if i == "gradient" else i) for i in arrays}
+        return operation(operation_name, body, keys, self.single, owner=name)
 
     def _source(self, p):
         """What a pathway's rendered operations call the arrays of its source."""
@@ -273,6 +304,9 @@ class ClockOperations:
 
     def _end(self) -> Operations:
         yield from (self._from(g, "count_spikes", library.COUNT_SPIKES) for g in self.spiking)
+        yield from (self._of(p, "count_events", library.COUNT_EVENTS) for p in self.eventful)
+        for name in self.read_at_end:
+            yield self._of_synapses(name, "synapses_end", library.SYNAPSES_END)
         ending = [g for g in self.groups if "trial_end" in self._bodies[g.name]]
         yield from (self._own(g, "trial_end") for g in ending)
 
@@ -292,8 +326,14 @@ class ClockOperations:
         yield from self._input_drive([p for p in self.pathways if p.target.recorded])
         for p in self.queued:
             yield self._from(p, "queue_begin_back", library.QUEUE_BEGIN_BACK)
-            if p.target.recomputes_arrivals:
+            if p.recomputed:
                 yield self._from(p, "count_due", library.COUNT_DUE, begins=(p.name, "start"))
+            if p.eventful:
+                yield self._of(p, "first_events", library.FIRST_EVENTS, begins=(p.name, "start"))
+        for name in self.synapses:
+            seeded = name in self.read_at_end
+            body = library.SYNAPSES_BEGIN_BACK_SEEDED if seeded else library.SYNAPSES_BEGIN_BACK
+            yield self._of_synapses(name, "synapses_begin_back", body)
         yield from (
             self._of(g, "check_due", library.CHECK_DUE)
             for g in self.groups
@@ -335,8 +375,8 @@ class ClockOperations:
         for g in self.groups:
             if g.recomputes_arrivals:
                 yield self._own(g, "recompute_states")
-                own = [p for p in self.pathways if p.target is g]
-                yield from (self._own(p, "deliver_recomputed") for p in own)
+                own = [p for p in self.pathways if p.target is g and p.recomputed]
+                yield from (self._own(p, "deliver_recomputed", **self._others(p)) for p in own)
         for p in self.pathways:
             if p.layout.per_spike:
                 yield self._accumulate(p)
@@ -344,7 +384,8 @@ class ClockOperations:
             # after the last step for inputs
             if p.layout.during.startswith("add_times") and not p.source.is_input:
                 yield getattr(self, f"_{p.layout.during}")(p)
-        yield from (self._own(p, "deliver_back", **self._source(p)) for p in reversed(self.queued))
+        for p in reversed(self.queued):
+            yield self._own(p, "deliver_back", **self._source(p), **self._others(p))
 
     def _accumulate(self, p) -> Operation:
         body = library.ACCUMULATE_INPUTS if p.source.is_input else library.ACCUMULATE
@@ -372,6 +413,8 @@ class ClockOperations:
     def _end_back(self) -> Operations:
         for g in self.groups:
             yield self._of(g, "add_initial", library.ADD_INITIAL, gradient=(g.name, "grad_initial"))
+        for name in self.synapses:
+            yield self._of_synapses(name, "synapses_end_back", library.SYNAPSES_END_BACK)
         for source in (*self.inputs, *self.groups):
             own = [p for p in self.pathways if p.layout.after and p.source is source]
             if own:

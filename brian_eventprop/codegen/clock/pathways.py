@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from brian_eventprop.adjoint.pathways import INCREMENT, ArrivalRule, PathwayAdjoint
+from brian_eventprop.adjoint.pathways import INCREMENT, PRE, SYNAPTIC, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.autapses import AutapseCode
@@ -17,8 +17,9 @@ class PathwayCode:
     """Code of a pathway; the templates read its attributes."""
 
     def __init__(
-        self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan
-    ):
+        self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan,
+        pre: GroupCode | None = None, own: GroupCode | None = None, home=None,
+    ):  # fmt: skip
         self.adjoint, self.scope, self.target, self.source = adjoint, scope, target, source
         self.name = adjoint.pathway.name
         self.text = adjoint.pathway.text
@@ -27,6 +28,26 @@ class PathwayCode:
         written = {**adjoint.free.parameters, **adjoint.frozen.parameters}
         self.element_grads = [n for n in active if levels[n] == PER_ELEMENT and n in written]
         self.states = [f"post__{s}" for s in target.states]
+        #: The `Synapses` object and the states of its synapses.
+        self.synapses = adjoint.pathway.synapses
+        self.synaptic = [f"{SYNAPTIC}{s}" for s in adjoint.synaptic]
+        #: The group of the pre-synaptic neurons, if the code touches their states.
+        self.pre_group, self.writes_pre = pre, adjoint.writes_pre
+        #: What an event touches besides its target: where each state stands, and its adjoint.
+        self.home = home or self
+        self.others = {
+            s: tuple(f"{self.home.a(role)}[{k}, s]" for role in ("synaptic", "lam_synaptic"))
+            for k, s in enumerate(self.synaptic)
+        }
+        #: The group that the synapses are, if they have equations of their own.
+        self.own_group = own
+        for k, s in enumerate(own.states if own else ()):
+            self.others[f"{SYNAPTIC}{s}"] = self._places("own", k, "s")
+        for s in adjoint.pre:
+            self.others[f"{PRE}{s}"] = self._places("pre", pre.states.index(s), "i")
+        self.recomputed, self.taped = plan.recomputed, plan.taped
+        #: Whether what its events touch is recorded before each of them.
+        self.eventful = bool(self.others) or self.taped
         self.lift = adjoint.lift
         self.same = adjoint.free.statements == adjoint.frozen.statements
         self.layout, self.delay_trained = plan.layout, plan.delay_trained
@@ -40,6 +61,10 @@ class PathwayCode:
             self.ring_array = target.a(f"ring_{state}")
             self.record = target.a(f"record_{state}")
         target.receive(self)
+
+    def _places(self, whose: str, row: int, index: str) -> tuple[str, ...]:
+        """Where a state of another group stands, and its adjoint."""
+        return tuple(f"{self.a(f'{whose}_{role}')}[{row}, {index}]" for role in ("x", "lam"))
 
     def shared_grad(self, name: str) -> str:
         """The gradient of a constant that all synapses share."""
@@ -79,16 +104,59 @@ class PathwayCode:
                 number = name.split(".")[1]
                 weights = self.target.a("weight" + number)
                 lines.append(f"{self.scope.ref(name)} = {weights}[trial, {index}]")
+            elif name.startswith("lam.") and name[4:] in self.others:
+                lines.append(f"{self.scope.ref(name)} = {self.others[name[4:]][1]}")
             elif name.startswith("lam."):
                 k = self.states.index(name[4:])
                 lines.append(f"{self.scope.ref(name)} = {self.target.a('lam')}[{k}, {index}]")
         return lines
 
-    def deliver(self, mode: str, array: str) -> list[str]:
-        """What an arrival writes."""
+    @property
+    def find(self) -> list[str]:
+        """Where what an event touches besides its target stands: synapse ``s``, neuron ``i``."""
+        lines = [f"s = {self.a('synapse')}[k]"] * bool(self.synaptic)
+        return lines + [f"i = {self.a('pre')}[k]"] * bool(self.adjoint.pre)
+
+    def load_others(self, names, live: bool = False) -> list[str]:
+        """Load such states before this event, from the record of events or as they are now."""
+        events = self.a("events")
+        return [
+            f"{self.scope.ref(s)} = " + (place if live else f"{events}[m, {k}]")
+            for k, (s, (place, _)) in enumerate(self.others.items())
+            if s in names
+        ]
+
+    def record_event(self) -> list[str]:
+        """Keep them before this event, and the states of the target if need be."""
+        places = [place for place, _ in self.others.values()]
+        if self.taped:
+            places += [f"{self.target.a('x')}[{k}, j]" for k in range(self.target.n_states)]
+        return [f"{self.a('events')}[m, {k}] = {place}" for k, place in enumerate(places)]
+
+    @property
+    def event_columns(self) -> int:
+        """How many numbers are kept for an event."""
+        return len(self.others) + self.taped * self.target.n_states
+
+    def change_synapse(self) -> list[str]:
+        """What an event writes into the states of its synapse, after `deliver`."""
+        return self._change([] if self.own_group else self.synaptic)
+
+    def change_others(self) -> list[str]:
+        """What it writes into the states of other groups: its pre-synaptic neuron and its own."""
+        own = self.synaptic if self.own_group else []
+        return self._change([*own, *(f"{PRE}{s}" for s in self.adjoint.pre)])
+
+    def _change(self, states) -> list[str]:
+        written = {s.target for s in self.adjoint.free.statements}
+        return [f"{self.others[s][0]} = {self.scope.ref(s)}" for s in states if s in written]
+
+    def deliver(self, mode: str, array: str, live: bool = False) -> list[str]:
+        """What an arrival writes; with `live` it reads states of the synapse as they are now."""
         statements = self.rule(mode).statements
-        written = {s.target for s in statements} & set(self.states)
-        lines = self.load(reads(statements) | written, array)
+        written = {s.target for s in statements} & {*self.states, *self.others}
+        read = reads(statements) | written
+        lines = self.load(read, array) + self.load_others(read, live)
         lines += self.scope.statements(statements)
         return (
             lines
@@ -105,7 +173,11 @@ class PathwayCode:
         lines = self.load_stacked(reads(rule.lam, rule.parameters, rule.rate), stack)
         wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
         changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
-        wanted |= {f"new.{s}": e for s, e in changed.items()}
+        # the pre-synaptic neuron may be the target itself, so what it gets is added
+        read = {s for s in changed if s.startswith(PRE)} - {f"{PRE}{s}" for s in self.writes_pre}
+        wanted |= {
+            f"new.{s}": e - symbol(f"lam.{s}") if s in read else e for s, e in changed.items()
+        }
         common, values = self.scope.shared_terms(wanted)
         lines += [*common, f"rate = {values['rate']}"]
         for name in rule.parameters:
@@ -118,21 +190,27 @@ class PathwayCode:
                 )
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
         lines += [
-            f"{self.target.a('lam')}[{self.states.index(s)}, j] = {self.scope.ref(f'new.{s}')}"
+            f"{self._adjoint(s)} {'+=' if s in read else '='} {self.scope.ref(f'new.{s}')}"
             for s in changed
         ]
         return lines + sum(
             (maximum.queued(self, mode, stack) for maximum in self.target.arrival_maxima), []
         )
 
+    def _adjoint(self, state: str) -> str:
+        """Where the adjoint of a state of the target or of the synapse stands."""
+        if state in self.others:
+            return self.others[state][1]
+        return f"{self.target.a('lam')}[{self.states.index(state)}, j]"
+
     def load_stacked(self, names, stack: str) -> list[str]:
         """Load states of the target before this arrival, its constants and the synapse's."""
+        first = len(self.others)
+        before = f"{self.a('events')}[m, {first} + " if self.taped else f"{stack}[top, "
         lines = [
-            f"{self.scope.ref(s)} = {stack}[top, {k}]"
-            for k, s in enumerate(self.states)
-            if s in names
+            f"{self.scope.ref(s)} = {before}{k}]" for k, s in enumerate(self.states) if s in names
         ]
-        return lines + self.load(names - set(self.states), None)
+        return lines + self.load_others(names) + self.load(names - set(self.states), None)
 
     def lifted(self, spiked: bool, stack: str) -> tuple[list[str], str]:
         """Loads, and the condition that this arrival lifted its target over the threshold."""

@@ -32,6 +32,7 @@ from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
 from brian_eventprop.plan.clock import ClockPlan, plan_clock
+from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
 
 #: Arrivals at one neuron in one step whose states are kept at a time.
 DEPTH = 16
@@ -100,6 +101,7 @@ def render_cuda(
 def _parts(system, plan, connections, style):
     """The code of all parts; each group has its threads and its words of spikes."""
     known: list[CudaGroup] = []
+    at_end = {r.group for r in system.spec.readouts if r.kind == FINAL_OF_SYNAPSES}
 
     def group(*arguments):
         lane = sum(32 * g.words for g in known)
@@ -107,9 +109,10 @@ def _parts(system, plan, connections, style):
         known.append(CudaGroup(*arguments, number=len(known), lane=lane, word=word))
         return known[-1]
 
-    def pathway(adjoint, *arguments):
-        found = connections[adjoint.pathway.name]
-        return CudaPathway(adjoint, *arguments, connections=found)
+    def pathway(adjoint, *arguments, **others):
+        others["connections"] = connections[adjoint.pathway.name]
+        others["read_at_end"] = adjoint.pathway.synapses in at_end
+        return CudaPathway(adjoint, *arguments, **others)
 
     return parts(system, plan, style, NameTable(), group, CudaInput, pathway)
 
@@ -129,7 +132,10 @@ class _Renderer:
         self.words += bool(self.words)
         self.all = threads * cluster
         self.parts = self.all // 32 if target.warps else self.all
-        self.recomputes = any(g.keeps_states for g in groups)
+        #: The pathways whose synapses have states, and those that have them for their object.
+        self.eventful = [p for p in pathways if p.synaptic]
+        self.homes = [p for p in self.eventful if p.home is p]
+        self.recomputes = any(g.keeps_states for g in groups) or bool(self.eventful)
         self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
 
     def __call__(self) -> CudaModule:
@@ -172,6 +178,8 @@ class _Renderer:
             groups=self.groups,
             spiking=self.spiking,
             pathways=self.pathways,
+            eventful=self.eventful,
+            homes=self.homes,
             senders=self.senders(),
             on_chip=kernel.on_chip,
             in_memory=kernel.in_memory,
@@ -272,6 +280,11 @@ class _Renderer:
             read = not p.source.is_input or not (p.ring if back else p.precomputed)
             roles = ["C"] + ["W", "steps"] * read + ["delays"] * (not p.ring)
             roles += ["base", "bits"] * (read and not p.dense)
+            roles += ["synapse"] * bool(p.synaptic)
+            roles += ["n_events" if name == "forward" else "first_event"] * bool(p.synaptic)
+            if p in self.homes:
+                roles += ["initial"] * (name != "backward")
+                roles += ["final"] * (name == "forward" and p.read_at_end)
             pairs += [(p.name, role) for role in roles]
         return pairs
 
@@ -287,6 +300,8 @@ class _Renderer:
                 + ["grad_refractory_out"] * g.refractory
             )
             pairs += [(g.name, role) for role in roles]
+        for p in self.homes:
+            pairs += [(p.name, "grad_initial"), *[(p.name, "seeds")] * p.read_at_end]
         pairs += [(i.name, "d_input_time") for i in self.inputs if i.queued]
         return pairs + [
             (part.name, "grad_shared_out")
@@ -321,9 +336,17 @@ class _Renderer:
             arrays += [
                 self.array(g.name, f"input_drive_{s}", shape, large=True) for s in g.drive_states
             ]
+        for p in self.homes:
+            arrays.append(self.array(p.name, "synaptic", self.shape_of(p), large=True))
+        for p in self.eventful:
+            arrays.append(self.array(p.name, "seen", (p.target.size,), "np.int32"))
         if name == "record":
             arrays += self.records()
         return arrays
+
+    def shape_of(self, p):
+        """Return the shape of the states of a pathway's synapses."""
+        return len(p.synaptic), p.adjoint.pathway.size
 
     def records(self):
         shape = (self.n_steps + 1,)
@@ -331,6 +354,9 @@ class _Renderer:
             self.array(g.name, "rec", (*shape, g.n_states, g.size), large=True)
             for g in self.groups
             if g.keeps_states
+        ] + [
+            self.array(p.name, "events", (f"events of {p.name}", len(p.others)), large=True)
+            for p in self.eventful
         ]
 
     def upstrokes(self, g):
@@ -369,9 +395,13 @@ class _Renderer:
             ]
             if g.queued:
                 arrays.append(
-                    self.array(g.name, "notes", (g.size, DEPTH, 3), "np.int32", large=True)
+                    self.array(g.name, "notes", (g.size, DEPTH, 4), "np.int32", large=True)
                 )
                 arrays.append(self.array(g.name, "stacks", (g.size, DEPTH, g.n_states), large=True))
+        for p in self.homes:
+            arrays.append(self.array(p.name, "lam_synaptic", self.shape_of(p), large=True))
+        for p in self.eventful:
+            arrays.append(self.array(p.name, "seen", (p.target.size,), "np.int32"))
         for p in self.pathways:
             if not p.ring:
                 size = p.adjoint.pathway.size

@@ -178,8 +178,10 @@ class CudaInput(InputCode):
 class CudaPathway(_InThread, PathwayCode):
     """A pathway; ``dense`` tells that every source has one synapse onto every target."""
 
-    def __init__(self, *arguments, connections: Connections):
-        super().__init__(*arguments)
+    def __init__(self, *arguments, connections: Connections, read_at_end: bool = False, **others):
+        super().__init__(*arguments, **others)
+        #: Whether the loss reads states of its synapses at the end of a trial.
+        self.read_at_end = read_at_end
         self.dense, self.planes = connections.dense, connections.planes
         if self.source.is_input:
             self.source.outgoing.append(self)

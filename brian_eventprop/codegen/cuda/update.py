@@ -36,10 +36,11 @@ def held_pathways(
 
     Such a pathway computes what the kernels read from variables of its own synapses and numbers
     common to all, and nothing else is trained through it.  A variable that another part reads, too,
-    goes by the host.
+    goes by the host; so do those of synapses that have states or that the loss reads.
     """
     pathways, trained = tuple(pathways), set(trained)
     kept = [p for p in pathways if _own_only(p, trained, shapes)]
+    kept = [p for p in kept if not (p.synaptic or p.read_at_end)]
     while True:
         keys = {key for p in kept for key in _keys(p, trained)}
         others = {key for p in pathways if p not in kept for key in _keys(p, trained)}

@@ -86,6 +86,11 @@ class Component:
         """Whether arrivals are taken in batches."""
         return self.groups[0].batched is not None
 
+    @property
+    def homes(self) -> tuple[EventPathwayCode, ...]:
+        """The pathways that have the states of synapses, one of each `Synapses` object."""
+        return tuple(p for p in self.pathways if p.synaptic and p.home is p)
+
     def a(self, role: str) -> str:
         """Identifier of an array or number of a component without windows."""
         return self.groups[0].a(f"loop_{role}")
@@ -123,13 +128,19 @@ def build_component(
     own = [p for p in system.pathways if p.pathway.target in groups]
     outer = dict.fromkeys(p.pathway.source for p in own if p.pathway.source not in groups)
     sources = {name: EventSourceCode(name, f"source{k}", table) for k, name in enumerate(outer)}
-    pathways = []
+    pathways, homes = [], {}
+    at_end = {r.group for r in system.spec.readouts if r.kind == "final_synapses"}
     for number, p in enumerate(own):
         target, source = groups[p.pathway.target], p.pathway.source
         scope = _scope(f"p{number}", p, table, target.scope.steep, target.scope)
         arrival = next(a for a in arrivals[target.name] if a.pathway is p)
         source = groups.get(source) or sources[source]
-        pathways.append(EventPathwayCode(arrival, scope, target, source, number))
+        name = p.pathway.synapses
+        made = EventPathwayCode(
+            arrival, scope, target, source, number, homes.get(name), name in at_end
+        )
+        homes.setdefault(name, made)
+        pathways.append(made)
     return Component(tuple(groups.values()), tuple(pathways), tuple(sources.values()))
 
 

@@ -63,6 +63,8 @@ class EventGroupCode(PartCode):
         else:
             self.width = self.n_states + len(self.integrals) + len(flow.switches)
             self.switches = SwitchCode(self)
+        #: Places behind its states for those of one of its synapses.
+        self.slots = max((len(a.pathway.synaptic) for a in setting.arrivals), default=0)
         self.bounds, self.search = GuardCode(self, setting.dt), Searches(self)
         self.timed_values = [t.name for t in group.timed_values]
         self.regular = adjoint.jumps
@@ -75,6 +77,13 @@ class EventGroupCode(PartCode):
         self.one_step, self.has_count_surrogate = repr(setting.dt), setting.has_count_surrogate
         self.by_event = setting.by_event
         self.batched = BatchedLayout(self) if setting.in_batches else None
+
+    @property
+    def logged(self) -> int:
+        """How many numbers of the state are logged with an event."""
+        if self.slots:
+            return self.width + self.slots
+        return self.width if len(self.switches) else self.n_states
 
     @cached_property
     def lifts(self) -> bool:

@@ -179,6 +179,9 @@ def _arguments(component):
     for p in component.pathways:
         tables = (*TABLES, *LATE * p.target.spikes) * component.batched
         pairs += [(p.name, role) for role in ("C", "W", "post", "rows", "delay", *tables)]
+        pairs += [(p.name, "created")] * bool(p.synaptic)
+    for p in component.homes:
+        pairs += [(p.name, "initial"), *[(p.name, "final")] * p.read_at_end]
     return tuple(pairs)
 
 
@@ -189,6 +192,8 @@ def _gradients(component):
         roles += ["time", "d_spike_time"] * g.spikes
         roles += [*["count_surrogate"] * g.has_count_surrogate, "WR"]
         pairs += [(g.name, role) for role in roles]
+    for p in component.homes:
+        pairs += [(p.name, "grad_initial"), *[(p.name, "seeds")] * p.read_at_end]
     each = ("grad_sums",) if component.batched else ("grad_shared", "grad_weight", "grad_delay")
     return (*pairs, *((p.name, role) for p in component.pathways for role in each))
 

@@ -25,6 +25,8 @@ class PartCode:
 
     def __init__(self, adjoint, scope: Scope, states: Iterable[str], rows: Mapping[int, int]):
         self.adjoint, self.scope, self.states, self._rows = adjoint, scope, tuple(states), rows
+        #: Where each state stands in ``x``, and its adjoint in ``lam``.
+        self.places = {s: (k, k) for k, s in enumerate(self.states)}
         active, levels = adjoint.invariants.active, adjoint.invariants.levels
         self.shared_grads = [n for n in active if levels[n] == SHARED]
         self.element_grads = [n for n in active if levels[n] == PER_ELEMENT]
@@ -38,10 +40,10 @@ class PartCode:
     def load(self, names, lams: str = "lam") -> list[str]:
         """Load the states, adjoint variables, constants and readouts' weights among `names`."""
         ref, lines = self.scope.ref, []
-        for k, s in enumerate(self.states):
+        for s, (k, m) in self.places.items():
             lines += [f"{ref(s)} = x[{k}]"] * (s in names)
-            lines += [f"{ref(f'lam.{s}')} = {lams}[{k}]"] * (f"lam.{s}" in names)
-        values = ((name, self._constant(name)) for name in sorted(names) if name not in self.states)
+            lines += [f"{ref(f'lam.{s}')} = {lams}[{m}]"] * (f"lam.{s}" in names)
+        values = ((name, self._constant(name)) for name in sorted(names) if name not in self.places)
         return lines + [f"{ref(name)} = {value}" for name, value in values if value]
 
     def _constant(self, name):
@@ -62,9 +64,9 @@ class PartCode:
 
     def write(self, statements: Iterable[Statement]) -> list[str]:
         """Run statements that change states, in place."""
-        written = {s.target for s in statements} & set(self.states)
+        written = {s.target for s in statements} & set(self.places)
         lines = self.load(reads(statements) | written) + self.scope.statements(statements)
-        written = [(k, s) for k, s in enumerate(self.states) if s in written]
+        written = [(k, s) for s, (k, _) in self.places.items() if s in written]
         return lines + [f"x[{k}] = {self.scope.ref(s)}" for k, s in written]
 
     def gradient(self, name: str) -> str:
@@ -84,7 +86,7 @@ class PartCode:
         lines += [*parts, f"rate = {text['rate']}"]
         lines += [f"{self.gradient(n)} += {text[f'bar.{n}']}" for n in rule.parameters]
         lines += [f"{ref(f'new.{s}')} = {text[f'new.{s}']}" for s in changed]
-        return lines + [f"lam[{self.states.index(s)}] = {ref(f'new.{s}')}" for s in changed]
+        return lines + [f"lam[{self.places[s][1]}] = {ref(f'new.{s}')}" for s in changed]
 
 
 def by_mode(frozen: list[str], free: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ pathway, ``P`` and ``C`` those of the target.
 
 from __future__ import annotations
 
+from brian_eventprop.adjoint.pathways import SYNAPTIC
 from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.event.parts import PartCode, by_mode
@@ -27,14 +28,22 @@ class EventPathwayCode(PartCode):
     element = "k"
     arrays = ("CS", "W", "grad_synapses_shared", "grad_weight")
 
-    def __init__(self, arrival: Arrival, scope: Scope, target, source, number: int):
+    def __init__(
+        self, arrival: Arrival, scope: Scope, target, source, number: int,
+        home: EventPathwayCode | None = None, read_at_end: bool = False,
+    ):  # fmt: skip
         pathway = arrival.pathway.pathway
         super().__init__(
             arrival.pathway, scope, [f"post__{s}" for s in target.states], target.position
         )
         self.name, self.arrival, self.number = pathway.name, arrival, number
         self.target, self.source, self.outer = target, source, source.outer
-        self.delay_trained = arrival.delay_trained
+        self.delay_trained, self.synapses = arrival.delay_trained, pathway.synapses
+        #: The pathway that has the states of the synapses: the first one of their object.
+        self.home, self.read_at_end = home or self, read_at_end
+        self.synaptic = [f"{SYNAPTIC}{s}" for s in arrival.pathway.synaptic]
+        for k, s in enumerate(self.synaptic):
+            self.places[s] = target.width + k, target.n_states + k
         # a comment ends with its line
         self.text = "; ".join(line.strip() for line in pathway.text.splitlines())
 
@@ -64,6 +73,42 @@ class EventPathwayCode(PartCode):
     def deliver(self) -> list[str]:
         """What an arrival writes."""
         return self._by_mode(lambda rule: self.write(rule.statements) or ["pass"])
+
+    def _stored(self, role: str, state: int, synapse: str) -> str:
+        """Where a state of a synapse stands, or its adjoint."""
+        return f"{self.home.a(role)}[{state}, {self.a('created')}[{synapse}]]"
+
+    def take(self, x: str) -> list[str]:
+        """Put the states of a synapse behind those of its target."""
+        return [
+            f"{x}[{self.places[s][0]}] = {self._stored('synaptic', k, 'synapse')}"
+            for k, s in enumerate(self.synaptic)
+        ]
+
+    def put_back(self, x: str) -> list[str]:
+        """Take the states of a synapse from there, after an event."""
+        written = {s.target for s in self.adjoint.free.statements}
+        return [
+            f"{self._stored('synaptic', k, 'synapse')} = {x}[{self.places[s][0]}]"
+            for k, s in enumerate(self.synaptic)
+            if s in written
+        ]
+
+    @property
+    def take_adjoint(self) -> list[str]:
+        """Put the adjoint of the states of synapse ``k`` behind that of its target."""
+        return [
+            f"lam[{self.places[s][1]}] = {self._stored('lam_synaptic', k, 'k')}"
+            for k, s in enumerate(self.synaptic)
+        ]
+
+    @property
+    def put_adjoint_back(self) -> list[str]:
+        """Take it from there."""
+        return [
+            f"{self._stored('lam_synaptic', k, 'k')} = lam[{self.places[s][1]}]"
+            for k, s in enumerate(self.synaptic)
+        ]
 
     @property
     def looking(self) -> list[str]:

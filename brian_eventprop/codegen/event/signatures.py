@@ -77,6 +77,12 @@ class GroupSignatures:
         return [p.a(role) for p in self.incoming for role in ("C", "W")]
 
     @property
+    def _states_of_synapses(self):
+        """The states of the synapses onto the group, and where those of each pathway stand."""
+        found = [p.a("synaptic") for p in self.incoming if p.synaptic and p.home is p]
+        return found + [p.a("created") for p in self.incoming if p.synaptic]
+
+    @property
     def returned(self) -> list[str]:
         """The roles of what a window returns."""
         g = self.group
@@ -97,7 +103,7 @@ class GroupSignatures:
         own = [*state, *self.returned, *constants(g), *["period"] * g.refractory, "VR", *maxima(g)]
         own += [*["breaks", "piece"] * g.breaks, *sample_steps(g), *timed_values(g)]
         if not g.batched:
-            return self._of(own + scratch_roles(g), self._synapses)
+            return self._of(own + scratch_roles(g), self._synapses + self._states_of_synapses)
         own += ["candidates", "XN", *SEARCH]
         found = (dict.fromkeys(p.looking + p.arriving) for p in self.incoming)
         return self._of(own, (name for names in found for name in names))
@@ -120,6 +126,8 @@ class GroupSignatures:
         for p in self.incoming:
             roles = ["C", "W", "grad_shared", "grad_weight", *["grad_delay"] * p.delay_trained]
             into += [p.a(role) for role in (*roles, *["delay"] * p.grows_from_zero)]
+            into += [p.a("lam_synaptic")] * bool(p.synaptic and p.home is p)
+            into += [p.a("created")] * bool(p.synaptic)
         sources = dict.fromkeys(p.source for p in self.incoming)
         into += [source.a("d_spike_time") for source in sources if source is not g]
         own += [*back_roles(g), *["partials"] * has_partials(g)] * (not g.batched)

@@ -71,14 +71,13 @@ def _each(role: str, *shape: int, dtype: type = np.float64, zero: bool = False) 
 
 def _forward_group(g) -> list[WorkArray]:
     slots = 1 if g.batched else None
-    logged = g.width if len(g.switches) else g.n_states
     found = [
-        _each("X", g.width), _each("now"), _each("until"), _each("hint"),
+        _each("X", g.width + g.slots), _each("now"), _each("until"), _each("hint"),
         *[_each("piece", dtype=np.int64, zero=True)] * g.breaks,
         *[_each("latest", dtype=np.int64, zero=True)] * g.latest,
         WorkArray("head", lambda s: (slots or min(s.windows, 1024), s.neurons), np.int32),
         _fixed("pool", 256, 5), _fixed("spikes", 256, 4, kept=True),
-        _fixed("event_log", 1024, COLUMNS + logged, kept=True),
+        _fixed("event_log", 1024, COLUMNS + g.logged, kept=True),
         WorkArray("window_offsets", lambda s: (s.trials, s.windows + 1), np.int64, kept=True),
     ]  # fmt: skip
     if g.spikes:
@@ -94,7 +93,8 @@ def _forward_group(g) -> list[WorkArray]:
 def _scratch(g):
     """Space for the states of a single neuron."""
     sizes = {
-        "x": [g.width], "y": [g.width], "z": [g.width], "w": [2 * g.width], "dx": [g.width],
+        "x": [g.width + g.slots], "y": [g.width], "z": [g.width], "w": [2 * g.width],
+        "dx": [g.width],
         "stack": [48, g.bounds.columns], "k": [ROWS, g.width], "path": [PATH, g.width + STEP],
     }  # fmt: skip
     return [_fixed(role, *sizes[role]) for role in scratch_roles(g)]
@@ -169,7 +169,7 @@ def _forward_loop(component) -> list[WorkArray]:
 
 def _backward_group(g) -> list[WorkArray]:
     found = [
-        _each("lam", g.n_states, zero=True), _each("now"),
+        _each("lam", g.n_states + g.slots, zero=True), _each("now"),
         _each("d_release", zero=True),  # dL/d(end of the refractory period)
         _each("d_caused", zero=True),  # dL/d(time) of a spike that an event triggered
         # flags that the latest event saw
@@ -179,7 +179,7 @@ def _backward_group(g) -> list[WorkArray]:
     ]  # fmt: skip
     if not g.batched:
         sizes = {"work": [16], "stages": [ROWS], "stage_adjoints": [STAGES]}
-        found += [_fixed(role, *sizes.get(role, ()), g.width) for role in back_roles(g)]
+        found += [_fixed(role, *sizes.get(role, ()), g.width + g.slots) for role in back_roles(g)]
         return found + [_fixed("partials", g.n_states + 1)] * has_partials(g)
     return [
         *found,

@@ -13,6 +13,7 @@ from brian_eventprop.adjoint.groups import LoopInvariants, partials
 from brian_eventprop.adjoint.symbolic.expressions import parse, to_sympy
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.expr.printing import NumpyStyle, Style, print_sympy, print_tree
+from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
 
 _HEAD = '''"""Constants before the trials, and their gradients afterwards; generated."""
 
@@ -33,6 +34,8 @@ def render_parameter_map(system: AdjointSystem) -> str:
     for number, readout in enumerate(system.spec.readouts):
         if readout.kind == "spike_times":
             parts.append(_spike_times(number, readout, system))
+        if readout.kind == FINAL_OF_SYNAPSES:
+            parts.append(_with_partials(f"synapses_{number}", readout, readout.symbols))
     return "\n".join(parts)
 
 
@@ -86,13 +89,17 @@ def _refractory(group) -> str:
 
 def _spike_times(number: int, readout, system: AdjointSystem) -> str:
     """An expression at each spike, and its derivatives in the time and in the parameters."""
-    style = NumpyStyle()
     symbols = {**system.spec.group(readout.group).symbols, **readout.symbols}
     wanted = ["t"] + [n for n, s in symbols.items() if s.key in system.trained]
+    return _with_partials(f"spikes_{number}", readout, wanted)
+
+
+def _with_partials(name: str, readout, wanted) -> str:
+    """The expression of a readout, and its derivatives in some names."""
+    style = NumpyStyle()
     partial = partials(to_sympy(readout.expression), wanted)
     entries = ", ".join(f'"{n}": {print_sympy(e, _name, style)}' for n, e in partial.items())
     value = print_tree(parse(readout.expression), _name, style)
     return (
-        f"\ndef spikes_{number}(v):\n    return {value}\n\n"
-        f"\ndef spikes_{number}_back(v):\n    return {{{entries}}}\n"
+        f"\ndef {name}(v):\n    return {value}\n\n\ndef {name}_back(v):\n    return {{{entries}}}\n"
     )

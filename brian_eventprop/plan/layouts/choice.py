@@ -43,7 +43,11 @@ def choose_layouts(
     inputs = {i.name for i in spec.inputs}
     arriving: dict[str, list] = {g.name: [] for g in spec.groups}
     for p in system.pathways:
-        arriving[p.pathway.target].append(p)
+        if p.touches_target:
+            arriving[p.pathway.target].append(p)
+    # what is read in between must be there: arrivals at such a group come one by one
+    read = {p.pathway.pre_group for p in system.pathways}
+    read |= {p.pathway.synapses for p in system.pathways if p.of_group}
     chosen = {}
     for adjoint in system.pathways:
         p = adjoint.pathway
@@ -51,7 +55,10 @@ def choose_layouts(
         facts = Facts(
             size=p.size,
             n_target=sizes[p.target],
-            additive=p.target not in autapses and is_additive(arriving[p.target]),
+            additive=adjoint.touches_target
+            and p.target not in autapses
+            and p.target not in read
+            and is_additive(arriving[p.target]),
             from_input=p.source in inputs,
             # two numbers for each neuron and time step
             has_record=2 * trial_bytes * sizes[p.target] <= limits.RECORD,

@@ -31,7 +31,7 @@ def has_dense_rows(pathway, network: NetworkValues, n_source: int, n_target: int
     """
     if not pathway.size or pathway.size != n_source * n_target:
         return False
-    pair = network.pre[pathway.name] * n_target + network.post[pathway.name]
+    pair = network.senders(pathway) * n_target + network.receivers(pathway)
     order = np.argsort(pair, kind="stable")
     if not np.array_equal(pair[order], np.arange(pathway.size)):
         return False

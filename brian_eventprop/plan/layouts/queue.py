@@ -1,5 +1,7 @@
 """Arrivals that are queued and delivered one after the other, because their order matters."""
 
+import numpy as np
+
 from brian_eventprop.plan.layouts.layout import SynapseLayout
 
 
@@ -15,4 +17,6 @@ class Queue(SynapseLayout):
 
     def pack(self, binder, delays, shape, n_steps, passes):
         order, post, rows, steps, start = binder.queue_layout(delays)
-        return order, order, {"post": post, "rows": rows, "steps": steps, "start": start}
+        arrays = {"post": post, "rows": rows, "steps": steps, "start": start}
+        ends = {"synapse": order, "pre": binder.indices["pre"][order]}
+        return order, order, arrays | {role: end.astype(np.int32) for role, end in ends.items()}

@@ -53,9 +53,10 @@ def influences(spec: NetworkSpec) -> set[Key]:
     while True:
         before = len(found)
         for readout in spec.readouts:
-            group = spec.group(readout.group)
             if readout.expression:
                 found |= _keys(names(readout.expression), readout.symbols)
+            if readout.timed_values:
+                group = spec.group(readout.group)
                 found |= _keys(_columns(readout.timed_values), {**group.symbols, **readout.symbols})
             if readout.kind in ("spike_times", "spike_count"):
                 found.add((_SPIKES, readout.group))

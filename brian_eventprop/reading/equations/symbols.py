@@ -26,9 +26,13 @@ _DECLARE = "Declare a parameter with the values instead."
 
 @dataclass
 class Collection:
-    """What has been read so far: the states of each group, and values and dimensions by key."""
+    """What has been read so far: the states of each group, and values and dimensions by key.
+
+    ``states`` are those of neuron groups, ``synaptic_states`` those of `Synapses`.
+    """
 
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    synaptic_states: dict[str, tuple[str, ...]] = field(default_factory=dict)
     values: dict[Key, np.ndarray] = field(default_factory=dict)
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
@@ -85,16 +89,23 @@ def group_symbol(group, name: str, variable, collection: Collection) -> Symbol |
 def pathway_symbol(
     pathway, synapses, name: str, variable, collection: Collection, line: str = ""
 ) -> Symbol | None:
-    """Return the symbol of a name in ``on_pre``; None for a function.
+    """Return the symbol of a name in ``on_pre`` or ``on_post``; None for a function.
 
     ``line`` is the statement that errors quote.
     """
-    if isinstance(variable, brian.Function | brian.Subexpression):
-        return None
     if variable is pathway._delays:
         kind = "shared" if variable.scalar else "synapse"
         key = collection.add((pathway.name, "delay"), variable.get_value(), variable.dim)
         return Symbol(name, kind, "delay", key)
+    return synapses_symbol(synapses, name, variable, collection, line or pathway.code)
+
+
+def synapses_symbol(
+    synapses, name: str, variable, collection: Collection, line: str = ""
+) -> Symbol | None:
+    """Return the symbol of a name in code of a `Synapses` object; None for a function."""
+    if isinstance(variable, brian.Function | brian.Subexpression):
+        return None
     if name not in synapses.variables:
         return external_symbol(synapses, name, variable, collection)
     if name in ("i", "i_pre", "j", "i_post"):
@@ -112,11 +123,7 @@ def pathway_symbol(
     owner = variable.owner
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
-        raise unsupported(synapses, line or pathway.code, reason, _DECLARE)
-    if side == "pre" and variable.name in collection.states.get(owner.name, ()):
-        reason = f"'{name}' is a pre-synaptic state, read when the spike arrives"
-        way_out = "Use a pre-synaptic parameter, or a state of the post-synaptic group."
-        raise unsupported(synapses, line or pathway.code, reason, way_out)
+        raise unsupported(synapses, line or name, reason, _DECLARE)
     return _neuron_symbol(owner, name, variable, side, collection)
 
 
@@ -146,7 +153,11 @@ def _readable(owner, variable, collection: Collection) -> bool:
     """Whether a neuron group's variable is one of the user's own, or time or index."""
     if variable.name in ("t", "dt", "i"):
         return True
-    return owner.name in collection.states and variable.name in owner.user_equations.names
+    if owner.name not in collection.states:
+        return False
+    synaptic = isinstance(owner, brian.Synapses)  # which other synapses may target
+    names = (owner.equations if synaptic else owner.user_equations).names
+    return variable.name in {*names, *collection.states[owner.name]}
 
 
 def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection) -> Symbol:
@@ -167,9 +178,12 @@ def _neuron_symbol(owner, name: str, variable, side: str, collection: Collection
 
 
 def _synaptic_symbol(synapses, name: str, variable, collection: Collection) -> Symbol:
-    if name not in synapses.equations.names:
+    states = collection.synaptic_states.get(synapses.name, ())
+    if name not in (*synapses.equations.names, *states):
         raise unsupported(synapses, name, f"'{name}' is internal to Brian2", _DECLARE)
     key = collection.add((synapses.name, name), variable.get_value(), variable.dim)
+    if name in states:
+        return Symbol(name, "state", name, key)
     return Symbol(name, "shared" if variable.scalar else "synapse", name, key)
 
 

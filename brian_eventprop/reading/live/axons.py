@@ -54,7 +54,7 @@ def with_axonal_delays(spec: NetworkSpec, network: NetworkValues, key: Key):
     size = next(s.size for s in (*spec.groups, *spec.inputs) if s.name == pathway.source)
     delays = np.broadcast_to(network.values[key], pathway.size)
     shared = np.full(size, delays.min(initial=np.inf) if pathway.size else 0.0)
-    pre = network.pre[pathway.name]
+    pre = network.senders(pathway)
     shared[pre] = delays
     if not np.array_equal(shared[pre], delays):
         i = pre[np.flatnonzero(shared[pre] != delays)[0]]
@@ -73,5 +73,5 @@ def per_synapse(values: Mapping[Key, np.ndarray], spec: NetworkSpec, network: Ne
     found = dict(values)
     for p in spec.pathways:
         if p.axonal and p.delay in found:
-            found[p.delay] = np.asarray(found[p.delay])[network.pre[p.name]]
+            found[p.delay] = np.asarray(found[p.delay])[network.senders(p)]
     return found

@@ -212,12 +212,25 @@ class PathwayBinder(ParameterBinder):
                 rename[name] = symbol
         super().__init__(code, parameter_map, rename, pathway.size, dt, pathway.synapses)
         self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
+        self.sender, self.receiver = pathway.sender, pathway.receiver
         self.n_source = n_source
         self.delay, self.axonal = pathway.delay, pathway.axonal
         self._layout: tuple[bytes, tuple] | None = None
         self._by_source: tuple | None = None
         self._in_lanes: tuple | None = None
         self._by_tile: tuple | None = None
+
+    @property
+    def senders(self) -> np.ndarray:
+        """The neuron of the source whose spikes run the code of each synapse."""
+        return self.indices[self.sender]
+
+    @property
+    def receivers(self) -> np.ndarray:
+        """The member of the target at which each synapse ends."""
+        if self.receiver == "synapse":
+            return np.arange(self.size)
+        return self.indices["post"]
 
     def reconnect(self, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses, as many as before."""
@@ -231,7 +244,7 @@ class PathwayBinder(ParameterBinder):
     def add_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:
         """Add the gradient of each synapse's delay; delays that are shared get the sum."""
         if self.axonal:
-            into[self.delay] += np.bincount(self.indices["pre"], delays, self.n_source)
+            into[self.delay] += np.bincount(self.senders, delays, self.n_source)
         else:
             shared = len(into[self.delay]) != self.size
             into[self.delay] += np.sum(delays) if shared else delays
@@ -245,7 +258,7 @@ class PathwayBinder(ParameterBinder):
     def by_synapse(self, delays: np.ndarray) -> np.ndarray:
         """Return the delay of each synapse, given one of each source or one for all, maybe."""
         if self.axonal:
-            return delays[self.indices["pre"]]
+            return delays[self.senders]
         # compiled passes are made for whole arrays
         return delays if len(delays) == self.size else np.full(self.size, delays)
 
@@ -336,7 +349,7 @@ class PathwayBinder(ParameterBinder):
 
     def _sort_by_source(self):
         if self._by_source is None:
-            pre, post = self.indices["pre"], self.indices["post"]
+            pre, post = self.senders, self.receivers
             order = np.lexsort((post, pre))
             rows = np.searchsorted(pre[order], np.arange(self.n_source + 1)).astype(np.int64)
             self._by_source = unless_sorted(order), rows, post[order]
@@ -362,7 +375,7 @@ class PathwayBinder(ParameterBinder):
         return self._in_lanes
 
     def _sort_by_tile(self, tile: int, n_tiles: int):
-        pre, post = self.indices["pre"], self.indices["post"]
+        pre, post = self.senders, self.receivers
         order = np.lexsort((post, pre, post // tile))
         keys = (post // tile * self.n_source + pre)[order]
         tiles = np.searchsorted(keys, np.arange(n_tiles * self.n_source + 1)).astype(np.int32)
@@ -382,7 +395,7 @@ class PathwayBinder(ParameterBinder):
         return self._layout[1]
 
     def _sorted(self, steps):
-        pre, post = self.indices["pre"], self.indices["post"]
+        pre, post = self.senders, self.receivers
         order = np.lexsort((steps, pre))
         pre_sorted, steps_sorted = pre[order], steps[order]
         new = np.ones(self.size, bool)

@@ -97,9 +97,11 @@ class ClockArrays:
         self.groups = {g.name: g for g in module.groups}
         self.pathways = {p.name: p for p in module.pathways}
         self.given, self.sizes, self.record_memory = given, sizes, record_memory
+        self.synapses = {p.synapses: p for p in module.pathways if p.synaptic and not p.own_group}
         self.most = dict(work.spikes)
         self.n_steps, self.segment, self.dtype = n_steps, work.segment, np.dtype(dtype)
-        self.rows = {name: row for row, name in enumerate((*sizes, *self._queued()))}
+        names = (*sizes, *self._queued(), *map(events_of, self._eventful()))
+        self.rows = {name: row for row, name in enumerate(names)}
         self.table = np.zeros((len(self.rows), COLUMNS), np.int64)
         self.backward = backward
         self.run = np.zeros(NUMBERS, np.int64)
@@ -128,15 +130,22 @@ class ClockArrays:
     def _queued(self):
         return [p.name for p in self.pathways.values() if not p.ring]
 
+    def _eventful(self):
+        """The pathways that record what their events touch besides their targets."""
+        return [p.name for p in self.pathways.values() if p.eventful]
+
     def _find(self, owner: str, role: str) -> np.ndarray:
         if (owner, role) in self.given:
             return self.given[owner, role]
         if (owner, role) not in self.arrays and role == "table":
             self.arrays[owner, role] = self.table[self.rows[owner]]
+        elif (owner, role) not in self.arrays and role == "event_table":
+            self.arrays[owner, role] = self.table[self.rows[events_of(owner)]]
         elif (owner, role) == RUN:
             self.arrays[RUN] = self.run
         elif (owner, role) not in self.arrays:
             make = self._of_pathway if owner in self.pathways else self._of_source
+            make = self._of_synapses if owner in self.synapses else make
             self.arrays[owner, role] = make(owner, role)
         return self.arrays[owner, role]
 
@@ -147,7 +156,19 @@ class ClockArrays:
             return np.empty((FEW + len(self.given[owner, "start"]), 3), np.int32)
         if role == "scratch":
             return np.empty(len(self._find(owner, "entry")), np.int32)
+        if role == "first_event":
+            return np.zeros(self.n_steps + 1, np.int64)
+        if role == "events":
+            p = self.pathways[owner]
+            return np.empty((FEW + p.adjoint.pathway.size, p.event_columns), self.dtype)
         raise KeyError((owner, role))
+
+    def _of_synapses(self, owner: str, role: str) -> np.ndarray:
+        """An array of the states of a `Synapses` object, or of their adjoint."""
+        if role not in ("synaptic", "lam_synaptic"):
+            raise KeyError((owner, role))
+        p = self.synapses[owner]
+        return np.zeros((len(p.synaptic), p.adjoint.pathway.size), self.dtype)
 
     @property
     def _pair(self):
@@ -256,6 +277,10 @@ class ClockArrays:
             if (name, "entry") in self.arrays:
                 self.table[self.rows[name], NEEDED] = len(self.given[name, "start"])
                 self.table[self.rows[name], CAPACITY] = len(self.arrays[name, "entry"])
+        for name in self._eventful():
+            row = self.rows[events_of(name)]
+            self.table[row, NEEDED] = self.pathways[name].adjoint.pathway.size
+            self.table[row, CAPACITY] = len(self.arrays[name, "events"])
 
     def grow(self) -> None:
         """Make arrays longer that an operation found too short."""
@@ -268,9 +293,10 @@ class ClockArrays:
                 "entry",
                 "scratch",
                 "stack",
+                "events",
             ):
                 continue
-            least = int(needed[self.rows[owner]])
+            least = int(needed[self.rows[events_of(owner) if role == "events" else owner]])
             if least > len(array):
                 longer = np.empty((max(2 * len(array), least), *array.shape[1:]), array.dtype)
                 longer[: len(array)] = array
@@ -278,6 +304,11 @@ class ClockArrays:
         self.bound = Arrays(self.arrays)
         if not self.backward:
             self._set_capacities()
+
+
+def events_of(pathway: str) -> str:
+    """The name of the row of a pathway's record of events in the table of numbers."""
+    return f"events of {pathway}"
 
 
 def _kind_and_state(role: str) -> tuple[str, str]:

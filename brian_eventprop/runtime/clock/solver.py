@@ -25,7 +25,7 @@ from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, join_spikes
 from brian_eventprop.runtime.backends import COMPILED, Arrays, Backend
 from brian_eventprop.runtime.binding.binder import binders, unsorted
-from brian_eventprop.runtime.clock.arrays import ClockArrays, work_sizes
+from brian_eventprop.runtime.clock.arrays import ClockArrays, events_of, work_sizes
 from brian_eventprop.runtime.clock.constants import ClockConstants
 from brian_eventprop.runtime.clock.program import ClockProgram
 from brian_eventprop.runtime.clock.sums import ChunkSums
@@ -34,6 +34,7 @@ from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.solver import Backward
+from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import (
     cells_on_grid,
     columns,
@@ -58,6 +59,7 @@ class Forward:
     constants: dict[str, dict] = field(repr=False)
     orders: dict[str, np.ndarray | None] = field(repr=False)
     stored: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    values: Mapping = field(default_factory=dict, repr=False)
     segment: int = 0
     described: tuple[Arrays, ...] = field(default=(), repr=False)
 
@@ -102,6 +104,12 @@ class _Pass:
         return found
 
 
+def _final(arrays: Mapping, synapses: str, n_trials: int) -> np.ndarray:
+    """Return the states of synapses at the ends of the trials; they may have none."""
+    found = arrays.get((synapses, "final"))
+    return np.empty((n_trials, 0, 0)) if found is None else found
+
+
 def _among(keys, arrays: Mapping) -> dict:
     """Return the arrays with some keys, in the order of the keys."""
     return {key: arrays[key] for key in keys if key in arrays}
@@ -127,6 +135,10 @@ class _ForwardPass(_Pass):
                     for role in ("spike_step", "spike_neuron", "spike_state")
                 ]
                 found.append(self.arrays[g.name, "counts"][first:last])
+        for p in self.solver.eventful:
+            n = own.table[own.rows[events_of(p.name)], COUNT]
+            found.append(own.arrays[p.name, "events"][:n].copy())
+            found.append(self.arrays[p.name, "event_counts"][first:last])
         return tuple(found)
 
 
@@ -216,6 +228,7 @@ class ClockCPU:
             self.module, self._parameter_map, network, sizes, spec.dt
         )
         self.spike_readouts = spike_readouts(self.system, self.groups, self._parameter_map)
+        self.synapse_readouts = synapse_readouts(self.system, self._parameter_map)
         self.sums = ChunkSums(
             self.module, self.groups, self.pathways, self.dtype, self.programs["backward"].keys
         )
@@ -274,6 +287,9 @@ class ClockCPU:
         for g in self.module.groups:
             if g.spikes:
                 arrays[g.name, "counts"] = np.zeros(n_trials, np.int64)
+        for p in self.eventful:
+            arrays[p.name, "event_counts"] = np.zeros(n_trials, np.int64)
+        arrays |= self._pack_synapses(values, n_trials)
         self._shared = Arrays(_among(self._keys, shared), self._shared)
         given = self._shared, Arrays(_among(self._keys, arrays))
         arrays |= shared
@@ -287,6 +303,9 @@ class ClockCPU:
                 v = constants.get(spec.group)
                 readout = self.spike_readouts[k]
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
+            elif k in self.synapse_readouts:
+                final = _final(arrays, spec.group, n_trials)
+                readouts.append(self.synapse_readouts[k].values(values, final))
             else:
                 readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
         return Forward(
@@ -298,6 +317,7 @@ class ClockCPU:
             constants,
             orders,
             stored,
+            {key: values[key] for r in self.synapse_readouts.values() for key in r.keys},
             segment,
             given,
         )
@@ -361,6 +381,20 @@ class ClockCPU:
         passes.run()
         return shared, arrays, constants, orders
 
+    @property
+    def eventful(self):
+        """The pathways whose events touch more than their targets."""
+        return [p for p in self.module.pathways if p.eventful]
+
+    def _pack_synapses(self, values, n_trials: int) -> dict:
+        """The states of synapses at the beginning of a trial, and room for those at the end."""
+        arrays = {}
+        for s in self.system.spec.synapses:
+            rows = [np.broadcast_to(values[s.name, state], s.size) for state in s.states]
+            arrays[s.name, "initial"] = np.array(rows, self.dtype)
+            arrays[s.name, "final"] = np.empty((n_trials, *arrays[s.name, "initial"].shape))
+        return arrays
+
     def _pack_timed_values(self, g, values, given, n_trials):
         """Values (trials, cells, columns) of each trace of a group, and where to look."""
         group, spec = g.adjoint.group, self.system.spec
@@ -396,6 +430,11 @@ class ClockCPU:
             }
             spikes[g.name], k = own, k + 4
         passes.run()
+        for p in self.eventful:
+            events, counts = ([chunk[k + place] for chunk in found] for place in (0, 1))
+            stored[p.name, "events"] = np.concatenate(events)
+            stored[p.name, "event_ptr"] = np.append(0, np.cumsum(np.concatenate(counts)))
+            k += 2
         return spikes, stored
 
     def _joined(self, parts, own: GroupSpikes, passes: ArrayPasses) -> tuple[np.ndarray, ...]:
@@ -455,6 +494,12 @@ class ClockCPU:
                     arrays[spec.group, "time"],
                     gradients,
                 )
+            elif k in self.synapse_readouts:
+                final = _final(forward.arrays, spec.group, forward.n_trials)
+                seeds = arrays.setdefault((spec.group, "seeds"), np.zeros_like(final))
+                self.synapse_readouts[k].gradient(
+                    forward.values, final, weights[k], seeds, gradients
+                )
             else:
                 full = np.zeros((forward.n_trials, self.groups[spec.group].size), self.dtype)
                 full[:, spec.start : spec.stop] = weights[k]
@@ -479,6 +524,10 @@ class ClockCPU:
                     gradients[g.name, state] += total[g.name, "grad_initial"][k]
             if g.refractory:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
+        for s in self.system.spec.synapses:
+            for k, state in enumerate(s.states):
+                if (s.name, state) in gradients:
+                    gradients[s.name, state] += total[s.name, "grad_initial"][k]
         for p in self._others:
             binder, v = self.pathways[p.name], constants[p.name]
             order = orders[p.name]

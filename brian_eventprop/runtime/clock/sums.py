@@ -71,6 +71,8 @@ class ChunkSums:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self.pathways[p.name].size
+            if p.synaptic and not p.own_group:
+                arrays[p.synapses, "grad_initial"] = np.zeros((len(p.synaptic), size))
             arrays[p.name, "grad_shared"] = np.zeros(len(p.shared_grads))
             if p.name in self._pairs:
                 arrays[p.name, "grad_synapses_flat"] = self._pairs[p.name][chunk]

@@ -73,12 +73,36 @@ class CudaBackward(ClockCPU):
                 v, spikes = forward.constants[spec.group], forward.spikes[spec.group]
                 into = host[spec.group, "time"]
                 self.spike_readouts[k].gradient(v, spikes, weight, into, gradients)
+            elif k in self.synapse_readouts:
+                self._seed(k, spec.group, forward, weight, host, gradients)
             else:
                 full = np.zeros((n_trials, self.groups[spec.group].size))
                 full[:, spec.start : spec.stop] = weight
                 host[spec.group, f"weight{k}"] = full
         kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
         return {key: self.workspace.put(key, array) for key, array in kept.items()}
+
+    def _seed(self, k, synapses, forward, weight, host, gradients):
+        """Add dL/d(states of synapses at the end) of a readout to what the kernels are given."""
+        final = self._final_states(synapses, forward.arrays, forward.n_trials)
+        seeds, home = np.zeros_like(final), None
+        for p in self.eventful:
+            if p.synapses == synapses and p.home is p:
+                home = p.name, "seeds"
+                seeds = host.setdefault(home, seeds)
+        values = forward.stored["values"]
+        self.synapse_readouts[k].gradient(values, final, weight, seeds, gradients)
+
+    def _events(self, arrays, n_trials):
+        """Put on the device where the events of each target begin; return how many there are."""
+        known = {}
+        for p in self.eventful:
+            counts = self.device.get(arrays[p.name, "n_events"])[:n_trials]
+            first = np.zeros((n_trials, p.target.size + 1), np.int32)
+            np.cumsum(counts, axis=1, out=first[:, 1:])
+            arrays[p.name, "first_event"] = self.workspace.put((p.name, "first_event"), first)
+            known[f"events of {p.name}"] = max(int(first[:, -1].max(initial=0)), 1)
+        return known
 
     def _input_times(self, arrays, name, given):
         """Return dL/d(time) of each spike of an input, on the host."""
@@ -114,11 +138,19 @@ class CudaBackward(ClockCPU):
                 shapes["grad_refractory_out"] = n_trials, g.size
             for role, shape in shapes.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
+        for p in self.eventful:
+            if p.home is p:
+                shape, key = (
+                    (n_trials, len(p.synaptic), p.adjoint.pathway.size),
+                    (p.name, "grad_initial"),
+                )
+                arrays[key] = self.workspace.array(key, shape)
 
     def _run_backward(self, forward, arrays, with_inputs):
         """Run the adjoint in waves of trials; return the synapses' gradients."""
         module = self.module
         known = self._rows_in_flight(forward, with_inputs)
+        known |= self._events(arrays, forward.n_trials)
         blocks = self._blocks(["record", "backward"], known, forward.n_trials, arrays)
         for p in module.pathways:
             size = p.adjoint.pathway.size
@@ -187,6 +219,9 @@ class CudaBackward(ClockCPU):
                 total[g.name, "grad_refractory"] = (
                     added_up(g.name, "grad_refractory_out") if wanted else np.zeros(g.size)
                 )
+        for p in self.eventful:
+            if p.home is p:
+                total[p.synapses, "grad_initial"] = added_up(p.name, "grad_initial")
         for p in others:
             if not p.adjoint.pathway.size:
                 total[p.name, "grad_weight"] = np.zeros((max(len(p.element_grads), 1), 0))

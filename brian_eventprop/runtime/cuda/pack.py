@@ -86,6 +86,12 @@ class CudaPacking:
             shortest = int(steps.min(initial=self.n_steps))
             longest = int(steps.max(initial=0))
         self.longest[p.name] = longest
+        if p.synaptic:
+            created = np.arange(binder.size) if order is None else order
+            host[p.name, "synapse"] = created.astype(np.int32)
+        if p.synaptic and p.home is p:
+            rows = [np.broadcast_to(values[p.synapses, s], binder.size) for s in p.adjoint.synaptic]
+            host[p.name, "initial"] = np.array(rows, self.dtype)
         if not p.ring:
             host[p.name, "delays"] = np.array([shortest, longest], np.int32)
         return host

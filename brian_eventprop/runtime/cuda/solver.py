@@ -37,6 +37,7 @@ from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.readouts import spike_readouts
+from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
 
 #: How long blocks that run a trial together wait for each other, in steps of one more neuron of a
@@ -75,7 +76,7 @@ class ClockCUDA(CudaBackward):
         self.sizes, self._network = sizes, network
         self.connections, self._fixed = {}, {}
         for p in system.spec.pathways:
-            self._connect(p, network.pre[p.name], network.post[p.name])
+            self._connect(p)
         self.workspace = Workspace(self.device, self.dtype, n_steps)
         self.input_kernels = InputKernels(self.device, self.dtype, n_steps, sizes)
         self._layout = self._known_layout()
@@ -86,6 +87,7 @@ class ClockCUDA(CudaBackward):
         )
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(system, self.groups, parameter_map)
+        self.synapse_readouts = synapse_readouts(system, parameter_map)
         self._capacity = {g.name: 1 + FIRST_CAPACITY * g.size for g in self.module.groups}
         self._held_values: list[ref] = []
         self._buffers = InputBuffers(self.device)
@@ -104,8 +106,9 @@ class ClockCUDA(CudaBackward):
             self.system.spec.dt,
         )  # fmt: skip
 
-    def _connect(self, p, pre, post):
+    def _connect(self, p):
         """Sort the synapses of a pathway, and put the result on the device."""
+        pre, post = self._network.senders(p), self._network.receivers(p)
         found = connections(pre, post, self.sizes[p.source], self.sizes[p.target])
         self.connections[p.name] = found
         for role in ("base", "bits"):
@@ -118,7 +121,7 @@ class ClockCUDA(CudaBackward):
         self.pathways[pathway].reconnect(pre, post)
         self._network = self._network.reconnected(pathway, pre, post)
         before, layout = self.connections[pathway], self._layout
-        self._connect(next(p for p in self.system.spec.pathways if p.name == pathway), pre, post)
+        self._connect(next(p for p in self.system.spec.pathways if p.name == pathway))
         found = self.connections[pathway]
         self._layout = self._known_layout()
         if (found.dense, found.planes, self._layout) != (before.dense, before.planes, layout):
@@ -211,6 +214,10 @@ class ClockCUDA(CudaBackward):
                 readout, v = self.spike_readouts[k], constants.get(spec.group)
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
                 continue
+            elif k in self.synapse_readouts:
+                final = self._final_states(spec.group, arrays, n_trials)
+                readouts.append(self.synapse_readouts[k].values(values, final))
+                continue
             else:
                 found = self.device.get(arrays[spec.group, f"value{k}"])[:n_trials]
             readouts.append(found[:, spec.start : spec.stop].astype(float))
@@ -268,6 +275,24 @@ class ClockCUDA(CudaBackward):
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
             for role, shape in integer.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape, np.int32)
+        for p in self.eventful:
+            shape, key = (n_trials, p.target.size), (p.name, "n_events")
+            arrays[key] = self.workspace.array(key, shape, np.int32)
+            if p.home is p and p.read_at_end:
+                shape, key = (n_trials, len(p.synaptic), p.adjoint.pathway.size), (p.name, "final")
+                arrays[key] = self.workspace.array(key, shape)
+
+    @property
+    def eventful(self):
+        """The pathways whose synapses have states."""
+        return [p for p in self.module.pathways if p.synaptic]
+
+    def _final_states(self, synapses: str, arrays, n_trials: int) -> np.ndarray:
+        """Return the states of synapses at the ends of the trials; they may have none."""
+        for p in self.eventful:
+            if p.synapses == synapses and p.home is p:
+                return self.device.get(arrays[p.name, "final"])[:n_trials].astype(float)
+        return np.empty((n_trials, 0, 0))
 
     def _run_forward(self, arrays, n_trials):
         """Launch the forward pass, in as many waves as memory asks for."""

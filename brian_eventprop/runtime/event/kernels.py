@@ -154,7 +154,7 @@ class EventKernels:
         if pathway not in self._columns:
             binder, (order, post, *_) = self.pathways[pathway], self.layouts[pathway]
             shape = binder.n_source, self.sizes[binder.code.target.name]
-            pre = binder.indices["pre"]
+            pre = binder.senders
             pre = pre if order is None else pre[order]
             self._columns[pathway] = Columns(pre, post, shape)
         return self._columns[pathway]
@@ -231,7 +231,7 @@ class EventKernels:
 
         The order is None if they are sorted already.
         """
-        pre, post = binder.indices["pre"], binder.indices["post"]
+        pre, post = binder.senders, binder.receivers
         order = np.argsort(pre, kind="stable")
         rows = np.searchsorted(pre[order], np.arange(binder.n_source + 1)).astype(np.int64)
         post = post[order].astype(np.uint32)
@@ -294,6 +294,8 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
     by_name = {g.name: g for g in groups}
     readouts = tuple(
         replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.timed_values)})
+        if r.timed_values
+        else r
         for r in spec.readouts
     )
     return replace(spec, groups=tuple(groups), readouts=readouts)

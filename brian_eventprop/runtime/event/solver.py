@@ -29,6 +29,7 @@ from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.solver import Backward
+from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import columns, near_to, regular_times, rows, timed_input
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
@@ -50,6 +51,7 @@ class EventForward:
     windows: dict[str, int] = field(repr=False)
     kernels: object = field(repr=False)
     module: object = field(repr=False)
+    values: Mapping = field(default_factory=dict, repr=False)
 
 
 class EventCPU(EventKernels):
@@ -83,6 +85,7 @@ class EventCPU(EventKernels):
         super().__init__(system, network, duration, tolerance, backend)
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(self.system, self.groups, self.parameter_map)
+        self.synapse_readouts = synapse_readouts(self.system, self.parameter_map)
         self.trial_pool = backend.trial_pool(threads)
         self._sums: EventSums | None = None
 
@@ -118,12 +121,16 @@ class EventCPU(EventKernels):
             if k in self.spike_readouts:
                 v, readout = constants.get(spec.group), self.spike_readouts[k]
                 readouts.append(readout.values(v, spikes[spec.group], n_trials))
+            elif k in self.synapse_readouts:
+                _, final = self._final(arrays, spec.group, n_trials)
+                readouts.append(self.synapse_readouts[k].values(values, final))
             else:
                 row = self._code(spec.group).position[k]
                 readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
         return EventForward(
             n_trials, tuple(readouts), spikes, inputs, arrays, constants, event_logs, orders,
             windows, kernels, self.module,
+            {key: values[key] for r in self.synapse_readouts.values() for key in r.keys},
         )  # fmt: skip
 
     def refractory_periods(self, forward: EventForward) -> dict[str, np.ndarray]:
@@ -165,6 +172,11 @@ class EventCPU(EventKernels):
             arrays[p.name, "C"] = binder.shared(v, float)
             arrays[p.name, "W"] = binder.per_element(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
+            if p.synaptic:
+                created = np.arange(binder.size) if order is None else order
+                arrays[p.name, "created"] = np.asarray(created, np.int64)
+            if p.synaptic and p.home is p:
+                arrays |= self._pack_synapses(p, values, n_trials)
             delays = binder.delays(values)
             delays = delays if order is None else delays[order]
             arrays[p.name, "delay"] = np.array(delays, float)  # their own: values may change
@@ -180,6 +192,22 @@ class EventCPU(EventKernels):
                         self.trial_pool,
                     )  # fmt: skip
                 arrays |= {(p.name, role): table for role, table in tables.items()}
+        return arrays
+
+    def _final(self, arrays, synapses: str, n_trials: int):
+        """The owner of the states of synapses at the ends of the trials, and these states."""
+        for p in self.module.pathways:
+            if p.synapses == synapses and (p.name, "final") in arrays:
+                return p.name, arrays[p.name, "final"]
+        return "", np.empty((n_trials, 0, 0))
+
+    def _pack_synapses(self, p, values, n_trials):
+        """The states of synapses at the beginning of a trial, and room for those at the end."""
+        size = self.pathways[p.name].size
+        rows = [np.broadcast_to(values[p.synapses, s], size) for s in p.adjoint.synaptic]
+        arrays = {(p.name, "initial"): np.array(rows, float)}
+        if p.read_at_end:
+            arrays[p.name, "final"] = np.empty((n_trials, len(rows), size))
         return arrays
 
     def _pack_breaks(self, g, values, given, n_trials):
@@ -278,6 +306,12 @@ class EventCPU(EventKernels):
                     ordered[spec.group],
                     gradients,
                 )
+            elif k in self.synapse_readouts:
+                owner, final = self._final(forward.arrays, spec.group, forward.n_trials)
+                seeds = arrays.setdefault((owner, "seeds"), np.zeros_like(final))
+                self.synapse_readouts[k].gradient(
+                    forward.values, final, weights[k], seeds, gradients
+                )
             else:
                 row = self._code(spec.group).position[k]
                 arrays[spec.group, "WR"][row, :, spec.start : spec.stop] = weights[k]
@@ -313,6 +347,9 @@ class EventCPU(EventKernels):
             binder.gradients(v, common, unsorted(each, order), gradients)
             if p.delay_trained:
                 binder.add_delays(unsorted(shifts, order), gradients)
+            for k, state in enumerate(p.adjoint.synaptic if p.synaptic and p.home is p else ()):
+                if (p.synapses, state) in gradients:
+                    gradients[p.synapses, state] += total[p.name, "grad_initial"][k]
 
     def _batched_gradients(self, forward, p, total):
         """The shared gradients, and those of weights and delays, of batched arrivals."""

@@ -76,6 +76,8 @@ class EventSums:
                 arrays[g.name, "grad_refractory"] = np.zeros(size)
         for p in self.module.pathways:
             size = self._pathways[p.name].size
+            if p.synaptic and p.home is p:
+                arrays[p.name, "grad_initial"] = np.zeros((len(p.synaptic), size))
             if p.target.batched:
                 n_sums = len(p.target.batched.of(p)) if p.sums else 0
                 arrays[p.name, "grad_sums"] = np.zeros(size * n_sums)

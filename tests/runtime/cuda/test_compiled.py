@@ -9,6 +9,8 @@ from brian2 import ms, start_scope
 from helpers.cuda.compile import BETWEEN, UPDATES, CompilingDevice, compiled
 from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
+from helpers.networks.synapses import plastic
+from helpers.networks.synapses import trials as plastic_trials
 
 import brian_eventprop as bep
 from brian_eventprop.plan.layouts import limits
@@ -196,3 +198,11 @@ def test_every_kind_of_network(kind, precision, device):
     compiled(*random_model(kind, precision))
     single, sines = precision == "float32", kind == "saturating"
     check(device, {"forward", "backward"}, single=single, trigonometric=sines)
+
+
+def test_synapses_with_states(device):
+    start_scope()
+    device.only = OF_THE_NETWORK
+    model, _, _ = plastic("voltage", True, backend="cuda", precision="float32")
+    compiled(model, plastic_trials())
+    check(device, {"forward", "record", "backward"}, single=True)

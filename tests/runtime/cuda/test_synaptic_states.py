@@ -1,0 +1,40 @@
+"""Synapses with states in the emulator of a GPU: what the CPU gives."""
+
+import numpy as np
+import pytest
+from brian2 import start_scope
+from helpers.backends import arrays_of, check_equal
+from helpers.networks.synapses import RULES, plastic, trials
+
+from brian_eventprop.runtime.cuda import workspace
+
+#: Few threads, so that they have several neurons, and not many of them are idle.
+THREADS = 2
+
+
+@pytest.mark.parametrize("refractory", [True, False])
+@pytest.mark.parametrize("rule", RULES)
+def test_the_same_as_on_the_cpu(rule, refractory, emulator):
+    emulator(threads=THREADS)
+    gave = []
+    for backend in ("cuda", "cpu"):
+        start_scope()
+        model, _, _ = plastic(rule, refractory, backend=backend)
+        gave.append(arrays_of(model.run(trials()), model.gradient(), model))
+    check_equal(*gave)
+
+
+def test_trials_in_waves_and_batches_of_other_sizes(emulator, monkeypatch):
+    monkeypatch.setattr(workspace, "BLOCKS_MEMORY", 1)
+    emulator(threads=THREADS)
+    start_scope()
+    model, views, _ = plastic("triplet", True, backend="cuda")
+    start_scope()
+    other, others, _ = plastic("triplet", True)
+    for seed, n in ((1, 4), (2, 2), (3, 5)):
+        results = [m.run(trials(seed, n)) for m in (model, other)]
+        np.testing.assert_allclose(results[0].losses, results[1].losses, rtol=1e-12)
+        gradients = model.gradient(), other.gradient()
+        for view, same in zip(views, others, strict=True):
+            found, expected = np.asarray(gradients[0][view]), np.asarray(gradients[1][same])
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
