@@ -155,8 +155,8 @@ def check_object(obj) -> bool:
     if isinstance(obj, brian.PoissonInput):
         reason = f"the input is drawn at random: {_RANDOM}"
         way_out = (
-            "Use a PoissonGroup with Synapses, whose spikes are given, or add numbers that you draw "
-            "with run_regularly('v += w*counts(t, i)'), counts being a TimedArray."
+            "Use a PoissonGroup with Synapses, whose spikes are given, or add numbers that you "
+            "draw with run_regularly('v += w*counts(t, i)'), counts being a TimedArray."
         )
         raise unsupported(obj, obj.abstract_code or "PoissonInput", reason, way_out)
     if isinstance(obj, brian.SpatialNeuron):

@@ -605,7 +605,8 @@ def _check_regular(code: GroupCode) -> None:
     if code.upstroke is None or not code.lifted_at_fixed_times:
         return
     group, names = code.adjoint.group, [r.name for r in code.adjoint.group.regular]
-    name = names[0] if names else min(reads(code.adjoint.crossing.g) & set(code.timed_values))
+    read = reads(code.adjoint.crossing.g)
+    name = (names or [t.array for t in group.timed_values if t.name in read])[0]
     what = "runs regularly" if names else "is a TimedArray in the threshold"
     raise UnsupportedError(
         f"NeuronGroup '{group.name}': '{name}', which {what}, is not supported on a time grid with "
