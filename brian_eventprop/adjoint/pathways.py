@@ -43,8 +43,9 @@ class ArrivalRule:
     """One arrival, forwards and backwards.
 
     ``lam`` is A_y^T lambda, ``parameters`` A_w^T lambda, ``rate`` dL/d(time of the arrival), of
-    which ``time`` is lambda . A_t; ``needs_state`` tells whether any of them reads the target's
-    state before the arrival.  ``lam`` has the states of the target and those of the synapse.
+    which ``time`` is lambda . A_t and ``elsewhere`` what goes by the adjoint of other states than
+    the target's; ``needs_state`` tells whether any of them reads the target's state before the
+    arrival.  ``lam`` has the states of the target and those of the synapse.
     """
 
     statements: tuple[Statement, ...]
@@ -53,6 +54,7 @@ class ArrivalRule:
     rate: sp.Expr
     time: sp.Expr
     needs_state: bool
+    elsewhere: sp.Expr = sp.Integer(0)
 
 
 @dataclass(frozen=True)
@@ -263,10 +265,12 @@ def _arrival(statements, target, others, active, frozen):
     f |= others
     after = compose(statements, states)
     to_after = {symbol(s): e for s, e in after.items()}
-    rate = sp.Integer(0)
+    rate, elsewhere = sp.Integer(0), sp.Integer(0)
     for s in states:
         moved = sum((diff(after[s], symbol(r)) * f[r] for r in states), diff(after[s], symbol("t")))
-        rate += lam(s) * tidy(moved - f[s].xreplace(to_after))
+        gain = lam(s) * tidy(moved - f[s].xreplace(to_after))
+        rate += gain
+        elsewhere += gain if s in others else 0
     loss = to_post(target.loss_rate, target)
     total = sum((lam(s) * e for s, e in after.items()), sp.Integer(0))
     time = sum((lam(s) * diff(e, symbol("t")) for s, e in after.items()), sp.Integer(0))
@@ -275,7 +279,7 @@ def _arrival(statements, target, others, active, frozen):
     parameters = partials(total, active)
     read = set().union(*(e.free_symbols for e in (*back.values(), *parameters.values(), rate)))
     needs_state = any(s.name in neuronal for s in read)
-    return ArrivalRule(statements, back, parameters, rate, time, needs_state)
+    return ArrivalRule(statements, back, parameters, rate, time, needs_state, elsewhere)
 
 
 def _lift(statements, target):

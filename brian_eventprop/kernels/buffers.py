@@ -105,6 +105,14 @@ def copy_in(array, values):
 
 
 @njit(**OPTIONS)
+def find_event(events, first, last, column, k):
+    """Return the row among first..last of a record of events that has number k in a column."""
+    while first < last - 1 and events[first, column] != k:
+        first += 1
+    return first
+
+
+@njit(**OPTIONS)
 def before(steps, begin, end, n):
     """Return the first of the sorted spikes begin..end that is not before step n."""
     while begin < end:

@@ -88,6 +88,7 @@ def plan_clock(
     system: AdjointSystem,
     layouts: Mapping[str, SynapseLayout] | None = None,
     autapses: Collection[str] = (),
+    with_states: bool = True,
 ) -> ClockPlan:
     """Plan the clock solver.
 
@@ -99,6 +100,8 @@ def plan_clock(
         The layout of each pathway; by default queues.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
+    with_states
+        Whether such spikes may come by synapses that have states.
     """
     layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
     groups = {}
@@ -108,7 +111,8 @@ def plan_clock(
             p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
         ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
-        own = [p for p in own if not (p.synaptic or p.pre)] if g.group.name in autapses else []
+        own = own if g.group.name in autapses else []
+        own = [p for p in own if with_states or not p.synaptic]
         is_taped = g.group.name in taped
         groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped)
     pathways = {

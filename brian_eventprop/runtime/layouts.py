@@ -6,51 +6,43 @@ import numpy as np
 
 from brian_eventprop.adjoint.autapses import order_matters
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.kernels.clock.tiles import TILE
 from brian_eventprop.reading.spec import NetworkValues
 
 
-def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
+def known_autapses(
+    system: AdjointSystem, network: NetworkValues, with_states: bool = True
+) -> frozenset[str]:
     """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
 
-    Only those where the order matters.  A delay that is trained may become 0.
-
-    Raises
-    ------
-    UnsupportedError
-        If such an arrival touches more than its target.
+    Only those where the order matters.  A delay that is trained may become 0.  Without
+    `with_states`, synapses that have states are left out.
     """
-    found = []
-    for p in system.pathways:
-        loop = p.pathway.source == p.pathway.target and p.touches_target
-        if not (loop and _at_once(p.pathway, system, network) and order_matters(system, p)):
-            continue
-        if not (p.synaptic or p.pre):
-            found.append(p.pathway.target)
-        elif np.any(_own_at_once(p.pathway, system, network)):
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported where a "
-                "neuron sends a spike to itself without delay: it changes the neuron just before "
-                "the reset, and the synapse too. Give these synapses a delay, or leave them out."
-            )
-    return frozenset(found)
+    loops = (
+        p
+        for p in system.pathways
+        if p.pathway.source == p.pathway.target and p.touches_target
+        if with_states or not p.synaptic
+    )
+    found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
+    return frozenset(p.pathway.target for p in found)
 
 
-def _at_once(pathway, system, network) -> bool:
+def own_at_once(p, system: AdjointSystem, network: NetworkValues) -> bool:
+    """Whether spikes do arrive at their own neuron at once, and the order matters."""
+    if p.pathway.source != p.pathway.target or not p.touches_target:
+        return False
+    return _at_once(p.pathway, system, network, False) and order_matters(system, p)
+
+
+def _at_once(pathway, system, network, trained: bool = True) -> bool:
     """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
-    own = network.senders(pathway) == network.receivers(pathway)
-    if pathway.delay in system.trained:
-        return bool(np.any(own))
-    return bool(np.any(_own_at_once(pathway, system, network)))
-
-
-def _own_at_once(pathway, system, network) -> np.ndarray:
-    """Which synapses are of a neuron onto itself and have no delay now."""
     pre, post = network.senders(pathway), network.receivers(pathway)
     delays = np.asarray(network.values[pathway.delay])
     steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
-    return (pre == post) & (steps == 0)
+    own = pre == post
+    may_become = trained and pathway.delay in system.trained
+    return bool(np.any(own if may_become else own & (steps == 0)))
 
 
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:

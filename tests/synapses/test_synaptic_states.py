@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, ms, us
+from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, defaultclock, ms, us
 from helpers.derivatives import Along
 from helpers.networks.synapses import RULES, errors, plastic, reference
 
@@ -150,3 +150,40 @@ def test_what_is_refused(code, options, quoted):
     with pytest.raises(UnsupportedError, match="'s'") as error:
         two_groups(**code, **options)
     assert quoted in str(error.value)
+
+
+def onto_themselves(dt, **options):
+    """Two neurons with depressed synapses onto themselves, without delay, just before the reset."""
+    defaultclock.dt = dt * ms
+    group = NeuronGroup(
+        2, "dv/dt = (1.6 + 0.3*i - v - (1.5 + v)*g)/(20*ms) : 1\ndg/dt = -g/(7*ms) : 1",
+        threshold="v > 1", reset="v = 0.1*v; g *= 0.9", method="exponential_euler",
+    )  # fmt: skip
+    group.v = [0.1, 0.3]
+    on_pre = """x = 1 - (1 - x)*exp(-(t - last)/(25*ms))
+    g_post += w*x*U*(1 + 0.3*v_post)
+    x -= U*x
+    last = t"""
+    s = Synapses(group, group, "w : 1\nU : 1\nx : 1\nlast : second", on_pre=on_pre)
+    s.connect(i=[0, 0, 1, 1], j=[0, 1, 0, 1])
+    s.w, s.U, s.x = [0.5, 0.3, 0.2, 0.6], [0.4, 0.3, 0.5, 0.35], 1
+    s.delay = [0, 1.3, 2.1, 0] * ms
+    loss = bep.Sum(bep.Integral(group, "v**2"), bep.Integral(group, "g"))
+    views = [s.w, s.U, s.x, group.v]
+    return bep.EventPropModel(
+        [group, s], train=views, loss=loss, duration=60 * ms, **options
+    ), views
+
+
+def test_synapses_of_a_neuron_onto_itself_without_delay():
+    model, _ = onto_themselves(0.1, solver="event")
+    bep.check_gradient(model, entries=1, raises=True, show=False)
+    found = []
+    for dt, options in ((0.1, {"solver": "event"}), (0.1, {}), (0.02, {})):
+        model, views = onto_themselves(dt, **options)
+        model.run()
+        gradients = model.gradient()
+        found.append([np.asarray(gradients[view]) for view in views])
+    for exact, coarse, fine in zip(*found, strict=True):
+        assert np.abs(coarse - exact).max() < 0.2 * np.abs(exact).max()
+        assert np.abs(fine - exact).max() < 0.3 * np.abs(coarse - exact).max()

@@ -41,7 +41,7 @@ class AutapseCode:
         wanted |= {f"new.{slope(s).name}": rate for s, (_, rate) in after.items()}
         slopes = {slope(s).name: len(states) + k for k, s in enumerate(states)}
         read = reads(wanted)
-        lines = self.pathway.load(read, self.array)
+        lines = self.pathway.load(read, self.array) + self.pathway.load_others(read)
         lines += [f"{ref(x)} = {self.array}[{k}, j]" for x, k in slopes.items() if x in read]
         common, values = self.scope.shared_terms(wanted)
         lines += common + [f"{ref(name)} = {value}" for name, value in values.items()]
@@ -55,7 +55,8 @@ class AutapseCode:
     def rate(self, mode: str) -> list[str]:
         """Leave dL/d(time of an arrival) at the carried states in `rate`."""
         rate = self.pathway.rule(mode).rate
-        lines = self.pathway.load(reads(rate), self.array) + [f"rate = {self.scope.sympy(rate)}"]
+        lines = self.pathway.load(reads(rate), self.array) + self.pathway.load_others(reads(rate))
+        lines += [f"rate = {self.scope.sympy(rate)}"]
         return lines + sum((self._move_maximum(r, mode) for r in self.target.maxima), [])
 
     def _move_maximum(self, readout, mode: str) -> list[str]:

@@ -186,7 +186,8 @@ class ClockOperations:
         """Backwards through the beginning of step n, then through the end of the one before."""
         begin = self._within(g, "update_back", "n < n1")
         end = self._within(g, "resets_back", "n > n0", before=True)
-        return self._own(g, "step_back", begin + end)
+        others = {i: key for p in g.autapses for i, key in self._others(p).items()}
+        return self._own(g, "step_back", begin + end, **others)
 
     def _within(self, g, name: str, condition: str, before: bool = False) -> str:
         """One of a group's bodies, if there is such a step, or for the step `before` that."""

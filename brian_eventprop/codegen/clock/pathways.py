@@ -131,12 +131,22 @@ class PathwayCode:
         places = [place for place, _ in self.others.values()]
         if self.taped:
             places += [f"{self.target.a('x')}[{k}, j]" for k in range(self.target.n_states)]
+        places += ["k"] * bool(self.at_once)  # to find the event of a synapse
         return [f"{self.a('events')}[m, {k}] = {place}" for k, place in enumerate(places)]
 
     @property
     def event_columns(self) -> int:
         """How many numbers are kept for an event."""
-        return len(self.others) + self.taped * self.target.n_states
+        return len(self.others) + self.taped * self.target.n_states + bool(self.at_once)
+
+    @property
+    def find_event(self) -> list[str]:
+        """Find the record of the event of synapse ``k`` in this step."""
+        if not self.eventful:
+            return []
+        first = self.a("first_event")
+        where = f"{self.a('events')}, {first}[n], {first}[n + 1], {self.event_columns - 1}, k"
+        return [f"m = find_event({where})", *self.find]
 
     def change_synapse(self) -> list[str]:
         """What an event writes into the states of its synapse, after `deliver`."""
@@ -172,6 +182,7 @@ class PathwayCode:
         rule = self.rule(mode)
         lines = self.load_stacked(reads(rule.lam, rule.parameters, rule.rate), stack)
         wanted = {"rate": rule.rate} | {f"bar.{n}": e for n, e in rule.parameters.items()}
+        wanted |= {"elsewhere": rule.elsewhere} if self.at_once and self.others else {}
         changed = {s: e for s, e in rule.lam.items() if e != symbol(f"lam.{s}")}
         # the pre-synaptic neuron may be the target itself, so what it gets is added
         read = {s for s in changed if s.startswith(PRE)} - {f"{PRE}{s}" for s in self.writes_pre}
@@ -180,6 +191,7 @@ class PathwayCode:
         }
         common, values = self.scope.shared_terms(wanted)
         lines += [*common, f"rate = {values['rate']}"]
+        lines += [f"elsewhere = {values['elsewhere']}"] if "elsewhere" in values else []
         for name in rule.parameters:
             value = values[f"bar.{name}"]
             if name in self.shared_grads:

@@ -33,7 +33,8 @@ _NUMBERS = {
 
 _LIBRARY = {
     "kernels.buffers": (
-        "before clear copy_in deliver fill lowest next_round prefetch queue scatter waiting"
+        "before clear copy_in deliver fill find_event lowest next_round prefetch queue scatter "
+        "waiting"
     ),
     "kernels.clock.dense_rows": "add_d_time_of_rows collect_rows scatter_rows write_row",
     "kernels.clock.tiles": (

@@ -19,6 +19,7 @@ from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
@@ -35,7 +36,7 @@ from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.layouts import known_autapses
+from brian_eventprop.runtime.layouts import known_autapses, own_at_once
 from brian_eventprop.runtime.readouts import spike_readouts
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
@@ -130,7 +131,8 @@ class ClockCUDA(CudaBackward):
 
     def _known_layout(self):
         """The layouts of the pathways, and the groups with autapses without delay."""
-        autapses = known_autapses(self.system, self._network)
+        autapses = known_autapses(self.system, self._network, with_states=False)
+        _check_autapses(self.system, self._network)
         found = choose_layouts(self.system, self._network, autapses)
         return {
             name: layout if isinstance(layout, Precomputed | Queue) else Tiled()
@@ -140,7 +142,7 @@ class ClockCUDA(CudaBackward):
     def _render(self, ring_on_chip: bool, cluster: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, plan_clock(self.system, *self._layout), cluster,
+            ring_on_chip, plan_clock(self.system, *self._layout, with_states=False), cluster,
         )  # fmt: skip
 
     @property
@@ -372,3 +374,14 @@ class ClockCUDA(CudaBackward):
                 self.system.spec.dt,
             )  # fmt: skip
         )
+
+
+def _check_autapses(system, network) -> None:
+    """Refuse spikes that arrive at their own neuron at once through synapses with states."""
+    for p in system.pathways:
+        if p.synaptic and own_at_once(p, system, network):
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                "backend='cuda' where a neuron sends a spike to itself without delay, just before "
+                "its reset. Leave these synapses out, or use backend='cpu'."
+            )
