@@ -2,7 +2,6 @@
 
 from brian_eventprop.reading.equations.influence import check_influence
 from brian_eventprop.reading.functions.definition import function
-from brian_eventprop.reading.ignored import ignored_objects
 from brian_eventprop.reading.inputs import (
     check_input_steps,
     on_own_grid,
@@ -14,6 +13,7 @@ from brian_eventprop.reading.live.changes import ReadValues
 from brian_eventprop.reading.live.views import key_of
 from brian_eventprop.reading.live.writing import write_connections, write_values
 from brian_eventprop.reading.network import is_monitor, left_out, network_objects, read_network
+from brian_eventprop.reading.refused.ignored import ignored_objects
 
 __all__ = [
     "Axonal",

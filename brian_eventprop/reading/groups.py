@@ -32,7 +32,7 @@ from brian_eventprop.reading.equations.symbols import (
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
     check_functions,

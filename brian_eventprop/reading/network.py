@@ -30,10 +30,10 @@ from brian_eventprop.reading.groups import (
     event_states,
     read_group_code,
 )
-from brian_eventprop.reading.ignored import check_ignored, ignored_objects
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objects
+from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.synapse_groups import (

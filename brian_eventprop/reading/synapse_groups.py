@@ -14,6 +14,8 @@ from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import inline, names
 from brian_eventprop.reading.equations.statements import Block
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, synapses_symbol
+from brian_eventprop.reading.equations.types import as_number, booleans
+from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.groups import read_update, spell_out_update
 from brian_eventprop.reading.spec import Group, Symbol
 from brian_eventprop.reading.unsupported import check_functions, line_with, unsupported
@@ -69,7 +71,11 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
         for eq in synapses.equations.values()
         if eq.type == brian.SUBEXPRESSION and "summed" not in eq.flags
     }
-    derivatives = {eq.varname: inline(eq.expr.code, definitions) for eq in _equations(synapses)}
+    own, flags = own_functions(code.variables), booleans(code.variables)
+    derivatives = {
+        eq.varname: with_bodies(as_number(inline(eq.expr.code, definitions), flags), own)
+        for eq in _equations(synapses)
+    }
     update = spell_out_update(code.update, states) if code.update else ()
     used = set(states).union(*map(names, derivatives.values()))
     used = used.union(*(names(s.expression) for s in update))

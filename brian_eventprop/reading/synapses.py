@@ -22,7 +22,7 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
 from brian_eventprop.reading.unsupported import (
     check_functions,
@@ -265,9 +265,13 @@ def _resolve_pathway(synapses, pathway, namespace: Mapping) -> dict[str, Any]:
         refusals.check(check_reserved, synapses, user)
         text = refusals.check(_event_driven_update, synapses, user) or user
         variables = resolve(synapses, text, namespace, {"delay": pathway._delays})
-        everything = "\n".join([user, *map(str, _all_equations(synapses))])
-        refusals.check(check_functions, synapses, everything, variables)
+        refusals.check(check_functions, synapses, _everything(synapses, user), variables)
     return variables
+
+
+def _everything(synapses, user: str) -> str:
+    """Return a pathway's code and the equations, of which errors quote a line."""
+    return "\n".join([user, *map(str, _all_equations(synapses))])
 
 
 def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
@@ -275,7 +279,7 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = use_indices(synapses, _resolve_pathway(synapses, pathway, namespace))
-    block = read_block(synapses, text, variables, user_code=user)
+    block = read_block(synapses, text, variables, user_code=_everything(synapses, user))
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
     code = PathwayCode(synapses, pathway, user.strip(), block, indices)

@@ -14,7 +14,7 @@ import numpy as np
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.functions.definition import DifferentiableFunction
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.refusals import Refusals
 
 _RANDOM = "random numbers differ from run to run, so their gradient is not defined"
 _RANDOM_WAY_OUT = (
@@ -157,7 +157,10 @@ def check_object(obj) -> bool:
         raise unsupported(obj, "network_operation", reason, way_out)
     if isinstance(obj, brian.PoissonInput):
         reason = f"the input is drawn at random: {_RANDOM}"
-        way_out = "Use a PoissonGroup with Synapses, whose spikes are given."
+        way_out = (
+            "Use a PoissonGroup with Synapses, whose spikes are given, or add numbers that you "
+            "draw with run_regularly('v += w*counts(t, i)'), counts being a TimedArray."
+        )
         raise unsupported(obj, obj.abstract_code or "PoissonInput", reason, way_out)
     if isinstance(obj, brian.SpatialNeuron):
         reason = "the cable equation couples the compartments at every step"
@@ -374,7 +377,8 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
     for check in (check_linked, check_constant_over_dt):
         refusals.check(check, synapses)
     if isinstance(synapses.source, brian.Synapses):
-        reason, way_out = "they come from Synapses, which have no spikes", "Connect from neurons."
+        reason = "they come from Synapses, which have no spikes"
+        way_out = "Let them come from neurons."
         refusals.add(unsupported(synapses, synapses.source.name, reason, way_out))
     target = synapses.target
     target = target.source if isinstance(target, brian.Subgroup) else target

@@ -76,7 +76,7 @@ def model(objects, **options):
     return bep.EventPropModel(objects, train=[S.w, G.k, G.x, ("G", "a")], loss=loss, **options)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "flags"])
+@pytest.mark.parametrize("case", list(CASES))
 def test_spikes_are_brian2s(case, monkeypatch):
     monkeypatch.setitem(prefs, "codegen.target", "numpy")
     objects = network(case)
@@ -203,16 +203,19 @@ def test_what_is_refused():
     refused("shared variable", "s = 1")
 
 
-def test_gpus_refuse_it(emulator):
+@pytest.mark.parametrize("case", ["linear", "nonlinear", "lifted", "recurrent", "timed", "flags"])
+def test_the_same_on_a_gpu(case, emulator):
+    objects = network(case)
+    expected = model(objects)
     emulator()
-    with pytest.raises(UnsupportedError, match="backend='cuda'.*Use the CPU"):
-        model(network("linear"), backend="cuda")
+    found = model(objects, backend="cuda")
+    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
+    for item, gradient in expected.gradient().items():
+        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
 
 
 def test_what_the_solvers_refuse():
-    objects = network("flags")
-    with pytest.raises(UnsupportedError, match="runs regularly.*conditions.*TimedArray"):
-        model(objects)
+    objects = network("linear")
     G = objects[1]
     with pytest.raises(UnsupportedError, match="Maximum .* solver='clock'"):
         bep.EventPropModel(objects, train=[G.k], loss=bep.Sum(bep.Maximum(G, "v")),
@@ -221,6 +224,6 @@ def test_what_the_solvers_refuse():
                         method="euler", name="steep")  # fmt: skip
     steep.run_regularly("v += 0.1", dt=1 * ms, name="step")
     options = {"train": [steep.v], "loss": bep.Sum(bep.Final(steep, "v")), "duration": 5 * ms}
-    with pytest.raises(UnsupportedError, match="'step'.*follows the upstroke.*ignore="):
+    with pytest.raises(UnsupportedError, match="'step'.*follows the true flow.*ignore="):
         bep.EventPropModel([steep], **options)
     assert bep.EventPropModel([steep], **options, ignore=["step"]).spec.groups[0].regular == ()

@@ -87,13 +87,20 @@ def test_what_the_array_lifts_spikes_at_a_fixed_time(solver):
     assert m.gradient()[G.v][0] == 0
 
 
-def test_on_a_gpu(emulator):
-    objects = network("resets only")
+@pytest.mark.parametrize("case", ["linear", "two conditions", "resets only"])
+def test_the_same_on_a_gpu(case, emulator):
+    objects = network(case)
     expected = model(objects)
     emulator()
     found = model(objects, backend="cuda")
     assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
     for item, gradient in expected.gradient().items():
         np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
-    with pytest.raises(UnsupportedError, match="TimedArray 'limit' in the threshold .* the CPU"):
-        model(network("linear"), backend="cuda")
+
+
+def test_explosive_upstrokes_refuse_it():
+    G = NeuronGroup(1, "dv/dt = (v*v - v)/(10*ms) : 1", threshold="v > 9*limit(t, 0)",
+                    reset="v = 0", method="euler", namespace=NAMES)  # fmt: skip
+    options = {"train": [G.v], "loss": bep.Sum(bep.Final(G, "v")), "duration": 5 * ms}
+    with pytest.raises(UnsupportedError, match="'limit', which is a TimedArray.* solver='event'"):
+        bep.EventPropModel([G], **options)

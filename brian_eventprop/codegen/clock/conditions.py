@@ -38,8 +38,9 @@ class ConditionCode:
     def back(self, mode: str, source: str) -> list[str]:
         """Backwards through the conditions that neuron j changes in its state update."""
         statements, ref = self.group.modes[mode].statements, self.scope.ref
-        read = self.used | reads(statements)
+        read, regular = self.used | reads(statements), self.group.regular
         lines = self.group.load(read | set(self.group.states), source)
+        lines += self.scope.statements(regular)  # what it changes, it does at a fixed time
         lines += self._flags("begin", symbol("t"))
         lines += [
             f"{ref(f'climb.{s.flag}')} = {self.scope.sympy(self.climbs[mode][s.flag])}"
@@ -47,7 +48,7 @@ class ConditionCode:
             if s.flag in self.jumping
         ]
         lines += [f"{ref(f'begin.{s}')} = {ref(s)}" for s in self.moving]
-        lines += self.scope.statements(statements)
+        lines += self.scope.statements(statements[len(regular) :])
         lines += [f"{ref('later.')} = {self.group.later}"]
         lines += self._flags("end", symbol("later."))
         lines += [f"{ref(f'end.{s}')} = {ref(s)}" for s in self.moving]

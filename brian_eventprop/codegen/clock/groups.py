@@ -76,10 +76,10 @@ class GroupCode:
         self.incoming: list = []
         receiving = self.rings or self.states
         self.arrival_maxima = tuple(MaximumCode(self, m, receiving) for m in plan.arrival_maxima)
+        self.regular = adjoint.regular
         conditions = derive_conditions(adjoint)
         self.conditions = ConditionCode(self, conditions) if conditions is not None else None
         self.upstroke = UpstrokeCode(self) if adjoint.upstroke is not None else None
-        self.regular = adjoint.regular
         _check_regular(self)
 
     def receive(self, pathway) -> None:
@@ -647,34 +647,24 @@ class GroupCode:
 
 
 def _check_regular(code: GroupCode) -> None:
-    """Refuse regular code where the reverse looks at the flow within or over several steps."""
-    crossing = code.adjoint.crossing
-    timed = crossing is not None and reads(crossing.g) & set(code.timed_values)
-    if timed and (code.on_device or code.upstroke is not None):
-        what = "backend='cuda'" if code.on_device else "equations in which a state drives itself"
-        way_out = "the CPU" if code.on_device else "solver='event'"
-        raise UnsupportedError(
-            f"NeuronGroup '{code.adjoint.group.name}': the TimedArray '{min(timed)}' in the "
-            f"threshold is not supported with {what}. Use {way_out}."
-        )
-    if not code.regular:
+    """Refuse what happens at fixed times where the gradient of a spike spans several steps."""
+    if code.upstroke is None or not code.lifted_at_fixed_times:
         return
-    group = code.adjoint.group
-    what = None
-    if code.conditions is not None:
-        what = "its equations have conditions such as int(v > 0), which change within a step"
-    elif code.upstroke is not None:
-        what = "a state drives itself, and the gradient of a spike follows the upstroke over steps"
-    elif code.on_device:
-        what = "it is not among what backend='cuda' runs"
-    if what:
-        name = group.regular[0].name
-        raise UnsupportedError(
-            f"NeuronGroup '{group.name}': '{name}', which runs regularly, is not supported here: "
-            f"{what}. "
-            f"Use {'the CPU' if code.on_device else 'a TimedArray in the equations'}, or "
-            f"ignore=['{name}'] if it does not change the network."
-        )
+    group, names = code.adjoint.group, [r.name for r in code.adjoint.group.regular]
+    read = reads(code.adjoint.crossing.g)
+    name = (names or [t.array for t in group.timed_values if t.name in read])[0]
+    what = "runs regularly" if names else "is a TimedArray in the threshold"
+    raise UnsupportedError(
+        f"NeuronGroup '{group.name}': '{name}', which {what}, is not supported on a time grid with "
+        "equations in which a state drives itself to the threshold: the gradient of a spike then "
+        f"follows the true flow over several steps. Use solver='event'{_or_ignore(names)}."
+    )
+
+
+def _or_ignore(names: Sequence[str]) -> str:
+    if not names or "constant over dt" in names[0]:
+        return ""
+    return f", or ignore=['{names[0]}'] if it does not change the network"
 
 
 def element(array: str, row, column: str) -> str:

@@ -19,7 +19,7 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
-from brian_eventprop.reading.refusals import Refusals
+from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Regular
 from brian_eventprop.reading.unsupported import (
     check_reserved,
