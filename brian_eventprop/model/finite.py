@@ -10,7 +10,7 @@ from brian2 import get_logger
 
 from brian_eventprop.adjoint.symbolic.expressions import names, parse
 from brian_eventprop.reading.spec import Key, NetworkSpec
-from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
+from brian_eventprop.reading.synapses.readouts import FINAL_OF_SYNAPSES
 
 logger = get_logger(__name__)
 

@@ -10,18 +10,6 @@ import numpy as np
 from brian2 import get_logger
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.couplings import (
-    LinkCode,
-    SummedCode,
-    add_coupled_states,
-    build_couplings,
-    check_constant_synapses,
-    in_order,
-    linked_neurons,
-    read_links,
-    read_summed_code,
-    with_copies,
-)
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import (
     GroupCode,
@@ -36,12 +24,24 @@ from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objec
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
-from brian_eventprop.reading.synapse_groups import (
+from brian_eventprop.reading.synapses.couplings import (
+    LinkCode,
+    SummedCode,
+    add_coupled_states,
+    build_couplings,
+    check_constant_synapses,
+    in_order,
+    linked_neurons,
+    read_links,
+    read_summed_code,
+    with_copies,
+)
+from brian_eventprop.reading.synapses.groups import (
     build_synapse_group,
     has_equations,
     read_synapse_group_code,
 )
-from brian_eventprop.reading.synapses import (
+from brian_eventprop.reading.synapses.pathways import (
     PathwayCode,
     build_pathway,
     connections,

@@ -18,8 +18,8 @@ from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.groups import subexpressions
 from brian_eventprop.reading.spec import Group, ReadoutSpec, Symbol
-from brian_eventprop.reading.synapse_readouts import read_synapse_readout
-from brian_eventprop.reading.synapses import parent
+from brian_eventprop.reading.synapses.pathways import parent
+from brian_eventprop.reading.synapses.readouts import read_synapse_readout
 from brian_eventprop.reading.unsupported import check_functions, check_reserved, unsupported
 
 _SPIKES = ("spike_times", "spike_count")

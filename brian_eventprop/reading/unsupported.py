@@ -282,7 +282,7 @@ def check_schedule(obj, part, when: str) -> None:
     """Refuse a part of a group that does not run in its usual slot.
 
     An ``order`` of its own does no harm: within a slot the groups do not see one another, but for
-    `(summed)` and linked variables; see `reading.couplings`.
+    `(summed)` and linked variables; see `reading.synapses.couplings`.
     """
     if part.when != when or not part.active:
         what = "it is not active" if not part.active else f"it runs in the slot '{part.when}'"

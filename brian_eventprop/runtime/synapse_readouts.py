@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from brian_eventprop.reading.spec import Key, ReadoutSpec
-from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
+from brian_eventprop.reading.synapses.readouts import FINAL_OF_SYNAPSES
 
 
 class SynapseReadout:

@@ -17,7 +17,7 @@ from brian_eventprop.codegen.expr.operations import Operation
 from brian_eventprop.codegen.expr.printing import KernelStyle
 from brian_eventprop.codegen.expr.scope import Scope
 from brian_eventprop.plan.clock import ClockPlan, plan_clock
-from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
+from brian_eventprop.reading.synapses.readouts import FINAL_OF_SYNAPSES
 
 
 class InputCode:

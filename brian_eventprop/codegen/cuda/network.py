@@ -32,7 +32,7 @@ from brian_eventprop.codegen.expr.names import NameTable
 from brian_eventprop.codegen.expr.printing import EDGE_FUNCTIONS
 from brian_eventprop.codegen.templates import render
 from brian_eventprop.plan.clock import ClockPlan, plan_clock
-from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
+from brian_eventprop.reading.synapses.readouts import FINAL_OF_SYNAPSES
 
 #: Arrivals at one neuron in one step whose states are kept at a time.
 DEPTH = 16

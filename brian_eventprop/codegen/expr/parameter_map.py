@@ -13,7 +13,7 @@ from brian_eventprop.adjoint.groups import LoopInvariants, partials
 from brian_eventprop.adjoint.symbolic.expressions import parse, to_sympy
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.expr.printing import NumpyStyle, Style, print_sympy, print_tree
-from brian_eventprop.reading.synapse_readouts import FINAL_OF_SYNAPSES
+from brian_eventprop.reading.synapses.readouts import FINAL_OF_SYNAPSES
 
 _HEAD = '''"""Constants before the trials, and their gradients afterwards; generated."""
 

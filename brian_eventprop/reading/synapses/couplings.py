@@ -25,7 +25,12 @@ from brian_eventprop.reading.equations.symbols import (
 )
 from brian_eventprop.reading.groups import GroupCode
 from brian_eventprop.reading.spec import TERM, Coupling, Group, Statement, Symbol
-from brian_eventprop.reading.synapses import add_parameters, connections, parent, use_indices
+from brian_eventprop.reading.synapses.pathways import (
+    add_parameters,
+    connections,
+    parent,
+    use_indices,
+)
 from brian_eventprop.reading.unsupported import (
     check_reserved,
     check_schedule,

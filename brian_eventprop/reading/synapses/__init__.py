@@ -1,0 +1,1 @@
+"""What `Synapses` say: pathways, equations, couplings and readouts."""
