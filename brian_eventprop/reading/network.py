@@ -220,10 +220,14 @@ def read_network(
         }
         _check_sources(pathways, built, refusals)
         refusals.check(_check_periods, groups, pathways)
-        by_name = {code.group.name: code for code in groups}
-        found = refusals.check(build_couplings, summed, links, by_name, collection)
+        by_name = {code.group.name: code for code in (*groups, *of_synapses)}
+        refusals.check(check_constant_synapses, summed, pathways, set(known))
+        found = (
+            None
+            if refusals
+            else refusals.check(build_couplings, summed, links, by_name, collection)
+        )
         couplings, coupled = found or ((), {})
-        refusals.check(check_constant_synapses, summed, pathways)
         if not refusals:
             built = with_copies(built, couplings)
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]

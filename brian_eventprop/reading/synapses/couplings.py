@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from brian_eventprop.reading.equations.symbols import (
 )
 from brian_eventprop.reading.groups import GroupCode
 from brian_eventprop.reading.spec import TERM, Coupling, Group, Statement, Symbol
+from brian_eventprop.reading.synapses.groups import SynapseGroupCode
 from brian_eventprop.reading.synapses.pathways import (
     add_parameters,
     connections,
@@ -61,6 +62,12 @@ class SummedCode:
     def state(self) -> str:
         """The name of the variable in that group."""
         return self.updater.target_var.name
+
+    @property
+    def ends(self) -> tuple[str, str, str]:
+        """The names of the source and the target, and the end that has the variable."""
+        side = "pre" if self.updater.target_varname.endswith("_pre") else "post"
+        return parent(self.synapses.source).name, parent(self.synapses.target).name, side
 
     @property
     def text(self) -> str:
@@ -195,7 +202,7 @@ def linked_neurons(links: Iterable[LinkCode]) -> dict[str, dict[str, np.ndarray]
 def build_couplings(
     summed: Sequence[SummedCode],
     links: Sequence[LinkCode],
-    groups: Mapping[str, GroupCode],
+    groups: Mapping[str, GroupCode | SynapseGroupCode],
     collection: Collection,
 ) -> tuple[tuple[Coupling, ...], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Return the couplings in Brian2's order, and the ends of the synapses of each."""
@@ -213,7 +220,7 @@ def build_couplings(
                 found.append(copy)
                 ends[copy.name] = np.arange(copy.size), np.arange(copy.size)
         found.append(coupling)
-        ends[code.name] = connections(code.synapses)
+        ends[code.name] = _coupled_neurons(code, coupling)
     found += [_linked(link, groups) for link in links]
     ends |= {link.name: (link.neurons, np.arange(len(link.group))) for link in links}
     for coupling in found:
@@ -280,12 +287,13 @@ def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     symbols: dict[str, Symbol] = {}
     add_symbols(symbols, used, code.block.variables, find, collection)
     add_parameters(synapses, collection)
-    source, target = parent(synapses.source).name, parent(synapses.target).name
-    side = "pre" if code.updater.target_varname.endswith("_pre") else "post"
+    source, target, side = code.ends
+    if any(_of_synapses(code, s) for s in symbols.values()):
+        symbols = {name: _seen_from_synapses(code, name, s) for name, s in symbols.items()}
+        source, target, side = synapses.name, code.group.name, "post"
     for symbol in symbols.values():
-        if symbol.kind != "state":
-            continue
-        _check_earlier(code, groups[{"pre": source, "post": target}[symbol.side]])
+        if symbol.kind == "state":
+            _check_earlier(code, groups[source if symbol.side == "pre" else target])
     _check_earlier(code, groups[code.group.name])
     return Coupling(
         code.name, synapses.name, source, target, side, code.state, len(synapses), symbols,
@@ -293,9 +301,43 @@ def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     )  # fmt: skip
 
 
-def _check_earlier(code: SummedCode, group: GroupCode) -> None:
+def _of_synapses(code: SummedCode, symbol: Symbol) -> bool:
+    """Whether a symbol is a state of the synapses themselves."""
+    return symbol.kind == "state" and symbol.key[0] == code.synapses.name
+
+
+def _seen_from_synapses(code: SummedCode, name: str, symbol: Symbol) -> Symbol:
+    """Return a symbol for a coupling from each synapse to the neuron whose variable is a sum.
+
+    The synapses with their states are the source of such a coupling, so it knows the neurons of
+    one end only.
+    """
+    if _of_synapses(code, symbol):
+        return replace(symbol, side="pre")
+    if symbol.kind not in ("state", "neuron"):
+        return symbol
+    if symbol.side == code.ends[2]:
+        return replace(symbol, side="post")
+    reason = f"it reads '{name}' of one neuron and states of the synapse for the other neuron"
+    way_out = (
+        f"Give the synapses a parameter with the values of '{name}', if it is constant, or sum in "
+        "two steps, with Synapses for each."
+    )
+    raise unsupported(code.synapses, code.text, reason, way_out)
+
+
+def _coupled_neurons(code: SummedCode, coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
+    """Return the member of each end that a synapse couples."""
+    pre, post = connections(code.synapses)
+    if coupling.source != code.synapses.name:
+        return pre, post
+    return np.arange(len(pre)), post if code.ends[2] == "post" else pre
+
+
+def _check_earlier(code: SummedCode, group: GroupCode | SynapseGroupCode) -> None:
     """Refuse groups that Brian2 updates before it computes the sums."""
-    if _place(group.group.state_updater) < _place(code.updater):
+    updater = group.group.state_updater
+    if updater is not None and _place(updater) < _place(code.updater):
         reason = f"its order lets Brian2 update '{group.group.name}' before it computes the sum"
         way_out = "Leave the order of the groups as Brian2 sets it."
         raise unsupported(code.synapses, code.text, reason, way_out)
@@ -319,9 +361,13 @@ def _linked(link: LinkCode, groups: Mapping[str, GroupCode]) -> Coupling:
     )  # fmt: skip
 
 
-def check_constant_synapses(summed: Iterable[SummedCode], pathways: Iterable) -> None:
-    """Refuse sums of a synaptic variable that events change."""
+def check_constant_synapses(
+    summed: Iterable[SummedCode], pathways: Iterable, groups: Container[str]
+) -> None:
+    """Refuse sums of a synaptic variable that events change, of synapses without equations."""
     for code in summed:
+        if code.synapses.name in groups:
+            continue
         used = {name for s in code.block.statements for name in names(s.expr)}
         for pathway in pathways:
             if pathway.synapses is not code.synapses:

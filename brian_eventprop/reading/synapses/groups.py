@@ -31,6 +31,11 @@ class SynapseGroupCode:
     variables: Mapping[str, Any]
 
     @property
+    def group(self):
+        """The `Synapses` object, as that of a group."""
+        return self.synapses
+
+    @property
     def states(self) -> list[str]:
         """The variables with a clock-driven equation."""
         return [e.varname for e in _equations(self.synapses)]
