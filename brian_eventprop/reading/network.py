@@ -159,11 +159,11 @@ def read_network(
         _check_active(parent(readout.group), f"{type(readout).__name__} measures it")
     _check_names(active)
 
+    links = [link for group in neurons for link in read_links(group)]
     groups = [read_group_code(group, level_namespace) for group in neurons]
     pathways = [code for s in synapses for code in read_synapses_code(s, level_namespace)]
     pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
     summed = [code for s in synapses for code in read_summed_code(s, level_namespace)]
-    links = [link for group in neurons for link in read_links(group)]
     groups = in_order(groups) if summed or links else groups
     states = _states(groups, pathways, summed, links)
     collection = Collection(states=states, links=linked_neurons(links))
