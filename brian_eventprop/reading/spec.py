@@ -238,7 +238,7 @@ class Coupling:
     span
         The first neuron and the last one (excluded) whose state is computed; others keep it.
     late
-        Whether Brian2 updates the states that are read before it computes this one.
+        Whether Brian2 updates one of the groups before it computes the state.
     """
 
     name: str

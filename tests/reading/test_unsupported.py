@@ -53,8 +53,11 @@ def with_run_regularly():
     return [group]
 
 
-def with_linked_variable(variable, threshold="v > 1", own=False):
+def with_linked_variable(variable, threshold="v > 1", own=False, outside=False):
     (a,) = neurons(LIF + "\ns = 2*v : 1")
+    a.active = not outside
+    for part in a.contained_objects:
+        part.active = not outside
     (b,) = neurons("dv/dt = (y - v)/tau : 1\ny : 1 (linked)", threshold=threshold, name="H")
     b.y = linked_var(b if own else a, variable)
     return [a, b]
@@ -151,6 +154,12 @@ CASES = {
         "H",
         "y (linked)",
         "Use a (summed) variable",
+    ),
+    "linked to a group outside": (
+        lambda: with_linked_variable("v", outside=True),
+        "H",
+        "y (linked)",
+        "Add the group",
     ),
     "linked variable in the threshold": (
         lambda: with_linked_variable("v", threshold="v > 1 + y"),
@@ -254,12 +263,6 @@ CASES = {
         "G",
         "v -= g",
         "Let it drive",
-    ),
-    "summed variables in another order": (
-        lambda: summed(neurons(name="H", order=-5) + neurons(LIF + "\ng : 1")),
-        "S",
-        "g_post = w*v_pre (summed)",
-        "Leave the order",
     ),
     "synaptic constant over dt": (
         lambda: synapses("v_post += a", "w : 1\na = 2*w : 1 (constant over dt)"),

@@ -88,11 +88,23 @@ def check_grid(system: AdjointSystem) -> None:
     """Refuse couplings whose jumps have no gradient on the time grid."""
     jumps = jumping_states(system.spec)
     for c in system.couplings:
+        _check_early(c.coupling)
         for moving in moving_states(c, system.spec).values():
             _check_linear(c, moving)
     for group in system.groups:
         own = [c.coupling for c in system.couplings if c.coupling.receiver == group.group.name]
         _check_receiver(group, [c for c in own if _jumps(c, jumps)])
+
+
+def _check_early(coupling: Coupling) -> None:
+    """Refuse sums that Brian2 computes after it has updated one of the groups."""
+    if coupling.late and coupling.owner != coupling.receiver:
+        reason = (
+            "Brian2 updates a group before it computes the sum: one with an order of its own, or, "
+            "if the sum is into a Subgroup, one with a name before that of the Synapses"
+        )
+        way_out = "Leave orders as they are and sum into the whole group, or use solver='event'."
+        raise refused(coupling, reason, way_out)
 
 
 def _linear(expressions: Iterable[sp.Expr], a: str, b: str) -> bool:

@@ -103,6 +103,10 @@ def _linked_symbol(group, name: str, variable, collection: Collection) -> Symbol
     if name in collection.states[group.name]:
         start = variable.get_value()[collection.links[group.name][LINK + name]]
         return Symbol(name, "state", name, collection.add((group.name, name), start, variable.dim))
+    if variable.owner.name not in collection.states:
+        reason = f"it is linked to '{variable.owner.name}', no NeuronGroup of the network"
+        way_out = "Add the group to the network, or declare a parameter and set its value."
+        raise unsupported(group, f"{name} (linked)", reason, way_out)
     side = "" if variable.scalar else LINK + name
     return _neuron_symbol(variable.owner, name, variable, side, collection)
 

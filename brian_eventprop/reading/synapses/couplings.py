@@ -12,6 +12,7 @@ from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import names
 from brian_eventprop.reading.equations.statements import (
     Block,
+    code_text,
     read_block,
     resolve,
     spell_out_all,
@@ -236,10 +237,13 @@ def _read(coupling: Coupling) -> list[tuple[str, str]]:
 
 
 def _copy(owner: str, state: str, size: int) -> Coupling:
-    """A coupling that keeps a state of each neuron as it is before it is computed anew."""
+    """A coupling that keeps a state of each neuron as it is before it is computed anew.
+
+    No name of the user's begins with an underscore.
+    """
     symbol = Symbol(state, "state", state, (owner, state), "pre")
     return Coupling(
-        f"{owner}_{state}_before", owner, owner, owner, "post", f"{state}_before", size,
+        f"{owner}__before_{state}", owner, owner, owner, "post", f"_before_{state}", size,
         {state: symbol}, (Statement(TERM, state),), (0, size), text=f"{state} of the step before",
     )  # fmt: skip
 
@@ -291,13 +295,13 @@ def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     if any(_of_synapses(code, s) for s in symbols.values()):
         symbols = {name: _seen_from_synapses(code, name, s) for name, s in symbols.items()}
         source, target, side = synapses.name, code.group.name, "post"
-    for symbol in symbols.values():
-        if symbol.kind == "state":
-            _check_earlier(code, groups[source if symbol.side == "pre" else target])
-    _check_earlier(code, groups[code.group.name])
+    ends = {"pre": source, "post": target}
+    read = {ends[symbol.side] for symbol in symbols.values() if symbol.kind == "state"}
+    updaters = (groups[name].group.state_updater for name in {*read, code.group.name})
+    late = any(u is not None and _place(u) < _place(code.updater) for u in updaters)
     return Coupling(
         code.name, synapses.name, source, target, side, code.state, len(synapses), symbols,
-        statements, _span(code), text=code.text,
+        statements, _span(code), late, code.text,
     )  # fmt: skip
 
 
@@ -332,15 +336,6 @@ def _coupled_neurons(code: SummedCode, coupling: Coupling) -> tuple[np.ndarray, 
     if coupling.source != code.synapses.name:
         return pre, post
     return np.arange(len(pre)), post if code.ends[2] == "post" else pre
-
-
-def _check_earlier(code: SummedCode, group: GroupCode | SynapseGroupCode) -> None:
-    """Refuse groups that Brian2 updates before it computes the sums."""
-    updater = group.group.state_updater
-    if updater is not None and _place(updater) < _place(code.updater):
-        reason = f"its order lets Brian2 update '{group.group.name}' before it computes the sum"
-        way_out = "Leave the order of the groups as Brian2 sets it."
-        raise unsupported(code.synapses, code.text, reason, way_out)
 
 
 def _linked(link: LinkCode, groups: Mapping[str, GroupCode]) -> Coupling:
@@ -382,11 +377,9 @@ def check_constant_synapses(
 def _check_uses(code: GroupCode, coupling: Coupling) -> None:
     """Refuse thresholds and resets that read a coupled state: only equations may."""
     group, state = code.group, coupling.state
-    for block, text in ((code.threshold, "spike"), (code.reset, "spike")):
-        statements = block.statements if block else ()
-        if any(state in names(s.expr) for s in statements):
-            texts = group.events if block is code.threshold else group.event_codes
-            line = line_with(str(texts[text]), [state])
+    for block, texts in ((code.threshold, group.events), (code.reset, group.event_codes)):
+        if any(state in names(s.expr) for s in (block.statements if block else ())):
+            line = line_with(code_text(texts["spike"]), [state])
             reason = f"'{state}' follows other neurons, and its own slope is not known there"
             way_out = "Let it drive a differential equation."
             raise unsupported(group, line, reason, way_out)

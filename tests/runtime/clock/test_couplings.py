@@ -283,6 +283,15 @@ def test_refusal(arguments, readout, message):
         bep.EventPropModel([group, couple], train=[couple.w], **options)
 
 
+def test_sums_after_the_state_update_are_refused():
+    group = NeuronGroup(2, LIF, method="euler", name="G")
+    couple = Synapses(group, group[:1], "S_post = v_pre : 1 (summed)", name="couple")
+    couple.connect()
+    options = dict(loss=bep.losses.Sum(bep.Final(group, "v")), duration=5 * ms)
+    with pytest.raises(UnsupportedError, match="one with a name before that of the Synapses"):
+        bep.EventPropModel([group, couple], train=[group.v], **options)
+
+
 def test_readouts_of_linked_states_are_refused():
     objects, train = below_threshold()
     options = dict(loss=bep.losses.Sum(bep.Final(objects[1], "y")), duration=5 * ms)
