@@ -162,6 +162,12 @@ def derive_pathway(
     return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, *more)
 
 
+def touched_groups(pathway: PathwayAdjoint) -> tuple[str, ...]:
+    """Return the groups besides its target whose states a pathway reads or writes."""
+    found = (pathway.pathway.pre_group,) * bool(pathway.pre)
+    return (*found, pathway.pathway.synapses) if pathway.of_group else found
+
+
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:
     """Whether what arrives at a group in one step may be summed before it is delivered."""
     increments = [p.increment for p in arriving]

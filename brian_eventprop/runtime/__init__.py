@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from brian_eventprop.adjoint.coupling.jumps import check_grid
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.backends import INTERPRETER
@@ -46,7 +48,7 @@ def solver_for(
         )
     _check_couplings(system, backend)
     if solver == "event":
-        _check_pre_synaptic(system)
+        _check_autapses(system, network)
         if precision != "float64":
             raise UnsupportedError(
                 f"solver='event' with precision={precision!r} is not supported: spike times are "
@@ -73,20 +75,16 @@ def _check_synapses(system) -> None:
             )
 
 
-def _check_pre_synaptic(system) -> None:
-    """Refuse what the event solver lacks: the state of another neuron at an arrival."""
+def _check_autapses(system, network) -> None:
+    """Refuse what the event solver lacks: a neuron as both ends of a synapse that reads both."""
     for p in system.pathways:
-        if p.of_group:
+        ends = network.pre[p.pathway.name], network.post[p.pathway.name]
+        if p.pre and p.pathway.pre_group == p.pathway.target and np.any(ends[0] == ends[1]):
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"solver='event': it touches variables with clock-driven equations and those of "
-                "a neuron at once. Flag the equations '(event-driven)', or use solver='clock'."
-            )
-        if p.pre:
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"solver='event': it reads '{p.pre[0]}' of the pre-synaptic neuron when the spike "
-                "arrives, which there is known at its own events only. Use solver='clock'."
+                f"solver='event': it touches '{p.pre[0]}' of the pre-synaptic neuron, and some "
+                "synapses connect a neuron to itself. Leave them out with "
+                "connect(condition='i != j'), or use solver='clock'."
             )
 
 

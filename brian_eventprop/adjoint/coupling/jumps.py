@@ -23,10 +23,12 @@ from brian_eventprop.adjoint.coupling.terms import (
 )
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.groups import GroupAdjoint
+from brian_eventprop.adjoint.pathways import touched_groups
 from brian_eventprop.adjoint.switches import find_switches
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.reading.spec import TERM, Coupling, NetworkSpec
 
 
@@ -39,8 +41,8 @@ def jumping_states(spec: NetworkSpec) -> dict[str, frozenset[str]]:
     for pathway in spec.pathways:
         for statement in pathway.statements:
             written = pathway.symbols.get(statement.target)
-            if written is not None and written.kind == "state":
-                found[pathway.target].add(written.variable)
+            if written is not None and written.kind == "state" and written.key[0] in found:
+                found[written.key[0]].add(written.variable)
     more = True
     while more:
         computed = [(c.receiver, c.state) for c in spec.couplings if _jumps(c, found)]
@@ -89,6 +91,7 @@ def check_grid(system: AdjointSystem) -> None:
     jumps = jumping_states(system.spec)
     for c in system.couplings:
         _check_early(c.coupling)
+        _check_alone(c.coupling, system)
         for moving in moving_states(c, system.spec).values():
             _check_linear(c, moving)
     for group in system.groups:
@@ -105,6 +108,23 @@ def _check_early(coupling: Coupling) -> None:
         )
         way_out = "Leave orders as they are and sum into the whole group, or use solver='event'."
         raise refused(coupling, reason, way_out)
+
+
+def _check_alone(coupling: Coupling, system: AdjointSystem) -> None:
+    """Refuse arrivals that touch two groups and make a state jump that a coupling reads."""
+    read = {s.key for s in coupling.symbols.values() if s.kind == "state"}
+    for p in system.pathways:
+        if not touched_groups(p):
+            continue
+        symbols = (p.pathway.symbols.get(s.target) for s in p.pathway.statements)
+        written = {s.key for s in symbols if s is not None and s.kind == "state"}
+        for owner, state in sorted(read & written):
+            reason = (
+                f"it reads '{state}' of '{owner}', which '{p.pathway.text}' of "
+                f"'{p.pathway.synapses}' changes together with states of another group"
+            )
+            way_out = "Write it as two Synapses, one for each, or use solver='event'."
+            raise refused(coupling, reason, way_out)
 
 
 def _linear(expressions: Iterable[sp.Expr], a: str, b: str) -> bool:
@@ -150,11 +170,44 @@ def check_exact(
         way_out = "Let a state with its own equation follow one of them, or use solver='clock'."
         raise refused(system.couplings[-1].coupling, reason, way_out)
     for name in sorted(together):
-        couplings = [c.coupling for c in system.couplings]
-        coupling = next((c for c in couplings if name in (c.source, c.target)), couplings[0])
-        if flows[name].switches:
-            reason = f"the equations of '{name}' have a condition, a step or a kink"
-            raise refused(coupling, reason, "Use solver='clock'.")
-        if any(r.kind == "maximum" for r in system.group(name).readouts):
-            reason = f"a Maximum of '{name}' would need the slopes of all neurons"
-            raise refused(coupling, reason, "Use an Integral or a Value, or solver='clock'.")
+        reason, way_out = _lacking(system.group(name), flows[name])
+        if reason:
+            raise _refused_together(system, name, reason, way_out)
+
+
+def _lacking(group: GroupAdjoint, flow: ContinuousFlow) -> tuple[str, str]:
+    """Return what a group has that one system of equations lacks, and the way out."""
+    name, spec = group.group.name, group.group
+    if flow.switches:
+        return f"the equations of '{name}' have a condition, a step or a kink", _ON_THE_CLOCK
+    if any(r.kind == "maximum" for r in group.readouts):
+        reason = f"a Maximum of '{name}' would need the slopes of all neurons"
+        return reason, "Use an Integral or a Value, or solver='clock'."
+    if spec.regular:
+        return f"run_regularly changes '{name}' at fixed times", _ON_THE_CLOCK
+    if group.released is not None:
+        return f"refractoriness in '{name}' ends with the states of a neuron", _ON_THE_CLOCK
+    if spec.derivatives_refractory:
+        return f"the equations of '{name}' are others while refractory", _ON_THE_CLOCK
+    timed = {value.name for value in spec.timed_values}
+    if group.crossing is not None and {s.name for s in group.crossing.g.free_symbols} & timed:
+        return f"a TimedArray moves the threshold of '{name}'", _ON_THE_CLOCK
+    return "", ""
+
+
+_ON_THE_CLOCK = "Use solver='clock'."
+
+
+def _refused_together(system: AdjointSystem, name: str, reason: str, way_out: str):
+    """Return the error for a group, which names what couples it to others."""
+    couplings = [c.coupling for c in system.couplings]
+    own = [c for c in couplings if name in (c.source, c.target)]
+    pathways = [p.pathway for p in system.pathways if touched_groups(p)]
+    touching = [p for p in pathways if name in (p.target, p.synapses, p.pre_group)]
+    if own or not touching:
+        return refused((own or couplings)[0], reason, way_out)
+    pathway = touching[0]
+    return UnsupportedError(
+        f"Synapses '{pathway.synapses}': '{pathway.text}' is not supported: it touches the states "
+        f"of two groups at once, so they are one system of equations, and {reason}. {way_out}"
+    )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from brian_eventprop.adjoint.coupling.terms import in_dependency
 from brian_eventprop.adjoint.flow import ContinuousFlow
+from brian_eventprop.adjoint.pathways import touched_groups
 from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.coupling.event import EventCouplingCode
@@ -45,6 +46,31 @@ class Component:
     pathways: tuple[EventPathwayCode, ...]
     sources: tuple[EventSourceCode, ...]
     couplings: tuple[EventCouplingCode, ...] = ()
+
+    @property
+    def coupled(self) -> bool:
+        """Whether the states of all its neurons are one system of equations."""
+        return self.groups[0].setting.coupled
+
+    def elsewhere(self, pathway: EventPathwayCode) -> list[tuple[int, int, str]]:
+        """Return the states besides the target's that an arrival touches, for coupled neurons.
+
+        For each its place behind those of the target, that of its adjoint, and where it stands.
+        """
+        groups = {g.name: g for g in self.groups}
+        places = [pathway.places[s] for s in pathway.elsewhere]
+        stored = pathway.stored_together(groups)
+        return [(*place, at) for place, at in zip(places, stored, strict=True)]
+
+    @property
+    def touching(self) -> bool:
+        """Whether an arrival touches more than the states of its target."""
+        return any(p.elsewhere for p in self.pathways)
+
+    @property
+    def room(self) -> int:
+        """The most states that an arrival touches."""
+        return max((p.target.width + len(p.elsewhere) for p in self.pathways), default=0)
 
     def incoming(self, group: EventGroupCode) -> tuple[EventPathwayCode, ...]:
         """Return the pathways into a group."""
@@ -127,6 +153,8 @@ def build_component(
     """
     table, groups = NameTable(), {}
     couplings = in_dependency(c for c in system.couplings if c.coupling.receiver in names)
+    at_once = [p for p in system.pathways if p.pathway.target in names and touched_groups(p)]
+    is_coupled = bool(couplings or at_once)
     arrivals = {name: _arrivals(system, name, names) for name in names}
     for name in names:
         adjoint = system.group(name)
@@ -134,7 +162,7 @@ def build_component(
         surrogate = name in system.surrogate_groups
         setting = GroupSetting(
             system.spec.dt, arrivals[name], readouts, surrogate, by_event, in_batches,
-            bool(couplings),
+            is_coupled,
         )  # fmt: skip
         scope = _scope(f"g{len(groups)}", adjoint, table, adjoint.steep)
         groups[name] = EventGroupCode(adjoint, flows[name], scope, setting)

@@ -153,6 +153,10 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
         for role in ("X0", "C", "P", *["period"] * g.refractory, "VR", *_breaks(g))
     ]
     arguments += [(p.name, role) for p in pathways for role in ("C", "W", "post", "rows", "delay")]
+    arguments += [(p.name, "created") for p in pathways if p.touches_synapse]
+    arguments += [(p.name, "senders") for p in pathways if p.adjoint.pre]
+    for p in component.homes:
+        arguments += [(p.name, "initial"), *[(p.name, "final")] * p.read_at_end]
     arguments += [(c.name, role) for c in couplings for role in ("C", "W", "ends", "span")]
     summed = [(g.name, role) for g in groups for role in ("grad_shared", "grad_neuron", "WR")]
     summed += [(c.name, role) for c in couplings for role in ("grad_shared", "grad_weight")]
@@ -163,6 +167,8 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
         gradients += [(g.name, role) for role in (*roles, *["time", "d_spike_time"] * g.spikes)]
     each = ("grad_shared", "grad_weight", "grad_delay")
     gradients += [(p.name, role) for p in pathways for role in each]
+    for p in component.homes:
+        gradients += [(p.name, "grad_initial"), *[(p.name, "seeds")] * p.read_at_end]
     event_logs = [(g.name, role) for g in groups for role in COUPLED_LOG]
     event_logs += [(groups[0].name, role) for role in ALL_LOG]
     owner = {part.name: part for part in (*groups, *pathways, *couplings)}
@@ -195,7 +201,7 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
 
 
 def _render(component: Component, tolerance: float) -> EventComponent:
-    if component.couplings:
+    if component.coupled:
         return _render_coupled(component, tolerance)
     groups, pathways = component.groups, component.pathways
     event_logs = [(g.name, role) for g in groups for role in _event_log(g)]

@@ -6,7 +6,10 @@ pathway, ``P`` and ``C`` those of the target.
 
 from __future__ import annotations
 
-from brian_eventprop.adjoint.pathways import SYNAPTIC
+from collections.abc import Mapping
+from typing import Any
+
+from brian_eventprop.adjoint.pathways import PRE, SYNAPTIC
 from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.event.parts import PartCode, by_mode
@@ -41,11 +44,18 @@ class EventPathwayCode(PartCode):
         self.delay_trained, self.synapses = arrival.delay_trained, pathway.synapses
         #: The pathway that has the states of the synapses: the first one of their object.
         self.home, self.read_at_end = home or self, read_at_end
-        self.synaptic = [f"{SYNAPTIC}{s}" for s in arrival.pathway.synaptic]
-        for k, s in enumerate(self.synaptic):
+        own = [f"{SYNAPTIC}{s}" for s in arrival.pathway.synaptic]
+        self.synaptic = [] if arrival.pathway.of_group else own
+        self.elsewhere = [*own, *(f"{PRE}{s}" for s in arrival.pathway.pre)]
+        for k, s in enumerate(self.elsewhere):
             self.places[s] = target.width + k, target.n_states + k
         # a comment ends with its line
         self.text = "; ".join(line.strip() for line in pathway.text.splitlines())
+
+    @property
+    def touches_synapse(self) -> bool:
+        """Whether its code reads or writes states of the synapse."""
+        return bool(self.adjoint.synaptic)
 
     @property
     def sums(self) -> bool:
@@ -93,6 +103,27 @@ class EventPathwayCode(PartCode):
             for k, s in enumerate(self.synaptic)
             if s in written
         ]
+
+    # ---- coupled neurons, whose states are all in one vector ----
+    def stored_together(self, groups: Mapping[str, Any]) -> list[str]:
+        """Return where each state besides the target's stands in the vector of all states."""
+        pathway, found = self.adjoint.pathway, []
+        for s in self.elsewhere:
+            name = s.partition("__")[2]
+            if s in self.synaptic:
+                first, width, row = (
+                    self.home.a("offset"),
+                    len(self.synaptic),
+                    self.synaptic.index(s),
+                )
+                member = f"{self.a('created')}[k]"
+            else:
+                before = s.startswith(PRE)
+                group = groups[pathway.pre_group if before else pathway.synapses]
+                first, width, row = group.a("offset"), group.width, group.states.index(name)
+                member = f"{self.a('senders' if before else 'created')}[k]"
+            found.append(f"{first} + {member} * {width} + {row}")
+        return found
 
     @property
     def take_adjoint(self) -> list[str]:

@@ -17,6 +17,7 @@ from brian2.utils.logger import get_logger
 from brian_eventprop.adjoint.coupling.jumps import check_exact
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
+from brian_eventprop.adjoint.pathways import touched_groups
 from brian_eventprop.adjoint.symbolic.display import as_text
 from brian_eventprop.adjoint.system import AdjointSystem, derive
 from brian_eventprop.codegen.event.batched import batched_groups
@@ -51,7 +52,7 @@ class EventKernels:
         backend: Backend,
     ):
         system = derive(_without_steps(system.spec), system.trained)
-        together = _coupled(system.spec)
+        together = _coupled(system)
         system, self.flows = _with_integrals(system, network, duration, together)
         check_exact(system, self.flows, together)
         self.system, self.duration, self.tolerance = system, duration, tolerance
@@ -183,7 +184,7 @@ class EventKernels:
     def _edges(self, values):
         return {
             # coupled groups act on each other at every time
-            **{name: (*pair, 0.0) for name, pair in _couples(self.system.spec)},
+            **{name: (*pair, 0.0) for name, pair in _couples(self.system)},
             **self._delayed(values),
         }
 
@@ -283,10 +284,17 @@ def _warn_of_missing_resets(module) -> None:
             )
 
 
-def _couples(spec: NetworkSpec):
-    """The ends of each coupling in both directions, with names of their own."""
-    groups = {g.name for g in spec.groups}
-    for c in spec.couplings:
+def _couples(system: AdjointSystem):
+    """The ends of each coupling in both directions, with names of their own.
+
+    An arrival that touches two groups needs the states of both at its time, so it couples them.
+    """
+    groups = {g.name for g in system.spec.groups}
+    for p in system.pathways:
+        for other in touched_groups(p):
+            yield f"{p.pathway.name} there {other}", (other, p.pathway.target)
+            yield f"{p.pathway.name} back {other}", (p.pathway.target, other)
+    for c in system.spec.couplings:
         if {c.source, c.target} <= groups:
             yield f"{c.name} there", (c.source, c.target)
             yield f"{c.name} back", (c.target, c.source)
@@ -294,12 +302,14 @@ def _couples(spec: NetworkSpec):
             yield c.name, (c.receiver, c.receiver)
 
 
-def _coupled(spec: NetworkSpec) -> frozenset[str]:
+def _coupled(system: AdjointSystem) -> frozenset[str]:
     """Return the groups that are one system with coupled neurons; refuse what these cannot have."""
+    spec = system.spec
     names = [g.name for g in spec.groups]
     edges = {p.name: (p.source, p.target, 1.0) for p in spec.pathways if p.source in names}
-    edges |= {name: (*pair, 0.0) for name, pair in _couples(spec)}
+    edges |= {name: (*pair, 0.0) for name, pair in _couples(system)}
     receivers = {c.receiver for c in spec.couplings}
+    receivers |= {p.pathway.target for p in system.pathways if touched_groups(p)}
     return frozenset(
         name for members in components(names, edges) if receivers & set(members) for name in members
     )

@@ -171,7 +171,10 @@ class EventCPU(EventKernels):
             arrays[p.name, "C"] = binder.shared(v, float)
             arrays[p.name, "W"] = binder.per_element(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
-            if p.synaptic:
+            if p.adjoint.pre:
+                senders = binder.indices["pre"]
+                arrays[p.name, "senders"] = senders if order is None else senders[order]
+            if p.touches_synapse:
                 created = np.arange(binder.size) if order is None else order
                 arrays[p.name, "created"] = np.asarray(created, np.int64)
             if p.synaptic and p.home is p:
