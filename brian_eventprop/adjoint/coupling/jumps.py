@@ -123,6 +123,18 @@ def _check_receiver(group: GroupAdjoint, moving: list[Coupling]) -> None:
         raise refused(moving[0], reason, "Use an Integral or a Value.")
 
 
+def _check_fixed_times(adjoint: GroupAdjoint, coupling: Coupling) -> None:
+    """Refuse what would jump or spike at fixed times."""
+    group, way_out = adjoint.group, "Use solver='clock'."
+    if group.regular:
+        reason = f"'{group.regular[0].name}' lets states of '{group.name}' jump at fixed times"
+        raise refused(coupling, reason, way_out)
+    timed = {t.name for t in group.timed_values}
+    if adjoint.crossing is not None and timed & {s.name for s in adjoint.crossing.g.free_symbols}:
+        reason = f"a TimedArray in the threshold of '{group.name}' lifts neurons at fixed times"
+        raise refused(coupling, reason, way_out)
+
+
 def check_exact(
     system: AdjointSystem, flows: Mapping[str, ContinuousFlow], together: Iterable[str]
 ) -> None:
@@ -143,6 +155,7 @@ def check_exact(
         if flows[name].switches:
             reason = f"the equations of '{name}' have a condition, a step or a kink"
             raise refused(coupling, reason, "Use solver='clock'.")
+        _check_fixed_times(system.group(name), coupling)
         if any(r.kind == "maximum" for r in system.group(name).readouts):
             reason = f"a Maximum of '{name}' would need the slopes of all neurons"
             raise refused(coupling, reason, "Use an Integral or a Value, or solver='clock'.")
