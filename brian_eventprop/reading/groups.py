@@ -30,7 +30,7 @@ from brian_eventprop.reading.equations.symbols import (
     group_symbol,
 )
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
-from brian_eventprop.reading.equations.types import as_number, booleans
+from brian_eventprop.reading.equations.types import as_condition, as_number, booleans
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
@@ -140,7 +140,8 @@ def build_group(
     regular = tuple(build_regular(r, reader) for r in code.regular)
     refractory = None
     if code.refractory is not None:
-        refractory = as_number(inline(code.refractory, definitions), flags)
+        plain = as_condition if code.refractory_is_condition else as_number
+        refractory = plain(inline(code.refractory, definitions), flags)
         refractory = with_bodies(refractory, own_functions(_period_variables(code, namespace)))
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
@@ -154,6 +155,7 @@ def build_group(
     variables = _all_variables(code, used, namespace)
     add_symbols(symbols, used, variables, lambda *a: group_symbol(group, *a), collection)
     _check_refractory(code, refractory, symbols)
+    _check_refractory_jumps(code, refractory)
     condition = refractory if code.refractory_is_condition else None
     return Group(
         name=group.name,
@@ -343,6 +345,15 @@ def _read_refractory(group, namespace: Mapping) -> tuple[str | None, bool]:
         dimension, brian.second, f"The refractory period '{period}' has to be a time."
     )
     return period, False
+
+
+def _check_refractory_jumps(code: GroupCode, refractory: str | None) -> None:
+    """Refuse what runs regularly and changes what the refractory period depends on."""
+    changed = set(written_regularly(code.regular))
+    for name in sorted(names(refractory) & changed) if refractory else ():
+        reason = f"'{name}' jumps at fixed times, by what runs regularly or is constant over dt"
+        way_out = "Let it depend on other variables."
+        raise unsupported(code.group, f"refractory='{code.refractory}'", reason, way_out)
 
 
 def _check_refractory(

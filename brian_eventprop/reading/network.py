@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -181,85 +181,116 @@ def read_network(
             refusals.check(_check_active, parent(readout.group), use)
             _check_readout(readout, synapses)
         _check_names(active)
-        given = level_namespace, ignored
-        groups = [refusals.check(read_group_code, group, *given) for group in neurons]
-        codes = [refusals.check(read_synapses_code, s, *given) for s in synapses]
-        targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
-        of_synapses = [
-            refusals.check(read_synapse_group_code, s, level_namespace)
-            for s in synapses
-            if has_equations(s) or s.name in targets
-        ]
-        given_sums = [refusals.check(read_summed_code, s, level_namespace) for s in synapses]
-        given_links = [refusals.check(read_links, group) for group in neurons]
-    summed = [code for found in given_sums for code in found]
-    links = [link for found in given_links for link in found]
-    pathways = [code for found in codes for code in found]
-    pathways.sort(key=lambda code: (code.pathway.order, code.pathway.name))
-    plastic = synaptic_states(pathways)
-    groups = in_order(groups) if summed or links else groups
-    states = _states(groups, pathways, summed, links)
-    for code in of_synapses:
-        name = code.synapses.name
-        written = plastic.pop(name).states if name in plastic else ()
-        states[name] = tuple(dict.fromkeys((*code.states, *states.get(name, ()), *written)))
-    known = {code.synapses.name: states[code.synapses.name] for code in of_synapses}
-    synaptic = {n: s.states for n, s in plastic.items()} | known
-    collection = Collection(states, synaptic, linked_neurons(links))
-
+        code = _read_code(neurons, synapses, level_namespace, ignored, refusals)
+    code = code.sorted()
+    collection, plastic = _collection(code)
     with Refusals() as refusals:
-        built = {
-            code.group.name: refusals.check(
-                build_group, code, collection.states[code.group.name], level_namespace, collection
-            )
-            for code in groups
-        }
-        built |= {
-            code.synapses.name: refusals.check(build_synapse_group, code, collection)
-            for code in of_synapses
-        }
-        _check_sources(pathways, built, refusals)
-        refusals.check(_check_periods, groups, pathways)
-        by_name = {code.group.name: code for code in (*groups, *of_synapses)}
-        refusals.check(check_constant_synapses, summed, pathways, set(known))
-        found = (
-            None
-            if refusals
-            else refusals.check(build_couplings, summed, links, by_name, collection)
-        )
-        couplings, coupled = found or ((), {})
-        if not refusals:
-            built = with_copies(built, couplings)
+        built, couplings, coupled = _build_groups(code, level_namespace, collection, refusals)
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
-        spec_pathways = [
-            refusals.check(build_pathway, code, collection, built) for code in pathways
-        ]
-        of_name = {g.name: g for g in neurons}
+        pathways = [refusals.check(build_pathway, p, collection, built) for p in code.pathways]
+        given = built, {g.name: g for g in neurons}, level_namespace, duration, collection
         spec_readouts = [
-            refusals.check(
-                read_readout, readout, built, of_name, level_namespace, duration, collection
-            )
+            refusals.check(read_readout, readout, *given)
             for readout in readouts
             if built.get(parent(readout.group).name, readout) is not None
         ]
     spec = NetworkSpec(
         groups=tuple(built.values()),
         inputs=tuple(spec_inputs),
-        pathways=tuple(spec_pathways),
+        pathways=tuple(pathways),
         readouts=tuple(spec_readouts),
         dt=dt,
+        timed=tuple(timed for timed, _ in collection.timed.values()),
         synapses=tuple(plastic.values()),
         couplings=couplings,
     )
-    spec = replace(spec, timed=tuple(timed for timed, _ in collection.timed.values()))
     check_start(objects, active, spec)
     _mention_precision(neurons + synapses)
-    ends = {code.pathway.name: connections(code.synapses) for code in pathways} | coupled
+    ends = {p.pathway.name: connections(p.synapses) for p in code.pathways} | coupled
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
         spikes={group.name: read_spikes(group, duration) for group in inputs},
     )
+
+
+@dataclass(frozen=True)
+class _Code:
+    """The code of all objects, before it is known which variables events write."""
+
+    groups: list
+    pathways: list
+    of_synapses: list
+    summed: list
+    links: list
+
+    def sorted(self) -> _Code:
+        """Return it in Brian2's order of execution."""
+        by_order = sorted(self.pathways, key=lambda code: (code.pathway.order, code.pathway.name))
+        groups = in_order(self.groups) if self.summed or self.links else self.groups
+        return replace(self, pathways=by_order, groups=groups)
+
+
+def _read_code(
+    neurons: Iterable,
+    synapses: Iterable,
+    namespace: Mapping,
+    ignored: Container[int],
+    refusals: Refusals,
+) -> _Code:
+    """Read the code of neurons and Synapses, as far as it is not refused."""
+    targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
+    alone = [s for s in synapses if has_equations(s) or s.name in targets]
+    links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
+    groups = [refusals.check(read_group_code, group, namespace, ignored) for group in neurons]
+    pathways = [refusals.check(read_synapses_code, s, namespace, ignored) for s in synapses]
+    summed = [refusals.check(read_summed_code, s, namespace) for s in synapses]
+    return _Code(
+        groups=groups,
+        pathways=[code for found in pathways for code in found or ()],
+        of_synapses=[refusals.check(read_synapse_group_code, s, namespace) for s in alone],
+        summed=[code for found in summed for code in found or ()],
+        links=[link for found in links for link in found or ()],
+    )
+
+
+def _collection(code: _Code) -> tuple[Collection, dict]:
+    """Return an empty collection that knows all states, and the states of synapses by name."""
+    plastic = synaptic_states(code.pathways)
+    states = _states(code.groups, code.pathways, code.summed, code.links)
+    for group in code.of_synapses:
+        name = group.synapses.name
+        written = plastic.pop(name).states if name in plastic else ()
+        states[name] = tuple(dict.fromkeys((*group.states, *states.get(name, ()), *written)))
+    known = {group.synapses.name: states[group.synapses.name] for group in code.of_synapses}
+    synaptic = {n: s.states for n, s in plastic.items()} | known
+    return Collection(states, synaptic, linked_neurons(code.links)), plastic
+
+
+def _build_groups(
+    code: _Code, namespace: Mapping, collection: Collection, refusals: Refusals
+) -> tuple[dict, tuple, dict]:
+    """Return the groups by name, the couplings, and the ends of what is coupled."""
+    built = {
+        c.group.name: refusals.check(
+            build_group, c, collection.states[c.group.name], namespace, collection
+        )
+        for c in code.groups
+    }
+    built |= {
+        c.synapses.name: refusals.check(build_synapse_group, c, collection)
+        for c in code.of_synapses
+    }
+    _check_sources(code.pathways, built, refusals)
+    refusals.check(_check_periods, code.groups, code.pathways)
+    by_name = {c.group.name: c for c in (*code.groups, *code.of_synapses)}
+    of_synapses = {c.synapses.name for c in code.of_synapses}
+    refusals.check(check_constant_synapses, code.summed, code.pathways, of_synapses)
+    if refusals:
+        return built, (), {}
+    found = refusals.check(build_couplings, code.summed, code.links, by_name, collection)
+    couplings, coupled = found or ((), {})
+    return with_copies(built, couplings), couplings, coupled
 
 
 def _active(

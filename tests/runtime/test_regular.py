@@ -227,3 +227,34 @@ def test_what_the_solvers_refuse():
     with pytest.raises(UnsupportedError, match="'step'.*follows the true flow.*ignore="):
         bep.EventPropModel([steep], **options)
     assert bep.EventPropModel([steep], **options, ignore=["step"]).spec.groups[0].regular == ()
+
+
+def test_what_other_parts_of_a_step_would_see():
+    """Sums, links and refractory conditions read what runs regularly in the middle of a step."""
+    model_of = "dv/dt = (k + y - v)/(6*ms) : 1\ndu/dt = -u/(4*ms) : 1\nk : 1\ny : 1"
+    options = {"threshold": "v > 1", "reset": "v = 0; u += 1", "method": "euler"}
+
+    def coupled(code, **more):
+        G = NeuronGroup(2, model_of, name="G", **{**options, **more})
+        S = Synapses(G, G, "w : 1\ny_post = w*(v_pre - v_post) : 1 (summed)", name="S")
+        S.connect("i != j")
+        G.run_regularly(code, dt=2 * ms)
+        return G, S
+
+    def build(objects, solver):
+        G = objects[0]
+        bep.EventPropModel(objects, train=[G.k], loss=bep.Sum(bep.Integral(G, "v")),
+                           duration=5 * ms, solver=solver, backend="interpreter")  # fmt: skip
+
+    for solver in ("clock", "event"):
+        with pytest.raises(UnsupportedError, match="changes at fixed times what it reads of 'G'"):
+            build(coupled("v += 0.1"), solver)
+        with pytest.raises(UnsupportedError, match="reads 'y' of the step before"):
+            build(coupled("k = y"), solver)
+    build(coupled("k += 0.1"), "clock")
+    with pytest.raises(UnsupportedError, match="lets states of 'G' jump.*solver='clock'"):
+        build(coupled("k += 0.1"), "event")
+    G = NeuronGroup(2, model_of, name="G", refractory="u > 0.5", **options)
+    G.run_regularly("u *= 0.5", dt=2 * ms)
+    with pytest.raises(UnsupportedError, match="'u' jumps at fixed times"):
+        build([G], "clock")

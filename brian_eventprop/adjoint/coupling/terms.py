@@ -93,6 +93,7 @@ def derive_couplings(
     for coupling in spec.couplings:
         _check_readers(coupling, spec)
         _check_conditions(coupling, groups[coupling.receiver])
+        _check_regular(coupling, spec)
         found.append(_derive(coupling, trained))
     return tuple(found)
 
@@ -185,6 +186,25 @@ def _check_readers(coupling: Coupling, spec: NetworkSpec) -> None:
         if read and readout.kind == "maximum":
             reason = f"the largest '{readout.expression}' depends on its slope"
             raise refused(coupling, reason, "Use an Integral or a Value.")
+
+
+def _check_regular(coupling: Coupling, spec: NetworkSpec) -> None:
+    """Refuse code that runs regularly and changes what is coupled, or reads the result.
+
+    In Brian2 it runs before the sums of its step, in the middle of what is one step here.
+    """
+    read = {(end_of(coupling, s.side), s.variable) for s in coupling.symbols.values()
+            if s.kind == "state"}  # fmt: skip
+    way_out = "Let a TimedArray in the equations do what runs regularly."
+    for group in spec.groups:
+        for regular in group.regular:
+            if read & {(group.name, s.target) for s in regular.statements}:
+                reason = f"'{regular.name}' changes at fixed times what it reads of '{group.name}'"
+                raise refused(coupling, reason, way_out)
+            used = {n for s in regular.statements for n in names(s.expression)}
+            if group.name == coupling.receiver and coupling.state in used:
+                reason = f"'{regular.name}' reads '{coupling.state}' of the step before"
+                raise refused(coupling, reason, way_out)
 
 
 def _check_conditions(coupling: Coupling, group: GroupAdjoint) -> None:

@@ -96,9 +96,11 @@ class InvariantExtractor:
 
 
 def _is_plain(tree):
-    """Whether a part is not worth a name: a name, a literal, a comparison or a negated literal."""
+    """Whether a part is not worth a name: a name, a literal, a condition or a negated literal."""
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
         return isinstance(tree.operand, ast.Constant)
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not):
+        return True
     return isinstance(tree, ast.Name | ast.Constant | ast.Compare | ast.BoolOp)
 
 
