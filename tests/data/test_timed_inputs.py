@@ -300,25 +300,19 @@ def test_the_same_on_graphics_cards(nonlinear, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "equation, options, message",
+    "equation, message",
     [
-        ("dv/dt = I_ext(t - d, i)/ms : 1", {}, "called at another time than t"),
-        ("dv/dt = I_ext(t, int(v))/ms : 1", {}, "must depend on constants"),
-        ("dv/dt = -v/ms : 1", {"threshold": "v > I_ext(t, i)"}, "events of their own"),
-        (
-            "dv/dt = -v/ms : 1",
-            {"threshold": "v > 1", "reset": "v = base(t)"},
-            "events of their own",
-        ),
+        ("dv/dt = I_ext(t - d, i)/ms : 1", "called at another time than t"),
+        ("dv/dt = I_ext(t, int(v))/ms : 1", "must depend on constants"),
     ],
 )
-def test_what_is_refused(equation, options, message):
+def test_what_is_refused(equation, message):
     start_scope()
     namespace = {
         "I_ext": TimedArray(TRIALS[0], dt=2 * ms), "base": TimedArray(OFFSETS[0], dt=2 * ms),
         "d": 1 * ms,
     }  # fmt: skip
-    group = NeuronGroup(2, equation, method="euler", name="refused", **options)
+    group = NeuronGroup(2, equation, method="euler", name="refused")
     with pytest.raises(bep.UnsupportedError, match=message):
         bep.EventPropModel(
             [group], train=[group.v], loss=bep.Sum(bep.Final(group, "v")), duration=1 * second,

@@ -40,97 +40,94 @@ KINDS = {
         None,
     ),
     "state of the source": ("", "I_post += w*q_pre\nq_pre *= 1 - 0.2*c", None),
-    "depression and gap junctions": (
+    "depression": (
         "du/dt = (c - u)/(30*ms) : 1 (event-driven)\ndx/dt = (1 - x)/(25*ms) : 1 (event-driven)",
         "u += c*(1 - u)\nI_post += w*u*x\nx -= u*x",
         None,
     ),
-    "plasticity and gap junctions": (
+    "plasticity": (
         "dap/dt = -ap/(15*ms) : 1 (event-driven)\ndaq/dt = -aq/(20*ms) : 1 (event-driven)",
         "I_post += w\nap += 0.1*c\nw = clip(w - aq, 0, 5)",
         "aq += 0.05\nw = clip(w + ap, 0, 5)",
     ),
 }
 
-#: Those that the clock solver cannot do.
-ONLY_EXACT = {"sum and current"}
+#: Those that the clock solver can do, too.
+ON_THE_GRID = [kind for kind in KINDS if kind != "sum and current"]
 
 
-def network(kind: str, dt=0.1, **options):
-    """Four neurons that spike, with synapses among them."""
+def network(*kinds: str, dt=0.1, **options):
+    """Three neurons that spike, with Synapses of each kind among them."""
     defaultclock.dt = dt * ms
     rng = np.random.default_rng(2)
-    times = np.sort(rng.uniform(1, 35, (4, 4)), axis=1).ravel() * ms
-    source = SpikeGeneratorGroup(4, np.repeat(np.arange(4), 4), times, name="source")
+    times = np.sort(rng.uniform(1, 25, (4, 3)), axis=1).ravel() * ms
+    source = SpikeGeneratorGroup(4, np.repeat(np.arange(4), 3), times, name="source")
+    sums = [f"g{k}" for k in range(len(kinds))]
+    declared = "\n".join(f"{name} : 1" for name in sums)
     a = NeuronGroup(
-        4,
-        """dv/dt = (1.2*I - v + g + gap)/(10*ms) : 1 (unless refractory)
+        3,
+        f"""dv/dt = (1.2*I - v + gap + {" + ".join(sums)})/(10*ms) : 1 (unless refractory)
         dI/dt = -I/(5*ms) : 1
         dq/dt = (1 - q)/(20*ms) : 1
-        g : 1
-        gap : 1""",
+        gap : 1
+        {declared}""",
         threshold="v > 1", reset="v = 0.1", refractory=1 * ms, method="euler", name="a",
     )  # fmt: skip
-    a.v, a.q = rng.uniform(0, 0.5, 4), 0.8
+    a.v, a.q = rng.uniform(0, 0.5, 3), 0.8
     first = Synapses(source, a, "w : 1", on_pre="I_post += w", name="first")
     first.connect()
-    first.w, first.delay = rng.uniform(0.3, 0.9, 16), rng.uniform(0.3, 2, 16) * ms
-    objects, views = [source, a, first], [first.w, first.delay, a.v]
-    model, on_pre, on_post = KINDS[kind]
-    s = Synapses(
-        a, a, f"w : 1\nc : 1\n{model}", on_pre=on_pre, on_post=on_post, method="euler", name="s"
-    )
-    s.connect("i != j")
-    s.w, s.c, s.delay = rng.uniform(0.2, 0.6, 12), 0.4, rng.uniform(0.3, 2, 12) * ms
-    objects.append(s)
-    views += [s.w, s.c, s.delay]
+    first.w, first.delay = rng.uniform(0.3, 0.9, 12), rng.uniform(0.3, 2, 12) * ms
+    gap = Synapses(a, a, "k : 1\ngap_post = k*(v_pre - v_post) : 1 (summed)", name="gap")
+    gap.connect("i != j")
+    gap.k = 0.1
+    objects, views = [source, a, first, gap], [first.w, first.delay, a.v, gap.k]
     loss = bep.Sum(bep.Integral(a, "v**2/second"))
-    if "gap junctions" in kind:
-        gap = Synapses(a, a, "k : 1\ngap_post = k*(v_pre - v_post) : 1 (summed)", name="gap")
-        gap.connect("i != j")
-        gap.k = 0.1
-        objects.append(gap)
-        views.append(gap.k)
-    if "plasticity" in kind:
-        loss = loss + bep.Sum(bep.Final(s, "w**2"))
-    model = bep.EventPropModel(objects, train=views, loss=loss, duration=40 * ms, **options)
+    for number, kind in enumerate(kinds):
+        model, on_pre, on_post = KINDS[kind]
+        model = model.replace("g_post", f"g{number}_post")
+        s = Synapses(
+            a, a, f"w : 1\nc : 1\n{model}", on_pre=on_pre, on_post=on_post, method="euler",
+            name=f"s{number}",
+        )  # fmt: skip
+        s.connect("i != j")
+        s.w, s.c, s.delay = rng.uniform(0.1, 0.4, 6), 0.4, rng.uniform(0.3, 2, 6) * ms
+        objects.append(s)
+        views += [s.w, s.c, s.delay]
+        if kind == "plasticity":
+            loss = loss + bep.Sum(bep.Final(s, "w**2"))
+    model = bep.EventPropModel(objects, train=views, loss=loss, duration=30 * ms, **options)
     return model, views, objects
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradient_in_exact_time_is_that_of_differences(kind):
-    model, _, _ = network(kind, solver="event")
-    bep.check_gradient(model, entries=2, raises=True, show=False)
+@pytest.mark.compiled
+def test_gradient_in_exact_time_is_that_of_differences():
+    model, _, _ = network(*KINDS, solver="event")
+    assert len(model.run().spikes["a"].t) > 5
+    bep.check_gradient(model, entries=1, raises=True, show=False)
 
 
-@pytest.mark.parametrize("kind", set(KINDS) - ONLY_EXACT)
-def test_spikes_are_those_of_brian(kind):
-    model, _, objects = network(kind)
+def test_spikes_are_those_of_brian():
+    model, _, objects = network(*ON_THE_GRID)
     result = model.run()
     monitor = SpikeMonitor(objects[1])
-    Network([*objects, monitor]).run(40 * ms)
-    assert len(monitor.t) > 10
+    Network([*objects, monitor]).run(30 * ms)
+    assert len(monitor.t) > 5
     np.testing.assert_array_equal(np.asarray(result.spikes["a"].t), np.asarray(monitor.t))
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize(
-    "kind", ["saturating sum", "sum that jumps", "depression and gap junctions"]
-)
-def test_gradient_on_the_grid_tends_to_that_in_exact_time(kind):
-    model, views, _ = network(kind, solver="event")
+def test_gradient_on_the_grid_tends_to_that_in_exact_time():
+    model, views, _ = network(*ON_THE_GRID, solver="event")
     model.run()
     exact = model.gradient()
     exact = [np.asarray(exact[view]) for view in views]
-    errors = []
-    for dt in (0.01, 0.002):
-        model, views, _ = network(kind, dt)
-        model.run()
-        found = model.gradient()
-        pairs = zip([np.asarray(found[view]) for view in views], exact, strict=True)
-        errors.append(max(np.abs(f - e).max() / np.abs(e).max() for f, e in pairs))
-    assert errors[1] < 0.05
-    assert errors[1] < 0.5 * errors[0]  # at first order it falls by 5
+    # wider steps swap an arrival and a spike that are 0.4 us apart
+    model, views, _ = network(*ON_THE_GRID, dt=0.0005)
+    model.run()
+    found = model.gradient()
+    for view, expected in zip(views, exact, strict=True):
+        error = np.abs(np.asarray(found[view]) - expected).max()
+        assert error < 0.01 * np.abs(expected).max()
 
 
 def test_the_grid_refuses_a_sum_of_what_jumps_together_with_a_neuron():
@@ -139,7 +136,10 @@ def test_the_grid_refuses_a_sum_of_what_jumps_together_with_a_neuron():
 
 
 def test_exact_time_refuses_neurons_that_are_both_ends():
-    group = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1\nx : 1", threshold="v > 1", name="group")
+    group = NeuronGroup(
+        2, "dv/dt = -v/(10*ms) : 1\ndx/dt = -x/(5*ms) : 1", threshold="v > 1", reset="v = 0",
+        method="exact", name="group",
+    )  # fmt: skip
     s = Synapses(group, group, on_pre="v_post += x_pre", name="s")
     s.connect()
     with pytest.raises(UnsupportedError, match=r"connect a neuron to itself.*i != j"):
