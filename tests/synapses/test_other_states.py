@@ -189,3 +189,11 @@ def test_reward_modulated_plasticity():
     assert len(set(steps)) < len(steps)  # both neurons in one step
     np.testing.assert_array_equal(np.asarray(result.spikes["neurons"].t), np.asarray(monitor.t))
     np.testing.assert_allclose(result.readout[0][0], np.asarray(objects[3].s), rtol=1e-12)
+
+
+@pytest.mark.compiled
+def test_reward_modulated_plasticity_in_exact_time():
+    _, views, objects = reward_modulated()
+    loss = bep.Sum(bep.Final(objects[3], "s"))
+    model = bep.EventPropModel(objects, train=views, loss=loss, duration=120 * ms, solver="event")
+    bep.check_gradient(model, raises=True, show=False)
