@@ -239,8 +239,8 @@ def _read_code(
     refusals: Refusals,
 ) -> _Code:
     """Read the code of neurons and Synapses, as far as it is not refused."""
-    targets = {s.target.name for s in synapses if isinstance(s.target, brian.Synapses)}
-    alone = [s for s in synapses if has_equations(s) or s.name in targets]
+    ends = {end.name for s in synapses for end in (s.source, s.target)}
+    alone = [s for s in synapses if has_equations(s) or s.name in ends]
     links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
     groups = [refusals.check(read_group_code, group, namespace, ignored) for group in neurons]
     pathways = [refusals.check(read_synapses_code, s, namespace, ignored) for s in synapses]

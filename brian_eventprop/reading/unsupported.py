@@ -376,10 +376,10 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
     refusals.check(check_parts, synapses, ignored)
     for check in (check_linked, check_constant_over_dt):
         refusals.check(check, synapses)
-    if isinstance(synapses.source, brian.Synapses):
-        reason = "they come from Synapses, which have no spikes"
-        way_out = "Let them come from neurons."
-        refusals.add(unsupported(synapses, synapses.source.name, reason, way_out))
+    if isinstance(synapses.source, brian.Synapses) and synapses._pathways:
+        reason = f"it comes from the Synapses '{synapses.source.name}', which have no spikes"
+        code = synapses._pathways[0].code
+        refusals.add(unsupported(synapses, code, reason, "Let it come from neurons."))
     target = synapses.target
     target = target.source if isinstance(target, brian.Subgroup) else target
     if synapses._pathways and not isinstance(target, brian.NeuronGroup | brian.Synapses):

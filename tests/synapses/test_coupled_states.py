@@ -170,3 +170,48 @@ def test_exact_time_refuses_what_one_system_lacks(options, reason):
             [group, s], train=[group.v], loss=bep.Sum(bep.Integral(group, "v")), duration=9 * ms,
             solver="event",
         )  # fmt: skip
+
+
+def through_glia(dt=0.1, **options):
+    """Synapses that are coupled, both ways, to cells that do not spike."""
+    defaultclock.dt = dt * ms
+    source = SpikeGeneratorGroup(2, [0, 1, 0, 1], [2, 5, 11, 16] * ms, name="source")
+    a = NeuronGroup(
+        2, "dv/dt = (I - v)/(9*ms) : 1\ndI/dt = -I/(5*ms) : 1", threshold="v > 1",
+        reset="v = 0.2", method="euler", name="a",
+    )  # fmt: skip
+    glia = NeuronGroup(
+        2, "dz/dt = (y - z)/(12*ms) : 1\ny : 1\nscale : 1", method="euler", name="glia"
+    )
+    glia.scale = [0.7, 1.2]
+    s = Synapses(
+        source, a,
+        "w : 1\nm : 1\ndr/dt = -r*(1 + m)/(15*ms) : 1 (clock-driven)",
+        on_pre="r += 1; I_post += w*r", method="euler", name="s",
+    )  # fmt: skip
+    s.connect()
+    s.w, s.delay = [1.9, 2.1, 2.3, 2.2], [1, 1.7, 2.3, 3.1] * ms
+    up = Synapses(s, glia, "k : 1\ny_post = k*r_pre : 1 (summed)", name="up")
+    up.connect(i=[0, 1, 2, 3], j=[0, 0, 1, 1])
+    up.k = [0.5, 0.6, 0.7, 0.8]
+    down = Synapses(glia, s, "m_post = scale_pre*z_pre : 1 (summed)", name="down")
+    down.connect(i=[0, 0, 1, 1], j=[0, 1, 2, 3])
+    views = [s.w, s.delay, up.k, glia.scale, glia.z]
+    objects = [source, a, glia, s, up, down]
+    model = bep.EventPropModel(
+        objects, train=views, loss=bep.Sum(bep.Integral(a, "v**2/second")), duration=25 * ms,
+        **options,
+    )  # fmt: skip
+    return model, views, objects
+
+
+@pytest.mark.compiled
+def test_sums_from_and_into_synapses_in_exact_time():
+    model, _, _ = through_glia(solver="event")
+    assert len(model.run().spikes["a"].t) >= 4
+    bep.check_gradient(model, entries=2, raises=True, show=False)
+
+
+def test_sums_of_what_jumps_with_a_neuron_are_refused_on_the_grid_through_synapses_too():
+    with pytest.raises(UnsupportedError, match=r"changes together with states of another group"):
+        through_glia()

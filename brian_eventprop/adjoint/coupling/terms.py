@@ -167,10 +167,11 @@ def _check_smooth(coupling: Coupling, term: sp.Expr, states: Sequence[str], acti
 
 def _check_readers(coupling: Coupling, spec: NetworkSpec) -> None:
     """Refuse on_pre code and readouts that read a coupled state where its slope would count."""
-    state = "state", coupling.state
     for pathway in spec.pathways:
-        used = {(s.kind, s.variable) for s in pathway.symbols.values()}
-        if pathway.target == coupling.receiver and state in used:
+        read = {n for s in pathway.statements for n in (s.target, *names(s.expression))}
+        symbols = [pathway.symbols[n] for n in read & set(pathway.symbols)]
+        keys = {s.key for s in symbols if s.kind == "state"}
+        if (coupling.receiver, coupling.state) in keys:
             reason = (
                 f"the code of '{pathway.synapses}' reads '{coupling.state}' when a spike arrives"
             )

@@ -100,8 +100,8 @@ def read_summed_code(synapses, namespace: Mapping) -> list[SummedCode]:
     """Check the `(summed)` variables of a `Synapses` object and read their code."""
     found = []
     for updater in synapses.summed_updaters.values():
-        if not isinstance(parent(updater.target), brian.NeuronGroup):
-            reason = f"'{parent(updater.target).name}' is no NeuronGroup"
+        if not isinstance(parent(updater.target), brian.NeuronGroup | brian.Synapses):
+            reason = f"'{parent(updater.target).name}' has no variables of its own"
             raise unsupported(synapses, updater.name, reason, "Sum into a NeuronGroup.")
         check_schedule(synapses, updater, "groups")
         expression = updater.expression.code
@@ -151,7 +151,7 @@ def add_coupled_states(
     for link in links:
         _check_unwritten(link, states)
     for code in summed:
-        own = states[code.group.name]
+        own = states.get(code.group.name, ())
         states[code.group.name] = tuple(dict.fromkeys((*own, code.state)))
     before = dict(states)
     for link in links:
@@ -161,7 +161,7 @@ def add_coupled_states(
 
 
 def _check_only_summed(code: SummedCode, states) -> None:
-    if code.state in states[code.group.name]:
+    if code.state in states.get(code.group.name, ()):
         reason = f"events change '{code.state}', too, and Brian2 overwrites it at every step"
         raise unsupported(code.synapses, code.text, reason, "Use two variables.")
 
@@ -225,7 +225,8 @@ def build_couplings(
     found += [_linked(link, groups) for link in links]
     ends |= {link.name: (link.neurons, np.arange(len(link.group))) for link in links}
     for coupling in found:
-        _check_uses(groups[coupling.receiver], coupling)
+        if isinstance(groups[coupling.receiver], GroupCode):  # synapses have neither
+            _check_uses(groups[coupling.receiver], coupling)
     return tuple(found), ends
 
 
