@@ -121,8 +121,15 @@ class PathwayAdjoint:
     @property
     def writes_others(self) -> tuple[str, ...]:
         """The groups besides the target whose states it writes."""
-        found = (self.pathway.pre_group,) * bool(self.writes_pre)
-        return (*found, self.pathway.synapses) if self.of_group else found
+        return self._others(bool(self.writes_pre))
+
+    @property
+    def touches_others(self) -> tuple[str, ...]:
+        """The groups besides the target whose states it reads or writes."""
+        return self._others(bool(self.pre))
+
+    def _others(self, with_pre: bool) -> tuple[str, ...]:
+        return (self.pathway.pre_group,) * with_pre + (self.pathway.synapses,) * self.of_group
 
     @property
     def touches_target(self) -> bool:
@@ -160,12 +167,6 @@ def derive_pathway(
     increment = _increment(state, free, frozen, target) if adds else None
     more = freeing, (*synaptic, *own), pre, bool(own)
     return PathwayAdjoint(pathway, invariants, free, frozen, lift, increment, *more)
-
-
-def touched_groups(pathway: PathwayAdjoint) -> tuple[str, ...]:
-    """Return the groups besides its target whose states a pathway reads or writes."""
-    found = (pathway.pathway.pre_group,) * bool(pathway.pre)
-    return (*found, pathway.pathway.synapses) if pathway.of_group else found
 
 
 def is_additive(arriving: Sequence[PathwayAdjoint]) -> bool:

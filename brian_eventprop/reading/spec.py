@@ -257,7 +257,17 @@ class Coupling:
     @property
     def receiver(self) -> str:
         """The group that has the state."""
-        return self.target if self.side == "post" else self.source
+        return self.end(self.side)
+
+    def end(self, side: str) -> str:
+        """Return the name of the group at an end, ``'pre'`` or ``'post'``."""
+        return self.source if side == "pre" else self.target
+
+    @property
+    def reads(self) -> frozenset[tuple[str, str]]:
+        """The group and the name of each state that it reads."""
+        states = (s for s in self.symbols.values() if s.kind == "state")
+        return frozenset((self.end(s.side), s.variable) for s in states)
 
 
 #: What one synapse adds to a `(summed)` variable, in the statements of a `Coupling`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from brian2 import Quantity, ms, start_scope
 
 import brian_eventprop as bep
@@ -83,3 +84,13 @@ def trained(model, spikes):
     }
     bep.Trainer(model, bep.Adam(rates)).fit(spikes, epochs=1, batch_size=1, progress=False)
     return {".".join(key): model.parameters.raw(key).tolist() for key in model.parameters.keys}
+
+
+def check_same_on_a_gpu(model, objects, emulator):
+    """Compare loss and gradients of ``model(objects)`` on the CPU and on an emulated GPU."""
+    expected = model(objects)
+    emulator()
+    found = model(objects, backend="cuda")
+    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
+    for item, gradient in expected.gradient().items():
+        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, prefs
+from helpers.backends import check_same_on_a_gpu
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
 
 import brian_eventprop as bep
@@ -60,13 +61,7 @@ def test_spikes_are_brian2s(monkeypatch):
 
 
 def test_the_same_on_a_gpu(emulator):
-    objects = network()
-    expected = model(objects)
-    emulator()
-    found = model(objects, backend="cuda")
-    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
-    for item, gradient in expected.gradient().items():
-        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
+    check_same_on_a_gpu(model, network(), emulator)
 
 
 def test_gradients():

@@ -11,6 +11,7 @@ from brian2 import (
     ms,
     prefs,
 )
+from helpers.backends import check_same_on_a_gpu
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
 
 import brian_eventprop as bep
@@ -205,13 +206,7 @@ def test_what_is_refused():
 
 @pytest.mark.parametrize("case", ["linear", "nonlinear", "lifted", "recurrent", "timed", "flags"])
 def test_the_same_on_a_gpu(case, emulator):
-    objects = network(case)
-    expected = model(objects)
-    emulator()
-    found = model(objects, backend="cuda")
-    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
-    for item, gradient in expected.gradient().items():
-        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
+    check_same_on_a_gpu(model, network(case), emulator)
 
 
 def test_what_the_solvers_refuse():

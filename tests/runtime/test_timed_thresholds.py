@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms, prefs
+from helpers.backends import check_same_on_a_gpu
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
 
 import brian_eventprop as bep
@@ -89,13 +90,7 @@ def test_what_the_array_lifts_spikes_at_a_fixed_time(solver):
 
 @pytest.mark.parametrize("case", ["linear", "two conditions", "resets only"])
 def test_the_same_on_a_gpu(case, emulator):
-    objects = network(case)
-    expected = model(objects)
-    emulator()
-    found = model(objects, backend="cuda")
-    assert found.run().loss == pytest.approx(expected.run().loss, rel=1e-12)
-    for item, gradient in expected.gradient().items():
-        np.testing.assert_allclose(found.gradient()[item], gradient, rtol=1e-9)
+    check_same_on_a_gpu(model, network(case), emulator)
 
 
 def test_explosive_upstrokes_refuse_it():

@@ -17,13 +17,11 @@ import sympy as sp
 from brian_eventprop.adjoint.coupling.terms import (
     CouplingAdjoint,
     end_name,
-    end_of,
     in_dependency,
     refused,
 )
 from brian_eventprop.adjoint.flow import ContinuousFlow
 from brian_eventprop.adjoint.groups import GroupAdjoint
-from brian_eventprop.adjoint.pathways import touched_groups
 from brian_eventprop.adjoint.switches import find_switches
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol
@@ -53,19 +51,14 @@ def jumping_states(spec: NetworkSpec) -> dict[str, frozenset[str]]:
 
 
 def _jumps(coupling: Coupling, jumps) -> bool:
-    return any(
-        s.variable in jumps.get(end_of(coupling, s.side), ())
-        for s in coupling.symbols.values()
-        if s.kind == "state"
-    )
+    return any(state in jumps.get(group, ()) for group, state in coupling.reads)
 
 
-def moving_states(adjoint: CouplingAdjoint, spec: NetworkSpec) -> dict[str, list[str]]:
-    """Return the names in the term, by end, of the states that jump."""
-    jumps, coupling = jumping_states(spec), adjoint.coupling
+def moving_states(coupling: Coupling, jumps: Mapping) -> dict[str, list[str]]:
+    """Return the names in the term, by end, of the states that are among `jumping_states`."""
     found: dict[str, list[str]] = {"pre": [], "post": []}
     for s in coupling.symbols.values():
-        if s.kind == "state" and s.variable in jumps.get(end_of(coupling, s.side), ()):
+        if s.kind == "state" and s.variable in jumps.get(coupling.end(s.side), ()):
             found[s.side].append(end_name(s.side, s.variable))
     return found
 
@@ -74,7 +67,8 @@ def check_crossed(
     adjoint: CouplingAdjoint, spec: NetworkSpec, pre: np.ndarray, post: np.ndarray
 ) -> None:
     """Refuse neurons coupled to themselves by a product of states that jump together."""
-    coupling, moving = adjoint.coupling, moving_states(adjoint, spec)
+    coupling = adjoint.coupling
+    moving = moving_states(coupling, jumping_states(spec))
     if coupling.source != coupling.target or not np.any(pre == post):
         return
     if not all(_linear([adjoint.term], a, b) for a in moving["pre"] for b in moving["post"]):
@@ -92,7 +86,7 @@ def check_grid(system: AdjointSystem) -> None:
     for c in system.couplings:
         _check_early(c.coupling)
         _check_alone(c.coupling, system)
-        for moving in moving_states(c, system.spec).values():
+        for moving in moving_states(c.coupling, jumps).values():
             _check_linear(c, moving)
     for group in system.groups:
         own = [c.coupling for c in system.couplings if c.coupling.receiver == group.group.name]
@@ -112,13 +106,12 @@ def _check_early(coupling: Coupling) -> None:
 
 def _check_alone(coupling: Coupling, system: AdjointSystem) -> None:
     """Refuse arrivals that touch two groups and make a state jump that a coupling reads."""
-    read = {s.key for s in coupling.symbols.values() if s.kind == "state"}
     for p in system.pathways:
-        if not touched_groups(p):
+        if not p.touches_others:
             continue
         symbols = (p.pathway.symbols.get(s.target) for s in p.pathway.statements)
         written = {s.key for s in symbols if s is not None and s.kind == "state"}
-        for owner, state in sorted(read & written):
+        for owner, state in sorted(coupling.reads & written):
             reason = (
                 f"it reads '{state}' of '{owner}', which '{p.pathway.text}' of "
                 f"'{p.pathway.synapses}' changes together with states of another group"
@@ -204,7 +197,7 @@ def _refused_together(system: AdjointSystem, name: str, reason: str, way_out: st
     """Return the error for a group, which names what couples it to others."""
     couplings = [c.coupling for c in system.couplings]
     own = [c for c in couplings if name in (c.source, c.target)]
-    pathways = [p.pathway for p in system.pathways if touched_groups(p)]
+    pathways = [p.pathway for p in system.pathways if p.touches_others]
     touching = [p for p in pathways if name in (p.target, p.synapses, p.pre_group)]
     if own or not touching:
         return refused((own or couplings)[0], reason, way_out)

@@ -76,13 +76,8 @@ def end_name(side: str, state: str) -> str:
 
 def read_by_others(spec: NetworkSpec, group: str) -> tuple[str, ...]:
     """Return the states of a group that couplings read."""
-    read = {
-        s.variable
-        for c in spec.couplings
-        for s in c.symbols.values()
-        if s.kind == "state" and end_of(c, s.side) == group
-    }
-    return tuple(s for s in spec.group(group).states if s in read)
+    read = frozenset().union(*(c.reads for c in spec.couplings))
+    return tuple(s for s in spec.group(group).states if (group, s) in read)
 
 
 def derive_couplings(
@@ -128,27 +123,17 @@ def _derive(coupling: Coupling, trained: frozenset[Key]) -> CouplingAdjoint:
     return CouplingAdjoint(coupling, invariants, statements, back["pre"], back["post"], parameters)
 
 
-def end_of(coupling: Coupling, side: str) -> str:
-    """Return the name of the group at an end."""
-    return coupling.source if side == "pre" else coupling.target
-
-
 def in_dependency(couplings: Iterable[CouplingAdjoint]) -> tuple[CouplingAdjoint, ...] | None:
     """Return couplings such that each reads states that are computed before; None if none is so."""
     left, found = list(couplings), []
     while left:
         waiting = {(c.coupling.receiver, c.coupling.state) for c in left}
-        ready = [c for c in left if not _read(c) & waiting]
+        ready = [c for c in left if not c.coupling.reads & waiting]
         if not ready:
             return None
         found += ready
         left = [c for c in left if c not in ready]
     return tuple(found)
-
-
-def _read(c: CouplingAdjoint) -> set[tuple[str, str]]:
-    states = (s for s in c.coupling.symbols.values() if s.kind == "state")
-    return {(end_of(c.coupling, s.side), s.variable) for s in states}
 
 
 def refused(coupling: Coupling, reason: str, way_out: str) -> UnsupportedError:
@@ -194,12 +179,10 @@ def _check_regular(coupling: Coupling, spec: NetworkSpec) -> None:
 
     In Brian2 it runs before the sums of its step, in the middle of what is one step here.
     """
-    read = {(end_of(coupling, s.side), s.variable) for s in coupling.symbols.values()
-            if s.kind == "state"}  # fmt: skip
     way_out = "Let a TimedArray in the equations do what runs regularly."
     for group in spec.groups:
         for regular in group.regular:
-            if read & {(group.name, s.target) for s in regular.statements}:
+            if coupling.reads & {(group.name, s.target) for s in regular.statements}:
                 reason = f"'{regular.name}' changes at fixed times what it reads of '{group.name}'"
                 raise refused(coupling, reason, way_out)
             used = {n for s in regular.statements for n in names(s.expression)}

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from brian_eventprop.adjoint.coupling.terms import in_dependency
 from brian_eventprop.adjoint.flow import ContinuousFlow
-from brian_eventprop.adjoint.pathways import touched_groups
 from brian_eventprop.adjoint.simultaneous import Arrival
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.coupling.event import EventCouplingCode
@@ -153,7 +152,7 @@ def build_component(
     """
     table, groups = NameTable(), {}
     couplings = in_dependency(c for c in system.couplings if c.coupling.receiver in names)
-    at_once = [p for p in system.pathways if p.pathway.target in names and touched_groups(p)]
+    at_once = [p for p in system.pathways if p.pathway.target in names and p.touches_others]
     is_coupled = bool(couplings or at_once)
     arrivals = {name: _arrivals(system, name, names) for name in names}
     for name in names:

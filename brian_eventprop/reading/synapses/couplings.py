@@ -214,7 +214,7 @@ def build_couplings(
         coupling = _summed(code, groups, collection)
         # a sum that Brian2 computes later still is that of the time step before
         later = {(other.group.name, other.state) for other in summed[number:]}
-        for owner, state in sorted(later & set(_read(coupling))):
+        for owner, state in sorted(later & coupling.reads):
             copy = _copy(owner, state, len(groups[owner].group))
             coupling = _reading(coupling, owner, state, copy.state)
             if copy.name not in ends:
@@ -228,13 +228,6 @@ def build_couplings(
         if isinstance(groups[coupling.receiver], GroupCode):  # synapses have neither
             _check_uses(groups[coupling.receiver], coupling)
     return tuple(found), ends
-
-
-def _read(coupling: Coupling) -> list[tuple[str, str]]:
-    """The group and the name of each state that a coupling reads."""
-    ends = {"pre": coupling.source, "post": coupling.target}
-    states = (s for s in coupling.symbols.values() if s.kind == "state")
-    return [(ends[s.side], s.variable) for s in states]
 
 
 def _copy(owner: str, state: str, size: int) -> Coupling:

@@ -17,7 +17,6 @@ from brian2.utils.logger import get_logger
 from brian_eventprop.adjoint.coupling.jumps import check_exact
 from brian_eventprop.adjoint.flow import derive_flow
 from brian_eventprop.adjoint.integrals import integrals_as_states
-from brian_eventprop.adjoint.pathways import touched_groups
 from brian_eventprop.adjoint.symbolic.display import as_text
 from brian_eventprop.adjoint.system import AdjointSystem, derive
 from brian_eventprop.codegen.event.batched import batched_groups
@@ -291,7 +290,7 @@ def _couples(system: AdjointSystem):
     """
     groups = {g.name for g in system.spec.groups}
     for p in system.pathways:
-        for other in touched_groups(p):
+        for other in p.touches_others:
             yield f"{p.pathway.name} there {other}", (other, p.pathway.target)
             yield f"{p.pathway.name} back {other}", (p.pathway.target, other)
     for c in system.spec.couplings:
@@ -309,7 +308,7 @@ def _coupled(system: AdjointSystem) -> frozenset[str]:
     edges = {p.name: (p.source, p.target, 1.0) for p in spec.pathways if p.source in names}
     edges |= {name: (*pair, 0.0) for name, pair in _couples(system)}
     receivers = {c.receiver for c in spec.couplings}
-    receivers |= {p.pathway.target for p in system.pathways if touched_groups(p)}
+    receivers |= {p.pathway.target for p in system.pathways if p.touches_others}
     return frozenset(
         name for members in components(names, edges) if receivers & set(members) for name in members
     )
