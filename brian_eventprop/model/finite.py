@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from brian2 import get_logger
@@ -50,17 +50,26 @@ def not_finite(
     return found
 
 
-def mention_no_number(losses: np.ndarray) -> None:
-    """Warn of trials whose loss is not a number: there is nothing to learn from them."""
-    none = np.isnan(losses)
-    if none.any():
-        bad = np.flatnonzero(none)
-        logger.warn(
-            f"The loss of {len(bad)} of {np.size(losses)} trials is not a number, first of trial "
-            f"{bad[0]}: {_NO_VALUE} The time step may be too long for the equations.",
-            "nan",
-            once=True,
-        )
+def mention_no_number(arrays: Iterable[np.ndarray], what: str) -> None:
+    """Warn of trials with values that are not numbers: there is nothing to learn from them.
+
+    Parameters
+    ----------
+    arrays
+        Values with the trials as the first axis.
+    what
+        What they are: 'The loss'.
+    """
+    for values in arrays:
+        none = np.isnan(values).reshape(len(values), -1).any(axis=1)
+        if none.any():
+            bad = np.flatnonzero(none)
+            logger.warn(
+                f"{what} of {len(bad)} of {len(values)} trials is not a number, first of trial "
+                f"{bad[0]}: {_NO_VALUE} The time step may be too long for the equations.",
+                "nan",
+                once=True,
+            )
 
 
 def _cause(spec, losses) -> str:

@@ -125,6 +125,7 @@ def check_gradient(
     Parameters
     ----------
     model : `EventPropModel`
+        If it has no loss, a random sum of its readouts is differentiated.
         With the clock solver, whose loss is a staircase on the time grid, the differences are
         those of the event solver; then the two agree to first order in the time step only.
     spikes, targets
@@ -177,6 +178,8 @@ def check_gradient(
     clock = _solver_of(model) == "clock"
     tolerance = (0.05 if clock else 1e-5) if tolerance is None else tolerance
     tolerance = positive_number(tolerance, "tolerance")
+    if model.loss is None:
+        model = _with_random_loss(model, seed)
     result = model.run(spikes, targets)
     _leave_out_surrogates(model)
     gradients = model._gradient_arrays()
@@ -197,16 +200,31 @@ def _solver_of(model) -> str:
     return model.solver
 
 
+def _with_random_loss(model, seed: int):
+    """The same model (and the same live parameters) with a random sum of its readouts as loss."""
+
+    def loss(readouts, targets):
+        del targets
+        random, total, weights = np.random.default_rng(seed), 0.0, []
+        for values in readouts:
+            there = np.isfinite(values)
+            weights.append(np.where(there, random.standard_normal(values.shape[1:]), 0.0))
+            parts = np.where(there, values, 0.0) * weights[-1]
+            total = total + parts.reshape(len(values), -1).sum(axis=1)
+        return total, tuple(weights)
+
+    twin = copy.copy(model)
+    twin.loss, twin._coming = loss, {}
+    return twin
+
+
 def _leave_out_surrogates(model) -> None:
     """Drop the last run's derivatives in spike counts: differences do not see them."""
-    forward, derivatives = model._last
-    model._last = (
-        forward,
-        tuple(
-            derivative if spec.scale is None else np.zeros_like(derivative)
-            for spec, derivative in zip(model.spec.readouts, derivatives, strict=True)
-        ),
+    derivatives = tuple(
+        derivative if spec.scale is None else np.zeros_like(derivative)
+        for spec, derivative in zip(model.spec.readouts, model._last.derivatives, strict=True)
     )
+    model._last = replace(model._last, derivatives=derivatives)
 
 
 def _in_exact_time(model):
@@ -246,7 +264,7 @@ class _Comparison:
         result = model.run(*self.given)
         self.loss, self.spikes, self.neurons = result.loss, result.spikes, _neurons(result.spikes)
         self.grazing = model.gradient().grazing or (on_grid.grazing if on_grid else 0)
-        self.forward = model._last[0]
+        self.forward = model._last.forward
 
     def report(self, loss: float, seed: int) -> GradientReport:
         """Return the table; ``loss`` is that of the solver that made the gradients."""

@@ -18,12 +18,14 @@ from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.data.timed_inputs import given_traces
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses.base import Loss, evaluate
+from brian_eventprop.model import vjp
 from brian_eventprop.model.brian_messages import note_as_read
 from brian_eventprop.model.equations import Equations
 from brian_eventprop.model.finite import mention_no_number, not_finite
 from brian_eventprop.model.late_spikes import check_end
 from brian_eventprop.model.parameters import Parameters
 from brian_eventprop.model.results import Gradients, Result, Spikes
+from brian_eventprop.model.vjp import cotangents_of
 from brian_eventprop.reading import (
     Axonal,
     ReadValues,
@@ -45,6 +47,7 @@ from brian_eventprop.reading import (
 )
 from brian_eventprop.readouts import Readout
 from brian_eventprop.runtime import checked_options, solver_for
+from brian_eventprop.runtime.solver import Backward, ForwardRun
 
 logger = get_logger(__name__)
 
@@ -56,9 +59,30 @@ class _Batch:
     given: object
     traces: Mapping | None
     targets: object
+    data: Mapping[str, SpikeData]
     prepared: dict
     timed: Mapping
     n_trials: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a backward pass needs of the last run.
+
+    ``derivatives`` are those of the loss of each trial in the readouts, ``version`` that of the
+    parameters.
+    """
+
+    batch: _Batch
+    forward: ForwardRun
+    losses: np.ndarray | None
+    derivatives: tuple | None
+    version: int
+
+    def of_mean(self, per_trial: bool) -> tuple:
+        """Return the derivatives of the mean loss, or of each trial's own."""
+        n = 1 if per_trial else self.batch.n_trials
+        return self.derivatives if n == 1 else tuple(d / n for d in self.derivatives)
 
 
 class EventPropModel:
@@ -76,13 +100,14 @@ class EventPropModel:
         parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
         ``bep.Axonal(s.delay)`` trains one delay per sending neuron.  What cannot influence the loss
         is refused.
-    loss : `Loss` or callable
+    loss : `Loss` or callable, optional
         What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
-        of their derivatives in each readout; it needs `readouts`.
+        of their derivatives in each readout; it needs `readouts`.  Without a loss the model has
+        readouts only, and ``gradient(of=[...])`` takes their derivatives back.
     duration : Quantity
         Duration of a trial.
     readouts : list of `Readout`, optional
-        What a callable loss sees.
+        What a callable loss sees, or what is measured if there is no loss.
     solver : {'clock', 'event'}
         Brian2's time grid, or exact times.
     backend : {'cpu', 'cuda', 'interpreter'}
@@ -135,7 +160,7 @@ class EventPropModel:
         network=None,
         *,
         train: Sequence,
-        loss,
+        loss=None,
         duration,
         readouts: Sequence | None = None,
         solver: str = "clock",
@@ -191,7 +216,8 @@ class EventPropModel:
             trained, self._values, self._network.dimensions, self.key_of, hold
         )
         self.solver, self.backend = solver, backend
-        self._last, self._losses, self._as_read = None, None, self._network
+        self._last: _Run | None = None
+        self._as_read = self._network
         self._coming: dict[str, _Batch] = {}
         self._rewired: dict[str, None] = {}
         self._in_brian2 = ReadValues(self.spec, self._network, self.objects)
@@ -301,13 +327,20 @@ class EventPropModel:
             targets = batch.targets
         self._check_targets(targets, batch.n_trials)
         self._last = None
-        more = (batch.timed,) if batch.timed else ()
-        forward = self._solver.forward(self._values, batch.prepared, batch.n_trials, *more)
-        losses, derivatives = evaluate(self.loss, forward.readouts, targets)
-        mention_no_number(losses)
-        self._last = forward, tuple(d / batch.n_trials for d in derivatives)
-        self._losses = losses
-        return Result(float(losses.mean()), losses, forward.readouts, Spikes(forward.spikes))
+        forward = self._forward(batch.prepared, batch.timed, batch.n_trials)
+        loss = losses = derivatives = None
+        if self.loss is None:
+            mention_no_number(forward.readouts, "A readout")
+        else:
+            losses, derivatives = evaluate(self.loss, forward.readouts, targets)
+            mention_no_number([losses], "The loss")
+            loss = float(losses.mean())
+        self._last = _Run(batch, forward, losses, derivatives, self.parameters.version)
+        return Result(loss, losses, forward.readouts, Spikes(forward.spikes))
+
+    def _forward(self, prepared, timed, n_trials: int) -> ForwardRun:
+        more = (timed,) if timed else ()
+        return self._solver.forward(self._values, prepared, n_trials, *more)
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
         """Get the next batch ready while a GPU is still at work on this one.
@@ -359,39 +392,158 @@ class EventPropModel:
         n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
+        prepared = self._prepared(data)
+        return _Batch(spikes, traces, targets, data, prepared, timed, n_trials)
+
+    def _prepared(self, data: Mapping[str, SpikeData]) -> dict:
+        """Return the spikes of the inputs as the solver reads them."""
         sources = {i.name: i for i in self.spec.inputs} if self.solver == "clock" else {}
         prepared = {}
         for name, given in data.items():
             if name in sources:
                 given = on_own_grid(sources[name], given, self.spec.dt)
             prepared[name] = self._solver.prepare(name, given)
-        return _Batch(spikes, traces, targets, prepared, timed, n_trials)
+        return prepared
 
-    def gradient(self) -> Gradients:
-        """Return the gradient of the last run's mean loss."""
-        found = self._backward()
+    def gradient(self, of: Sequence | None = None, per_trial: bool = False) -> Gradients:
+        """Return the gradient of the last run's mean loss, or of a sum over its readouts.
+
+        One run serves any number of calls.
+
+        Parameters
+        ----------
+        of : list of array, optional
+            Without a loss, or beside it: one array of cotangents per readout (those of the loss, or
+            ``readouts``), of the shape of ``result.readout[k]``, with dL/d(value) of each value of
+            the whole batch; None for zeros.  For ``SpikeTimes(group, which='each')`` it may have
+            one number per spike, in the order of ``result.spikes[group]``.  The gradient is that
+            of ``sum(of[k] * readout[k])``, a vector-Jacobian product; it is not divided by the
+            number of trials.
+        per_trial : bool, optional
+            Return the gradients of each trial's own loss (or of its part of the sum), with the
+            trials as the first axis.  Each trial is run once more, on its own.
+
+        Returns
+        -------
+        Gradients
+
+        Raises
+        ------
+        RuntimeError
+            If there was no run, or parameters were changed since and `per_trial` is asked for.
+        ValueError
+            If `of` does not fit the readouts, or is missing though the model has no loss.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(2, "dv/dt = -v/tau : 1", method="exact")
+        >>> neuron.v, tau = [1.0, 2.0], 10*ms
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
+        ...                            readouts=[bep.Final(neuron, "v")], solver="event")
+        >>> result = model.run()
+        >>> model.gradient(of=[[[1.0, 10.0]]])[neuron.v]
+        array([0.36787944, 3.67879441])
+        """
+        run = self._done()
+        if of is not None:
+            names = [repr(readout) for readout in self.readouts]
+            weights, losses = cotangents_of(of, run.forward.readouts, names), np.zeros(1)
+        elif self.loss is None:
+            raise ValueError(
+                "the model has no loss: say what is differentiated, model.gradient(of=[...]) with "
+                "one array per readout, of the readout's shape"
+            )
+        else:
+            weights, losses = run.of_mean(per_trial), run.losses
+        if not per_trial:
+            return self._as_gradients(self._back(run.forward, weights), losses)
+        back, keys = self._back, self.parameters.keys
+        return self._as_gradients(vjp.per_trial(self._alone(run), weights, back, keys), losses)
+
+    def jacobian(self) -> tuple[Gradients, ...]:
+        """Return the derivative of every value of the readouts of the last run, for small problems.
+
+        It takes a backward pass for each value of each trial.
+
+        Returns
+        -------
+        tuple of Gradients
+            One per readout; arrays have the shape of the readout, then that of the variable:
+            ``model.jacobian()[0][s.w]`` is (trials, neurons, synapses).
+
+        Raises
+        ------
+        RuntimeError
+            If there was no run, or parameters were changed since.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(2, "dv/dt = -v/tau : 1", method="exact")
+        >>> neuron.v, tau = [1.0, 2.0], 10*ms
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
+        ...                            readouts=[bep.Final(neuron, "v")], solver="event")
+        >>> result = model.run()
+        >>> model.jacobian()[0][neuron.v]
+        array([[[0.36787944, 0.        ],
+                [0.        , 0.36787944]]])
+        """
+        run = self._done()
+
+        def back(forward, weights):
+            return self._back(forward, weights, with_inputs=False)
+
+        shapes = {key: self.parameters.raw(key).shape for key in self.parameters.keys}
+        found = vjp.jacobians(self._alone(run), run.forward.readouts, back, shapes)
+        return tuple(
+            self._as_gradients(Backward(arrays, {}, grazing), np.zeros(1))
+            for arrays, grazing in zip(*found, strict=True)
+        )
+
+    def _as_gradients(self, found: Backward, losses: np.ndarray) -> Gradients:
         arrays = {key: found.gradients[key] for key in self.parameters.keys}
-        inputs = self._in_given_order(found.inputs)
-        times = {(name, "spike times"): array for name, array in inputs.items()}
-        wrong = not_finite({**arrays, **times}, self.spec, self._losses)
+        times = {(name, "spike times"): array for name, array in found.inputs.items()}
+        wrong = not_finite({**arrays, **times}, self.spec, losses)
         dimensions = self._network.dimensions
-        return Gradients(arrays, dimensions, self.key_of, inputs, found.grazing, wrong)
+        return Gradients(arrays, dimensions, self.key_of, found.inputs, found.grazing, wrong)
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
-        return self._backward(with_inputs=False).gradients.ordered(self.parameters.keys)
+        run = self._done()
+        found = self._solver.backward(run.forward, run.of_mean(False), False)
+        return found.gradients.ordered(self.parameters.keys)
 
-    def _backward(self, with_inputs: bool = True):
+    def _done(self) -> _Run:
         if self._last is None:
             raise RuntimeError("there is nothing to differentiate yet: call run() first")
-        return self._solver.backward(*self._last, with_inputs)
+        return self._last
 
-    def _in_given_order(self, inputs):
-        grids = self._last[0].inputs
-        ordered = {}
-        for name, grads in inputs.items():
-            ordered[name] = np.empty_like(grads)
-            ordered[name][grids[name].original] = grads
-        return ordered
+    def _back(self, forward: ForwardRun, weights: tuple, with_inputs: bool = True) -> Backward:
+        """Return a backward pass, with dL/d(time) of inputs in the order of the given spikes."""
+        found = self._solver.backward(forward, weights, with_inputs)
+        inputs = {}
+        for name, grads in found.inputs.items() if with_inputs else ():
+            inputs[name] = np.empty_like(grads)
+            inputs[name][forward.inputs[name].original] = grads
+        return replace(found, inputs=inputs)
+
+    def _alone(self, run: _Run) -> Iterator[ForwardRun]:
+        """Run each trial of the last run on its own."""
+        if run.version != self.parameters.version:
+            raise RuntimeError(
+                "parameters were changed since run(); gradients of each trial need its run again: "
+                "call run() first"
+            )
+        batch = run.batch
+        for data, timed in vjp.single_trials(batch.data, batch.timed, batch.n_trials):
+            yield self._forward(self._prepared(data), timed, 1)
+        if self.backend == "cuda":  # whose runs share their memory
+            forward = self._forward(batch.prepared, batch.timed, batch.n_trials)
+            self._last = replace(run, forward=forward)
 
     @property
     def _end(self) -> float:
@@ -541,11 +693,16 @@ def _mention_monitors(objects) -> None:
 
 
 def _readouts_of(loss, readouts) -> tuple:
+    if loss is None and not readouts:
+        raise ValueError(
+            "a model needs a loss=..., or readouts=[...] such as [Final(group, 'v')] to "
+            "differentiate"
+        )
     if isinstance(loss, Loss):
         if readouts is not None:
             raise ValueError("readouts=[...] goes with a callable loss; this loss has its own")
         return tuple(loss.readouts)
-    if isinstance(loss, type) or not isinstance(loss, Callable):
+    if loss is not None and (isinstance(loss, type) or not isinstance(loss, Callable)):
         given = f"the class {loss.__name__}" if isinstance(loss, type) else repr(loss)
         raise TypeError(
             f"the loss must be a Loss such as Sum(Final(group, 'v')), or a callable, not {given}"

@@ -44,6 +44,8 @@ class Parameters:
         self.keys = Keys(trained)
         self._values, self._dimensions, self._key_of = values, dimensions, key_of
         self._hold = hold
+        #: How often values were set: a run with other values than now has another number.
+        self.version = 0
 
     def beside(self, arrays: Mapping) -> Mapping:
         """Return arrays, by keys of their own, that stay where the values are: on a GPU if need be.
@@ -84,6 +86,11 @@ class Parameters:
     def take(self, key: Key, array: np.ndarray) -> None:
         """Take an array of the right shape and type that nobody else changes, without a copy."""
         self._values[key] = array
+        self.version += 1
+
+    def changed_in_place(self) -> None:
+        """Note that values were changed where they are, on a GPU."""
+        self.version += 1
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)

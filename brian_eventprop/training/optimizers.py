@@ -161,6 +161,7 @@ class Optimizer(ABC):
             if key in there:
                 memory = self._memory, [(slot, key) for slot in self.slots]
                 gradients.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
+                parameters.changed_in_place()
                 continue
             moved[key] = self._moved(key, gradients, kernel, parameters.raw(key), rate)
         if hasattr(gradients, "passes"):

@@ -264,6 +264,11 @@ def _check_parts(model, optimizer) -> None:
             f"a Trainer needs an EventPropModel, then an optimiser: Trainer(model, Adam({{...}})); "
             f"the model is {_short(model)}"
         )
+    if model.loss is None:
+        raise ValueError(
+            "a Trainer needs a model with a loss, EventPropModel(..., loss=...); this one has "
+            "readouts only"
+        )
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             "the optimiser must be an object such as Adam({s.w: 1e-3}) or SGD({s.w: 0.1}), not "

@@ -48,7 +48,7 @@ def test_clock_gradients_equal_the_dense_implementation(kind, size, monkeypatch)
         namespace=network.namespace,
     )  # fmt: skip
     check_gradients(model, [network.trial_spikes(0)], next(iter(network.spikes.values())))
-    derivatives = model._last[1]
+    derivatives = model._last.derivatives
     assert all(np.any(derivatives[k] != 0) for k, r in enumerate(model.spec.readouts) if r.scale)
 
 

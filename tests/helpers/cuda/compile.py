@@ -21,7 +21,7 @@ UPDATES = {"adam", "sgd", "not_finite", "count", "pack_steps"}
 def compiled(model, spikes):
     """Compile all kernels of a model, also those of optimisers."""
     model.run(spikes)
-    for there in model._last[0].spikes.values():
+    for there in model._last.forward.spikes.values():
         there.per_trial()
         there._total()
     _ = model.gradient().inputs

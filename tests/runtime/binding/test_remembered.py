@@ -179,7 +179,7 @@ def test_constants_of_values_that_stay_are_not_made_again(solver):
     arrays = []
     for _ in range(2):
         model.run()
-        arrays.append(model._last[0].arrays)
+        arrays.append(model._last.forward.arrays)
         model.parameters.set_raw(("s", "w"), [2.9, 2.6, 1.9])
     for role in ("X0", "C", "P"):
         assert arrays[0]["n", role] is arrays[1]["n", role]
