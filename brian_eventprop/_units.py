@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from brian2 import Clock, second
+from brian2 import Clock, Mohm, Unit, amp, farad, ms, mV, nA, nS, ohm, pF, second, siemens, um, volt
+from brian2.units.allunits import meter
 from brian2.units.fundamentalunits import (
     Dimension,
     DimensionMismatchError,
@@ -74,6 +75,27 @@ def to_steps(duration: float, dt: float) -> int:
     steps = round(duration / dt)
     whole = abs(steps * dt - duration) / dt <= Clock.epsilon_dt
     return steps if whole else math.ceil(duration / dt)
+
+
+#: The units in which numbers of neurons and synapses are neither tiny nor huge.
+_HANDY = {u.dim: handy for u, handy in zip(
+    (second, volt, amp, siemens, farad, ohm, meter), (ms, mV, nA, nS, pF, Mohm, um), strict=True
+)}  # fmt: skip
+
+
+def handy_unit(dimensions: Dimension) -> Unit:
+    """Return the unit in which others see numbers of these dimensions, as optimisers elsewhere.
+
+    Times are in ms, potentials in mV, currents in nA, conductances in nS, capacitances in pF,
+    resistances in Mohm, lengths in um, and all else in SI units.
+
+    Examples
+    --------
+    >>> from brian2 import second
+    >>> handy_unit(second.dim)
+    msecond
+    """
+    return _HANDY.get(dimensions) or get_unit(dimensions)
 
 
 def unit_name(dimensions: Dimension) -> str:

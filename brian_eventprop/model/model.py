@@ -75,7 +75,7 @@ class _Run:
 
     batch: _Batch
     forward: ForwardRun
-    losses: np.ndarray | None
+    result: Result
     derivatives: tuple | None
     version: int
 
@@ -335,8 +335,9 @@ class EventPropModel:
             losses, derivatives = evaluate(self.loss, forward.readouts, targets)
             mention_no_number([losses], "The loss")
             loss = float(losses.mean())
-        self._last = _Run(batch, forward, losses, derivatives, self.parameters.version)
-        return Result(loss, losses, forward.readouts, Spikes(forward.spikes))
+        result = Result(loss, losses, forward.readouts, Spikes(forward.spikes))
+        self._last = _Run(batch, forward, result, derivatives, self.parameters.version)
+        return result
 
     def _forward(self, prepared, timed, n_trials: int) -> ForwardRun:
         more = (timed,) if timed else ()
@@ -457,7 +458,7 @@ class EventPropModel:
                 "one array per readout, of the readout's shape"
             )
         else:
-            weights, losses = run.of_mean(per_trial), run.losses
+            weights, losses = run.of_mean(per_trial), run.result.losses
         if not per_trial:
             return self._as_gradients(self._back(run.forward, weights), losses)
         back, keys = self._back, self.parameters.keys
@@ -510,7 +511,8 @@ class EventPropModel:
         times = {(name, "spike times"): array for name, array in found.inputs.items()}
         wrong = not_finite({**arrays, **times}, self.spec, losses)
         dimensions = self._network.dimensions
-        return Gradients(arrays, dimensions, self.key_of, found.inputs, found.grazing, wrong)
+        known = dimensions, self.key_of, found.inputs, found.grazing, wrong
+        return Gradients(arrays, *known, self.parameters.units)
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         run = self._done()
@@ -625,6 +627,11 @@ class EventPropModel:
         self._in_brian2.refresh()
 
     # ---- to look at ----
+    @property
+    def result(self) -> Result | None:
+        """What the last run returned; None before it, and once a model was rewired."""
+        return self._last.result if self._last else None
+
     @property
     def equations(self) -> Equations:
         """The network's equations and the adjoint derived from them: LaTeX in a notebook."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from brian2 import Quantity
+from brian2 import Quantity, Unit
 
 from brian_eventprop._checks import plain_numbers
-from brian_eventprop._units import to_si
+from brian_eventprop._units import handy_unit, to_si
 from brian_eventprop.reading.spec import Key
 
 
@@ -120,6 +120,123 @@ class Parameters:
     def values(self) -> list[Quantity]:
         """Return the values of all trained variables."""
         return [self[key] for key in self.keys]
+
+    # ---- as one vector, for optimisers elsewhere ----
+    def units(self, given: Mapping | None = None) -> dict[Key, Unit]:
+        """Return the unit in which a vector holds the values of each variable, by key.
+
+        Parameters
+        ----------
+        given : dict, optional
+            Other units of some variables, ``{s.delay: 0.1*ms}``.  By default times are in ms,
+            potentials in mV, currents in nA, conductances in nS, capacitances in pF, resistances in
+            Mohm, and all else in SI units.
+
+        Raises
+        ------
+        DimensionMismatchError
+            If a unit does not fit its variable.
+        """
+        found = {key: handy_unit(self._dimensions[key]) for key in self.keys}
+        # Brian2's views compare element by element: go through them, never look one up
+        for item, unit in given.items() if given else ():
+            key = self._trained(item)
+            size = to_si(unit, self._dimensions[key], f"the unit of '{'.'.join(key)}'")
+            if size.size != 1 or not 0 < float(size.item()) < np.inf:
+                raise ValueError(f"the unit of '{'.'.join(key)}' must be positive, not {unit!r}")
+            found[key] = unit
+        return found
+
+    def flatten(self, units: Mapping | None = None) -> np.ndarray:
+        """Return the values of all trained variables as one vector, each in its unit.
+
+        Parameters
+        ----------
+        units : dict, optional
+            See `units`.
+
+        Returns
+        -------
+        array (n,)
+            One variable after the other, in the order of ``train=[...]``.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(2, "dv/dt = -v/tau : 1", method="exact")
+        >>> neuron.v, tau = [1.0, 2.0], 10*ms
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v, "tau"], duration=10*ms,
+        ...                            loss=bep.Sum(bep.Final(neuron, "v")), solver="event")
+        >>> x = model.parameters.flatten()
+        >>> x
+        array([ 1.,  2., 10.])
+        >>> model.parameters.unflatten(2*x)
+        >>> model.parameters["tau"]
+        array([20.]) * msecond
+        """
+        factors = self.units(units)
+        parts = [np.ravel(self._values[key]) / float(factors[key]) for key in self.keys]
+        return np.concatenate(parts)
+
+    def unflatten(self, x, units: Mapping | None = None) -> None:
+        """Set the values of all trained variables from one vector; the opposite of `flatten`.
+
+        Parameters
+        ----------
+        x : array (n,)
+            As from `flatten`.
+        units : dict, optional
+            See `units`.
+
+        Raises
+        ------
+        ValueError
+            If the vector has another length, values that are not finite, or negative delays.
+        """
+        x = plain_numbers(x, "the vector of parameters")
+        sizes = [self._values[key].size for key in self.keys]
+        if x.shape != (sum(sizes),):
+            raise ValueError(f"the vector must have {sum(sizes)} numbers, not the shape {x.shape}")
+        factors, parts = self.units(units), np.split(x, np.cumsum(sizes)[:-1])
+        for key, part in zip(self.keys, parts, strict=True):
+            values = part.reshape(self._values[key].shape) * float(factors[key])
+            self[key] = Quantity(values, dim=self._dimensions[key])
+
+    def bounds(
+        self, given: Mapping | None = None, units: Mapping | None = None
+    ) -> list[tuple[float, float]]:
+        """Return the lowest and the highest value of each entry of the vector, as SciPy takes them.
+
+        Parameters
+        ----------
+        given : dict, optional
+            Bounds of some variables, ``{s.w: (0, None), "tau": (1*ms, 50*ms)}``; None is no bound.
+            Delays are never negative, whatever is given.
+        units : dict, optional
+            See `units`.
+
+        Returns
+        -------
+        list of (float, float)
+            One pair for each entry of `flatten`.
+        """
+        limits = {key: [-np.inf, np.inf] for key in self.keys}
+        for item, pair in given.items() if given else ():
+            key = self._trained(item)
+            for end, value in enumerate(pair):
+                if value is not None:
+                    what = f"a bound of '{'.'.join(filter(None, key))}'"
+                    limits[key][end] = to_si(value, self._dimensions[key], what)
+        factors, found = self.units(units), []
+        for key in self.keys:
+            low, high = limits[key]
+            low = np.maximum(low, 0.0) if key[1] == "delay" else low
+            shape, factor = self._values[key].shape, float(factors[key])
+            ends = [np.broadcast_to(end, shape).ravel() / factor for end in (low, high)]
+            found += [(float(a), float(b)) for a, b in zip(*ends, strict=True)]
+        return found
 
     def __contains__(self, item) -> bool:
         try:

@@ -67,9 +67,9 @@ class Result:
 
     Attributes
     ----------
-    loss : float
-        Mean of the losses over the batch.
-    losses : array (B,)
+    loss : float or None
+        Mean of the losses over the batch; None if the model has no loss.
+    losses : array (B,) or None
         Loss of each sample.
     readout : tuple of array (B, neurons)
         What the loss saw, one array per readout.
@@ -77,8 +77,8 @@ class Result:
         ``spikes[group]``: `SpikeTrains`.
     """
 
-    loss: float
-    losses: np.ndarray
+    loss: float | None
+    losses: np.ndarray | None
     readout: tuple[np.ndarray, ...]
     spikes: Spikes
 
@@ -108,7 +108,9 @@ class Gradients(Mapping):
         inputs: dict[str, np.ndarray],
         grazing: int,
         not_finite: Mapping[Key, str],
+        units: Callable[[Mapping | None], Mapping[Key, Quantity]],
     ):
+        self._units = units
         self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
         self._not_finite = not_finite
         per_second = {name: array / second for name, array in inputs.items()}
@@ -135,6 +137,34 @@ class Gradients(Mapping):
         if key not in self._arrays:
             raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
         return key
+
+    def flatten(self, units: Mapping | None = None) -> np.ndarray:
+        """Return the gradient in the vector of `Parameters.flatten`, with the same units.
+
+        Parameters
+        ----------
+        units : dict, optional
+            As for `Parameters.flatten`.
+
+        Returns
+        -------
+        array (n,)
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(1, "dv/dt = -v/tau : 1", method="exact")
+        >>> neuron.v, tau = 1.0, 10*ms
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v, "tau"], duration=10*ms,
+        ...                            loss=bep.Sum(bep.Final(neuron, "v")), solver="event")
+        >>> result = model.run()
+        >>> model.gradient().flatten().round(4)
+        array([0.3679, 0.0368])
+        """
+        factors = self._units(units)
+        return np.concatenate([np.ravel(self.raw(k)) * float(factors[k]) for k in self._arrays])
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
