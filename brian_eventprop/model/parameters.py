@@ -40,8 +40,9 @@ class Parameters:
         dimensions: Mapping,
         key_of: Callable[[object], Key],
         hold: Callable[[Mapping], Mapping] = dict,
+        shapes: Mapping[Key, tuple[int, ...]] = {},
     ):
-        self.keys = Keys(trained)
+        self.keys, self._shapes = Keys(trained), shapes
         self._values, self._dimensions, self._key_of = values, dimensions, key_of
         self._hold = hold
 
@@ -62,8 +63,12 @@ class Parameters:
         """Return the Brian2 dimensions of a key."""
         return self._dimensions[key]
 
+    def shape(self, key: Key) -> tuple[int, ...]:
+        """Return the shape that the user sees: a timed array may have columns."""
+        return self._shapes.get(key, self._values[key].shape)
+
     def raw(self, key) -> np.ndarray:
-        """Return the values in SI units, of a key, a view or a name."""
+        """Return the values in SI units, one after the other, of a key, a view or a name."""
         return self._values[key if isinstance(key, tuple) else self._trained(key)]
 
     def set_raw(self, key, array) -> None:
@@ -71,15 +76,17 @@ class Parameters:
         key = key if isinstance(key, tuple) else self._trained(key)
         name = ".".join(filter(None, key))
         array = plain_numbers(array, f"the value of '{name}'")
-        shape = self._values[key].shape
+        shape, size = self.shape(key), self._values[key].size
+        if array.shape == (size,):
+            array = array.reshape(shape)
         try:
             array = np.broadcast_to(array, shape)
         except ValueError:
             raise ValueError(
-                f"'{name}' has {shape[0]} values: give one number for all, or an array of the "
+                f"'{name}' has {size} values: give one number for all, or an array of the "
                 f"shape {shape}, not {array.shape}"
             ) from None
-        self.take(key, np.array(array, dtype=float))
+        self.take(key, np.array(array, dtype=float).ravel())
 
     def take(self, key: Key, array: np.ndarray) -> None:
         """Take an array of the right shape and type that nobody else changes, without a copy."""
@@ -87,7 +94,7 @@ class Parameters:
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
-        return Quantity(self._values[key].copy(), dim=self._dimensions[key])
+        return Quantity(self._values[key].reshape(self.shape(key)).copy(), dim=self._dimensions[key])
 
     def __setitem__(self, item, value) -> None:
         key = self._trained(item)

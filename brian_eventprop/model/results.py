@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from brian2 import Quantity, second
 
-from brian_eventprop.reading.spec import Key
+from brian_eventprop.reading.spec import Key, NetworkValues
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,10 @@ class Gradients(Mapping):
     inputs : Quantity or dict
         Derivative with respect to the time of each input spike, in the order of the spikes given;
         by name of the input if there are several.
+    traces : dict
+        By the name of each `TimedArray` of ``trace_gradients=[...]`` and ``train=[...]``, the
+        derivative with respect to its values: of the shape (B, cells) or (B, cells, columns) of
+        the traces that the run was given, one row for all trials where it was given none.
     grazing : int
         Spikes whose potential only grazed the threshold: their slope was replaced by the mean slope
         of the time step, and the gradient is uncertain there. In exact time also steps in which a
@@ -103,14 +107,15 @@ class Gradients(Mapping):
     def __init__(
         self,
         arrays: dict[Key, np.ndarray],
-        dimensions: Mapping,
+        network: NetworkValues,
         key_of: Callable[[object], Key],
         inputs: dict[str, np.ndarray],
         grazing: int,
         not_finite: Mapping[Key, str],
+        traces: Mapping[str, np.ndarray] = {},
     ):
-        self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
-        self._not_finite = not_finite
+        self._arrays, self._network, self._key_of = arrays, network, key_of
+        self._not_finite, self._traces = not_finite, traces
         per_second = {name: array / second for name, array in inputs.items()}
         self._inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
         self.grazing = grazing
@@ -118,10 +123,25 @@ class Gradients(Mapping):
     @property
     def inputs(self):
         """Derivative with respect to the time of each input spike."""
-        for key, message in self._not_finite.items():
-            if key not in self._arrays:
-                raise FloatingPointError(message)
+        self._check("spike times")
         return self._inputs
+
+    @property
+    def traces(self) -> dict[str, Quantity]:
+        """Derivative with respect to the values of timed arrays, by their names."""
+        self._check("traces")
+        found = {}
+        for name, array in self._traces.items():
+            shape = (*array.shape[: len(self._network.shapes["", name])], -1)
+            dimension = self._network.timed_dimensions[name] ** -1
+            found[name] = Quantity(array.reshape(shape).copy(), dim=dimension)
+        return found
+
+    def _check(self, what: str) -> None:
+        """Raise an error if something that is no trained variable is not finite."""
+        for key, message in self._not_finite.items():
+            if key not in self._arrays and key[1] == what:
+                raise FloatingPointError(message)
 
     def raw(self, item) -> np.ndarray:
         """Return a gradient as plain numbers in SI units, of a key, a view or a name."""
@@ -138,7 +158,9 @@ class Gradients(Mapping):
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
-        return Quantity(self.raw(key), dim=self._dimensions[key] ** -1)
+        array = self.raw(key)
+        shape = self._network.shapes.get(key, array.shape)
+        return Quantity(array.reshape(shape), dim=self._network.dimensions[key] ** -1)
 
     def __iter__(self):
         return (".".join(filter(None, key)) for key in self._arrays)
