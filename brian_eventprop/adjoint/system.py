@@ -42,7 +42,7 @@ class AdjointSystem:
     @property
     def trained_arrays(self) -> frozenset[str]:
         """The names of the timed arrays whose gradient is computed."""
-        return frozenset(timed.name for timed in self.spec.timed if ("", timed.name) in self.trained)
+        return frozenset(t.name for t in self.spec.timed if ("", t.name) in self.trained)
 
     def group(self, name: str) -> GroupAdjoint:
         """Return the adjoint of the group of that name."""

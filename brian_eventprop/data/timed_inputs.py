@@ -39,8 +39,8 @@ def given_traces(
     for name, values in given.items():
         if name in trained:
             raise ValueError(
-                f"the TimedArray '{name}' is in train=[...], so all trials have the values that are "
-                "trained: give no traces for it, or use trace_gradients=[...] in place of train"
+                f"the TimedArray '{name}' is in train=[...], so trials have the trained values: "
+                "give no traces for it, or have trace_gradients=[...] in place of train"
             )
         dimension = network.timed_dimensions[name]
         found[name] = _checked(name, values, dimension, columns[name])

@@ -333,7 +333,8 @@ class EventPropModel:
         spikes, traces
             What the next `run` will be given: the same objects, not equal ones.
         """
-        if self.backend == "cuda":
+        # trained values of timed arrays are part of a batch, and change with the optimiser's step
+        if self.backend == "cuda" and not self._timed_keys:
             batch = self._coming["batch"] = self._batch(spikes, traces)
             self._solver.prefetch(self._values, batch.prepared, batch.n_trials, batch.timed)
 

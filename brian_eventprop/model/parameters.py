@@ -94,7 +94,8 @@ class Parameters:
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
-        return Quantity(self._values[key].reshape(self.shape(key)).copy(), dim=self._dimensions[key])
+        array = self._values[key].reshape(self.shape(key))
+        return Quantity(array.copy(), dim=self._dimensions[key])
 
     def __setitem__(self, item, value) -> None:
         key = self._trained(item)
@@ -134,5 +135,5 @@ class Parameters:
         return len(self.keys)
 
     def __repr__(self) -> str:
-        rows = (f"{name}: {len(np.atleast_1d(q))} values" for name, q in self.items())
+        rows = (f"{name}: {np.size(q)} values" for name, q in self.items())
         return f"Parameters({', '.join(rows)})"

@@ -59,7 +59,6 @@ def solver_for(
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
     if backend == "cuda":
         _check_synapses(system)
-        _check_timed_arrays(system)
     check_grid(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
@@ -74,16 +73,6 @@ def _check_synapses(system) -> None:
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
                 f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
             )
-
-
-def _check_timed_arrays(system) -> None:
-    """Refuse the gradients of timed arrays, which the kernels for GPUs do not compute."""
-    for name in sorted(system.trained_arrays):
-        raise UnsupportedError(
-            f"TimedArray '{name}': the gradient in its values is not supported with "
-            "backend='cuda'. Use backend='cpu', or leave it out of train=[...] and "
-            "trace_gradients=[...]."
-        )
 
 
 def _check_autapses(system, network) -> None:

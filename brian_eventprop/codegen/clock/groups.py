@@ -165,13 +165,17 @@ class GroupCode:
 
     def timed_value(self, name: str, index: str = "j", step: str = "n") -> str:
         """The value of a timed array for a neuron at a step of a trial."""
-        return self._timed("timed", name, index, step)
-
-    def _timed(self, role: str, name: str, index: str, step: str) -> str:
-        """Where the value that a name stands for is in an array, as `timed` or `grad_timed`."""
         k = list(self.timed_values).index(name)
+        return f"{self.a(f'timed{k}')}[{self._timed_place(k, index, step)}]"
+
+    def _timed_place(self, k: int, index: str, step: str) -> str:
         row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, {step}]"
-        return f"{self.a(f'{role}{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
+        return f"{row}, {cell}, {self.a('column')}[{k}, {index}]"
+
+    def timed_gradient(self, name: str) -> str:
+        """The gradient of the value of a timed array for neuron j at step n."""
+        k = list(self.timed_values).index(name)
+        return f"{self.a(f'grad_timed{k}')}[{self._timed_place(k, 'j', 'n')}]"
 
     def load_lam(self, names, index: str = "j") -> list[str]:
         """Load the adjoint variables among `names`."""
@@ -382,7 +386,7 @@ class GroupCode:
             if name in self.shared_grads:
                 lines.append(f"{self.shared_grad(name)} {add} {value}")
             elif name in self.timed_values:
-                lines.append(f"{self._timed('grad_timed', name, 'j', 'n')} {add} {value}")
+                lines.append(f"{self.timed_gradient(name)} {add} {value}")
             else:
                 lines.append(
                     f"{self.a('grad_neuron')}[{self.element_grads.index(name)}, j] {add} {value}"

@@ -124,7 +124,7 @@ def _check_key(key: Key, item, spec: NetworkSpec, values: NetworkValues) -> None
     owner, name = key
     label = f"{owner}.{name}" if owner else name
     if key not in values.values and not owner and name in values.timed_arrays:
-        raise ValueError(f"'{name}' is a TimedArray that is not in train=[...]: its values are given.")
+        raise ValueError(f"'{name}' is a TimedArray and not in train=[...]: its values are given.")
     if key not in values.values:
         known = sorted({o for o, n in values.values if n == name and o})
         hint = f" '{name}' exists in: {', '.join(known)}." if known else ""
