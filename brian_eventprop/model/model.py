@@ -391,8 +391,9 @@ class EventPropModel:
         more |= {(name, "traces"): array for name, array in found.traces.items()}
         wrong = not_finite({**arrays, **more}, self.spec, self._losses)
         return Gradients(
-            arrays, self._network, self.key_of, inputs, found.grazing, wrong, found.traces
-        )
+            arrays, self._network.dimensions, self.key_of, inputs, found.grazing, wrong,
+            self._network.shapes, found.traces,
+        )  # fmt: skip
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         return self._backward(with_inputs=False).gradients.ordered(self.parameters.keys)

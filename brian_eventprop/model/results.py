@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from brian2 import Quantity, second
 
-from brian_eventprop.reading.spec import Key, NetworkValues
+from brian_eventprop.reading.spec import Key
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,16 @@ class Gradients(Mapping):
     def __init__(
         self,
         arrays: dict[Key, np.ndarray],
-        network: NetworkValues,
+        dimensions: Mapping,
         key_of: Callable[[object], Key],
         inputs: dict[str, np.ndarray],
         grazing: int,
         not_finite: Mapping[Key, str],
+        shapes: Mapping[Key, tuple[int, ...]] = {},
         traces: Mapping[str, np.ndarray] = {},
     ):
-        self._arrays, self._network, self._key_of = arrays, network, key_of
-        self._not_finite, self._traces = not_finite, traces
+        self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
+        self._not_finite, self._shapes, self._traces = not_finite, shapes, traces
         per_second = {name: array / second for name, array in inputs.items()}
         self._inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
         self.grazing = grazing
@@ -132,9 +133,8 @@ class Gradients(Mapping):
         self._check("traces")
         found = {}
         for name, array in self._traces.items():
-            shape = (*array.shape[: len(self._network.shapes["", name])], -1)
-            dimension = self._network.timed_dimensions[name] ** -1
-            found[name] = Quantity(array.reshape(shape).copy(), dim=dimension)
+            shape = (*array.shape[: len(self._shapes["", name])], -1)
+            found[name] = Quantity(array.reshape(shape), dim=self._dimensions["", name] ** -1)
         return found
 
     def _check(self, what: str) -> None:
@@ -159,8 +159,8 @@ class Gradients(Mapping):
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
         array = self.raw(key)
-        shape = self._network.shapes.get(key, array.shape)
-        return Quantity(array.reshape(shape), dim=self._network.dimensions[key] ** -1)
+        shape = self._shapes.get(key, array.shape)
+        return Quantity(array.reshape(shape), dim=self._dimensions[key] ** -1)
 
     def __iter__(self):
         return (".".join(filter(None, key)) for key in self._arrays)
