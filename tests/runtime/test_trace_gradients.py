@@ -286,6 +286,12 @@ def test_on_graphics_cards(monkeypatch):
         model.run(spikes, traces={"I": names["I"].values * np.array([[[1]], [[1.2]]])})
         found.append(np.asarray(model.gradient().traces["I"]))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+    spikes, values = bep.SpikeData([0.001], [0], [1], 2, 1), []
+    for backend in ("interpreter", "cuda"):
+        model, _ = model_of("linear", train=["I"], solver="clock", backend=backend)
+        bep.Trainer(model, bep.Adam({"I": 0.01})).fit(spikes, 2, 1, progress=False)
+        values.append(model.parameters.raw("I"))
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("by_neuron", [False, True])
