@@ -144,7 +144,8 @@ class Layer(torch.nn.Module):
                     f"'{'.'.join(key)}' would be the parameter '{name}' of the layer, which is "
                     "taken: give the Brian2 object another name"
                 )
-            values = torch.tensor(parameters.raw(key) / self._factors[key], dtype=dtype)
+            values = parameters.raw(key).reshape(parameters.shape(key)) / self._factors[key]
+            values = torch.tensor(values, dtype=dtype)
             self.register_parameter(name, torch.nn.Parameter(values))
             ends, pairs = pairs[: values.numel()], pairs[values.numel() :]
             for end, column in zip(("lowest", "highest"), ends.T, strict=True):

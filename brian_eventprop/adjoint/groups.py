@@ -391,9 +391,14 @@ def _printable(expression) -> bool:
 def derive_invariants(
     extractor: InvariantExtractor, symbols, trained: frozenset[Key]
 ) -> LoopInvariants:
-    """Close the extractor: what it moved, which names depend on trained keys, and its reverse."""
+    """Close the extractor: what it moved, which names depend on trained keys, and its reverse.
+
+    The values of timed arrays are no constants that anything is made of before the trials.
+    """
     common, each = tuple(extractor.moved[SHARED]), tuple(extractor.moved[PER_ELEMENT])
-    leaves = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
+    wanted = {n for n, s in symbols.items() if s.key in trained and s.kind != "state"}
+    timed = {n for n in wanted if symbols[n].kind == "timed"}
+    leaves = wanted - timed
     active = set(leaves)
     for statement in common + each:
         if names(parse(statement.expression)) & active:
@@ -401,6 +406,7 @@ def derive_invariants(
     adjoint = reverse(common + each, sorted(active), sorted(active), extractor.levels)
     results = {n: e for n, e in adjoint.results.items() if n in leaves}
     adjoint = Adjoint(adjoint.forward, adjoint.reverse, results)
+    active |= timed
     return LoopInvariants(common, each, dict(extractor.levels), tuple(sorted(active)), adjoint)
 
 

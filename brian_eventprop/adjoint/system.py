@@ -39,6 +39,11 @@ class AdjointSystem:
         """The groups whose spike counts have a surrogate gradient."""
         return frozenset(r.group for r in self.spec.readouts if r.scale is not None)
 
+    @property
+    def trained_arrays(self) -> frozenset[str]:
+        """The names of the timed arrays whose gradient is computed."""
+        return frozenset(t.name for t in self.spec.timed if ("", t.name) in self.trained)
+
     def group(self, name: str) -> GroupAdjoint:
         """Return the adjoint of the group of that name."""
         return next(g for g in self.groups if g.group.name == name)

@@ -11,11 +11,16 @@ from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 
 
 def given_traces(
-    spec: NetworkSpec, network: NetworkValues, spikes, traces: Mapping | None
+    spec: NetworkSpec,
+    network: NetworkValues,
+    spikes,
+    traces: Mapping | None,
+    trained: Mapping[str, np.ndarray] = {},
 ) -> dict[str, np.ndarray]:
     """Return the values of every timed array, (trials or 1, cells, columns).
 
-    The argument of the run comes first, then what the data carries, then the array's own values.
+    The argument of the run comes first, then what the data carries, then the array's own values;
+    those that are ``trained`` cannot be given.
     """
     parts = spikes.values() if isinstance(spikes, Mapping) else [spikes]
     given = {}
@@ -29,7 +34,14 @@ def given_traces(
         known = ", ".join(columns) or "none"
         raise ValueError(f"no TimedArray of the network is called {unknown[0]!r}; it has: {known}")
     found = {name: own[np.newaxis] for name, own in network.timed_values.items()}
+    for name, values in trained.items():
+        found[name] = np.array(values, dtype=float).reshape(1, -1, columns[name])
     for name, values in given.items():
+        if name in trained:
+            raise ValueError(
+                f"the TimedArray '{name}' is in train=[...], so trials have the trained values: "
+                "give no traces for it, or have trace_gradients=[...] in place of train"
+            )
         dimension = network.timed_dimensions[name]
         found[name] = _checked(name, values, dimension, columns[name])
     return found

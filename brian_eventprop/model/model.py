@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from brian2 import Network, collect, get_device, get_logger, second
+from brian2 import Network, TimedArray, collect, get_device, get_logger, second
 from brian2.core.namespace import get_local_namespace
 from brian2.core.variables import VariableView
 
@@ -41,8 +41,11 @@ from brian_eventprop.reading import (
     period_of,
     read_network,
     read_spikes,
+    timed_keys,
     with_axonal_delays,
+    with_timed_values,
     write_connections,
+    write_timed_values,
     write_values,
 )
 from brian_eventprop.readouts import Readout
@@ -97,9 +100,9 @@ class EventPropModel:
         on otherwise.
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
-        parameters (``G.tau``) and initial values (``G.v``), or the name of an external constant.
-        ``bep.Axonal(s.delay)`` trains one delay per sending neuron.  What cannot influence the loss
-        is refused.
+        parameters (``G.tau``) and initial values (``G.v``), a `TimedArray` of the equations, or the
+        name of an external constant.  ``bep.Axonal(s.delay)`` trains one delay per sending neuron.
+        What cannot influence the loss is refused.
     loss : `Loss` or callable, optional
         What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
         of their derivatives in each readout; it needs `readouts`.  Without a loss the model has
@@ -127,6 +130,9 @@ class EventPropModel:
         Where external names are looked up; by default around the call, as in ``Network.run``.
     level : int, optional
         How many more calls up the names are looked up.
+    trace_gradients : list, optional
+        `TimedArray` objects, or their names in the equations, in whose values gradients are wanted:
+        ``model.gradient().traces``, for each trial where `run` is given traces.
     ignore : list, optional
         Brian2 objects, or their names, that are no part of the dynamics and are left out, such as
         a `network_operation` that draws a progress bar.  What they do change in a run of Brian2 is
@@ -171,6 +177,7 @@ class EventPropModel:
         namespace: Mapping | None = None,
         level: int = 0,
         ignore: Sequence = (),
+        trace_gradients: Sequence = (),
     ):
         _check_device()
         threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
@@ -197,13 +204,16 @@ class EventPropModel:
             if isinstance(item, Axonal):
                 key = self.key_of(item)
                 self.spec, self._network = with_axonal_delays(self.spec, self._network, key)
+        traced = _items(trace_gradients, "trace_gradients", "I_ext")
+        self._network = with_timed_values(self._network, [*train, *traced])
         self.n_steps = to_steps(float(self.duration), self.spec.dt)
         trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
-        if not trained:
+        traced = timed_keys(traced, self._network)
+        if not trained and not traced:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
         if solver == "clock":
             check_input_steps(self.spec, self._network.values, trained)
-        self.system = derive(self.spec, trained)
+        self.system = derive(self.spec, (*trained, *traced))
         self._solver = solver_for(
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
             float(self.duration), tolerance,
@@ -212,9 +222,12 @@ class EventPropModel:
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
         self._values = hold(values)
+        shapes = self._network.shapes
         self.parameters = Parameters(
-            trained, self._values, self._network.dimensions, self.key_of, hold
+            trained, self._values, self._network.dimensions, self.key_of, hold, shapes
         )
+        #: The trained values of timed arrays are read anew in every run.
+        self._timed_keys = [key for key in trained if key in shapes]
         self.solver, self.backend = solver, backend
         self._last: _Run | None = None
         self._as_read = self._network
@@ -354,7 +367,8 @@ class EventPropModel:
         spikes, traces
             What the next `run` will be given: the same objects, not equal ones.
         """
-        if self.backend == "cuda":
+        # trained values of timed arrays are part of a batch, and change with the optimiser's step
+        if self.backend == "cuda" and not self._timed_keys:
             batch = self._coming["batch"] = self._batch(spikes, traces)
             self._solver.prefetch(self._values, batch.prepared, batch.n_trials, batch.timed)
 
@@ -386,7 +400,8 @@ class EventPropModel:
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         mapping(traces, "traces", "{'I_ext': array}")
-        timed = given_traces(self.spec, self._network, spikes, traces)
+        trained = {key[1]: self._values[key] for key in self._timed_keys}
+        timed = given_traces(self.spec, self._network, spikes, traces, trained)
         counts |= {len(array) for array in timed.values() if len(array) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
@@ -508,11 +523,13 @@ class EventPropModel:
 
     def _as_gradients(self, found: Backward, losses: np.ndarray) -> Gradients:
         arrays = {key: found.gradients[key] for key in self.parameters.keys}
-        times = {(name, "spike times"): array for name, array in found.inputs.items()}
-        wrong = not_finite({**arrays, **times}, self.spec, losses)
-        dimensions = self._network.dimensions
-        known = dimensions, self.key_of, found.inputs, found.grazing, wrong
-        return Gradients(arrays, *known, self.parameters.units)
+        more = {(name, "spike times"): array for name, array in found.inputs.items()}
+        more |= {(name, "traces"): array for name, array in found.traces.items()}
+        wrong = not_finite({**arrays, **more}, self.spec, losses)
+        return Gradients(
+            arrays, self._network.dimensions, self.key_of, found.inputs, found.grazing, wrong,
+            self.parameters.units, self._network.shapes, found.traces,
+        )  # fmt: skip
 
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         run = self._done()
@@ -620,6 +637,7 @@ class EventPropModel:
         """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
         self._mention_changes()
         trained = {key: self._values[key] for key in self.parameters.keys}
+        write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
         for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
             obj, (pathway, *_) = self._projection(name)
@@ -725,8 +743,8 @@ def _readouts_of(loss, readouts) -> tuple:
 
 def _items(given, what: str, example: str) -> list:
     """Return what may be one item or several as a list."""
-    if isinstance(given, str | tuple | VariableView | Axonal) and (
-        not isinstance(given, tuple) or all(isinstance(part, str) for part in given)
+    if isinstance(given, str | tuple | VariableView | Axonal | TimedArray) and (
+        not isinstance(given, tuple) or (given and all(isinstance(part, str) for part in given))
     ):
         return [given]
     if not isinstance(given, Iterable):

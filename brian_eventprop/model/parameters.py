@@ -40,8 +40,9 @@ class Parameters:
         dimensions: Mapping,
         key_of: Callable[[object], Key],
         hold: Callable[[Mapping], Mapping] = dict,
+        shapes: Mapping[Key, tuple[int, ...]] = {},
     ):
-        self.keys = Keys(trained)
+        self.keys, self._shapes = Keys(trained), shapes
         self._values, self._dimensions, self._key_of = values, dimensions, key_of
         self._hold = hold
         #: How often values were set: a run with other values than now has another number.
@@ -64,8 +65,12 @@ class Parameters:
         """Return the Brian2 dimensions of a key."""
         return self._dimensions[key]
 
+    def shape(self, key: Key) -> tuple[int, ...]:
+        """Return the shape that the user sees: a timed array may have columns."""
+        return self._shapes.get(key, self._values[key].shape)
+
     def raw(self, key) -> np.ndarray:
-        """Return the values in SI units, of a key, a view or a name."""
+        """Return the values in SI units, one after the other, of a key, a view or a name."""
         return self._values[key if isinstance(key, tuple) else self._trained(key)]
 
     def set_raw(self, key, array) -> None:
@@ -73,15 +78,17 @@ class Parameters:
         key = key if isinstance(key, tuple) else self._trained(key)
         name = ".".join(filter(None, key))
         array = plain_numbers(array, f"the value of '{name}'")
-        shape = self._values[key].shape
+        shape, size = self.shape(key), self._values[key].size
+        if array.shape == (size,):
+            array = array.reshape(shape)
         try:
             array = np.broadcast_to(array, shape)
         except ValueError:
             raise ValueError(
-                f"'{name}' has {shape[0]} values: give one number for all, or an array of the "
+                f"'{name}' has {size} values: give one number for all, or an array of the "
                 f"shape {shape}, not {array.shape}"
             ) from None
-        self.take(key, np.array(array, dtype=float))
+        self.take(key, np.array(array, dtype=float).ravel())
 
     def take(self, key: Key, array: np.ndarray) -> None:
         """Take an array of the right shape and type that nobody else changes, without a copy."""
@@ -94,7 +101,8 @@ class Parameters:
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
-        return Quantity(self._values[key].copy(), dim=self._dimensions[key])
+        array = self._values[key].reshape(self.shape(key))
+        return Quantity(array.copy(), dim=self._dimensions[key])
 
     def __setitem__(self, item, value) -> None:
         key = self._trained(item)
@@ -178,7 +186,7 @@ class Parameters:
         """
         factors = self.units(units)
         parts = [np.ravel(self._values[key]) / float(factors[key]) for key in self.keys]
-        return np.concatenate(parts)
+        return np.concatenate([*parts, np.empty(0)])
 
     def unflatten(self, x, units: Mapping | None = None) -> None:
         """Set the values of all trained variables from one vector; the opposite of `flatten`.
@@ -233,7 +241,7 @@ class Parameters:
         for key in self.keys:
             low, high = limits[key]
             low = np.maximum(low, 0.0) if key[1] == "delay" else low
-            shape, factor = self._values[key].shape, float(factors[key])
+            shape, factor = self.shape(key), float(factors[key])
             ends = [np.broadcast_to(end, shape).ravel() / factor for end in (low, high)]
             found += [(float(a), float(b)) for a, b in zip(*ends, strict=True)]
         return found
@@ -251,5 +259,5 @@ class Parameters:
         return len(self.keys)
 
     def __repr__(self) -> str:
-        rows = (f"{name}: {len(np.atleast_1d(q))} values" for name, q in self.items())
+        rows = (f"{name}: {np.size(q)} values" for name, q in self.items())
         return f"Parameters({', '.join(rows)})"

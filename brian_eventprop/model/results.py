@@ -94,6 +94,10 @@ class Gradients(Mapping):
     inputs : Quantity or dict
         Derivative with respect to the time of each input spike, in the order of the spikes given;
         by name of the input if there are several.
+    traces : dict
+        By the name of each `TimedArray` of ``trace_gradients=[...]`` and ``train=[...]``, the
+        derivative with respect to its values: of the shape (B, cells) or (B, cells, columns) of
+        the traces that the run was given, one row for all trials where it was given none.
     grazing : int
         Spikes whose potential only grazed the threshold: their slope was replaced by the mean slope
         of the time step, and the gradient is uncertain there. In exact time also steps in which a
@@ -109,10 +113,12 @@ class Gradients(Mapping):
         grazing: int,
         not_finite: Mapping[Key, str],
         units: Callable[[Mapping | None], Mapping[Key, Quantity]],
+        shapes: Mapping[Key, tuple[int, ...]] = {},
+        traces: Mapping[str, np.ndarray] = {},
     ):
         self._units = units
         self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
-        self._not_finite = not_finite
+        self._not_finite, self._shapes, self._traces = not_finite, shapes, traces
         per_second = {name: array / second for name, array in inputs.items()}
         self._inputs = next(iter(per_second.values())) if len(per_second) == 1 else per_second
         self.grazing = grazing
@@ -120,10 +126,24 @@ class Gradients(Mapping):
     @property
     def inputs(self):
         """Derivative with respect to the time of each input spike."""
-        for key, message in self._not_finite.items():
-            if key not in self._arrays:
-                raise FloatingPointError(message)
+        self._check("spike times")
         return self._inputs
+
+    @property
+    def traces(self) -> dict[str, Quantity]:
+        """Derivative with respect to the values of timed arrays, by their names."""
+        self._check("traces")
+        found = {}
+        for name, array in self._traces.items():
+            shape = (*array.shape[: len(self._shapes["", name])], -1)
+            found[name] = Quantity(array.reshape(shape), dim=self._dimensions["", name] ** -1)
+        return found
+
+    def _check(self, what: str) -> None:
+        """Raise an error if something that is no trained variable is not finite."""
+        for key, message in self._not_finite.items():
+            if key not in self._arrays and key[1] == what:
+                raise FloatingPointError(message)
 
     def raw(self, item) -> np.ndarray:
         """Return a gradient as plain numbers in SI units, of a key, a view or a name."""
@@ -164,11 +184,15 @@ class Gradients(Mapping):
         array([0.3679, 0.0368])
         """
         factors = self._units(units)
-        return np.concatenate([np.ravel(self.raw(k)) * float(factors[k]) for k in self._arrays])
+        parts = [np.ravel(self.raw(k)) * float(factors[k]) for k in self._arrays]
+        return np.concatenate([*parts, np.empty(0)])
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
-        return Quantity(self.raw(key), dim=self._dimensions[key] ** -1)
+        array = self.raw(key)
+        if key in self._shapes:  # there may be axes of trials and readouts before
+            array = array.reshape(*array.shape[:-1], *self._shapes[key])
+        return Quantity(array, dim=self._dimensions[key] ** -1)
 
     def __iter__(self):
         return (".".join(filter(None, key)) for key in self._arrays)

@@ -10,6 +10,11 @@ from brian_eventprop.reading.inputs import (
 )
 from brian_eventprop.reading.live.axons import Axonal, per_synapse, with_axonal_delays
 from brian_eventprop.reading.live.changes import ReadValues
+from brian_eventprop.reading.live.timed_arrays import (
+    timed_keys,
+    with_timed_values,
+    write_timed_values,
+)
 from brian_eventprop.reading.live.views import key_of
 from brian_eventprop.reading.live.writing import write_connections, write_values
 from brian_eventprop.reading.network import is_monitor, left_out, network_objects, read_network
@@ -31,7 +36,10 @@ __all__ = [
     "period_of",
     "read_network",
     "read_spikes",
+    "timed_keys",
     "with_axonal_delays",
+    "with_timed_values",
     "write_connections",
+    "write_timed_values",
     "write_values",
 ]

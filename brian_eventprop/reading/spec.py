@@ -16,7 +16,8 @@ import numpy as np
 
 #: Name of the owner (a group, a Synapses object, a pathway; '' for the script's namespace) and of
 #: the variable.  ``('hidden', 'v')`` is an initial value, ``('s_in', 'w')`` a weight,
-#: ``('s_in_pre', 'delay')`` the delays of a pathway, ``('', 'tau_m')`` an external constant.
+#: ``('s_in_pre', 'delay')`` the delays of a pathway, ``('', 'tau_m')`` an external constant or a
+#: `TimedArray`.
 Key = tuple[str, str]
 
 #: What a name in an expression stands for.
@@ -342,6 +343,11 @@ class NetworkValues:
     links
         Per group: the neurons of another group whose parameter a linked variable is, by the
         ``side`` of its symbol.
+    timed_arrays
+        The Brian2 object of each timed array.
+    shapes
+        The shapes of variables that are no vectors: of timed arrays whose gradient is wanted.  The
+        values of these are among ``values``, row by row.
     """
 
     values: Mapping[Key, np.ndarray]
@@ -352,6 +358,8 @@ class NetworkValues:
     timed_values: Mapping[str, np.ndarray] = field(default_factory=dict)
     timed_dimensions: Mapping[str, Any] = field(default_factory=dict)
     links: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    timed_arrays: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    shapes: Mapping[Key, tuple[int, ...]] = field(default_factory=dict)
 
     def senders(self, pathway: Pathway) -> np.ndarray:
         """Return the neuron whose spikes run the code of each synapse of a pathway."""

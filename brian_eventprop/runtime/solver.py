@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -31,11 +31,14 @@ class Backward:
         dL/d(time) of each input spike, by name of the input.
     grazing
         The number of spikes whose gradient is uncertain.
+    traces
+        dL/d(values) of the timed arrays where that is wanted, (trials or 1, cells, columns).
     """
 
     gradients: Mapping
     inputs: Mapping[str, np.ndarray]
     grazing: int
+    traces: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from brian2.core.functions import DEFAULT_FUNCTIONS
@@ -81,6 +81,44 @@ def cells_on_grid(
 def rows(array: np.ndarray, n_trials: int) -> np.ndarray:
     """Return the row of an array that each trial reads: one each, or the only one."""
     return np.arange(n_trials) if len(array) > 1 else np.zeros(n_trials, np.int64)
+
+
+class TimedGradients:
+    """The gradients of timed arrays that a backward pass adds to.
+
+    An array with values of its own in each trial has a gradient for each, which no two trials add
+    to.  To that of an array that all trials share, each chunk of trials adds on its own.
+
+    Parameters
+    ----------
+    groups
+        The code of the groups: ``timed_gradients`` has the name of the timed array by role.
+    arrays
+        The values (trials or 1, cells, columns) that the forward pass read, by group and role.
+    """
+
+    def __init__(self, groups: Iterable, arrays: Mapping):
+        self._names, shapes = {}, {}
+        for g in groups:
+            for role, name in g.timed_gradients.items():
+                self._names[g.name, role] = name
+                shapes[name] = arrays[g.name, role.removeprefix("grad_")].shape
+        self.shared = {name: shape for name, shape in shapes.items() if shape[0] == 1}
+        by_trial = {n: np.zeros(shape) for n, shape in shapes.items() if n not in self.shared}
+        #: The arrays of those with values for each trial, by group and role.
+        self.by_trial = self._keyed(by_trial)
+
+    def _keyed(self, arrays: Mapping) -> dict[tuple[str, str], np.ndarray]:
+        return {key: arrays[name] for key, name in self._names.items() if name in arrays}
+
+    def of_chunk(self) -> dict[tuple[str, str], np.ndarray]:
+        """Return arrays for a chunk of trials to add to: those that all trials share."""
+        return self._keyed({name: np.zeros(shape) for name, shape in self.shared.items()})
+
+    def totals(self, total: Mapping) -> dict[str, np.ndarray]:
+        """Return the gradients by name, given the sums of the chunks."""
+        found = {**total, **self.by_trial}
+        return {name: np.array(found[key]) for key, name in self._names.items()}
 
 
 def regular_times(steps: int, dt: float, duration: float) -> np.ndarray:

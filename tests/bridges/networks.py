@@ -31,7 +31,7 @@ def made(solver="event", readouts=None, **options):
     }
     options = {"train": [s.w, s.delay, r.delay, o.w, "tau"], "backend": "interpreter"} | options
     return bep.EventPropModel(
-        [source, hidden, out, s, r, o], readouts=readouts or list(kinds.values()),
+        [source, hidden, out, s, r, o], readouts=readouts or both,
         duration=30 * ms, solver=solver, namespace={"tau": 10 * ms}, **options,
     )  # fmt: skip
 

@@ -77,6 +77,16 @@ def test_gap_junctions(tmp_path):
 
 
 @pytest.mark.slow
+def test_optimal_stimulus(tmp_path):
+    printed = run("optimal_stimulus.py", folder=tmp_path)
+    assert "DIFFERS" not in printed
+    found = re.search(r"wanted: \[(.*)\] ms; in Brian2 at the end: \[(.*)\] ms", printed)
+    wanted, spikes = (np.array(times.split(), dtype=float) for times in found.groups())
+    np.testing.assert_allclose(spikes, wanted, atol=0.5)
+    assert (tmp_path / "optimal_stimulus.png").exists()
+
+
+@pytest.mark.slow
 def test_rewiring(tmp_path):
     printed = run("rewiring.py", "--epochs", "12", folder=tmp_path)
     rows = re.findall(r"^(no|yes) +(no|yes) +([\d.]+)% +(\d+)$", printed, re.MULTILINE)

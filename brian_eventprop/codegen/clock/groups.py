@@ -24,7 +24,7 @@ from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.codegen.readouts import RULES, of_kind
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan.clock import GroupPlan
-from brian_eventprop.reading.spec import ReadoutSpec
+from brian_eventprop.reading.spec import ReadoutSpec, TimedValue
 
 
 class GroupCode:
@@ -71,6 +71,12 @@ class GroupCode:
         self.has_count_surrogate = plan.has_count_surrogate
         self.coupled, self.received = plan.coupled, plan.received
         self.timed_values = timed_values_of(adjoint, readouts)
+        #: The arrays for the gradients of timed arrays, by role, and the names of the latter.
+        self.timed_gradients = {
+            f"grad_timed{k}": t.array
+            for k, t in enumerate(self.timed_values.values())
+            if t.name in active
+        }
         self.readout_symbols = [r.symbols for r in readouts]
         self.readout_kinds = {r.kind for r in readouts}
         self.incoming: list = []
@@ -159,9 +165,17 @@ class GroupCode:
 
     def timed_value(self, name: str, index: str = "j", step: str = "n") -> str:
         """The value of a timed array for a neuron at a step of a trial."""
-        k = self.timed_values.index(name)
+        k = list(self.timed_values).index(name)
+        return f"{self.a(f'timed{k}')}[{self._timed_place(k, index, step)}]"
+
+    def _timed_place(self, k: int, index: str, step: str) -> str:
         row, cell = f"{self.a('trial')}[{k}, trial]", f"{self.a('cell')}[{k}, {step}]"
-        return f"{self.a(f'timed{k}')}[{row}, {cell}, {self.a('column')}[{k}, {index}]]"
+        return f"{row}, {cell}, {self.a('column')}[{k}, {index}]"
+
+    def timed_gradient(self, name: str) -> str:
+        """The gradient of the value of a timed array for neuron j at step n."""
+        k = list(self.timed_values).index(name)
+        return f"{self.a(f'grad_timed{k}')}[{self._timed_place(k, 'j', 'n')}]"
 
     def load_lam(self, names, index: str = "j") -> list[str]:
         """Load the adjoint variables among `names`."""
@@ -362,12 +376,17 @@ class GroupCode:
     def add_gradients(
         self, terms, add: str = "+=", scale: str = "", form: str = "{0} * ({1})"
     ) -> list[str]:
-        """Add to the gradients of the constants, or subtract; times what `scale` stands for."""
+        """Add to the gradients of the constants, or subtract; times what `scale` stands for.
+
+        And to those of timed arrays, in the cell of the time step.
+        """
         lines = []
         for name, term in terms.items():
             value = self.scope.scaled(scale, term, form) if scale else self.scope.sympy(term)
             if name in self.shared_grads:
                 lines.append(f"{self.shared_grad(name)} {add} {value}")
+            elif name in self.timed_values:
+                lines.append(f"{self.timed_gradient(name)} {add} {value}")
             else:
                 lines.append(
                     f"{self.a('grad_neuron')}[{self.element_grads.index(name)}, j] {add} {value}"
@@ -672,7 +691,9 @@ def element(array: str, row, column: str) -> str:
     return f"{array}{row}, {column}]" if "[" in array else f"{array}[{row}, {column}]"
 
 
-def timed_values_of(adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]) -> list[str]:
-    """Return the names of timed arrays in the code of a group and of its readouts."""
+def timed_values_of(
+    adjoint: GroupAdjoint, readouts: Sequence[ReadoutSpec]
+) -> dict[str, TimedValue]:
+    """Return the values of timed arrays in the code of a group and its readouts, by their names."""
     timed_values = [*adjoint.group.timed_values, *(t for r in readouts for t in r.timed_values)]
-    return list(dict.fromkeys(t.name for t in timed_values))
+    return {t.name: t for t in timed_values}

@@ -298,6 +298,7 @@ class _Renderer:
                 ["grad_initial"]
                 + ["grad_neuron_out"] * bool(g.element_grads)
                 + ["grad_refractory_out"] * g.fixed_period
+                + list(g.timed_gradients)
             )
             pairs += [(g.name, role) for role in roles]
         for p in self.homes:

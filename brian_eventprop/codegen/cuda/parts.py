@@ -116,6 +116,11 @@ class CudaGroup(_InThread, GroupCode):
             return f"{self.a(f'acc{readout.number}')}[j]"
         return super().result(readout)
 
+    def timed_gradient(self, name: str) -> str:
+        """The gradient of the value of a timed array; each neuron has its own, to be summed."""
+        k = list(self.timed_values).index(name)
+        return f"{self.a(f'grad_timed{k}')}[trial, {self.a('cell')}[{k}, n], j]"
+
     def neuron(self, spike: str) -> str:
         """The neuron that sent a spike."""
         return f"{self.a('spike_rows')}[trial, {spike}, 1]"

@@ -161,7 +161,7 @@ def build_component(
         surrogate = name in system.surrogate_groups
         setting = GroupSetting(
             system.spec.dt, arrivals[name], readouts, surrogate, by_event, in_batches,
-            is_coupled,
+            is_coupled, system.trained_arrays,
         )  # fmt: skip
         scope = _scope(f"g{len(groups)}", adjoint, table, adjoint.steep)
         groups[name] = EventGroupCode(adjoint, flows[name], scope, setting)

@@ -76,6 +76,12 @@ class EventGroupCode(PartCode):
         if adjoint.watches_release:
             self.watches += (self._watch_release(),)
         self.timed_values = [t.name for t in group.timed_values]
+        #: The arrays for the gradients of timed arrays, by role, and the names of the latter.
+        self.timed_gradients = {
+            f"grad_timed{k}": t.array
+            for k, t in enumerate(group.timed_values)
+            if t.array in setting.trained_arrays
+        }
         self.regular = adjoint.jumps
         if self.regular and self.maxima:
             raise UnsupportedError(
@@ -175,11 +181,14 @@ class EventGroupCode(PartCode):
 
     def follow(self, x: str, cell: str) -> list[str]:
         """Set the states that stand for timed arrays to their values from a break on."""
-        lines = []
-        for k, name in enumerate(self.timed_values):
-            at = f"trials[{k}, trial], cells[{k}, {cell}], column[{k}, j]"
-            lines.append(f"{x}[{self.states.index(name)}] = timed{k}[{at}]")
-        return lines
+        return [
+            f"{x}[{self.states.index(name)}] = timed{k}[{self._cell(k, cell)}]"
+            for k, name in enumerate(self.timed_values)
+        ]
+
+    def _cell(self, k: int, cell: str) -> str:
+        """Where the value of a timed array from a break on stands in it."""
+        return f"trials[{k}, trial], cells[{k}, {cell}], column[{k}, j]"
 
     @property
     def breaks(self) -> bool:
@@ -216,7 +225,17 @@ class EventGroupCode(PartCode):
 
     def forget(self) -> list[str]:
         """At a break: what a timed array had been before is of no consequence after it."""
-        return [f"lam[{self.states.index(name)}] = 0.0" for name in self.timed_values]
+        return self.add_timed() + [
+            f"lam[{self.states.index(name)}] = 0.0" for name in self.timed_values
+        ]
+
+    def add_timed(self) -> list[str]:
+        """At the beginning of a cell: add to the gradients of the values that held within it."""
+        return [
+            f"grad_timed{k}[{self._cell(k, 'k')}] += lam[{self.states.index(name)}]"
+            for k, name in enumerate(self.timed_values)
+            if f"grad_timed{k}" in self.timed_gradients
+        ]
 
     def of(self, role: str, readout) -> str:
         """Identifier of a function that belongs to a readout of this group."""

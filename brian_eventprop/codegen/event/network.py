@@ -163,7 +163,7 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
     gradients = list(summed)
     for g in groups:
         roles = ["grad_initial", *["grad_refractory"] * g.refractory]
-        roles += ["count_surrogate"] * g.has_count_surrogate
+        roles += [*["count_surrogate"] * g.has_count_surrogate, *g.timed_gradients]
         gradients += [(g.name, role) for role in (*roles, *["time", "d_spike_time"] * g.spikes)]
     each = ("grad_shared", "grad_weight", "grad_delay")
     gradients += [(p.name, role) for p in pathways for role in each]
@@ -189,7 +189,7 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
         event_logs=identifiers(event_logs),
         gradients=identifiers(gradients),
         flow_gradients=identifiers(summed),
-        break_roles=lambda g: [*sample_steps(g), *timed_values(g)],
+        break_roles=lambda g: [*sample_steps(g), *timed_values(g), *g.timed_gradients],
     )
     used = [f for f in EDGE_FUNCTIONS if f"{f}(" in body]
     options = dict(tolerance=repr(float(tolerance)), edge_functions=used)
@@ -262,7 +262,7 @@ def _gradients(component):
         roles = ["grad_shared", "grad_neuron", "grad_initial"]
         roles += ["grad_refractory"] * g.fixed_period
         roles += ["time", "d_spike_time"] * g.spikes
-        roles += [*["count_surrogate"] * g.has_count_surrogate, "WR"]
+        roles += [*["count_surrogate"] * g.has_count_surrogate, *g.timed_gradients, "WR"]
         pairs += [(g.name, role) for role in roles]
     for p in component.homes:
         pairs += [(p.name, "grad_initial"), *[(p.name, "seeds")] * p.read_at_end]

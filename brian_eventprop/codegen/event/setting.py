@@ -30,6 +30,8 @@ class GroupSetting:
         Whether it takes its arrivals in batches.
     coupled
         Whether neurons of its component are coupled continuously.
+    trained_arrays
+        The names of the timed arrays whose gradient is wanted.
     """
 
     dt: float
@@ -39,6 +41,7 @@ class GroupSetting:
     by_event: bool
     in_batches: bool
     coupled: bool = False
+    trained_arrays: frozenset[str] = frozenset()
 
     @property
     def at_once(self) -> tuple[PathwayAdjoint, ...]:

@@ -122,7 +122,8 @@ class GroupSignatures:
         own = ["event_log", "now", *constants(g), "WR", "grad_shared", "grad_neuron"]
         own += ["grad_initial", *self._spiking, *["count_surrogate"] * g.has_count_surrogate]
         own += [*["upstrokes"] * g.stepped, *["ends"] * bool(len(g.switches)), *maxima(g)]
-        own += [*timed_values(g), *sample_steps(g), *["newest", "LATER"] * g.from_zero]
+        own += [*timed_values(g), *g.timed_gradients, *sample_steps(g)]
+        own += ["newest", "LATER"] * g.from_zero
         into = []
         for p in self.incoming:
             roles = ["C", "W", "grad_shared", "grad_weight", *["grad_delay"] * p.delay_trained]

@@ -40,7 +40,7 @@ def per_trial(
     keys
         Of the trained variables.
     """
-    rows, inputs, grazing = [], [], 0
+    rows, inputs, traces, grazing = [], [], [], 0
     for b, forward in enumerate(alone):
         shapes = [own.shape for own in forward.readouts]
         found = back(
@@ -48,11 +48,14 @@ def per_trial(
         )
         rows.append({key: np.array(found.gradients[key]) for key in keys})
         inputs.append(found.inputs)
+        traces.append(found.traces)
         grazing += found.grazing
     gradients = {key: np.stack([row[key] for row in rows]) for key in keys}
-    names = inputs[0] if inputs else ()
-    joined = {name: np.concatenate([row[name] for row in inputs]) for name in names}
-    return Backward(gradients, joined, grazing)
+    return Backward(gradients, _joined(inputs), grazing, _joined(traces))
+
+
+def _joined(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 def jacobians(

@@ -67,7 +67,7 @@ class Collection:
         return NetworkValues(
             self.values, self.dimensions, pre, post, spikes,
             {n: a.values.reshape(len(a.values), -1) for n, a in arrays.items()},
-            {n: a.dim for n, a in arrays.items()}, self.links,
+            {n: a.dim for n, a in arrays.items()}, self.links, arrays,
         )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ class TimedValueReader:
     def symbols(self) -> dict[str, Symbol]:
         """The symbols of the names."""
         return {
-            name: Symbol(name, "timed", timed_value.array)
+            name: Symbol(name, "timed", timed_value.array, ("", timed_value.array))
             for name, timed_value in self.timed_values.items()
         }
 

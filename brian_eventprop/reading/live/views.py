@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.live.timed_arrays import timed_name
 from brian_eventprop.reading.spec import Key, NetworkSpec, NetworkValues
 
 _FOR_EXAMPLE = "Give a Brian2 view such as synapses.w, synapses.delay, group.tau or group.v."
@@ -16,9 +17,9 @@ def key_of(item, spec: NetworkSpec, values: NetworkValues) -> Key:
 
     Parameters
     ----------
-    item : `VariableView`, str or Key
+    item : `VariableView`, `TimedArray`, str or Key
         ``s.w``, ``s.delay``, ``s.pre.delay``, ``G.tau``; ``G.v`` for the initial values of a
-        state; the name of an external constant; or a key.
+        state; a timed array; the name of it or of an external constant; or a key.
     spec, values
         The network, as read by `read_network`.
 
@@ -37,6 +38,8 @@ def key_of(item, spec: NetworkSpec, values: NetworkValues) -> Key:
         key = _named_key(item, spec, values)
     elif isinstance(item, brian.VariableView):
         key = _view_key(item)
+    elif isinstance(item, brian.TimedArray):
+        key = "", timed_name(item, values)
     else:
         raise TypeError(
             f"{_short(item)} names no variable. {_FOR_EXAMPLE} (Without an index: group.v[:] is "
@@ -120,6 +123,8 @@ def _is_part(group) -> bool:
 def _check_key(key: Key, item, spec: NetworkSpec, values: NetworkValues) -> None:
     owner, name = key
     label = f"{owner}.{name}" if owner else name
+    if key not in values.values and not owner and name in values.timed_arrays:
+        raise ValueError(f"'{name}' is a TimedArray and not in train=[...]: its values are given.")
     if key not in values.values:
         known = sorted({o for o, n in values.values if n == name and o})
         hint = f" '{name}' exists in: {', '.join(known)}." if known else ""

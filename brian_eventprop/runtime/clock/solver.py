@@ -37,6 +37,7 @@ from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spik
 from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import (
+    TimedGradients,
     cells_on_grid,
     columns,
     rows,
@@ -469,7 +470,9 @@ class ClockCPU:
         Without `with_inputs`, derivatives in the times of input spikes may be left out.
         """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
-        common = self._common_arrays(forward, weights, gradients)
+        timed = TimedGradients(self.module.groups, forward.arrays)
+        self.sums.make_room_for(timed)
+        common = self._common_arrays(forward, weights, gradients) | timed.by_trial
 
         arrays = {**forward.arrays, **forward.stored, **common}
         own = Arrays(_among(self.programs["backward"].keys, {**forward.stored, **common}))
@@ -482,8 +485,10 @@ class ClockCPU:
         total = self.sums.total(len(kernel.private), self.trial_pool, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
         self._pull(forward.constants, orders, total, gradients)
+        traces = timed.totals(total)
+        gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
-        return Backward(HostGradients(gradients, self.trial_pool), inputs, int(sum(found)))
+        return Backward(HostGradients(gradients, self.trial_pool), inputs, int(sum(found)), traces)
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}

@@ -9,6 +9,7 @@ import numpy as np
 from brian_eventprop.kernels.clock.tiles import sum_chunks
 from brian_eventprop.runtime.array_passes import ArrayPasses
 from brian_eventprop.runtime.backends import Arrays
+from brian_eventprop.runtime.timed_inputs import TimedGradients
 from brian_eventprop.runtime.trial_pool import CHUNKS, TrialPool
 
 
@@ -33,6 +34,7 @@ class ChunkSums:
         self._cleared: set[tuple[str, int]] = set()
         self._pairs: dict[str, np.ndarray] = {}
         self._both: dict[str, np.ndarray] = {}
+        self._timed: TimedGradients | None = None
         self.make_room()
 
     def make_room(self) -> None:
@@ -45,6 +47,12 @@ class ChunkSums:
                 # new memory for the sums would have to be mapped page by page in every batch
                 self._both[p.name] = np.empty((2, self.pathways[p.name].size))
                 self._private.clear()
+
+    def make_room_for(self, timed: TimedGradients) -> None:
+        """Take arrays for the gradients of timed arrays, which a batch may have in other shapes."""
+        if self._timed is None or self._timed.shared != timed.shared:
+            self._timed = timed
+            self._private.clear()
 
     def arrays(self, chunk: int) -> Arrays:
         """Return the arrays that a chunk of trials adds to, zero."""
@@ -61,7 +69,7 @@ class ChunkSums:
         return self._described[chunk]
 
     def _new(self, chunk):
-        arrays = {}
+        arrays = self._timed.of_chunk() if self._timed else {}
         for g in self.module.groups:
             size = self.groups[g.name].size
             arrays[g.name, "grad_shared"] = np.zeros(len(g.shared_grads))

@@ -1,6 +1,8 @@
-"""Spikes of a batch as the CUDA kernels read them."""
+"""Spikes of a batch as the CUDA kernels read them, and gradients as they leave them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -109,3 +111,30 @@ def in_flight(trials: np.ndarray, steps: np.ndarray, longest: int) -> int:
     """
     key = trials * (int(steps.max(initial=0)) + longest + 2) + steps
     return int((np.arange(len(key)) - np.searchsorted(key, key - longest)).max(initial=0)) + 1
+
+
+def timed_gradients(groups, arrays: Mapping, get: Callable) -> dict[str, np.ndarray]:
+    """Return dL/d(values) of timed arrays by name, (trials or 1, cells, columns).
+
+    The kernels leave a sum for each trial, cell and neuron.
+
+    Parameters
+    ----------
+    groups
+        The code of the groups: ``timed_gradients`` has the name of the timed array by role.
+    arrays
+        The arrays on the device, by group and role.
+    get
+        Copies one to the host.
+    """
+    found: dict[str, np.ndarray] = {}
+    for g in groups:
+        for role, name in g.timed_gradients.items():
+            number = int(role.removeprefix("grad_timed"))
+            shape = arrays[g.name, f"timed{number}"].shape
+            grads = get(arrays[g.name, role]).astype(float)
+            grads = grads if shape[0] > 1 else grads.sum(axis=0, keepdims=True)
+            total = found.setdefault(name, np.zeros(shape))
+            column = get(arrays[g.name, "column"])[number]
+            np.add.at(total, (slice(None), slice(None), column), grads)
+    return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
 from brian_eventprop.runtime.clock.solver import ClockCPU, Forward
-from brian_eventprop.runtime.cuda.arrays import in_flight, unsorted_spikes
+from brian_eventprop.runtime.cuda.arrays import in_flight, timed_gradients, unsorted_spikes
 from brian_eventprop.runtime.cuda.results import DeviceBackward, DeviceGradients
 from brian_eventprop.runtime.cuda.workspace import PARTS
 
@@ -38,9 +38,13 @@ class CudaBackward(ClockCPU):
         # whoever holds the gradients does not hold the spikes
         lean = replace(forward, spikes={}, arrays={}, stored={})
 
+        def traces():
+            return timed_gradients(self.module.groups, arrays, self.device.get)
+
         def rest():
             self._pull(lean.constants, lean.orders, self._total(arrays), gradients)
-            return gradients
+            own = {("", name): grads.sum(axis=0).ravel() for name, grads in traces().items()}
+            return gradients | own
 
         def inputs():
             return {
@@ -51,7 +55,7 @@ class CudaBackward(ClockCPU):
             return int(self.device.get(arrays["", "grazing"]).sum())
 
         found = DeviceGradients(self.system.trained, there, rest, self.held, values)
-        return DeviceBackward(self._gradients_lease.give(found), inputs, grazing)
+        return DeviceBackward(self._gradients_lease.give(found), inputs, grazing, traces)
 
     def _weights(self, forward, weights, gradients):
         """Return dL/d(what a readout measures) as the kernels read it, on the device."""
@@ -136,6 +140,11 @@ class CudaBackward(ClockCPU):
                 shapes["grad_neuron_out"] = n_trials, len(g.element_grads), g.size
             if g.fixed_period:
                 shapes["grad_refractory_out"] = n_trials, g.size
+            for role in g.timed_gradients:
+                cells = arrays[g.name, role.removeprefix("grad_")].shape[1]
+                found = self.workspace.array((g.name, role), (n_trials, cells, g.size))
+                self.workspace.clear(found)
+                arrays[g.name, role] = found
             for role, shape in shapes.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
         for p in self.eventful:

@@ -164,16 +164,23 @@ class DeviceGradients(Mapping):
 
 
 class DeviceBackward:
-    """Gradients, dL/d(time) of input spikes and the number of grazing spikes; see `Backward`."""
+    """What a backward pass returns, most of it looked up when it is needed; see `Backward`."""
 
-    def __init__(self, gradients: DeviceGradients, inputs: Callable, grazing: Callable):
+    def __init__(
+        self, gradients: DeviceGradients, inputs: Callable, grazing: Callable, traces: Callable
+    ):
         self.gradients = gradients
-        self._inputs, self._grazing = inputs, grazing
+        self._inputs, self._grazing, self._traces = inputs, grazing, traces
 
     @cached_property
     def inputs(self) -> dict[str, np.ndarray]:
         """Return dL/d(time) of each input spike, by input."""
         return self._inputs()
+
+    @cached_property
+    def traces(self) -> dict[str, np.ndarray]:
+        """Return dL/d(values) of timed arrays, by name."""
+        return self._traces()
 
     @cached_property
     def grazing(self) -> int:

@@ -345,26 +345,30 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
         timed_values = tuple(
             timed_values_of(replace(g, timed_values=_now(g.timed_values)), spec.readouts)
         )
-        symbols = {**g.symbols, **_states(g, timed_values)}
+        known = {s.name: s for s in _states(g.name, timed_values)}
         groups.append(
             replace(
-                g, update=(), update_refractory=(), symbols=symbols, timed_values=timed_values,
-                states=(*g.states, *(t.name for t in timed_values)),
+                g, update=(), update_refractory=(), timed_values=timed_values,
+                symbols=_constants(g.symbols) | known, states=(*g.states, *known),
             )
         )  # fmt: skip
-    by_name = {g.name: g for g in groups}
-    readouts = tuple(
-        replace(r, symbols={**r.symbols, **_states(by_name[r.group], r.timed_values)})
-        if r.timed_values
-        else r
-        for r in spec.readouts
-    )
-    return replace(spec, groups=tuple(groups), readouts=readouts)
+    by_name = {g.name: g.timed_values for g in groups}
+    readouts = []
+    for r in spec.readouts:
+        known = {s.name: s for s in _states(r.group, by_name.get(r.group, ()))}
+        used = {name: s for name, s in known.items() if name in r.symbols}
+        readouts.append(replace(r, symbols=_constants(r.symbols) | used))
+    return replace(spec, groups=tuple(groups), readouts=tuple(readouts))
 
 
 def _now(timed_values):
     return tuple(timed_value for timed_value in timed_values if timed_value.offset == 0)
 
 
-def _states(group, timed_values):
-    return {t.name: Symbol(t.name, "state", t.name, (group.name, t.name)) for t in timed_values}
+def _states(group: str, timed_values):
+    return [Symbol(t.name, "state", t.name, (group, t.name)) for t in timed_values]
+
+
+def _constants(symbols):
+    """Return the symbols of anything but timed arrays."""
+    return {name: symbol for name, symbol in symbols.items() if symbol.kind != "timed"}

@@ -30,7 +30,14 @@ from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
 from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
-from brian_eventprop.runtime.timed_inputs import columns, near_to, regular_times, rows, timed_input
+from brian_eventprop.runtime.timed_inputs import (
+    TimedGradients,
+    columns,
+    near_to,
+    regular_times,
+    rows,
+    timed_input,
+)
 
 #: Relative error of one step of Runge-Kutta, unless the user asks for another.
 TOLERANCE = 1e-11
@@ -274,9 +281,10 @@ class EventCPU(EventKernels):
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common, spiked = self._common_arrays(forward, weights, gradients)
         module = forward.module
-        sums = self._sums_of(module)
+        timed = TimedGradients(module.groups, forward.arrays)
+        sums = self._sums_of(module, timed)
 
-        arrays = {**forward.arrays, **common}
+        arrays = {**forward.arrays, **common, **timed.by_trial}
         # the kernel ticks off the maxima that it has met
         met = {(g.name, "ME"): arrays.pop((g.name, "ME")) for g in module.groups if g.maxima}
         prepared = forward.kernels.prepare(forward.windows, arrays, (with_inputs,))
@@ -292,14 +300,19 @@ class EventCPU(EventKernels):
             return *prepared, own
 
         grazing = self.trial_pool.call(forward.kernels.backward, forward.n_trials, arguments)
-        self._pull(forward, sums.total(), gradients)
+        total = sums.total()
+        self._pull(forward, total, gradients)
+        traces = timed.totals(total)
+        gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {name: common[name, "d_input_time"] for name in module.inputs}
-        return Backward(HostGradients(gradients, self.trial_pool), inputs, int(sum(grazing)))
+        grads = HostGradients(gradients, self.trial_pool)
+        return Backward(grads, inputs, int(sum(grazing)), traces)
 
-    def _sums_of(self, module):
+    def _sums_of(self, module, timed: TimedGradients):
         """The arrays to add gradients to; other kernels have others."""
-        if self._sums is None or self._sums.module is not module:
-            self._sums = EventSums(module, self.groups, self.pathways, self.trial_pool)
+        known = self._sums
+        if known is None or known.module is not module or known.timed.shared != timed.shared:
+            self._sums = EventSums(module, self.groups, self.pathways, self.trial_pool, timed)
         self._sums.begin(alone=self.trial_pool.threads == 1)
         return self._sums
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from brian_eventprop.runtime.event.synapses import move_into
+from brian_eventprop.runtime.timed_inputs import TimedGradients
 from brian_eventprop.runtime.trial_pool import TrialPool
 
 
@@ -24,10 +25,16 @@ class EventSums:
         The rendered kernels and the binders of their parts.
     trial_pool
         What runs the passes over long arrays.
+    timed
+        The gradients of timed arrays.
     """
 
-    def __init__(self, module, groups: Mapping, pathways: Mapping, trial_pool: TrialPool):
+    def __init__(
+        self, module, groups: Mapping, pathways: Mapping, trial_pool: TrialPool,
+        timed: TimedGradients,
+    ):  # fmt: skip
         self.module, self._groups, self._pathways = module, groups, pathways
+        self.timed = timed
         self._move_into = trial_pool.function(move_into)
         #: Arrays that are not in use, all of them zero.
         self._spare: list[dict[tuple[str, str], np.ndarray]] = []
@@ -66,7 +73,7 @@ class EventSums:
         self._spare.append(own)
 
     def _new(self):
-        arrays = {}
+        arrays = self.timed.of_chunk()
         for g in self.module.groups:
             size = self._groups[g.name].size
             arrays[g.name, "grad_shared"] = np.zeros(len(g.shared_grads))

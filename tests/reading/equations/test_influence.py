@@ -61,7 +61,7 @@ def test_what_leads_to_a_final_value_behind_two_layers():
     _, reached = found(lambda source, hidden, output, *rest: bep.Final(output, "v"))
     own = {("hidden", name) for name in ("v", "I", "low", "t_ref")}
     synapses = {("s_in", "w"), ("s_in_pre", "delay"), ("s_out", "w"), ("s_out_pre", "delay")}
-    constants = {("", "tau"), ("", "c"), ("", "theta")}
+    constants = {("", "tau"), ("", "c"), ("", "theta"), ("", "drive")}
     assert reached == own | synapses | constants | {("output", "v")}
 
 
