@@ -13,6 +13,14 @@ def tests(session):
 
 
 @nox.session
+def bridges(session):
+    """The bridges to PyTorch and JAX, which the tests leave out where these are not installed."""
+    session.install("-e", ".[test,torch,jax]")
+    session.run("pytest", "tests/bridges", *session.posargs)
+    session.run("pytest", "-m", "slow", "tests/project/test_examples.py", "-k", "torch or jax")
+
+
+@nox.session
 def lint(session):
     """Style, as `.ci/run` checks it."""
     session.install("ruff")

@@ -95,6 +95,8 @@ def handy_unit(dimensions: Dimension) -> Unit:
     >>> handy_unit(second.dim)
     msecond
     """
+    if dimensions.is_dimensionless:
+        return Unit(1)
     return _HANDY.get(dimensions) or get_unit(dimensions)
 
 

@@ -133,15 +133,15 @@ class Layer(torch.nn.Module):
         self.pure, self.spikes, self.dtype = PureModel(model), spikes, dtype
         self.time_unit = to_seconds(time_unit, "time_unit")
         self.dt = model.spec.dt if dt is None else to_seconds(dt, "dt")
-        factors = parameters.units(units)
-        self.units = {".".join(filter(None, key)): unit for key, unit in factors.items()}
-        self.names = {key: "_".join(filter(None, key)) for key in parameters.keys}
+        factors, names = parameters.units(units), self.pure.names()
+        self.units = {names[key]: unit for key, unit in factors.items()}
+        self.names = {key: name.replace(".", "_") for key, name in names.items()}
         self._factors = {key: float(unit) for key, unit in factors.items()}
         pairs = np.array(parameters.bounds(bounds, units)).reshape(-1, 2)
         for key, name in self.names.items():
             if hasattr(self, name):
                 raise ValueError(
-                    f"'{'.'.join(key)}' would be the parameter '{name}' of the layer, which is "
+                    f"'{names[key]}' would be the parameter '{name}' of the layer, which is "
                     "taken: give the Brian2 object another name"
                 )
             values = parameters.raw(key).reshape(parameters.shape(key)) / self._factors[key]
@@ -215,7 +215,7 @@ class Layer(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Say what the parameters are and in which units."""
-        return ", ".join(f"{name} in {unit!r}" for name, unit in self.units.items())
+        return ", ".join(f"{name} in {unit}" for name, unit in self.units.items())
 
     def __deepcopy__(self, known):
         twin = object.__new__(type(self))

@@ -548,7 +548,7 @@ class EventPropModel:
         for name, grads in found.inputs.items() if with_inputs else ():
             inputs[name] = np.empty_like(grads)
             inputs[name][forward.inputs[name].original] = grads
-        return replace(found, inputs=inputs)
+        return Backward(found.gradients, inputs, found.grazing, found.traces)
 
     def _alone(self, run: _Run) -> Iterator[ForwardRun]:
         """Run each trial of the last run on its own."""

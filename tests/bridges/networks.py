@@ -25,10 +25,7 @@ def made(solver="event", readouts=None, **options):
     s.w, s.delay = 3 + random.random(6), random.uniform(0.5, 4, 6) * ms
     r.w, r.delay = random.normal(0, 0.5, 6), random.uniform(1, 3, 6) * ms
     o.w, o.delay = random.normal(0, 1, 6), 1 * ms
-    kinds = {
-        "integral": bep.Integral(out, "100*v"),
-        "times": bep.SpikeTimes(hidden, "100*t/second"),
-    }
+    both = [bep.Integral(out, "100*v"), bep.SpikeTimes(hidden, "100*t/second")]
     options = {"train": [s.w, s.delay, r.delay, o.w, "tau"], "backend": "interpreter"} | options
     return bep.EventPropModel(
         [source, hidden, out, s, r, o], readouts=readouts or both,
