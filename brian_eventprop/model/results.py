@@ -169,6 +169,7 @@ class Gradients(Mapping):
         Returns
         -------
         array (n,)
+            Gradients of single trials and Jacobians have their other axes before it.
 
         Examples
         --------
@@ -184,8 +185,8 @@ class Gradients(Mapping):
         array([0.3679, 0.0368])
         """
         factors = self._units(units)
-        parts = [np.ravel(self.raw(k)) * float(factors[k]) for k in self._arrays]
-        return np.concatenate([*parts, np.empty(0)])
+        parts = [self.raw(key) * float(factors[key]) for key in self._arrays]
+        return np.concatenate(parts, axis=-1) if parts else np.empty(0)
 
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)

@@ -200,3 +200,21 @@ def test_torch_loop(tmp_path):
     printed = run("torch_loop.py", folder=tmp_path)
     start, end = map(float, re.findall(r"accuracy at the \w+: ([\d.]+)%", printed))
     assert start < 60 and end > 80
+
+
+@pytest.mark.slow
+def test_jax_loop(tmp_path):
+    pytest.importorskip("optax")
+    printed = run("jax_loop.py", folder=tmp_path)
+    start, end = map(float, re.findall(r"accuracy at the \w+: ([\d.]+)%", printed))
+    assert start < 60 and end > 80
+
+
+@pytest.mark.slow
+def test_scipy_fit(tmp_path):
+    printed = run("scipy_fit.py", "--folder", tmp_path, folder=tmp_path)
+    rows = re.findall(r"^\S+ +([\d.]+) +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
+    assert len(rows) == 10
+    assert all(abs(float(true) - float(found)) < 0.01 for true, _, found in rows)
+    assert any(abs(float(true) - float(start)) > 0.1 * float(true) for true, start, _ in rows)
+    assert (tmp_path / "scipy_fit.png").exists()

@@ -13,6 +13,11 @@ README = Path(__file__).parents[2] / "README.md"
 
 @pytest.fixture(scope="module")
 def scripts():
+    """All scripts that need no other library."""
+    return [script for script in all_scripts() if "import torch" not in script]
+
+
+def all_scripts():
     return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
@@ -36,6 +41,15 @@ def test_the_scripts_run_and_the_gradient_agrees(scripts, capsys, monkeypatch):
     )
     _, printed = run(scripts, capsys)
     assert printed.count("agrees") == 3 and "DIFFERS" not in printed
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_the_script_with_torch_runs(capsys, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(bep.Trainer, "fit", lambda *given, **options: None)
+    names, _ = run(all_scripts(), capsys)
+    assert all(torch.isfinite(p.grad).all() and p.grad.any() for p in names["net"].parameters())
 
 
 @pytest.mark.slow
