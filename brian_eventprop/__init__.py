@@ -13,7 +13,7 @@ from brian_eventprop.reading import Axonal, function
 from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes, Value
 from brian_eventprop.training import *  # noqa: F403
 from brian_eventprop.training import __all__ as _training
-from brian_eventprop.training.optimizers import SGD, Adam
+from brian_eventprop.training.optimizers import SGD, Adam, ClipNorm, ClipValue
 
 __all__ = [
     "SGD",
@@ -21,6 +21,8 @@ __all__ = [
     "Axonal",
     "Blend",
     "ChannelShift",
+    "ClipNorm",
+    "ClipValue",
     "EventPropModel",
     "Final",
     "Integral",

@@ -39,6 +39,10 @@ class HostGradients(dict):
         """Return the gradients in another order of their keys."""
         return HostGradients({key: self[key] for key in keys}, self.trial_pool)
 
+    def replaced(self, arrays) -> HostGradients:
+        """Return other gradients in place of these, with the same threads."""
+        return HostGradients(arrays, self.trial_pool)
+
     def moved(
         self,
         kernel: str | None,

@@ -72,15 +72,14 @@ def _plain(value):
     return type(value).__name__
 
 
+#: What moves on in an optimiser; the learning rates may be changed on purpose.
+_MOVING = ("epoch", "steps", "scale", "gradient_norm")
+
+
 def _optimizer(optimizer) -> dict:
     numbers = {k: v for k, v in vars(optimizer).items() if isinstance(v, (int, float))}
-    clock = (
-        "epoch",
-        "steps",
-        "scale",
-    )  # these move on; the learning rates may be changed on purpose
-    kept = {name: float(v) for name, v in numbers.items() if name not in clock}
-    return {"kind": type(optimizer).__name__, **kept}
+    kept = {name: float(v) for name, v in numbers.items() if name not in _MOVING}
+    return {"kind": type(optimizer).__name__, **kept, **optimizer.options()}
 
 
 def _fixed(model) -> dict:

@@ -2,17 +2,19 @@
 
 They take and return rates with their unit, and go wherever an optimiser takes a rate:
 ``Adam({s.w: bep.schedules.cosine(1e-3, 40)})``.  `ease_in` changes from step to step.  What depends
-on how well the training goes is a callback, `brian_eventprop.ReduceOnPlateau`.
+on how well the training goes is a callback, `brian_eventprop.ReduceOnPlateau`.  Any function of
+the epoch is a schedule, too; those made here have a `repr` and can be pickled.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 
-from brian_eventprop._checks import number, plain_numbers
+from brian_eventprop._checks import mapping, number, plain_numbers, whole_number
 
-__all__ = ["cosine", "ease_in", "exponential", "warm_up"]
+__all__ = ["cosine", "ease_in", "exponential", "linear", "piecewise", "step", "warm_up"]
 
 
 def exponential(rate, factor: float) -> Callable:
@@ -24,9 +26,54 @@ def exponential(rate, factor: float) -> Callable:
     [8.0, 4.0, 2.0]
     """
     _check_rate(rate)
-    if not number(factor, "factor") > 0:
-        raise ValueError(f"factor must be positive, not {factor!r}")
-    return lambda epoch: rate * factor**epoch
+    return _Exponential(rate, _positive(factor, "factor"))
+
+
+def step(rate, epochs: int, factor: float = 0.1) -> Callable:
+    """Return a rate that is multiplied by a factor after every so many epochs.
+
+    Examples
+    --------
+    >>> [step(8.0, 2, 0.5)(epoch) for epoch in range(5)]
+    [8.0, 8.0, 4.0, 4.0, 2.0]
+    """
+    _check_rate(rate)
+    return _Step(rate, whole_number(epochs, "epochs", least=1), _positive(factor, "factor"))
+
+
+def piecewise(rate, factors: Mapping[int, float]) -> Callable:
+    """Return a rate that is multiplied by a factor from each of some epochs on.
+
+    Parameters
+    ----------
+    rate : float or Quantity
+        That of epoch 0.
+    factors : dict
+        By the epoch, ``{30: 0.1, 45: 0.1}``; each acts on what the ones before it have left.
+
+    Examples
+    --------
+    >>> [piecewise(8.0, {1: 0.5, 3: 0.5})(epoch) for epoch in range(5)]
+    [8.0, 4.0, 4.0, 2.0, 2.0]
+    """
+    _check_rate(rate)
+    given = mapping(factors, "factors", "{30: 0.1}")
+    pairs = [(whole_number(e, "an epoch"), _positive(f, "a factor")) for e, f in given.items()]
+    return _Piecewise(rate, tuple(sorted(pairs)))
+
+
+def linear(rate, epochs: int, last: float = 0.0) -> Callable:
+    """Return a straight line from ``rate`` in epoch 0 down to ``last * rate`` in epoch `epochs`.
+
+    It stays there afterwards.
+
+    Examples
+    --------
+    >>> [linear(1.0, 4)(epoch) for epoch in range(6)]
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
+    _check_rate(rate)
+    return _Linear(rate, *_until(epochs, last, "a line"))
 
 
 def cosine(rate, epochs: int, last: float = 0.0) -> Callable:
@@ -40,14 +87,7 @@ def cosine(rate, epochs: int, last: float = 0.0) -> Callable:
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
     _check_rate(rate)
-    if number(epochs, "epochs") < 1 or not 0 <= number(last, "last") <= 1:
-        raise ValueError("a cosine needs at least 1 epoch, and last between 0 and 1")
-
-    def at(epoch: int):
-        down = (1 - math.cos(math.pi * min(epoch / epochs, 1))) / 2
-        return rate * (1 - (1 - last) * down)
-
-    return at
+    return _Cosine(rate, *_until(epochs, last, "a cosine"))
 
 
 def warm_up(rate, epochs: int) -> Callable:
@@ -65,12 +105,7 @@ def warm_up(rate, epochs: int) -> Callable:
     _check_rate(rate)
     if number(epochs, "epochs") < 0:
         raise ValueError(f"epochs must not be negative: {epochs}")
-
-    def at(epoch: int):
-        value = rate(epoch) if isinstance(rate, Callable) else rate
-        return value * min((epoch + 1) / (epochs + 1), 1.0)
-
-    return at
+    return _WarmUp(rate, epochs)
 
 
 def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
@@ -87,14 +122,100 @@ def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
     _check_rate(rate)
     if not 0 < number(start, "start") <= 1 or not number(growth, "growth") > 1:
         raise ValueError("an ease-in needs 0 < start <= 1 and growth > 1")
-    needed = math.log(1 / start) / math.log(growth)
+    return _EaseIn(rate, start, growth)
 
-    def at(epoch: int, step: int):
-        value = rate(epoch) if isinstance(rate, Callable) else rate
-        return value * (start * growth**step if step < needed else 1.0)
 
-    at.every_step = True
-    return at
+@dataclass(frozen=True, eq=False, repr=False)
+class _Schedule:
+    """A rate, or another schedule, and what changes it; other than a closure it can be pickled."""
+
+    rate: object
+
+    def __repr__(self) -> str:
+        name = {"_EaseIn": "ease_in", "_WarmUp": "warm_up"}.get(type(self).__name__)
+        rest = ", ".join(repr(getattr(self, field.name)) for field in fields(self))
+        return f"{name or type(self).__name__[1:].lower()}({rest})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Exponential(_Schedule):
+    factor: float
+
+    def __call__(self, epoch: int):
+        return self.rate * self.factor**epoch
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Step(_Schedule):
+    epochs: int
+    factor: float
+
+    def __call__(self, epoch: int):
+        return self.rate * self.factor ** (epoch // self.epochs)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Piecewise(_Schedule):
+    factors: tuple[tuple[int, float], ...]
+
+    def __call__(self, epoch: int):
+        return self.rate * math.prod(factor for first, factor in self.factors if first <= epoch)
+
+    def __repr__(self) -> str:
+        return f"piecewise({self.rate!r}, {dict(self.factors)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Linear(_Schedule):
+    epochs: int
+    last: float
+
+    def __call__(self, epoch: int):
+        return self.rate * (1 - (1 - self.last) * min(epoch / self.epochs, 1))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Cosine(_Schedule):
+    epochs: int
+    last: float
+
+    def __call__(self, epoch: int):
+        down = (1 - math.cos(math.pi * min(epoch / self.epochs, 1))) / 2
+        return self.rate * (1 - (1 - self.last) * down)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _WarmUp(_Schedule):
+    epochs: float
+
+    def __call__(self, epoch: int):
+        value = self.rate(epoch) if isinstance(self.rate, Callable) else self.rate
+        return value * min((epoch + 1) / (self.epochs + 1), 1.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _EaseIn(_Schedule):
+    start: float
+    growth: float
+
+    every_step = True
+
+    def __call__(self, epoch: int, step: int):
+        value = self.rate(epoch) if isinstance(self.rate, Callable) else self.rate
+        needed = math.log(1 / self.start) / math.log(self.growth)
+        return value * (self.start * self.growth**step if step < needed else 1.0)
+
+
+def _until(epochs, last, what: str) -> tuple:
+    if number(epochs, "epochs") < 1 or not 0 <= number(last, "last") <= 1:
+        raise ValueError(f"{what} needs at least 1 epoch, and last between 0 and 1")
+    return epochs, last
+
+
+def _positive(factor, what: str):
+    if not number(factor, what) > 0:
+        raise ValueError(f"{what} must be positive, not {factor!r}")
+    return factor
 
 
 def _check_rate(rate) -> None:

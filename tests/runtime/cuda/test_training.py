@@ -70,6 +70,22 @@ def test_training_is_that_of_the_cpu(optimizer, emulator):
     assert all(np.any(host[key] != start.parameters.raw(key)) for key in host)
 
 
+def test_clipped_gradients_and_decay_are_those_of_the_cpu(emulator):
+    made, found = emulator(), []
+    for backend in ("cuda", "cpu"):
+        model, spikes, rates = network(backend)
+        units = {key: 1 * ms for key in rates if key[1] == "delay"}
+        cut = bep.Adam(rates, clip=bep.ClipNorm(1e-3, per=units))
+        decaying = bep.Adam(rates, weight_decay={("s_in", "w"): 10.0, ("s_rec", "w"): 5.0})
+        for optimizer in (cut, decaying):
+            trainer = bep.Trainer(model, optimizer)
+            trainer.fit(spikes, epochs=2, batch_size=6, progress=False)
+        found.append(values(model) | {"norm": np.array(cut.gradient_norm)})
+    assert "adam" in made[-1].launches  # of what does not decay
+    assert found[1]["norm"] > 1e-3
+    assert_close(*found, 1e-9)
+
+
 @pytest.mark.parametrize("kind", [bep.Adam, bep.SGD])
 def test_a_step_has_the_bits_of_the_cpu(kind, emulator):
     emulator(seed=3)

@@ -1,4 +1,4 @@
-"""Optimisers: turn gradients into steps of the trained variables.
+"""What all optimisers share: learning rates, bounds, memory and the step.
 
 Every trained variable has its own learning rate, in its own unit, because a weight and a delay have
 nothing in common.  Everything here works on plain SI arrays by key; units are checked once, when
@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from numbers import Number
 
 import numpy as np
-from brian2 import Quantity
 from brian2.units.fundamentalunits import DimensionMismatchError
 
-from brian_eventprop._checks import number
 from brian_eventprop._units import to_si, unit_name
+from brian_eventprop.training.optimizers.clipping import checked_clips
+from brian_eventprop.training.optimizers.given import (
+    Key,
+    amounts_in_si,
+    default_bounds,
+    given_amounts,
+    given_bounds,
+    given_rates,
+    name_of,
+)
 
-__all__ = ["SGD", "Adam", "Optimizer"]
-
-Key = tuple[str, str]
+__all__ = ["Optimizer"]
 
 
 class Optimizer(ABC):
@@ -36,6 +41,17 @@ class Optimizer(ABC):
     bounds : dict, optional
         Lowest and highest value of a variable, ``{s.w: (0, None)}``.  Delays never get negative,
         whatever is given here.
+    clip : `ClipNorm`, `ClipValue` or several of them, optional
+        What is done to all gradients before the step, in this order.
+    weight_decay : dict, or one number, optional
+        Decay of the values themselves, ``{s.w: 0.01}``, in the inverse of the variable's unit: in
+        each step a value x loses ``rate * weight_decay * x``, whatever its gradient is (Loshchilov
+        and Hutter 2019; the number of PyTorch's AdamW if x is counted in that unit).
+
+    Attributes
+    ----------
+    gradient_norm : float or None
+        What `ClipNorm` found in the last step, before it clipped.
     """
 
     #: Names of the arrays that are kept per variable, all zero in the beginning.
@@ -44,10 +60,13 @@ class Optimizer(ABC):
     #: class that has `_change`.  Without one, gradients and values go by the host.
     kernel: str | None = None
 
-    def __init__(self, rates, bounds: Mapping | None = None):
+    def __init__(self, rates, bounds: Mapping | None = None, *, clip=None, weight_decay=None):
         # Brian2's views compare element by element: keep pairs, never look a view up.
-        self._one_rate, self._given_rates = _given_rates(rates, type(self).__name__)
-        self._given_bounds = _given_bounds(bounds)
+        self._one_rate, self._given_rates = given_rates(rates, type(self).__name__)
+        self._given_bounds = given_bounds(bounds)
+        self._given_decay = given_amounts(weight_decay, "weight_decay", "{s.w: 0.01}")
+        self.clip = checked_clips(clip)
+        self.gradient_norm: float | None = None
         self.model = None
         self.epoch = 0
         self.steps = 0
@@ -76,12 +95,15 @@ class Optimizer(ABC):
         self._dimensions = {key: parameters.dimension(key) for key in trained}
         if self._one_rate is not None:
             self._check_one_rate(trained)
-        self._bounds = {key: _default_bounds(key) for key in trained}
+        self._bounds = {key: default_bounds(key) for key in trained}
         for view, (low, high) in self._given_bounds:
             key = model.key_of(view)
             if key not in self._bounds:
                 raise ValueError(f"{name_of(key)} has bounds but is not in train=[...]")
             self._bounds[key] = self._checked_bounds(key, low, high)
+        decay = amounts_in_si(self._given_decay, "weight_decay", model, -1)
+        self._decay = {key: amount for key, amount in decay.items() if amount > 0}
+        self._clip_units = [clip.units(model) for clip in self.clip]
         self.model, self.steps = model, 0
         self._memory = parameters.beside(
             {
@@ -137,7 +159,7 @@ class Optimizer(ABC):
 
     def _checked_bounds(self, key: Key, low, high):
         what, dimension = f"the bounds of {name_of(key)}", self._dimensions[key]
-        least, most = _default_bounds(key)
+        least, most = default_bounds(key)
         least = least if low is None else np.maximum(least, to_si(low, dimension, what))
         most = most if high is None else to_si(high, dimension, what)
         if np.any(least > most):
@@ -152,22 +174,35 @@ class Optimizer(ABC):
         for key, rate in self._rates.items():
             if getattr(rate, "every_step", False):
                 self.rates[key] = self._rate(key, rate)
+        kernel, gradients = self._own_kernel(), self._clipped(gradients)
+        kept = {key: self._kept(key, self.rates[key]) for key in self._decay}
         self.steps += 1
         parameters = self.model.parameters
-        kernel = self._own_kernel()
         there = getattr(gradients, "held", ()) if kernel else ()
         moved = {}
         for key, rate in self.rates.items():
-            if key in there:
+            if key in there and key not in kept:
                 memory = self._memory, [(slot, key) for slot in self.slots]
                 gradients.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
                 parameters.changed_in_place()
                 continue
-            moved[key] = self._moved(key, gradients, kernel, parameters.raw(key), rate)
+            value = parameters.raw(key) * kept[key] if key in kept else parameters.raw(key)
+            moved[key] = self._moved(key, gradients, kernel, value, rate)
         if hasattr(gradients, "passes"):
             gradients.passes.run()
         for key, array in moved.items():
             parameters.take(key, array)
+
+    def _clipped(self, gradients: Mapping) -> Mapping:
+        """Return the gradients after what `clip` says."""
+        if not self.clip:
+            return gradients
+        arrays = {key: np.asarray(gradients[key], dtype=float) for key in self.rates}
+        for clip, units in zip(self.clip, self._clip_units, strict=True):
+            if hasattr(clip, "norm"):
+                self.gradient_norm = clip.norm(arrays, units)
+            arrays = clip.clipped(arrays, units)
+        return gradients.replaced(arrays) if hasattr(gradients, "replaced") else arrays
 
     def _moved(self, key: Key, gradients: Mapping, kernel: str | None, value, rate) -> np.ndarray:
         """Return the values of a variable after the step, once the gradients' passes are made."""
@@ -180,6 +215,16 @@ class Optimizer(ABC):
                 return moved
         change = self._change(key, np.asarray(gradients[key], dtype=float))
         return np.clip(value - rate * change, low, high)
+
+    def _kept(self, key: Key, rate) -> np.ndarray:
+        """Return the part of a variable that weight decay leaves in a step."""
+        lost = rate * self._decay[key]
+        if np.any(lost > 1):
+            raise ValueError(
+                f"the learning rate of {name_of(key)} times its weight_decay is {np.max(lost):g}: "
+                "above 1 the values would change their sign in every step"
+            )
+        return 1 - lost
 
     def _own_kernel(self) -> str | None:
         # a subclass that changes the rule must not get the kernel of the rule before
@@ -225,137 +270,16 @@ class Optimizer(ABC):
         for slot in self.slots:
             self._memory[slot, key][entries] = 0.0
 
+    def options(self) -> dict[str, dict]:
+        """Return what `clip` and `weight_decay` do, as plain numbers in SI units by name."""
+        self._require_bound()
+        found = {}
+        for clip, units in zip(self.clip, self._clip_units, strict=True):
+            found[repr(clip)] = {name_of(key): unit for key, unit in units.items()}
+        if self._decay:
+            found["weight_decay"] = {name_of(key): d for key, d in self._decay.items()}
+        return found
+
     def _require_bound(self) -> None:
         if self.model is None:
             raise RuntimeError("the optimiser has no model yet: call bind(model) first")
-
-
-class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015): every entry moves by about its learning rate in each step.
-
-    Parameters
-    ----------
-    rates, bounds
-        See `Optimizer`.
-    beta1, beta2, eps : float
-        Memory of the mean and of the mean square of the gradient; ``eps`` is in units of the
-        gradient.
-
-    Examples
-    --------
-    >>> optimizer = Adam({("s_in", "w"): lambda epoch: 0.01 * 0.95**epoch})
-    """
-
-    slots = ("mean", "square")
-    kernel = "adam"
-
-    def __init__(self, rates, beta1=0.9, beta2=0.999, eps=1e-8, *, bounds=None):
-        super().__init__(rates, bounds)
-        beta1, beta2, eps = (
-            number(value, what)
-            for value, what in ((beta1, "beta1"), (beta2, "beta2"), (eps, "eps"))
-        )
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
-            raise ValueError("beta1 and beta2 must lie in [0, 1) and eps above 0")
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
-
-    def _numbers(self):
-        unbiased = 1 - self.beta1**self.steps, 1 - self.beta2**self.steps
-        return (1 - self.beta1, 1 - self.beta2, self.eps, *unbiased)
-
-    def _change(self, key, gradient):
-        mean, square = self._memory["mean", key], self._memory["square", key]
-        mean += (1 - self.beta1) * (gradient - mean)
-        square += (1 - self.beta2) * (gradient * gradient - square)
-        unbiased = mean / (1 - self.beta1**self.steps)
-        return unbiased / (np.sqrt(square / (1 - self.beta2**self.steps)) + self.eps)
-
-
-class SGD(Optimizer):
-    """Gradient descent, with momentum if wanted.
-
-    A step is the rate times the gradient per SI unit of the variable, so a rate may be given in the
-    unit of the variable (the step for a gradient of 1) or, as dimensions would have it, in its
-    square.
-
-    Parameters
-    ----------
-    rates, bounds
-        See `Optimizer`.
-    momentum : float
-        Part of the last step that is kept.
-
-    Examples
-    --------
-    >>> optimizer = SGD({("s_in", "w"): 0.1}, momentum=0.9)
-    """
-
-    slots = ("velocity",)
-    kernel = "sgd"
-
-    def __init__(self, rates, momentum=0.0, *, bounds=None):
-        super().__init__(rates, bounds)
-        momentum = number(momentum, "momentum")
-        if not 0 <= momentum < 1:
-            raise ValueError("momentum must lie in [0, 1)")
-        self.momentum = momentum
-
-    def _rate_in_si(self, key, value, what):
-        dimension = self._dimensions[key]
-        squared = getattr(value, "dim", None) == dimension**2
-        return to_si(value, dimension**2 if squared else dimension, what)
-
-    def _numbers(self):
-        return (self.momentum,)
-
-    def _change(self, key, gradient):
-        velocity = self._memory["velocity", key]
-        velocity *= self.momentum
-        velocity += gradient
-        return velocity
-
-
-def _given_rates(rates, kind: str) -> tuple[object | None, list]:
-    """Return the one rate of all variables, or the pairs of variable and rate."""
-    if isinstance(rates, Mapping):
-        if not rates:
-            raise ValueError("give a learning rate for every trained variable: {s.w: 1e-3, ...}")
-        return None, list(rates.items())
-    if isinstance(rates, Callable) and not isinstance(rates, type):
-        return rates, []
-    if isinstance(rates, Number) and not isinstance(rates, bool):
-        return rates, []
-    if isinstance(rates, Quantity | np.ndarray) and np.ndim(rates) == 0:
-        return rates, []
-    raise TypeError(
-        f"{kind} takes a dict with a learning rate for every trained variable, {kind}({{s.w: 1e-3, "
-        f"s.delay: 0.1*ms}}), or one number for all, not {repr(rates)[:60]}"
-    )
-
-
-def _given_bounds(bounds) -> list:
-    if bounds is None:
-        return []
-    if not isinstance(bounds, Mapping):
-        raise TypeError(f"bounds must be a dict such as {{s.w: (0, None)}}, not {bounds!r}")
-    for limits in bounds.values():
-        if not isinstance(limits, tuple | list | Quantity) or len(limits) != 2:
-            raise ValueError(f"bounds are a lowest and a highest value, (0, None), not {limits!r}")
-    return list(bounds.items())
-
-
-def name_of(key: Key) -> str:
-    """Return the name of a variable as a user would write it.
-
-    Examples
-    --------
-    >>> name_of(("s_in", "w")), name_of(("s_in_pre", "delay")), name_of(("", "tau_m"))
-    ('s_in.w', 's_in_pre.delay', 'tau_m')
-    """
-    owner, variable = key
-    return f"{owner}.{variable}" if owner else variable
-
-
-def _default_bounds(key: Key) -> tuple[float, float]:
-    # A negative delay would let an effect come before its cause.
-    return (0.0 if key[1] == "delay" else -np.inf, np.inf)
