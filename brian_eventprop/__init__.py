@@ -2,6 +2,7 @@
 
 from brian_eventprop import datasets, plotting
 from brian_eventprop.data.augmentation import Blend, ChannelShift
+from brian_eventprop.data.parameter_files import load_parameters
 from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses import *  # noqa: F403
@@ -35,6 +36,7 @@ __all__ = [
     "check_gradient",
     "datasets",
     "function",
+    "load_parameters",
     "plotting",
     *_losses,
     *_training,

@@ -13,6 +13,7 @@ from brian2.core.variables import VariableView
 from brian_eventprop._checks import mapping, plain_numbers
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
+from brian_eventprop.data.parameter_files import save_parameters
 from brian_eventprop.data.spike_checks import check_spikes
 from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.data.timed_inputs import given_traces
@@ -643,6 +644,16 @@ class EventPropModel:
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
         self._in_brian2.refresh()
+
+    def save(self, path) -> None:
+        """Write the trained values to an HDF5 file, with units and connections.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, replaced only when the new one is complete; `load_parameters` reads it.
+        """
+        save_parameters(self, path)
 
     # ---- to look at ----
     @property
