@@ -21,6 +21,7 @@ from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.losses.base import Loss, evaluate
 from brian_eventprop.model import vjp
 from brian_eventprop.model.brian_messages import note_as_read
+from brian_eventprop.model.copying import CopiedModel
 from brian_eventprop.model.equations import Equations
 from brian_eventprop.model.finite import mention_no_number, not_finite
 from brian_eventprop.model.late_spikes import check_end
@@ -89,7 +90,7 @@ class _Run:
         return self.derivatives if n == 1 else tuple(d / n for d in self.derivatives)
 
 
-class EventPropModel:
+class EventPropModel(CopiedModel):
     """A Brian2 network with a loss and the exact gradient of the loss.
 
     Parameters
@@ -182,6 +183,7 @@ class EventPropModel:
     ):
         _check_device()
         threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
+        self._options = precision, threads, tolerance
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
         given = network is not None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from brian2 import Quantity, Unit
 
 from brian_eventprop._checks import plain_numbers
 from brian_eventprop._units import handy_unit, to_si
+from brian_eventprop.reading import Axonal, view_key
 from brian_eventprop.reading.spec import Key
 
 
@@ -26,11 +27,42 @@ class Keys(list):
         return [".".join(filter(None, key)) for key in self]
 
 
+class KeysByName:
+    """Finds the keys of trained variables without their model.
+
+    Parameters
+    ----------
+    keys
+        All that there are.
+
+    Examples
+    --------
+    >>> key_of = KeysByName([("s", "w"), ("s_pre", "delay"), ("", "tau")])
+    >>> key_of("s.w"), key_of("tau"), key_of(("s", "w"))
+    (('s', 'w'), ('', 'tau'), ('s', 'w'))
+    """
+
+    def __init__(self, keys: Iterable[Key]):
+        self.keys = tuple(keys)
+
+    def __call__(self, item) -> Key:
+        item = item.delays if isinstance(item, Axonal) else item
+        if isinstance(item, tuple):
+            return item
+        if not isinstance(item, str):
+            return view_key(item)
+        known = {".".join(filter(None, key)): key for key in self.keys}
+        if item not in known:
+            raise ValueError(f"'{item}' is none of {', '.join(known)}")
+        return known[item]
+
+
 class Parameters:
     """The trained variables, looked up by Brian2's own views.
 
     ``parameters[s.w]`` is a quantity of the shape of the view; assigning one sets it for the next
-    run.  ``items()`` iterates over names and quantities.
+    run.  ``items()`` iterates over names and quantities.  A deep copy, and what is pickled, holds
+    the values of this moment and belongs to no model.
     """
 
     def __init__(
@@ -245,6 +277,10 @@ class Parameters:
             ends = [np.broadcast_to(end, shape).ravel() / factor for end in (low, high)]
             found += [(float(a), float(b)) for a, b in zip(*ends, strict=True)]
         return found
+
+    def __getstate__(self) -> dict:
+        values = {key: self.raw(key).copy() for key in self.keys}
+        return {**vars(self), "_values": values, "_key_of": KeysByName(self.keys), "_hold": dict}
 
     def __contains__(self, item) -> bool:
         try:

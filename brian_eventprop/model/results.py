@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from brian2 import Quantity, second
 
+from brian_eventprop.model.parameters import KeysByName
 from brian_eventprop.reading.spec import Key
+from brian_eventprop.runtime.readouts import GroupSpikes
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Spikes(Mapping):
     def counts(self, group, size: int) -> np.ndarray:
         """Return the number of spikes of each of `size` neurons in all samples together."""
         return self._of(group if isinstance(group, str) else group.name).counts(size)
+
+    def __getstate__(self) -> dict:
+        parts = ("trials", "neurons", "times", "ptr")  # which may be on a GPU now
+        held = {
+            name: GroupSpikes(*(getattr(spikes, part) for part in parts))
+            for name, spikes in self._by_name.items()
+        }
+        return {"_by_name": held, "_trains": {}}
 
     def _of(self, name: str):
         if not isinstance(name, str) or name not in self._by_name:
@@ -87,7 +97,8 @@ class Gradients(Mapping):
     """Gradients of the mean loss, looked up by Brian2's own views.
 
     One that is not finite raises a `FloatingPointError` when it is looked up; the message names the
-    variable and what may have no finite derivative.
+    variable and what may have no finite derivative.  Gradients that were copied or pickled are
+    looked up by views and names as before, without their model.
 
     Attributes
     ----------
@@ -151,6 +162,9 @@ class Gradients(Mapping):
         if key in self._not_finite:
             raise FloatingPointError(self._not_finite[key])
         return self._arrays[key]
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), "_key_of": KeysByName(self._arrays)}
 
     def _trained(self, item) -> Key:
         key = self._key_of(item)

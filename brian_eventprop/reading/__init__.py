@@ -15,7 +15,7 @@ from brian_eventprop.reading.live.timed_arrays import (
     with_timed_values,
     write_timed_values,
 )
-from brian_eventprop.reading.live.views import key_of
+from brian_eventprop.reading.live.views import key_of, view_key
 from brian_eventprop.reading.live.writing import write_connections, write_values
 from brian_eventprop.reading.network import is_monitor, left_out, network_objects, read_network
 from brian_eventprop.reading.refused.ignored import ignored_objects
@@ -37,6 +37,7 @@ __all__ = [
     "read_network",
     "read_spikes",
     "timed_keys",
+    "view_key",
     "with_axonal_delays",
     "with_timed_values",
     "write_connections",

@@ -9,6 +9,9 @@ import numpy as np
 
 __all__ = ["History"]
 
+#: Numbers in a `repr`.
+MOST_SHOWN = 8
+
 
 class History:
     """Numbers per epoch; every column is an array, epochs without a value hold NaN.
@@ -48,9 +51,10 @@ class History:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        last = self.rows[-1] if self.rows else {}
-        numbers = ", ".join(f"{name}={value:.4g}" for name, value in last.items())
-        return f"History({len(self)} epochs; {numbers})"
+        last = list(self.rows[-1].items()) if self.rows else []
+        numbers = ", ".join(f"{name}={value:.4g}" for name, value in last[:MOST_SHOWN])
+        rest = f", {len(last) - MOST_SHOWN} more" if len(last) > MOST_SHOWN else ""
+        return f"History({len(self)} epochs{'; ' if last else ''}{numbers}{rest})"
 
     def to_csv(self, path) -> None:
         """Write all rows to a file."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from copy import copy, deepcopy
 
 import numpy as np
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._checks import whole_number
 from brian_eventprop.data.augmentation import augmented, checked
+from brian_eventprop.errors import NotPickled
 from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import (
     batches,
@@ -28,7 +30,7 @@ __all__ = ["Trainer"]
 logger = get_logger(__name__)
 
 
-class Trainer:
+class Trainer(NotPickled):
     """Train a model with an optimiser.
 
     Parameters
@@ -54,6 +56,11 @@ class Trainer:
     >>> trainer = Trainer(model, Adam({s.w: 1e-3}))  # doctest: +SKIP
     >>> trainer.fit(data, epochs=10, batch_size=50)  # doctest: +SKIP
     """
+
+    instead = (
+        "keep a training with bep.Checkpoint(path) in its callbacks and go on with "
+        "trainer.resume(path), or trained values with trainer.model.save(path)"
+    )
 
     def __init__(self, model, optimizer, callbacks: Iterable[Callback] = ()):
         _check_parts(model, optimizer)
@@ -158,6 +165,28 @@ class Trainer:
         """
         self._resumed = checkpoint.restore(self, path)
         return self.epoch
+
+    def __deepcopy__(self, memo):
+        """Return a training that goes on by itself, with copies of model, optimiser and callbacks.
+
+        The models have the same Brian2 objects.
+        """
+        twin = memo[id(self)] = copy(self)
+        twin.model, twin.optimizer = deepcopy(self.model, memo), deepcopy(self.optimizer, memo)
+        twin.callbacks = [deepcopy(hook, memo) for hook in self.callbacks]
+        twin._watch = [deepcopy(hook, memo) for hook in self._watch]
+        twin.history, twin.settings = deepcopy(self.history, memo), dict(self.settings)
+        twin.hooks, twin.gradients, twin._resumed = (
+            twin.callbacks,
+            {},
+            deepcopy(self._resumed, memo),
+        )
+        return twin
+
+    def __repr__(self) -> str:
+        hooks = [type(hook).__name__ for hook in self.callbacks]
+        shown = ", ".join(hooks[:6]) + (", ..." if len(hooks) > 6 else "")
+        return f"Trainer({_short(self.model)}, {self.optimizer!r}, [{shown}]; epoch {self.epoch})"
 
     def _check_inputs(self, data) -> None:
         """Find what the model will refuse before anything is compiled or learned."""
@@ -289,7 +318,8 @@ def _callbacks(callbacks) -> list[Callback]:
 
 
 def _short(item) -> str:
-    return f"the class {item.__name__}" if isinstance(item, type) else repr(item)[:60]
+    text = f"the class {item.__name__}" if isinstance(item, type) else repr(item)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class _Totals:

@@ -3,6 +3,7 @@
 It fulfils the part of the model's interface that optimisers and trainers rely on.
 """
 
+from copy import copy, deepcopy
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,6 +56,11 @@ class FakeModel:
         dimensions = {WEIGHT: DIMENSIONLESS, DELAY: second.dim}
         self.parameters = FakeParameters(arrays, dimensions)
         self.runs = self.gradients = 0
+
+    def __deepcopy__(self, memo):
+        twin = memo[id(self)] = copy(self)
+        twin.parameters = deepcopy(self.parameters, memo)
+        return twin
 
     def key_of(self, view):
         return view

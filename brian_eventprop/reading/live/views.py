@@ -37,7 +37,7 @@ def key_of(item, spec: NetworkSpec, values: NetworkValues) -> Key:
     elif isinstance(item, str):
         key = _named_key(item, spec, values)
     elif isinstance(item, brian.VariableView):
-        key = _view_key(item)
+        key = view_key(item)
     elif isinstance(item, brian.TimedArray):
         key = "", timed_name(item, values)
     else:
@@ -90,7 +90,8 @@ def _named_key(name: str, spec: NetworkSpec, values: NetworkValues) -> Key:
     )
 
 
-def _view_key(view) -> Key:
+def view_key(view) -> Key:
+    """Return the key of a Brian2 view, whatever network it belongs to."""
     group, variable = view.group, view.variable
     if isinstance(variable, brian.Subexpression):
         raise ValueError(

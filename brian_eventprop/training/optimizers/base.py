@@ -7,13 +7,17 @@ the optimiser is bound to a model.
 
 from __future__ import annotations
 
+import copyreg
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
 
 import numpy as np
+from brian2 import Quantity
 from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian_eventprop._units import to_si, unit_name
+from brian_eventprop.errors import NotPickled
 from brian_eventprop.training.optimizers.clipping import checked_clips
 from brian_eventprop.training.optimizers.given import (
     Key,
@@ -27,8 +31,11 @@ from brian_eventprop.training.optimizers.given import (
 
 __all__ = ["Optimizer"]
 
+#: Learning rates in a `repr`.
+MOST_SHOWN = 4
 
-class Optimizer(ABC):
+
+class Optimizer(NotPickled, ABC):
     """Steps of the trained variables of one model.
 
     Parameters
@@ -54,6 +61,10 @@ class Optimizer(ABC):
         What `ClipNorm` found in the last step, before it clipped.
     """
 
+    instead = (
+        "state() returns its memory as plain arrays; one that names the variables, "
+        "Adam({'s.w': 1e-3}), and is not bound to a model yet can be pickled"
+    )
     #: Names of the arrays that are kept per variable, all zero in the beginning.
     slots: tuple[str, ...] = ()
     #: Name of the kernel of a GPU that does what `_change` does, if there is one: set it in the
@@ -279,6 +290,38 @@ class Optimizer(ABC):
         if self._decay:
             found["weight_decay"] = {name_of(key): d for key, d in self._decay.items()}
         return found
+
+    # ---- copies ----------------------------------------------------------------------------
+
+    def __deepcopy__(self, memo):
+        """Return an optimiser with its own memory, of its own copy of the model."""
+        twin = memo[id(self)] = copy(self)
+        if self.model is not None:
+            twin.model = deepcopy(self.model, memo)
+            arrays = {slot: array.copy() for slot, array in self._memory.items()}
+            twin._memory, twin.rates = twin.model.parameters.beside(arrays), dict(self.rates)
+        return twin
+
+    def __reduce__(self):
+        given = [*self._given_rates, *self._given_bounds, *self._given_decay[1]]
+        views = [*given, *(pair for clip in self.clip for pair in clip.given[1])]
+        if self.model is None and all(isinstance(view, str | tuple) for view, _ in views):
+            return copyreg.__newobj__, (type(self),), vars(self)
+        return super().__reduce__()
+
+    def __repr__(self) -> str:
+        if self.model is None:
+            return f"{type(self).__name__}(not bound to a model yet)"
+        rates = [f"{name_of(key)} {self._shown_rate(key)}" for key in self.rates]
+        shown = ", ".join(rates[:MOST_SHOWN])
+        rest = f" and {len(rates) - MOST_SHOWN} more" if len(rates) > MOST_SHOWN else ""
+        return f"{type(self).__name__}(learning rates {shown}{rest}; {self.steps} steps)"
+
+    def _shown_rate(self, key: Key) -> str:
+        rate = self.rates[key]
+        if np.size(rate) > 1:
+            return f"{np.min(rate):.4g} to {np.max(rate):.4g} (SI)"
+        return str(Quantity(float(f"{rate.item():.4g}"), dim=self._dimensions[key]))
 
     def _require_bound(self) -> None:
         if self.model is None:

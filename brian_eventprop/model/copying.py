@@ -1,0 +1,39 @@
+"""Copies of a model, with values of their own: neither kernels nor Brian2's objects are copied."""
+
+from __future__ import annotations
+
+import copy
+
+from brian_eventprop.errors import NotPickled
+from brian_eventprop.model.parameters import Parameters
+from brian_eventprop.reading import ReadValues
+from brian_eventprop.runtime import solver_for
+
+
+class CopiedModel(NotPickled):
+    """What ``copy`` and ``pickle`` do with a model."""
+
+    instead = (
+        "make the model where it is needed, and take its values there with model.save(path) and "
+        "bep.load_parameters(path, model)"
+    )
+
+    def __deepcopy__(self, memo):
+        """Return a second model of the same Brian2 objects, with values and memory of its own.
+
+        It has not been run.  `write_back` of either writes into the same Brian2 objects.
+        """
+        twin = memo[id(self)] = copy.copy(self)
+        precision, threads, tolerance = self._options
+        twin._solver = solver_for(
+            self.solver, self.backend, self.system, self._network, self.n_steps, precision,
+            threads, float(self.duration), tolerance,
+        )  # fmt: skip
+        hold = twin._solver.hold
+        twin._values = hold({key: value.copy() for key, value in self._values.items()})
+        keys, dimensions = tuple(self.parameters.keys), self._network.dimensions
+        twin.parameters = Parameters(keys, twin._values, dimensions, twin.key_of, hold)
+        twin._last, twin._coming, twin._own = None, {}, {}
+        twin._rewired = dict(self._rewired)
+        twin._in_brian2 = ReadValues(self.spec, self._network, self.objects)
+        return twin
