@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from brian2 import second
+from brian2 import second, us
 
 from brian_eventprop._checks import mapping, whole_number
 from brian_eventprop._units import to_seconds
+from brian_eventprop.data.events import joined_events
 from brian_eventprop.data.spike_checks import (
     given_duration,
     given_extra,
@@ -181,6 +182,37 @@ class SpikeData:
         n_trials, n_steps, n_channels = raster.shape
         duration = n_steps * dt * second
         return cls(step * dt, channel, trial, n_trials, n_channels, targets, duration)
+
+    @staticmethod
+    def from_events(
+        samples, sensor_size=None, targets=None, *, unit=us, duration=None
+    ) -> SpikeData:
+        """Build from the events of each trial, structured arrays as tonic has them.
+
+        Parameters
+        ----------
+        samples : sequence of array
+            One structured array per trial with the fields ``t`` and ``x``, and ``y`` and ``p``.
+        sensor_size : int or tuple of int
+            (width, height, polarities), as a tonic dataset has it, or the number of channels.  The
+            channel of an event is ``(p*height + y)*width + x``, its place in a flattened frame;
+            where there is one polarity only, ``p`` says nothing.
+        targets, duration
+            As for `SpikeData`.
+        unit : Quantity
+            Of ``t``; that of tonic is the microsecond.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> fields = [("t", int), ("x", int), ("p", int)]
+        >>> events = np.array([(1000, 3, 1), (2500, 0, 1)], dtype=fields)
+        >>> data = SpikeData.from_events([events], (4, 1, 1), targets=[2])
+        >>> data, data.times, data.channels
+        (SpikeData(1 trials, 4 channels, 2 spikes), array([0.001 , 0.0025]), array([3, 0]))
+        """
+        joined = joined_events(samples, sensor_size, to_seconds(unit, "unit"))
+        return SpikeData(*joined, targets, duration)
 
     def padded(self) -> np.ndarray:
         """Return the times as an array (trials, channels, K), K the most spikes of a channel.

@@ -6,30 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from brian_eventprop.data.spikes import SpikeData
-
-
-def checked_data(data, what: str):
-    """Return training data after checking that it is `SpikeData`, or a dict of them.
-
-    Examples
-    --------
-    >>> checked_data(([0.001], [1]), "validation")
-    Traceback (most recent call last):
-    ...
-    TypeError: validation must be one SpikeData that holds its targets, ...
-    """
-    parts = data.values() if isinstance(data, Mapping) else [data]
-    wrong = [type(part).__name__ for part in parts if not isinstance(part, SpikeData)]
-    if parts and not wrong:
-        return data
-    kind = wrong[0] if wrong else "an empty dict"
-    raise TypeError(
-        f"{what} must be one SpikeData that holds its targets, SpikeData(..., targets=y), or a "
-        f"dict with one for each input group, not {kind}: SpikeData.from_raster and "
-        "from_lists make one from arrays and lists"
-    )
-
 
 def size_of(data) -> int:
     """Return the number of trials, the same for all input groups."""

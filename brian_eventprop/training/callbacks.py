@@ -30,8 +30,8 @@ class Callback:
         vars(twin).update({name: _copied(value, memo) for name, value in vars(self).items()})
         return twin
 
-    def on_train_begin(self, trainer, epochs: int, batches: int) -> None:
-        """Before the first of ``epochs`` epochs of ``batches`` batches."""
+    def on_train_begin(self, trainer, epochs: int, batches: int | None) -> None:
+        """Before the first of ``epochs`` epochs of ``batches`` batches, None if nobody knows."""
 
     def on_epoch_begin(self, trainer, epoch: int) -> None:
         """Before the first batch of an epoch."""
@@ -63,7 +63,8 @@ class ProgressBar(Callback):
         from tqdm.auto import tqdm
 
         del trainer
-        self.bar = tqdm(total=epochs * batches, unit="batch", dynamic_ncols=True)
+        total = None if batches is None else epochs * batches
+        self.bar = tqdm(total=total, unit="batch", dynamic_ncols=True)
 
     def on_batch_end(self, trainer, batch, result):
         del trainer, batch, result

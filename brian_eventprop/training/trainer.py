@@ -10,24 +10,22 @@ import numpy as np
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._checks import whole_number
-from brian_eventprop.data.augmentation import augmented, checked
+from brian_eventprop.data.augmentation import checked
 from brian_eventprop.errors import NotPickled
 from brian_eventprop.training import checkpoint
-from brian_eventprop.training.batches import (
-    batches,
-    checked_data,
-    shuffled,
-    size_of,
-    with_next,
-)
+from brian_eventprop.training.batches import size_of, with_next
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
 from brian_eventprop.training.optimizers import Optimizer, name_of
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
+from brian_eventprop.training.sources import Source, source_of
 
 __all__ = ["Trainer"]
 
 logger = get_logger(__name__)
+
+#: Trials that are evaluated at once, unless somebody says how many.
+_AT_ONCE = 256
 
 
 class Trainer(NotPickled):
@@ -78,9 +76,9 @@ class Trainer(NotPickled):
         self,
         data,
         epochs: int,
-        batch_size: int,
+        batch_size: int | None = None,
         validation=None,
-        shuffle: bool = True,
+        shuffle: bool | None = None,
         seed: int = 0,
         early_stopping: int | EarlyStopping | None = None,
         progress: bool = True,
@@ -90,14 +88,22 @@ class Trainer(NotPickled):
 
         Parameters
         ----------
-        data : `SpikeData` or dict
-            Training trials with their targets; several input groups have one `SpikeData` each.
-        epochs, batch_size : int
-            How often all trials are seen; trials per step.
-        validation : `SpikeData` or dict, optional
+        data : `SpikeData`, dict, dataset, iterable or callable
+            Training trials with their targets; several input groups have one `SpikeData` each.  Or
+            a dataset with samples ``(input, target)`` by number, as tonic and PyTorch have them; or
+            an iterable of batches ``(spikes, targets)``, such as a list or a torch ``DataLoader``;
+            or a function, of nothing or of the epoch, that returns one.  Inputs that are not
+            `SpikeData` are events (see `SpikeData.from_events`) or rasters (trials, steps, ...) on
+            the time grid of the model.
+        epochs : int
+            How often all trials are seen.
+        batch_size : int
+            Trials per step, for data that does not come in batches.
+        validation : like `data`, optional
             Trials to evaluate after each epoch; nothing is learned from them.
-        shuffle : bool
-            Whether each epoch has its own order of trials.
+        shuffle : bool, optional
+            Whether each epoch has its own order of trials; by default it has, but for batches that
+            are ready.
         seed : int
             Of that order: the same seed gives the same training, bit by bit.
         early_stopping : int or `EarlyStopping`, optional
@@ -116,34 +122,29 @@ class Trainer(NotPickled):
             are those before the faulty step.
         """
         epochs = whole_number(epochs, "epochs")
-        batch_size = whole_number(batch_size, "batch_size", least=1)
         seed = whole_number(seed, "seed")
-        size = size_of(checked_data(data, "data"))
-        if size == 0:
+        source = source_of(
+            data, "data", self.model, batch_size=batch_size, shuffle=shuffle, seed=seed,
+            augment=checked(augment, data), passes=epochs,
+        )  # fmt: skip
+        if source.count == 0:
             raise ValueError("there are no trials to train on")
-        self._check_inputs(data)
+        source.check(self.model)
+        others = None
         if validation is not None:
-            self._check_inputs(checked_data(validation, "validation"))
+            default = batch_size or _AT_ONCE
+            others = source_of(validation, "validation", self.model, default=default, passes=epochs)
+            others.check(self.model)
         hooks = self.hooks = self._hooks(early_stopping, progress)
-        self.settings = {
-            "trials": size, "batch_size": int(batch_size), "shuffle": bool(shuffle),
-            "seed": int(seed),
-        }  # fmt: skip
-        augment = checked(augment, data)
-        if augment:
-            self.settings["augment"] = [_name(change) for change in augment]
+        self.settings = source.settings
         self.stop = False
-        self._call(hooks, "on_train_begin", epochs, -(-size // batch_size))
+        self._call(hooks, "on_train_begin", epochs, source.count)
         try:
             self._go_on(hooks)
             for _ in range(epochs):
                 if self.stop:
                     break
-                order = shuffled(size, seed, self.epoch) if shuffle else None
-                training = batches(data, batch_size, order)
-                if augment:
-                    training = augmented(training, augment, data, seed, self.epoch)
-                self._epoch(training, validation, batch_size, hooks)
+                self._epoch(source, others, hooks)
         finally:
             self._call(hooks, "on_train_end")
         return self.history
@@ -188,27 +189,30 @@ class Trainer(NotPickled):
         shown = ", ".join(hooks[:6]) + (", ..." if len(hooks) > 6 else "")
         return f"Trainer({_short(self.model)}, {self.optimizer!r}, [{shown}]; epoch {self.epoch})"
 
-    def _check_inputs(self, data) -> None:
-        """Find what the model will refuse before anything is compiled or learned."""
-        check = getattr(self.model, "check_inputs", None)
-        if check is not None:
-            check(data)
+    def evaluate(self, data, batch_size: int | None = None) -> dict[str, float]:
+        """Return the mean loss and, for data with labels, the accuracy.  Nothing is learned.
 
-    def evaluate(self, data, batch_size: int = 256) -> dict[str, float]:
-        """Return the mean loss and, for data with labels, the accuracy.  Nothing is learned."""
-        batch_size = whole_number(batch_size, "batch_size", least=1)
-        checked_data(data, "data")
+        Parameters
+        ----------
+        data
+            As in `fit`.
+        batch_size : int, optional
+            Trials at once, by default 256 of data that does not come in batches.
+        """
+        source = source_of(data, "data", self.model, batch_size=batch_size, default=_AT_ONCE)
+        return self._measured(source)
+
+    def _measured(self, source: Source) -> dict[str, float]:
         totals = _Totals(self.model.loss)
-        for spikes, targets in batches(data, batch_size):
+        for spikes, targets in source.epoch(self.epoch):
             totals.add(self.model.run(spikes, targets), targets)
         return totals.means()
 
-    def predict(self, data, batch_size: int = 256) -> np.ndarray:
-        """Return the label of every trial, by the loss's own rule."""
-        batch_size = whole_number(batch_size, "batch_size", least=1)
-        checked_data(data, "data")
+    def predict(self, data, batch_size: int | None = None) -> np.ndarray:
+        """Return the label of every trial, by the loss's own rule; see `evaluate`."""
+        source = source_of(data, "data", self.model, batch_size=batch_size, default=_AT_ONCE)
         labels = []
-        for spikes, targets in batches(data, batch_size):
+        for spikes, targets in source.epoch(self.epoch):
             # The loss wants some targets, but its labels do not depend on them.
             targets = np.zeros(size_of(spikes), int) if targets is None else targets
             labels.append(_labels(self.model.loss, self.model.run(spikes, targets)))
@@ -251,19 +255,21 @@ class Trainer(NotPickled):
         for hook in hooks:
             getattr(hook, moment)(self, *details)
 
-    def _epoch(self, training, validation, batch_size: int, hooks) -> None:
+    def _epoch(self, source: Source, validation: Source | None, hooks) -> None:
         start = time.perf_counter()
         self.optimizer.start_epoch(self.epoch)
         self._call(hooks, "on_epoch_begin", self.epoch)
         totals = _Totals(self.model.loss)
-        for number, ((spikes, targets), coming) in enumerate(with_next(training)):
+        for number, ((spikes, targets), coming) in enumerate(with_next(source.epoch(self.epoch))):
             result = self._step(spikes, targets, number, coming)
             totals.add(result, targets)
             self._call(hooks, "on_batch_end", number, result)
             del result  # so that its spikes need not be kept
+        if totals.trials == 0:
+            raise ValueError(f"data gave no batches in epoch {self.epoch}")
         row = {"epoch": self.epoch, **totals.means()}
         if validation is not None:
-            measured = self.evaluate(validation, batch_size)
+            measured = self._measured(validation)
             row.update({f"val_{name}": value for name, value in measured.items()})
         row["seconds"] = time.perf_counter() - start
         self._call(hooks, "on_epoch_end", self.epoch, row)
@@ -350,12 +356,6 @@ def _labels(loss, result):
     if predict is None:
         return None
     return predict(result.readout)
-
-
-def _name(change) -> str:
-    """An augmentation as it stands in a checkpoint: without addresses in memory."""
-    plain = type(change).__repr__ is object.__repr__ or hasattr(change, "__qualname__")
-    return getattr(change, "__qualname__", type(change).__name__) if plain else repr(change)
 
 
 def _check_finite(values, what: str, where: str) -> None:

@@ -42,7 +42,7 @@ class FakeParameters:
 class FakeModel:
     """Logits ``w @ exp(-(t + delay) / 10 ms)``, differentiated by hand."""
 
-    spec = SimpleNamespace(groups=())
+    spec, n_steps = SimpleNamespace(groups=(), inputs=(), dt=1e-3), 60
 
     def __init__(self, channels=5, classes=3, seed=0):
         random = np.random.default_rng(seed)
