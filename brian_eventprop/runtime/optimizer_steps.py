@@ -29,19 +29,23 @@ _KERNELS = {"adam": _adam}
 
 
 class HostGradients(dict):
-    """Gradients by key, as NumPy arrays, and the threads for loops over them."""
+    """Gradients by key, as NumPy arrays, and the threads for loops over them.
 
-    def __init__(self, gradients, trial_pool: TrialPool):
+    ``grazing`` is the number of spikes whose part in them is uncertain.
+    """
+
+    def __init__(self, gradients, trial_pool: TrialPool, grazing: int = 0):
         super().__init__(gradients)
         self.trial_pool, self.passes = trial_pool, ArrayPasses(trial_pool)
+        self.grazing = grazing
 
     def ordered(self, keys) -> HostGradients:
         """Return the gradients in another order of their keys."""
-        return HostGradients({key: self[key] for key in keys}, self.trial_pool)
+        return self.replaced({key: self[key] for key in keys})
 
     def replaced(self, arrays) -> HostGradients:
         """Return other gradients in place of these, with the same threads."""
-        return HostGradients(arrays, self.trial_pool)
+        return HostGradients(arrays, self.trial_pool, self.grazing)
 
     def moved(
         self,

@@ -10,7 +10,7 @@ from brian_eventprop.training.callbacks import (
 )
 from brian_eventprop.training.checkpoint import Checkpoint
 from brian_eventprop.training.history import History
-from brian_eventprop.training.reports import GradientNorms, TensorBoardLog
+from brian_eventprop.training.reports import GradientNorms, LineLog, Report, TensorBoardLog
 from brian_eventprop.training.rewiring import DeepR
 from brian_eventprop.training.silence import LiftSilent, RateWarning, SilenceWarning
 from brian_eventprop.training.trainer import Trainer
@@ -24,9 +24,11 @@ __all__ = [
     "GradientNorms",
     "History",
     "LiftSilent",
+    "LineLog",
     "ProgressBar",
     "RateWarning",
     "ReduceOnPlateau",
+    "Report",
     "SilenceWarning",
     "TensorBoardLog",
     "Trainer",

@@ -1,13 +1,17 @@
-"""Callbacks that record more of a training: norms of the gradients, curves for TensorBoard."""
+"""Callbacks that record more of a training, or tell it to others: functions, logs, TensorBoard."""
 
 from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from brian_eventprop.training.callbacks import Callback
 from brian_eventprop.training.optimizers import name_of
 
-__all__ = ["GradientNorms", "TensorBoardLog"]
+__all__ = ["GradientNorms", "LineLog", "Report", "TensorBoardLog"]
 
 
 class GradientNorms(Callback):
@@ -34,6 +38,120 @@ class GradientNorms(Callback):
     def on_epoch_end(self, trainer, epoch, row):
         del trainer, epoch
         row.update({f"gradient({name})": float(np.mean(n)) for name, n in self.norms.items()})
+
+
+class Report(Callback):
+    """Hand the numbers of a training to a function: for W&B, MLflow, Optuna and others.
+
+    Parameters
+    ----------
+    function : callable
+        ``f(step, numbers)``, called after every epoch with its number (0, 1, ...), or after every
+        step of the optimiser with how many there were; `numbers` is a dict of floats by name.  What
+        it raises ends the training.
+    every : {'epoch', 'step'}
+        When.
+    gradients : bool
+        Whether their norms are wanted; those of a GPU are copied from it in every step.
+
+    Notes
+    -----
+    Names are ``loss``; ``learning_rate/s.w`` and ``gradient/s.w`` for every trained variable (the
+    root of the sum of squares), in SI units; ``gradient_norm``, that of `ClipNorm` before it clips;
+    ``grazing``, how many spikes only grazed their threshold, so that the gradient is uncertain
+    there.  After an epoch these are means over its steps, and there is all that stands in the
+    history: ``accuracy``, ``val_loss``, ``seconds`` and what other callbacks have added.
+
+    Examples
+    --------
+    >>> run = wandb.init()  # doctest: +SKIP
+    >>> report = Report(lambda step, numbers: run.log(numbers, step=step))  # doctest: +SKIP
+    >>> report = Report(lambda step, numbers: mlflow.log_metrics(numbers, step))  # doctest: +SKIP
+    """
+
+    def __init__(self, function: Callable, every: str = "epoch", gradients: bool = True):
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(
+                f"a Report needs a function f(step, numbers), not {repr(function)[:60]}"
+            )
+        if every not in ("epoch", "step"):
+            raise ValueError(f"every must be 'epoch' or 'step', not {every!r}")
+        self.function, self.every, self.gradients = function, every, bool(gradients)
+
+    def on_epoch_begin(self, trainer, epoch):
+        del trainer, epoch
+        self.steps: list[dict[str, float]] = []
+
+    def on_batch_end(self, trainer, batch, result):
+        del batch
+        numbers = {"loss": float(result.loss), **_of_step(trainer, self.gradients)}
+        if self.every == "step":
+            self.function(trainer.optimizer.steps, numbers)
+        else:
+            self.steps.append(numbers)
+
+    def on_epoch_recorded(self, trainer):
+        if self.every != "epoch":
+            return
+        names = dict.fromkeys(name for numbers in self.steps for name in numbers)
+        means = {n: float(np.mean([s[n] for s in self.steps if n in s])) for n in names}
+        row = {_plain(name): float(value) for name, value in trainer.history.rows[-1].items()}
+        self.function(int(row.pop("epoch")), {**means, **row})
+
+
+def _of_step(trainer, gradients: bool) -> dict[str, float]:
+    """Return the numbers of the last step, besides its loss."""
+    optimizer, found = trainer.optimizer, trainer.gradients
+    numbers = {
+        f"learning_rate/{name_of(key)}": float(np.mean(rate))
+        for key, rate in optimizer.rates.items()
+    }
+    if gradients:
+        for key, gradient in found.items():
+            numbers[f"gradient/{name_of(key)}"] = float(np.linalg.norm(gradient))
+    if optimizer.gradient_norm is not None:
+        numbers["gradient_norm"] = optimizer.gradient_norm
+    if hasattr(found, "grazing"):
+        numbers["grazing"] = float(found.grazing)
+    return numbers
+
+
+def _plain(name: str) -> str:
+    """Return the name of a column as W&B and MLflow group and allow it: 'gradient/s.w'."""
+    return re.sub(r"^(\w+)\((.*)\)$", r"\1/\2", name)
+
+
+class LineLog(Callback):
+    """Write one line per epoch, for logs of clusters that no progress bar suits.
+
+    ``Trainer.fit(..., progress='lines')`` is the same.
+
+    Parameters
+    ----------
+    file : file, optional
+        Where to; by default the standard output.
+
+    Examples
+    --------
+    >>> trainer.fit(data, 2, 20, progress="lines")  # doctest: +SKIP
+    epoch 0 (1 of 2): loss 1.0997, accuracy 0.2667, 0.31 s
+    epoch 1 (2 of 2): loss 0.9123, accuracy 0.5333, 0.22 s
+    """
+
+    def __init__(self, file=None):
+        self.file = file
+
+    def on_train_begin(self, trainer, epochs, batches):
+        del batches
+        self.first, self.epochs = trainer.epoch, epochs
+
+    def on_epoch_recorded(self, trainer):
+        row = dict(trainer.history.rows[-1])
+        epoch, seconds = int(row.pop("epoch")), row.pop("seconds")
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+        done = epoch - self.first + 1
+        line = f"epoch {epoch} ({done} of {self.epochs}): {numbers}, {seconds:.2f} s"
+        print(line, file=self.file or sys.stdout, flush=True)
 
 
 class TensorBoardLog(Callback):

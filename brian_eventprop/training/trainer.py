@@ -17,6 +17,7 @@ from brian_eventprop.training.batches import size_of, with_next
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
 from brian_eventprop.training.optimizers import Optimizer, name_of
+from brian_eventprop.training.reports import LineLog
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
 from brian_eventprop.training.sources import Source, source_of
 
@@ -81,7 +82,7 @@ class Trainer(NotPickled):
         shuffle: bool | None = None,
         seed: int = 0,
         early_stopping: int | EarlyStopping | None = None,
-        progress: bool = True,
+        progress: bool | str = True,
         augment=None,
     ) -> History:
         """Train for a number of epochs and return the history.
@@ -108,8 +109,9 @@ class Trainer(NotPickled):
             Of that order: the same seed gives the same training, bit by bit.
         early_stopping : int or `EarlyStopping`, optional
             Stop after that many epochs without improvement, and restore the best parameters.
-        progress : bool
-            Whether to show a progress bar.
+        progress : bool or 'lines'
+            Whether to show a progress bar; with 'lines' one line is written per epoch, see
+            `LineLog`.
         augment : callable or sequence of them, optional
             Variations of the training trials, made anew for every batch, such as ``[Blend(),
             ChannelShift(40)]``; any function ``f(batch, random, data)`` that returns the trials to
@@ -220,12 +222,16 @@ class Trainer(NotPickled):
             raise ValueError("this loss has no labels to predict")
         return np.concatenate(labels)
 
-    def _hooks(self, early_stopping, progress: bool) -> list[Callback]:
+    def _hooks(self, early_stopping, progress: bool | str) -> list[Callback]:
+        if isinstance(progress, str) and progress != "lines":
+            raise ValueError(f"progress must be True, False or 'lines', not {progress!r}")
         kinds = [type(hook) for hook in self.callbacks]
         hooks = [*self.callbacks, *(hook for hook in self._watch if type(hook) not in kinds)]
         if early_stopping is not None:
             is_hook = isinstance(early_stopping, Callback)
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))
+        if progress == "lines":
+            return [*hooks, LineLog()]
         return hooks + ([ProgressBar()] if progress else [])
 
     def _go_on(self, hooks) -> None:

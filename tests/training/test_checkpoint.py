@@ -269,8 +269,8 @@ def test_other_models_are_refused(saved):
     model = FakeModel(channels=4)
     refused(saved, r"trained\.syn\.w\[0\] is 12 here and 15 in the file", Trainer(model, adam()))
     model = FakeModel()
-    model.spec = SimpleNamespace(groups=(), dt=1e-4)
-    refused(saved, r"network\.dt is 0\.0001 here and None in the file", Trainer(model, adam()))
+    model.spec = SimpleNamespace(groups=(), inputs=(), dt=1e-4)
+    refused(saved, r"network\.dt is 0\.0001 here and 0\.001 in the file", Trainer(model, adam()))
 
 
 def test_other_optimisers_are_refused(saved):

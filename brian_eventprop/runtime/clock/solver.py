@@ -488,7 +488,9 @@ class ClockCPU:
         traces = timed.totals(total)
         gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
-        return Backward(HostGradients(gradients, self.trial_pool), inputs, int(sum(found)), traces)
+        grazing = int(sum(found))
+        grads = HostGradients(gradients, self.trial_pool, grazing)
+        return Backward(grads, inputs, grazing, traces)
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}

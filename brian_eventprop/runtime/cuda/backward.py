@@ -54,7 +54,7 @@ class CudaBackward(ClockCPU):
         def grazing():
             return int(self.device.get(arrays["", "grazing"]).sum())
 
-        found = DeviceGradients(self.system.trained, there, rest, self.held, values)
+        found = DeviceGradients(self.system.trained, there, rest, self.held, values, grazing)
         return DeviceBackward(self._gradients_lease.give(found), inputs, grazing, traces)
 
     def _weights(self, forward, weights, gradients):

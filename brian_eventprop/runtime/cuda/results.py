@@ -121,11 +121,15 @@ class DeviceGradients(Mapping):
         The solver's `Held`.
     values
         Where the values of the variables are.
+    grazing
+        Returns the number of spikes whose part in the gradients is uncertain.
     """
 
-    def __init__(self, keys: tuple[Key, ...], there: Mapping, rest: Callable, held, values):
+    def __init__(
+        self, keys: tuple[Key, ...], there: Mapping, rest: Callable, held, values, grazing: Callable
+    ):
         self._keys, self.held, self._values = tuple(keys), there, values
-        self._rest, self._solver_held = rest, held
+        self._rest, self._solver_held, self._grazing = rest, held, grazing
         self._known: dict[Key, np.ndarray] = {}
 
     def __getitem__(self, key: Key) -> np.ndarray:
@@ -157,8 +161,14 @@ class DeviceGradients(Mapping):
         gradient = self.held[key]
         self._solver_held.step(kernel, gradient, key, self._values, rate, bounds, memory, numbers)
 
+    @cached_property
+    def grazing(self) -> int:
+        """Return how many spikes only grazed the threshold."""
+        return self._grazing()
+
     def keep(self) -> None:
         """Copy the gradients to the host."""
+        _ = self.grazing
         for key in self._keys:
             _ = self[key]
 

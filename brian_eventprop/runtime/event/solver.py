@@ -305,8 +305,8 @@ class EventCPU(EventKernels):
         traces = timed.totals(total)
         gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {name: common[name, "d_input_time"] for name in module.inputs}
-        grads = HostGradients(gradients, self.trial_pool)
-        return Backward(grads, inputs, int(sum(grazing)), traces)
+        n = int(sum(grazing))
+        return Backward(HostGradients(gradients, self.trial_pool, n), inputs, n, traces)
 
     def _sums_of(self, module, timed: TimedGradients):
         """The arrays to add gradients to; other kernels have others."""
