@@ -38,7 +38,8 @@ class Checkpoint(Callback):
     -----
     The order of the trials depends on the seed of `Trainer.fit` and the epoch only, so a resumed
     training gives the same bits as one that was not interrupted, if `fit` gets the same data,
-    ``batch_size`` and ``seed``.  Learning rates are those of the script.
+    ``batch_size`` and ``seed``.  Batches that somebody else makes, at random, are the same again
+    if a function of the epoch makes them.  Learning rates are those of the script.
 
     Examples
     --------

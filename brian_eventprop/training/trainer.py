@@ -164,7 +164,8 @@ class Trainer(NotPickled):
 
         Examples
         --------
-        >>> trainer.fit(data, epochs=40 - trainer.resume("run.h5"))  # doctest: +SKIP
+        >>> done = trainer.resume("run.h5")  # doctest: +SKIP
+        >>> trainer.fit(data, epochs=40 - done, batch_size=50)  # doctest: +SKIP
         """
         self._resumed = checkpoint.restore(self, path)
         return self.epoch
