@@ -358,8 +358,11 @@ def test_what_a_trainer_is_made_of(model):
     "change, error, message",
     [
         ({"data": X}, TypeError, "data must be one SpikeData that holds its targets"),
-        ({"data": (x for x in [DATA])}, TypeError, "not generator"),
-        ({"data": [DATA]}, TypeError, "not list"),
+        ({"data": (x for x in [DATA])}, ValueError, "comes in batches"),
+        ({"data": [DATA]}, ValueError, "leave batch_size= out"),
+        ({"data": [3], "batch_size": None}, TypeError, "batch 0 of data: a batch is SpikeData"),
+        ({"batch_size": None}, ValueError, "batch_size=... is missing"),
+        ({"progress": "line"}, ValueError, "progress must be True, False or 'lines'"),
         ({"data": None}, TypeError, "not NoneType"),
         ({"data": {}}, TypeError, "not an empty dict"),
         ({"validation": (X, [0, 1])}, TypeError, "validation must be one SpikeData that holds"),
