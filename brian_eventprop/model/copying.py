@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from brian_eventprop.errors import NotPickled
+from brian_eventprop._copies import NotPickled
 from brian_eventprop.model.parameters import Parameters
 from brian_eventprop.reading import ReadValues
 from brian_eventprop.runtime import solver_for

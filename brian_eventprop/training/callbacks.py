@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-from copy import deepcopy
 
 import numpy as np
-from brian2 import BrianObject
-from brian2.core.variables import VariableView
 
 from brian_eventprop._checks import number, whole_number
+from brian_eventprop._copies import copied
 from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar", "ReduceOnPlateau"]
@@ -27,7 +25,7 @@ class Callback:
 
     def __deepcopy__(self, memo):
         twin = memo[id(self)] = object.__new__(type(self))
-        vars(twin).update({name: _copied(value, memo) for name, value in vars(self).items()})
+        vars(twin).update({name: copied(value, memo) for name, value in vars(self).items()})
         return twin
 
     def on_train_begin(self, trainer, epochs: int, batches: int | None) -> None:
@@ -247,24 +245,6 @@ class CSVLog(Callback):
             if first:
                 writer.writeheader()
             writer.writerow(row)
-
-
-def _copied(value, memo: dict):
-    if isinstance(value, BrianObject | VariableView):
-        return value
-    if type(value) in (list, tuple):
-        return type(value)(_copied(item, memo) for item in value)
-    if type(value) is dict:
-        return {key: _copied(item, memo) for key, item in value.items()}
-    own = dict(memo)  # what is left in it by a copy that fails is of no use
-    try:
-        twin = deepcopy(value, own)
-    except TypeError:
-        return value
-    alive = own.pop(id(own), [])  # what must not be freed while a memo knows it by its address
-    memo.update(own)
-    memo.setdefault(id(memo), []).extend(alive)
-    return twin
 
 
 def _wiring(model) -> dict:

@@ -10,8 +10,8 @@ import numpy as np
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._checks import whole_number
+from brian_eventprop._copies import NotPickled
 from brian_eventprop.data.augmentation import checked
-from brian_eventprop.errors import NotPickled
 from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import size_of, with_next
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar

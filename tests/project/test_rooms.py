@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "brian_eventprop"
 
-BASE = {"errors", "_checks", "_units"}  # small modules that every room may import
+BASE = {"errors", "_checks", "_copies", "_units"}  # small modules that every room may import
 
 #: A room, and the rooms that it may import from.
 RULES = {
@@ -31,6 +31,7 @@ RULES = {
     "jax": BASE | {"bridges", "data"},
     "errors": set(),
     "_checks": BASE,
+    "_copies": BASE,
     "_units": BASE,
 }
 

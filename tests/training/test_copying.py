@@ -79,6 +79,24 @@ def test_a_copied_optimiser_has_its_own_memory():
     assert copy(optimizer).model is optimizer.model
 
 
+def test_an_optimiser_of_ones_own_is_copied_with_all_that_it_remembers():
+    class Counts(SGD):
+        def __init__(self, rates):
+            super().__init__(rates)
+            self.seen = {"signs": np.zeros(15)}
+
+        def _change(self, key, gradient):
+            if key == WEIGHT:
+                self.seen["signs"] += np.sign(gradient)
+            return super()._change(key, gradient)
+
+    optimizer = Counts(RATES)
+    optimizer.bind(FakeModel())
+    twin = deepcopy(optimizer)
+    twin.step({WEIGHT: np.ones(15), DELAY: np.ones(5)})
+    assert np.all(optimizer.seen["signs"] == 0) and np.all(twin.seen["signs"] == 1)
+
+
 def test_what_holds_a_model_is_not_pickled():
     trainer, _ = spiking()
     with pytest.raises(TypeError, match=r"a Trainer cannot.*bep\.Checkpoint.*model\.save\(path\)"):

@@ -10,14 +10,14 @@ from __future__ import annotations
 import copyreg
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from copy import copy, deepcopy
+from copy import copy
 
 import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DimensionMismatchError
 
+from brian_eventprop._copies import NotPickled, copied
 from brian_eventprop._units import to_si, unit_name
-from brian_eventprop.errors import NotPickled
 from brian_eventprop.training.optimizers.clipping import checked_clips
 from brian_eventprop.training.optimizers.given import (
     Key,
@@ -296,10 +296,11 @@ class Optimizer(NotPickled, ABC):
     def __deepcopy__(self, memo):
         """Return an optimiser with its own memory, of its own copy of the model."""
         twin = memo[id(self)] = copy(self)
+        rest = {name: value for name, value in vars(self).items() if name != "_memory"}
+        vars(twin).update({name: copied(value, memo) for name, value in rest.items()})
         if self.model is not None:
-            twin.model = deepcopy(self.model, memo)
             arrays = {slot: array.copy() for slot, array in self._memory.items()}
-            twin._memory, twin.rates = twin.model.parameters.beside(arrays), dict(self.rates)
+            twin._memory = twin.model.parameters.beside(arrays)
         return twin
 
     def __reduce__(self):
