@@ -110,6 +110,7 @@ def test_gradients_travel_without_the_model(again):
         np.testing.assert_array_equal(found[item], gradients[item])
         assert get_dimensions(found[item]) is get_dimensions(gradients[item])
     np.testing.assert_array_equal(found.inputs, gradients.inputs)
+    np.testing.assert_array_equal(found.flatten(), gradients.flatten())
     with pytest.raises(ValueError, match="'s_in.x' is none of s_in.w"):
         found["s_in.x"]
     found.raw("s_in.w")[:] = 0
@@ -157,5 +158,6 @@ def test_parameters_travel_as_they_are_now(again):
     for item, quantity in model.parameters.items():
         assert get_dimensions(kept[item]) is get_dimensions(quantity)
     assert_same({key: kept.raw(key) for key in kept.keys}, before)
+    assert len(kept.flatten({s_in.w: 0.5})) == sum(array.size for array in before.values())
     model.parameters[s_in.w] = kept[s_in.w]
     assert_same(values(model), before)
