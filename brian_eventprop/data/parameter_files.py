@@ -58,7 +58,8 @@ def save_parameters(model, path) -> None:
     rewired = model.wiring()
     with writing(path, KIND) as file:
         for key in model.parameters.keys:
-            dataset = file.create_dataset(f"values/{_name(key)}", data=model.parameters.raw(key))
+            values = model.parameters.raw(key).reshape(model.parameters.shape(key))
+            dataset = file.create_dataset(f"values/{_name(key)}", data=values)
             dimension = model.parameters.dimension(key)
             dataset.attrs["owner"], dataset.attrs["variable"] = key
             dataset.attrs["dimensions"] = dimension._dims
@@ -146,7 +147,7 @@ def _into_model(content: _Content, model, path, strict: bool) -> None:
                 f"{path} does not fit: its delays '{name}' are {kind[saved.axonal]}, those of the "
                 f"model {kind[key in axonal]}"
             )
-        _check_size(name, saved, parameters.raw(key).shape, path)
+        _check_size(name, saved, parameters.shape(key), path)
     moved = {}
     for name in _synapses_of([s.key for s in chosen.values()], owners_of(model.objects)):
         ends = _new_ends(content, name, _connections(model, name), path, model.wiring())
@@ -154,7 +155,7 @@ def _into_model(content: _Content, model, path, strict: bool) -> None:
     for name, ends in moved.items():
         model.reconnect(name, *ends)
     for name, saved in chosen.items():
-        parameters.set_raw(trained[name], saved.values)
+        parameters.set_raw(trained[name], saved.values.ravel())
 
 
 # ---- into Brian2's objects ----
@@ -166,9 +167,9 @@ def _into_network(content: _Content, network, path, strict: bool) -> None:
     constants = [name for name, saved in content.variables.items() if not saved.key[0]]
     if constants and strict:
         raise ValueError(
-            f"{path} holds '{constants[0]}', an external constant, which belongs to no Brian2 "
-            f"object: give your script load_parameters(path)['{constants[0]}'], and load the "
-            "others with strict=False"
+            f"{path} holds '{constants[0]}', an external constant or TimedArray, which belongs to "
+            f"no object of a network: give your script load_parameters(path)['{constants[0]}'], "
+            "and load the others with strict=False"
         )
     found = {name: _held(saved.key, owners) for name, saved in content.variables.items()}
     held = {name: value for name, value in found.items() if value is not None}

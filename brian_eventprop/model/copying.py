@@ -31,8 +31,10 @@ class CopiedModel(NotPickled):
         )  # fmt: skip
         hold = twin._solver.hold
         twin._values = hold({key: value.copy() for key, value in self._values.items()})
-        keys, dimensions = tuple(self.parameters.keys), self._network.dimensions
-        twin.parameters = Parameters(keys, twin._values, dimensions, twin.key_of, hold)
+        network, keys = self._network, tuple(self.parameters.keys)
+        twin.parameters = Parameters(
+            keys, twin._values, network.dimensions, twin.key_of, hold, network.shapes
+        )
         twin._last, twin._coming, twin._own = None, {}, {}
         twin._rewired = dict(self._rewired)
         twin._in_brian2 = ReadValues(self.spec, self._network, self.objects)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from brian2 import Quantity, Unit
+from brian2.core.variables import VariableView
 
 from brian_eventprop._checks import plain_numbers
 from brian_eventprop._units import handy_unit, to_si
@@ -49,12 +50,20 @@ class KeysByName:
         item = item.delays if isinstance(item, Axonal) else item
         if isinstance(item, tuple):
             return item
-        if not isinstance(item, str):
+        if isinstance(item, VariableView):
             return view_key(item)
-        known = {".".join(filter(None, key)): key for key in self.keys}
-        if item not in known:
-            raise ValueError(f"'{item}' is none of {', '.join(known)}")
-        return known[item]
+        if not isinstance(item, str):
+            raise TypeError(
+                f"without the model, variables are found by views such as s.w or by names, "
+                f"{', '.join(map(repr, self._names))}, not by {repr(item)[:60]}"
+            )
+        if item not in self._names:
+            raise ValueError(f"'{item}' is none of {', '.join(self._names)}")
+        return self.keys[self._names.index(item)]
+
+    @property
+    def _names(self) -> list[str]:
+        return Keys(self.keys)()
 
 
 class Parameters:

@@ -7,6 +7,7 @@ from brian2 import (
     NeuronGroup,
     SpikeGeneratorGroup,
     Synapses,
+    TimedArray,
     ms,
     mV,
     nS,
@@ -235,6 +236,25 @@ def test_synapses_that_get_no_spikes(path):
     bep.load_parameters(path, [group, gaps])  # the namespace of a group belongs to it
     np.testing.assert_array_equal(gaps.w[:], model.parameters.raw("gaps.w"))
     assert group.namespace["tau"] == model.parameters["tau"][0]
+
+
+def test_timed_arrays_keep_their_shape(path):
+    start_scope()
+    current = TimedArray(np.arange(6.0).reshape(3, 2) * mV, dt=1 * ms)
+    group = NeuronGroup(2, "dv/dt = (I(t, i) - v)/(5*ms) : volt", method="exact", name="group")
+    namespace, loss = {"I": current}, bep.Sum(bep.Final(group, "v/mV"))
+    options = {"loss": loss, "duration": 3 * ms, "namespace": namespace}
+    model = bep.EventPropModel([group], train=[current], **options)
+    filled(model).save(path)
+    assert bep.load_parameters(path)["I"].shape == (3, 2)
+    expected = values(model)
+    filled(model, 2)
+    bep.load_parameters(path, model)
+    assert_same(values(model), expected)
+    namespace["I"] = TimedArray(np.arange(6.0).reshape(2, 3) * mV, dt=1 * ms)
+    other = bep.EventPropModel([group], train=["I"], **options)
+    with pytest.raises(ValueError, match=r"'I' has the shape \(2, 3\) here, and \(3, 2\)"):
+        bep.load_parameters(path, other)
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "foreign", "missing", "spikes"])

@@ -9,6 +9,7 @@ from brian2 import (
     NeuronGroup,
     SpikeGeneratorGroup,
     Synapses,
+    TimedArray,
     get_dimensions,
     ms,
     mV,
@@ -85,6 +86,24 @@ def test_a_copy_has_the_options_and_connections_of_its_model(solver):
     assert list(deepcopy(twin).wiring()) == [s.name]
 
 
+def test_timed_arrays_of_a_copy():
+    start_scope()
+    current = TimedArray(np.arange(6.0).reshape(3, 2), dt=1 * ms)
+    group = NeuronGroup(2, "dv/dt = (I(t, i) - v)/(5*ms) : 1", method="exact")
+    loss = bep.Sum(bep.Final(group, "v"))
+    options = {"loss": loss, "duration": 3 * ms, "namespace": {"I": current}}
+    model = bep.EventPropModel([group], train=[current], **options)
+    twin = deepcopy(model)
+    for each in (model, twin):
+        each.run()
+    np.testing.assert_array_equal(twin.parameters[current], model.parameters[current])
+    gradients = model.gradient()
+    found = pickle.loads(pickle.dumps(gradients))
+    np.testing.assert_array_equal(found["I"], gradients[current])
+    np.testing.assert_array_equal(found.traces["I"], gradients.traces["I"])
+    np.testing.assert_array_equal(twin.gradient()[current], gradients[current])
+
+
 def test_a_shallow_copy_shares_the_values():
     model, spikes = small.all_to_all(**SIZES)
     twin = copy(model)
@@ -113,6 +132,8 @@ def test_gradients_travel_without_the_model(again):
     np.testing.assert_array_equal(found.flatten(), gradients.flatten())
     with pytest.raises(ValueError, match="'s_in.x' is none of s_in.w"):
         found["s_in.x"]
+    with pytest.raises(TypeError, match=r"by views such as s.w or by names, 's_in.w'.* not by 3"):
+        found[3]
     found.raw("s_in.w")[:] = 0
     assert np.any(gradients.raw("s_in.w") != 0)
 
