@@ -21,7 +21,7 @@ from helpers.networks import small
 import brian_eventprop as bep
 from brian_eventprop.runtime.cuda import solver as clock_cuda
 
-SIZES = {"n_inputs": 4, "n_hidden": 5, "n_steps": 25, "trials": 3}
+SIZES = {"n_inputs": 4, "n_hidden": 5, "n_steps": 20, "trials": 3}
 
 
 def values(model):
