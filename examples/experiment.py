@@ -5,6 +5,9 @@ so a series that was interrupted goes on when the same command is given again.  
 can be tabulated alone:
 
     python examples/experiment.py results.jsonl
+
+Started by ``mpiexec -n 8``, the processes share the configurations, each with a file of its own
+beside the given one; any number of processes goes on with what is there.
 """
 
 import argparse
@@ -34,18 +37,33 @@ def run_all(configurations, train_one, path):
 
     `train_one` takes the configuration as keyword arguments and returns a dict of numbers.
     """
-    path = Path(path)
-    for configuration in configurations:
+    path, (rank, size, barrier) = Path(path), processes()
+    # made once: configurations may come from a generator
+    own = list(configurations)[rank::size]
+    into = path.with_suffix(f".rank{rank}{path.suffix}") if size > 1 else path
+    for configuration in own:
         configuration = json.loads(json.dumps(configuration))  # as it stands in the file
         if any(configuration == row["configuration"] for row in read(path)):
             continue
         start = time.perf_counter()
         numbers = train_one(**configuration)
         numbers["seconds"] = round(time.perf_counter() - start, 1)
-        with open(path, "a") as file:
+        with open(into, "a") as file:
             file.write(json.dumps({"configuration": configuration, **numbers}) + "\n")
         print(json.dumps({**configuration, **numbers}), flush=True)
-    print(table(read(path)))
+    barrier()
+    if rank == 0:
+        print(table(read(path)))
+
+
+def processes():
+    """Return the number of this process, how many there are, and a function that waits for all."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError):  # not installed, or without a library
+        return 0, 1, lambda: None
+    world = MPI.COMM_WORLD
+    return world.Get_rank(), world.Get_size(), world.Barrier
 
 
 def n_parameters(model):
@@ -54,9 +72,11 @@ def n_parameters(model):
 
 
 def read(path):
-    """Return the rows of a file of results; none if there is no file."""
+    """Return the rows of a file of results, and of those of several processes beside it."""
     path = Path(path)
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    files = [path, *sorted(path.parent.glob(f"{path.stem}.rank*{path.suffix}"))]
+    lines = (line for file in files if file.exists() for line in file.read_text().splitlines())
+    return [json.loads(line) for line in lines]
 
 
 def table(rows):

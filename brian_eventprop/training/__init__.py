@@ -10,12 +10,14 @@ from brian_eventprop.training.callbacks import (
 )
 from brian_eventprop.training.checkpoint import Checkpoint
 from brian_eventprop.training.history import History
+from brian_eventprop.training.parallel import MPI
 from brian_eventprop.training.reports import GradientNorms, LineLog, Report, TensorBoardLog
 from brian_eventprop.training.rewiring import DeepR
 from brian_eventprop.training.silence import LiftSilent, RateWarning, SilenceWarning
 from brian_eventprop.training.trainer import Trainer
 
 __all__ = [
+    "MPI",
     "CSVLog",
     "Callback",
     "Checkpoint",

@@ -23,6 +23,9 @@ class Callback:
     original.
     """
 
+    #: Whether all it does is to write or to tell; with MPI it is called on rank 0 only then.
+    writes = False
+
     def __deepcopy__(self, memo):
         twin = memo[id(self)] = object.__new__(type(self))
         vars(twin).update({name: copied(value, memo) for name, value in vars(self).items()})
@@ -56,6 +59,8 @@ class Callback:
 
 class ProgressBar(Callback):
     """A bar over all batches, with the numbers of the last epoch beside it."""
+
+    writes = True
 
     def on_train_begin(self, trainer, epochs, batches):
         from tqdm.auto import tqdm
@@ -216,6 +221,8 @@ class CSVLog(Callback):
     --------
     >>> log = CSVLog("training.csv")
     """
+
+    writes = True
 
     def __init__(self, path):
         self.path = path

@@ -51,6 +51,8 @@ class Checkpoint(Callback):
     >>> trainer.fit(data, epochs=40 - done, batch_size=50)  # doctest: +SKIP
     """
 
+    writes = True
+
     def __init__(self, path, every: int = 1):
         if every != int(every) or every < 1:
             raise ValueError(f"every must be a whole number of epochs, not {every!r}")

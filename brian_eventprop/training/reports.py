@@ -69,6 +69,8 @@ class Report(Callback):
     >>> report = Report(lambda step, numbers: mlflow.log_metrics(numbers, step))  # doctest: +SKIP
     """
 
+    writes = True
+
     def __init__(self, function: Callable, every: str = "epoch", gradients: bool = True):
         if not callable(function) or isinstance(function, type):
             raise TypeError(
@@ -138,6 +140,8 @@ class LineLog(Callback):
     epoch 1 (2 of 2): loss 0.9123, accuracy 0.5333, 0.22 s
     """
 
+    writes = True
+
     def __init__(self, file=None):
         self.file = file
 
@@ -168,6 +172,8 @@ class TensorBoardLog(Callback):
     --------
     >>> trainer = Trainer(model, optimizer, [TensorBoardLog("runs/1")])  # doctest: +SKIP
     """
+
+    writes = True
 
     def __init__(self, folder):
         self.folder = str(folder)

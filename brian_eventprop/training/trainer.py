@@ -17,6 +17,7 @@ from brian_eventprop.training.batches import size_of, with_next
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
 from brian_eventprop.training.history import History
 from brian_eventprop.training.optimizers import Optimizer, name_of
+from brian_eventprop.training.parallel import MPI
 from brian_eventprop.training.reports import LineLog
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
 from brian_eventprop.training.sources import Source, source_of
@@ -40,6 +41,8 @@ class Trainer(NotPickled):
         `Adam` or `SGD` with one learning rate per trained variable.
     callbacks : sequence of `Callback`
         What else shall happen.
+    communicator : `MPI`, optional
+        The processes that train together; each runs a part of every batch.
 
     Attributes
     ----------
@@ -61,9 +64,11 @@ class Trainer(NotPickled):
         "trainer.resume(path), or trained values with trainer.model.save(path)"
     )
 
-    def __init__(self, model, optimizer, callbacks: Iterable[Callback] = ()):
+    def __init__(
+        self, model, optimizer, callbacks: Iterable[Callback] = (), communicator: MPI | None = None
+    ):
         _check_parts(model, optimizer)
-        self.model, self.optimizer = model, optimizer
+        self.model, self.optimizer, self.communicator = model, optimizer, communicator
         self.callbacks = _callbacks(callbacks)
         self.history = History()
         self.epoch = 0
@@ -123,6 +128,18 @@ class Trainer(NotPickled):
             If a loss or a gradient is not finite; the message names the variable.  The parameters
             are those before the faulty step.
         """
+        given = data, epochs, batch_size, validation, shuffle, seed, early_stopping, progress
+        if self.communicator is None:
+            return self._fit(*given, augment)
+        try:
+            return self._fit(*given, augment)
+        except BaseException:
+            self.communicator.abort()
+            raise
+
+    def _fit(
+        self, data, epochs, batch_size, validation, shuffle, seed, early_stopping, progress, augment
+    ) -> History:
         epochs = whole_number(epochs, "epochs")
         seed = whole_number(seed, "seed")
         source = source_of(
@@ -139,6 +156,9 @@ class Trainer(NotPickled):
             others.check(self.model)
         hooks = self.hooks = self._hooks(early_stopping, progress)
         self.settings = source.settings
+        if self.communicator is not None:
+            self.communicator.begin(self.model, self.optimizer)
+            self.settings = {**self.settings, "chunks": self.communicator.chunks}
         self.stop = False
         self._call(hooks, "on_train_begin", epochs, source.count)
         try:
@@ -208,7 +228,7 @@ class Trainer(NotPickled):
     def _measured(self, source: Source) -> dict[str, float]:
         totals = _Totals(self.model.loss)
         for spikes, targets in source.epoch(self.epoch):
-            totals.add(self.model.run(spikes, targets), targets)
+            totals.add(self._run(spikes, targets), targets)
         return totals.means()
 
     def predict(self, data, batch_size: int | None = None) -> np.ndarray:
@@ -218,10 +238,15 @@ class Trainer(NotPickled):
         for spikes, targets in source.epoch(self.epoch):
             # The loss wants some targets, but its labels do not depend on them.
             targets = np.zeros(size_of(spikes), int) if targets is None else targets
-            labels.append(_labels(self.model.loss, self.model.run(spikes, targets)))
+            labels.append(_labels(self.model.loss, self._run(spikes, targets)))
         if not labels or labels[0] is None:
             raise ValueError("this loss has no labels to predict")
         return np.concatenate(labels)
+
+    def _run(self, spikes, targets):
+        if self.communicator is None:
+            return self.model.run(spikes, targets)
+        return self.communicator.run(self.model, spikes, targets)
 
     def _hooks(self, early_stopping, progress: bool | str) -> list[Callback]:
         if isinstance(progress, str) and progress != "lines":
@@ -231,9 +256,11 @@ class Trainer(NotPickled):
         if early_stopping is not None:
             is_hook = isinstance(early_stopping, Callback)
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))
-        if progress == "lines":
-            return [*hooks, LineLog()]
-        return hooks + ([ProgressBar()] if progress else [])
+        if progress:
+            hooks.append(LineLog() if progress == "lines" else ProgressBar())
+        if self.communicator is not None and not self.communicator.writes:
+            hooks = [hook for hook in hooks if not hook.writes]
+        return hooks
 
     def _go_on(self, hooks) -> None:
         # Callbacks forget everything when a training begins; here they get it back.
@@ -287,9 +314,14 @@ class Trainer(NotPickled):
     def _step(self, spikes, targets, number: int, coming=None):
         where = f"in epoch {self.epoch}, batch {number}"
         self.gradients = {}
-        result = self.model.run(spikes, targets)
-        _check_finite(result.losses, "the loss", where)
-        gradients = self.model._gradient_arrays()
+        if self.communicator is None:
+            result = self.model.run(spikes, targets)
+            _check_finite(result.losses, "the loss", where)
+            gradients = self.model._gradient_arrays()
+        else:
+            result, gradients = self.communicator.step(self.model, spikes, targets)
+            _check_finite(result.losses, "the loss", where)
+            coming = None
         if coming is not None:  # a GPU is at work now
             self.model.look_ahead(coming[0])
         # on a GPU only those are looked up that a kernel found wanting
