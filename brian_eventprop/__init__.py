@@ -5,6 +5,7 @@ from brian_eventprop.data.augmentation import Blend, ChannelShift
 from brian_eventprop.data.parameter_files import load_parameters
 from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.expressions import Expression
 from brian_eventprop.losses import *  # noqa: F403
 from brian_eventprop.losses import __all__ as _losses
 from brian_eventprop.model.brian_messages import report_own_errors
@@ -25,6 +26,7 @@ __all__ = [
     "ClipNorm",
     "ClipValue",
     "EventPropModel",
+    "Expression",
     "Final",
     "Integral",
     "Maximum",

@@ -18,6 +18,7 @@ from brian_eventprop.data.spike_checks import check_spikes
 from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.data.timed_inputs import given_traces
 from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.expressions import Expression, tied_variables, with_quantities
 from brian_eventprop.losses.base import Loss, evaluate
 from brian_eventprop.model import vjp
 from brian_eventprop.model.brian_messages import note_as_read
@@ -34,6 +35,7 @@ from brian_eventprop.reading import (
     check_influence,
     check_input_steps,
     ignored_objects,
+    influences,
     is_monitor,
     key_of,
     left_out,
@@ -50,8 +52,10 @@ from brian_eventprop.reading import (
     write_timed_values,
     write_values,
 )
+from brian_eventprop.reading.spec import Key
 from brian_eventprop.readouts import Readout
 from brian_eventprop.runtime import checked_options, solver_for
+from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.solver import Backward, ForwardRun
 
 logger = get_logger(__name__)
@@ -75,7 +79,7 @@ class _Run:
     """What a backward pass needs of the last run.
 
     ``derivatives`` are those of the loss of each trial in the readouts, ``version`` that of the
-    parameters.
+    parameters, ``bound`` what expressions were computed from.
     """
 
     batch: _Batch
@@ -83,6 +87,7 @@ class _Run:
     result: Result
     derivatives: tuple | None
     version: int
+    bound: Mapping
 
     def of_mean(self, per_trial: bool) -> tuple:
         """Return the derivatives of the mean loss, or of each trial's own."""
@@ -103,8 +108,9 @@ class EventPropModel(CopiedModel):
     train : list
         What is trained: Brian2's own views of synaptic variables (``s.w``), delays (``s.delay``),
         parameters (``G.tau``) and initial values (``G.v``), a `TimedArray` of the equations, or the
-        name of an external constant.  ``bep.Axonal(s.delay)`` trains one delay per sending neuron.
-        What cannot influence the loss is refused.
+        name of an external constant.  ``bep.Axonal(s.delay)`` trains one delay per sending neuron,
+        ``bep.Expression(s.w, "k[i - j]", k=...)`` what a variable is computed from.  What cannot
+        influence the loss is refused.
     loss : `Loss` or callable, optional
         What is minimised.  A callable ``f(readouts, targets)`` returns the losses (B,) and a tuple
         of their derivatives in each readout; it needs `readouts`.  Without a loss the model has
@@ -210,18 +216,19 @@ class EventPropModel(CopiedModel):
         traced = _items(trace_gradients, "trace_gradients", "I_ext")
         self._network = with_timed_values(self._network, [*train, *traced])
         self.n_steps = to_steps(float(self.duration), self.spec.dt)
-        trained = tuple(dict.fromkeys(self.key_of(item) for item in train))
+        trained = self._read_expressions(train, namespace)
+        in_kernels = self._in_kernels(trained)
         traced = timed_keys(traced, self._network)
         if not trained and not traced:
             raise ValueError("train=[...] is empty: name at least one variable, for example s.w")
         if solver == "clock":
-            check_input_steps(self.spec, self._network.values, trained)
-        self.system = derive(self.spec, (*trained, *traced))
+            check_input_steps(self.spec, self._network.values, in_kernels)
+        self.system = derive(self.spec, (*in_kernels, *traced))
         self._solver = solver_for(
             solver, backend, self.system, self._network, self.n_steps, precision, threads,
             float(self.duration), tolerance,
         )  # fmt: skip
-        check_influence(trained, self.spec)
+        check_influence(in_kernels, self.spec)
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
         self._values = hold(values)
@@ -230,7 +237,7 @@ class EventPropModel(CopiedModel):
             trained, self._values, self._network.dimensions, self.key_of, hold, shapes
         )
         #: The trained values of timed arrays are read anew in every run.
-        self._timed_keys = [key for key in trained if key in shapes]
+        self._timed_keys = [key for key in trained if key in shapes and not self._is_quantity(key)]
         self.solver, self.backend = solver, backend
         self._last: _Run | None = None
         self._as_read = self._network
@@ -239,6 +246,34 @@ class EventPropModel(CopiedModel):
         self._in_brian2 = ReadValues(self.spec, self._network, self.objects)
         self._own: dict[str, tuple] = {}
         _mention_monitors(self.objects)
+
+    def _read_expressions(self, train: Sequence, namespace: Mapping) -> tuple[Key, ...]:
+        """Return the keys of all that is trained, with the quantities that expressions bring."""
+        expressions = [item for item in train if isinstance(item, Expression)]
+        free = [self.key_of(item) for item in train if not isinstance(item, Expression)]
+        network = self._network
+        self._tied = tied_variables(
+            expressions, self.objects, free, {id(e): self.key_of(e.variable) for e in expressions},
+            {key: len(v) for key, v in network.values.items()}, network.dimensions, namespace,
+        )  # fmt: skip
+        self._network = with_quantities(network, self._tied.quantities)
+        return tuple(dict.fromkeys([*free, *(("", name) for name in self._tied.quantities)]))
+
+    def _is_quantity(self, key: Key) -> bool:
+        return not key[0] and key[1] in self._tied.quantities
+
+    def _in_kernels(self, trained: tuple[Key, ...]) -> tuple[Key, ...]:
+        """Return the keys whose gradients the solver must find: not what only expressions use."""
+        if not self._tied:
+            return trained
+        influential, used = influences(self.spec), self._tied.used
+        own = [key for key in trained if key in influential or key not in used]
+        return (*own, *self._tied.keys)
+
+    @property
+    def expressions(self) -> dict[Key, str]:
+        """The variables that are computed from others, and how; see `Expression`."""
+        return self._tied.texts()
 
     def key_of(self, item) -> tuple[str, str]:
         """Return the key (owner, name) of a view, of the name of a constant or of a key."""
@@ -285,6 +320,11 @@ class EventPropModel(CopiedModel):
             raise UnsupportedError(
                 f"Synapses '{obj.name}' cannot be rewired: they have a (summed) variable. Use "
                 "Synapses of their own for it."
+            )
+        if any(key[0] in (obj.name, *pathways) for key in self._tied.keys):
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired: a variable of them is an expression. "
+                "Train the variable itself."
             )
         used = {(obj.name, name) for name in ("i", "j", "N_incoming", "N_outgoing")}
         if used & set(self._values):
@@ -343,6 +383,7 @@ class EventPropModel(CopiedModel):
             targets = batch.targets
         self._check_targets(targets, batch.n_trials)
         self._last = None
+        bound = self._compute()
         forward = self._forward(batch.prepared, batch.timed, batch.n_trials)
         loss = losses = derivatives = None
         if self.loss is None:
@@ -352,8 +393,16 @@ class EventPropModel(CopiedModel):
             mention_no_number([losses], "The loss")
             loss = float(losses.mean())
         result = Result(loss, losses, forward.readouts, Spikes(forward.spikes))
-        self._last = _Run(batch, forward, result, derivatives, self.parameters.version)
+        self._last = _Run(batch, forward, result, derivatives, self.parameters.version, bound)
         return result
+
+    def _compute(self) -> Mapping:
+        """Compute the variables that are expressions; return the values that went into them."""
+        bound = self._tied.bind(self._values)
+        for key, array in self._tied.evaluate(bound).items():
+            if not np.array_equal(array, self._values[key]):
+                self._values[key] = array
+        return bound
 
     def _forward(self, prepared, timed, n_trials: int) -> ForwardRun:
         more = (timed,) if timed else ()
@@ -537,7 +586,17 @@ class EventPropModel(CopiedModel):
     def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         run = self._done()
         found = self._solver.backward(run.forward, run.of_mean(False), False)
+        if self._tied:
+            pulled = self._pulled(found.gradients, run.bound)
+            return HostGradients(pulled, self._solver.trial_pool, found.grazing)
         return found.gradients.ordered(self.parameters.keys)
+
+    def _pulled(self, gradients: Mapping, bound: Mapping) -> Mapping:
+        """Return gradients of what expressions are made of, given those of the variables."""
+        if not self._tied:
+            return gradients
+        shapes = {key: np.shape(self.parameters.raw(key)) for key in self.parameters.keys}
+        return self._tied.pull(gradients, bound, shapes)
 
     def _done(self) -> _Run:
         if self._last is None:
@@ -551,7 +610,8 @@ class EventPropModel(CopiedModel):
         for name, grads in found.inputs.items() if with_inputs else ():
             inputs[name] = np.empty_like(grads)
             inputs[name][forward.inputs[name].original] = grads
-        return Backward(found.gradients, inputs, found.grazing, found.traces)
+        gradients = self._pulled(found.gradients, self._done().bound)
+        return Backward(gradients, inputs, found.grazing, found.traces)
 
     def _alone(self, run: _Run) -> Iterator[ForwardRun]:
         """Run each trial of the last run on its own."""
@@ -639,7 +699,9 @@ class EventPropModel(CopiedModel):
     def write_back(self) -> None:
         """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
         self._mention_changes()
-        trained = {key: self._values[key] for key in self.parameters.keys}
+        self._compute()
+        keys = [key for key in self.parameters.keys if not self._is_quantity(key)]
+        trained = {key: self._values[key] for key in (*keys, *self._tied.keys)}
         write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
         for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
@@ -756,7 +818,8 @@ def _readouts_of(loss, readouts) -> tuple:
 
 def _items(given, what: str, example: str) -> list:
     """Return what may be one item or several as a list."""
-    if isinstance(given, str | tuple | VariableView | Axonal | TimedArray) and (
+    one = str | tuple | VariableView | Axonal | TimedArray | Expression
+    if isinstance(given, one) and (
         not isinstance(given, tuple) or (given and all(isinstance(part, str) for part in given))
     ):
         return [given]

@@ -1,6 +1,6 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
-from brian_eventprop.reading.equations.influence import check_influence
+from brian_eventprop.reading.equations.influence import check_influence, influences
 from brian_eventprop.reading.functions.definition import function
 from brian_eventprop.reading.inputs import (
     check_input_steps,
@@ -28,6 +28,7 @@ __all__ = [
     "ignored_objects",
     "is_monitor",
     "check_influence",
+    "influences",
     "key_of",
     "left_out",
     "network_objects",

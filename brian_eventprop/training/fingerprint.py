@@ -87,10 +87,13 @@ def _fixed(model) -> dict:
     network = getattr(model, "_as_read", None)
     if network is None:
         return {}
-    trained = set(model.parameters.keys)
+    trained = {*model.parameters.keys, *model.expressions}
     values = {name_of(k): _digest(v) for k, v in model._values.items() if k not in trained}
     ends = {name: _digest(network.pre[name], network.post[name]) for name in network.pre}
-    return {"digest of fixed values": values, "digest of connections": ends}
+    found = {"digest of fixed values": values, "digest of connections": ends}
+    if model.expressions:
+        found["expressions"] = {name_of(key): text for key, text in model.expressions.items()}
+    return found
 
 
 def _digest(*arrays) -> str:

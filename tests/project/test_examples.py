@@ -218,3 +218,11 @@ def test_scipy_fit(tmp_path):
     assert all(abs(float(true) - float(found)) < 0.01 for true, _, found in rows)
     assert any(abs(float(true) - float(start)) > 0.1 * float(true) for true, start, _ in rows)
     assert (tmp_path / "scipy_fit.png").exists()
+
+
+@pytest.mark.slow
+def test_positions(tmp_path):
+    printed = run("positions.py", "--folder", tmp_path, folder=tmp_path)
+    speed, off = re.search(r"speed ([\d.]+) .*\n.* off by (\d+) um", printed).groups()
+    assert abs(float(speed) - 0.35) < 0.01 and float(off) < 50
+    assert (tmp_path / "positions.png").exists()

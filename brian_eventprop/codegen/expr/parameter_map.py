@@ -8,6 +8,7 @@ arrays; gradients are ``lam.NAME``.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterable
 
 from brian_eventprop.adjoint.groups import LoopInvariants, partials
 from brian_eventprop.adjoint.symbolic.expressions import parse, to_sympy
@@ -36,7 +37,7 @@ def render_parameter_map(system: AdjointSystem) -> str:
         if readout.kind == "spike_times":
             parts.append(_spike_times(number, readout, system))
         if readout.kind == FINAL_OF_SYNAPSES:
-            parts.append(_with_partials(f"synapses_{number}", readout, readout.symbols))
+            parts.append(_with_partials(f"synapses_{number}", readout.expression, readout.symbols))
     return "\n".join(parts)
 
 
@@ -92,15 +93,36 @@ def _spike_times(number: int, readout, system: AdjointSystem) -> str:
     """An expression at each spike, and its derivatives in the time and in the parameters."""
     symbols = {**system.spec.group(readout.group).symbols, **readout.symbols}
     wanted = ["t"] + [n for n, s in symbols.items() if s.key in system.trained]
-    return _with_partials(f"spikes_{number}", readout, wanted)
+    return _with_partials(f"spikes_{number}", readout.expression, wanted)
 
 
-def _with_partials(name: str, readout, wanted) -> str:
-    """The expression of a readout, and its derivatives in some names."""
+def host_functions(expression: str, wanted: Iterable[str]) -> tuple[Callable, Callable]:
+    """Return an expression as a function of the values of its names, and its partial derivatives.
+
+    Parameters
+    ----------
+    expression
+        In Brian2's syntax.
+    wanted
+        The names in which it is differentiated.
+
+    Examples
+    --------
+    >>> value, partials = host_functions("a*exp(b)", ["b"])
+    >>> float(value({"a": 2.0, "b": 0.0})), float(partials({"a": 2.0, "b": 0.0})["b"])
+    (2.0, 2.0)
+    """
+    functions: dict = {}
+    exec(_HEAD + _with_partials("value", expression, wanted), functions)
+    return functions["value"], functions["value_back"]
+
+
+def _with_partials(name: str, expression: str, wanted: Iterable[str]) -> str:
+    """An expression, and its derivatives in some names."""
     style = NumpyStyle()
-    partial = partials(to_sympy(readout.expression), wanted)
+    partial = partials(to_sympy(expression), wanted)
     entries = ", ".join(f'"{n}": {print_sympy(e, _name, style)}' for n, e in partial.items())
-    value = print_tree(parse(readout.expression), _name, style)
+    value = print_tree(parse(expression), _name, style)
     return (
         f"\ndef {name}(v):\n    return {value}\n\n\ndef {name}_back(v):\n    return {{{entries}}}\n"
     )
