@@ -15,6 +15,7 @@ import torch
 from brian2 import ms
 from brian2.units.fundamentalunits import Unit
 
+from brian_eventprop._names import name_of
 from brian_eventprop._units import to_seconds
 from brian_eventprop.bridges import (
     Call,
@@ -161,7 +162,7 @@ class Layer(torch.nn.Module):
         """Return the parameter of a Brian2 view (``s.w``), a name or a key."""
         key = self.model.key_of(item)
         if key not in self.names:
-            raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
+            raise KeyError(f"'{name_of(key)}' is not in train=[...]")
         return getattr(self, self.names[key])
 
     def forward(self, spikes=None, traces: Mapping | None = None):

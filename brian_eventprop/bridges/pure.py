@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from brian2 import Quantity
 
+from brian_eventprop._names import name_of
 from brian_eventprop.bridges.spikes import GivenSpikes
 from brian_eventprop.data.spikes import SpikeData
 
@@ -81,22 +82,8 @@ class PureModel:
         return {i.name: i.size for i in self.model.spec.inputs}
 
     def names(self) -> dict:
-        """Return what the trained variables are called, by key: 's.w', 's.delay', 'tau'.
-
-        Delays are named after their Synapses; if these have several pathways, after both, as in
-        's.pre.delay'.
-        """
-        pathways = {p.name: p.synapses for p in self.model.spec.pathways}
-        names = {}
-        for owner, variable in self.model.parameters.keys:
-            synapses = pathways.get(owner)
-            if variable == "delay" and synapses:
-                alone = list(pathways.values()).count(synapses) == 1
-                end = "" if alone else owner.removeprefix(synapses).replace("_", ".", 1)
-                names[owner, variable] = f"{synapses}{end}.delay"
-            else:
-                names[owner, variable] = ".".join(filter(None, (owner, variable)))
-        return names
+        """Return what the trained variables are called, by key: 's.w', 's.delay', 'tau'."""
+        return {key: name_of(key) for key in self.model.parameters.keys}
 
     def by_input(self, given, is_one) -> dict:
         """Return what was given as spikes by name of the input group.

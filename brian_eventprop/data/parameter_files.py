@@ -14,6 +14,7 @@ import numpy as np
 from brian2 import Quantity, get_dimensions
 from brian2.units.fundamentalunits import get_or_create_dimension
 
+from brian_eventprop._names import name_of
 from brian_eventprop._units import unit_name
 from brian_eventprop.data.files import READ_ERRORS, reading, writing
 from brian_eventprop.reading import network_objects, write_connections, write_values
@@ -289,7 +290,7 @@ def _synapses(owner):
 
 
 def _name(key: Key) -> str:
-    return ".".join(filter(None, key))
+    return name_of(key)
 
 
 def _list(names) -> str:

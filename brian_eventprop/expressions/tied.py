@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from brian2 import Quantity
 
+from brian_eventprop._names import name_of
 from brian_eventprop.codegen.expr.parameter_map import host_functions
 from brian_eventprop.expressions.definition import Expression
 from brian_eventprop.expressions.names import Atom, Resolver
@@ -64,7 +65,7 @@ class _TiedVariable:
         """
         with np.errstate(all="ignore"):
             found = np.array(np.broadcast_to(self.value(bound), self.size), dtype=float)
-        label = ".".join(self.key)
+        label = name_of(self.key)
         if not np.all(np.isfinite(found)):
             bad = np.flatnonzero(~np.isfinite(found))[0]
             raise FloatingPointError(
@@ -182,7 +183,7 @@ def tied_variables(
     owners, quantities, found = owners_of(objects), _quantities(expressions), []
     for item in expressions:
         key = keys[id(item)]
-        label = ".".join(filter(None, key))
+        label = name_of(key)
         if key in free or key in {v.key for v in found}:
             raise ValueError(f"'{label}' is in train=[...] twice, once as '{item.expression}'")
         if taken := {("", name) for name in item.quantities} & set(dimensions):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from brian2 import get_logger
 
+from brian_eventprop._names import name_of
 from brian_eventprop.adjoint.symbolic.expressions import names, parse
 from brian_eventprop.reading.spec import Key, NetworkSpec
 from brian_eventprop.reading.synapses.readouts import FINAL_OF_SYNAPSES
@@ -42,7 +43,7 @@ def not_finite(
     for key, array in arrays.items():
         bad = np.flatnonzero(~np.isfinite(array))
         if len(bad):
-            name, value = ".".join(filter(None, key)), np.ravel(array)[bad[0]]
+            name, value = name_of(key), np.ravel(array)[bad[0]]
             found[key] = (
                 f"The gradient of {name} is not finite in {len(bad)} of {np.size(array)} entries, "
                 f"first in entry {bad[0]}: {value}. {_cause(spec, losses)}"

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from brian_eventprop._checks import positive_number, whole_number
+from brian_eventprop._names import name_of
 from brian_eventprop.model.differences import Difference, differentiate
 from brian_eventprop.model.event_order import input_events, other_order, spike_events
 from brian_eventprop.model.jumps import jumping_expressions
@@ -291,7 +292,7 @@ class _Comparison:
         return GradientReport(arrays, self.tolerance, compared, tuple(notes))
 
     def _array(self, key, loss: float, rng) -> ArrayCheck:
-        name, adjoint = ".".join(filter(None, key)), np.asarray(self.gradients[key], dtype=float)
+        name, adjoint = name_of(key), np.asarray(self.gradients[key], dtype=float)
         chosen = _choose(adjoint, self.entries, rng)
         signs = rng.choice((-1.0, 1.0), adjoint.size)
         if failure := _not_finite(adjoint, loss, self.loss):

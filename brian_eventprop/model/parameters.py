@@ -9,6 +9,7 @@ from brian2 import Quantity, Unit
 from brian2.core.variables import VariableView
 
 from brian_eventprop._checks import plain_numbers
+from brian_eventprop._names import name_of
 from brian_eventprop._units import handy_unit, to_si
 from brian_eventprop.reading import Axonal, view_key
 from brian_eventprop.reading.spec import Key
@@ -25,7 +26,7 @@ class Keys(list):
     """
 
     def __call__(self) -> list[str]:
-        return [".".join(filter(None, key)) for key in self]
+        return [name_of(key) for key in self]
 
 
 class KeysByName:
@@ -99,7 +100,7 @@ class Parameters:
     def _trained(self, item) -> Key:
         key = self._key_of(item)
         if key not in self.keys:
-            raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
+            raise KeyError(f"'{name_of(key)}' is not in train=[...]")
         return key
 
     def dimension(self, key: Key):
@@ -117,7 +118,7 @@ class Parameters:
     def set_raw(self, key, array) -> None:
         """Set the values in SI units, of a key, a view or a name."""
         key = key if isinstance(key, tuple) else self._trained(key)
-        name = ".".join(filter(None, key))
+        name = name_of(key)
         array = plain_numbers(array, f"the value of '{name}'")
         shape, size = self.shape(key), self._values[key].size
         if array.shape == (size,):
@@ -147,7 +148,7 @@ class Parameters:
 
     def __setitem__(self, item, value) -> None:
         key = self._trained(item)
-        name = ".".join(filter(None, key))
+        name = name_of(key)
         if isinstance(value, str):
             raise TypeError(
                 f"'{name}' takes numbers, not the string {value!r}, which only Brian2's own "
@@ -164,7 +165,7 @@ class Parameters:
     def items(self) -> Iterator[tuple[str, Quantity]]:
         """Iterate over ('owner.name', values)."""
         for key in self.keys:
-            yield ".".join(filter(None, key)), self[key]
+            yield name_of(key), self[key]
 
     def values(self) -> list[Quantity]:
         """Return the values of all trained variables."""
@@ -190,9 +191,9 @@ class Parameters:
         # Brian2's views compare element by element: go through them, never look one up
         for item, unit in given.items() if given else ():
             key = self._trained(item)
-            size = to_si(unit, self._dimensions[key], f"the unit of '{'.'.join(key)}'")
+            size = to_si(unit, self._dimensions[key], f"the unit of '{name_of(key)}'")
             if size.size != 1 or not 0 < float(size.item()) < np.inf:
-                raise ValueError(f"the unit of '{'.'.join(key)}' must be positive, not {unit!r}")
+                raise ValueError(f"the unit of '{name_of(key)}' must be positive, not {unit!r}")
             found[key] = unit
         return found
 
@@ -276,7 +277,7 @@ class Parameters:
             key = self._trained(item)
             for end, value in enumerate(pair):
                 if value is not None:
-                    what = f"a bound of '{'.'.join(filter(None, key))}'"
+                    what = f"a bound of '{name_of(key)}'"
                     limits[key][end] = to_si(value, self._dimensions[key], what)
         factors, found = self.units(units), []
         for key in self.keys:

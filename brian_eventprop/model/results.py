@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from brian2 import Quantity, second
 
+from brian_eventprop._names import name_of
 from brian_eventprop.model.parameters import KeysByName
 from brian_eventprop.reading.spec import Key
 from brian_eventprop.runtime.readouts import GroupSpikes
@@ -169,7 +170,7 @@ class Gradients(Mapping):
     def _trained(self, item) -> Key:
         key = self._key_of(item)
         if key not in self._arrays:
-            raise KeyError(f"'{'.'.join(filter(None, key))}' is not in train=[...]")
+            raise KeyError(f"'{name_of(key)}' is not in train=[...]")
         return key
 
     def flatten(self, units: Mapping | None = None) -> np.ndarray:
@@ -210,7 +211,7 @@ class Gradients(Mapping):
         return Quantity(array, dim=self._dimensions[key] ** -1)
 
     def __iter__(self):
-        return (".".join(filter(None, key)) for key in self._arrays)
+        return (name_of(key) for key in self._arrays)
 
     def __len__(self) -> int:
         return len(self._arrays)

@@ -13,6 +13,7 @@ from brian2 import hertz
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._checks import mapping
+from brian_eventprop._names import name_of
 from brian_eventprop._units import to_si
 from brian_eventprop.training.callbacks import Callback
 
@@ -142,7 +143,7 @@ class LiftSilent(_SpikeCounter):
             key = model.key_of(view)
             pathways = [p for p in model.spec.pathways if p.synapses == key[0]]
             if key not in model.parameters.keys or not pathways:
-                raise ValueError(f"'{'.'.join(key)}' is not a trained variable of synapses")
+                raise ValueError(f"'{name_of(key)}' is not a trained variable of synapses")
             amount = float(to_si(amount, model.parameters.dimension(key), "the amount"))
             self.lifts.append((key, pathways[0].target, pathways[0].name, amount))
 

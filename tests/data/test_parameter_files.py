@@ -81,8 +81,8 @@ def test_a_model_gets_back_every_bit(path):
     found = made(network(), more)
     returned = bep.load_parameters(path, found)
     assert_same(values(found), values(expected))
-    assert list(returned) == ["neurons.v", "s.w", "s_pre.delay", "tau"]
-    assert returned["s_pre.delay"].dim is ms.dim and returned["s.w"].dim is volt.dim
+    assert list(returned) == ["neurons.v", "s.delay", "s.w", "tau"]
+    assert returned["s.delay"].dim is ms.dim and returned["s.w"].dim is volt.dim
     assert expected.run().loss == found.run().loss
 
 
@@ -117,9 +117,9 @@ def test_delays_of_axons(path):
     objects = network()
     bep.load_parameters(path, objects)
     np.testing.assert_array_equal(
-        objects[2].delay[:] / ms, model.parameters.raw("s_pre.delay")[objects[2].i[:]] * 1e3
+        objects[2].delay[:] / ms, model.parameters.raw("s.delay")[objects[2].i[:]] * 1e3
     )
-    with pytest.raises(ValueError, match="'s_pre.delay' are one for each sending neuron"):
+    with pytest.raises(ValueError, match="'s.delay' are one for each sending neuron"):
         bep.load_parameters(path, made(network()))
 
 
@@ -128,8 +128,8 @@ def test_a_delay_that_all_share(path):
     model.save(path)
     objects = network(delay=1 * ms)
     bep.load_parameters(path, objects)
-    assert objects[2].delay[:] == model.parameters["s_pre.delay"]
-    with pytest.raises(ValueError, match=r"s_pre.delay' has the shape \(6,\) here, and \(1,\)"):
+    assert objects[2].delay[:] == model.parameters["s.delay"]
+    with pytest.raises(ValueError, match=r"s.delay' has the shape \(6,\) here, and \(1,\)"):
         bep.load_parameters(path, network())
 
 
@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_refused(path, other, message, even_if_not_strict):
 def test_more_and_fewer_variables(path):
     filled(made(network(), ["neurons.v"])).save(path)
     fewer = made(network())
-    with pytest.raises(ValueError, match="it holds neurons.v, and the model trains s.w, s_pre.del"):
+    with pytest.raises(ValueError, match="it holds neurons.v, and the model trains s.w, s.del"):
         bep.load_parameters(path, fewer)
     bep.load_parameters(path, fewer, strict=False)
     assert np.all(fewer.parameters.raw("s.w") > 0)

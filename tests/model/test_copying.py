@@ -125,7 +125,7 @@ def test_gradients_travel_without_the_model(again):
     gradients = model.gradient()
     found = again(gradients)
     assert list(found) == list(gradients) and found.grazing == gradients.grazing
-    for item in (s_in.w, "s_in.w", ("s_in", "w"), s_in.delay, "s_in_pre.delay"):
+    for item in (s_in.w, "s_in.w", ("s_in", "w"), s_in.delay, "s_in.delay"):
         np.testing.assert_array_equal(found[item], gradients[item])
         assert get_dimensions(found[item]) is get_dimensions(gradients[item])
     np.testing.assert_array_equal(found.inputs, gradients.inputs)

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "brian_eventprop"
 
-BASE = {"errors", "_checks", "_copies", "_units"}  # small modules that every room may import
+# Small modules that every room may import.
+BASE = {"errors", "_checks", "_copies", "_names", "_units"}
 
 #: A room, and the rooms that it may import from.
 RULES = {
@@ -32,6 +33,7 @@ RULES = {
     "jax": BASE | {"bridges", "data"},
     "errors": set(),
     "_checks": BASE,
+    "_names": set(),
     "_copies": BASE,
     "_units": BASE,
 }

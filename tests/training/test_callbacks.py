@@ -149,7 +149,7 @@ def test_gradient_norms(run):
     run.callbacks += [GradientNorms(), Note()]
     history = run.fit(yin_yang(size=30), 2, 10, progress=False)
     np.testing.assert_allclose(history["gradient(syn.w)"], np.reshape(norms, (2, 3)).mean(axis=1))
-    assert np.all(history["gradient(syn_pre.delay)"] > 0)
+    assert np.all(history["gradient(syn.delay)"] > 0)
 
 
 def test_tensorboard_log(run, tmp_path, monkeypatch):

@@ -267,7 +267,11 @@ def test_a_checkpoint_of_something_else_is_refused(saved):
 
 def test_other_models_are_refused(saved):
     model = FakeModel(channels=4)
-    refused(saved, r"trained\.syn\.w\[0\] is 12 here and 15 in the file", Trainer(model, adam()))
+    refused(
+        saved,
+        r"trained\.syn\.(w|delay)\[0\] is \d+ here and \d+ in the file",
+        Trainer(model, adam()),
+    )
     model = FakeModel()
     model.spec = SimpleNamespace(groups=(), inputs=(), dt=1e-4)
     refused(saved, r"network\.dt is 0\.0001 here and 0\.001 in the file", Trainer(model, adam()))

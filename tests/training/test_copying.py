@@ -136,7 +136,7 @@ def test_they_present_themselves_in_a_line():
     optimizer = SGD({WEIGHT: np.linspace(0, 0.5, 15), DELAY: 0.1 * ms})
     optimizer.bind(FakeModel())
     assert repr(optimizer) == (
-        "SGD(learning rates syn.w 0 to 0.5 (SI), syn_pre.delay 100. us; 0 steps)"
+        "SGD(learning rates syn.w 0 to 0.5 (SI), syn.delay 100. us; 0 steps)"
     )
     history = bep.History([{f"gradient(s{k}.w)": k for k in range(500)}])
     assert "492 more" in repr(history)

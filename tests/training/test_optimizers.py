@@ -118,7 +118,7 @@ def test_state_is_a_copy(model):
     )
 
 
-NAMES = ("syn.w", "syn_pre.delay")
+NAMES = ("syn.w", "syn.delay")
 
 
 def test_foreign_state_is_refused(model):
@@ -136,9 +136,9 @@ def test_foreign_state_is_refused(model):
 @pytest.mark.parametrize(
     "rates, error, message",
     [
-        ({WEIGHT: 0.01, DELAY: 0.1}, DimensionMismatchError, "syn_pre.delay"),
+        ({WEIGHT: 0.01, DELAY: 0.1}, DimensionMismatchError, "syn.delay"),
         ({WEIGHT: 0.01 * ms, DELAY: 0.1 * ms}, DimensionMismatchError, "syn.w"),
-        ({WEIGHT: 0.01}, ValueError, "no learning rate for syn_pre.delay"),
+        ({WEIGHT: 0.01}, ValueError, "no learning rate for syn.delay"),
         ({**RATES, ("a", "b"): 1.0}, ValueError, "a.b has a learning rate"),
         ({WEIGHT: -0.01, DELAY: 0.1 * ms}, ValueError, "syn.w"),
         ({WEIGHT: lambda epoch: np.nan, DELAY: 0.1 * ms}, ValueError, "epoch 0"),
@@ -152,7 +152,7 @@ def test_wrong_rates(model, rates, error, message):
 def test_wrong_bounds(model):
     with pytest.raises(ValueError, match="no room"):
         Adam(RATES, bounds={WEIGHT: (1, 0)}).bind(model)
-    with pytest.raises(DimensionMismatchError, match="bounds of syn_pre.delay"):
+    with pytest.raises(DimensionMismatchError, match="bounds of syn.delay"):
         Adam(RATES, bounds={DELAY: (0, 1)}).bind(model)
 
 

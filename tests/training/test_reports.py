@@ -37,10 +37,10 @@ def test_a_report_of_every_epoch_has_the_history_and_the_means_of_the_steps():
     for epoch, numbers in told:
         for name in ("loss", "accuracy", "val_loss", "val_accuracy", "seconds", "rate_scale"):
             assert numbers[name] == history[name][epoch]
-        for name in ("syn.w", "syn_pre.delay"):
+        for name in ("syn.w", "syn.delay"):
             assert numbers[f"gradient/{name}"] == history[f"gradient({name})"][epoch]
         assert set("(),") & set("".join(numbers)) == set()  # MLflow has no such names
-    rates = [numbers["learning_rate/syn_pre.delay"] for _, numbers in told]
+    rates = [numbers["learning_rate/syn.delay"] for _, numbers in told]
     np.testing.assert_allclose(rates, [1e-4, 1e-4, 5e-5])
 
 
@@ -66,7 +66,7 @@ def test_a_report_of_every_step():
 def test_no_norms_where_they_are_not_wanted():
     told = Told()
     trainer([bep.Report(told, "step", gradients=False)]).fit(DATA, 1, 10, progress=False)
-    assert sorted(told[0][1]) == ["learning_rate/syn.w", "learning_rate/syn_pre.delay", "loss"]
+    assert sorted(told[0][1]) == ["learning_rate/syn.delay", "learning_rate/syn.w", "loss"]
 
 
 def test_what_the_function_raises_ends_the_training():

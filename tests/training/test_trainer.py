@@ -91,7 +91,7 @@ def test_predict(data):
     np.testing.assert_array_equal(run.predict(unlabelled, 50), labels)
 
 
-@pytest.mark.parametrize("key, name", [(WEIGHT, "syn.w"), (DELAY, "syn_pre.delay")])
+@pytest.mark.parametrize("key, name", [(WEIGHT, "syn.w"), (DELAY, "syn.delay")])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_gradient_that_is_not_finite_stops_by_name(data, key, name, bad):
     run = trainer()

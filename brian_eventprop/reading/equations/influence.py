@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from brian_eventprop._names import name_of
 from brian_eventprop.reading.equations.expressions import names
 from brian_eventprop.reading.spec import Group, Key, NetworkSpec, Statement, Symbol
 
@@ -31,7 +32,7 @@ def check_influence(keys: Iterable[Key], spec: NetworkSpec) -> None:
     for key in keys:
         if key in influential:
             continue
-        label = ".".join(filter(None, key))
+        label = name_of(key)
         users = _users(key, spec)
         if not users:
             raise ValueError(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from brian_eventprop._names import name_of
 from brian_eventprop.reading.spec import Key, NetworkSpec, NetworkValues
 
 
@@ -45,7 +46,7 @@ def with_axonal_delays(spec: NetworkSpec, network: NetworkValues, key: Key):
     """Return a network in which a pathway has one delay for each neuron of its source."""
     pathway = next((p for p in spec.pathways if p.delay == key), None)
     if pathway is None:
-        raise ValueError(f"'{'.'.join(key)}' are no delays: give Axonal a view like synapses.delay")
+        raise ValueError(f"'{name_of(key)}' are no delays: give Axonal a view like synapses.delay")
     if any(symbol.key == key for symbol in pathway.symbols.values()):
         raise ValueError(
             f"'{pathway.synapses}' uses its delays in on_pre ('{pathway.text}'), so they cannot be "

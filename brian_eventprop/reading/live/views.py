@@ -62,6 +62,8 @@ def _named_key(name: str, spec: NetworkSpec, values: NetworkValues) -> Key:
     owner = owner.replace(".", "_")  # s.pre.delay
     if owner and (owner, variable) in values.values:
         return owner, variable
+    if variable == "delay" and (f"{owner}_pre", "delay") in values.values:
+        return f"{owner}_pre", "delay"  # which is what Brian2 means by it
     if variable == "delay":
         delays = [p.delay for p in spec.pathways if p.synapses == owner]
         if len(delays) == 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from brian_eventprop._names import name_of
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.network import network_objects
 from brian_eventprop.reading.spec import Key, NetworkSpec, Symbol
@@ -89,7 +90,7 @@ def _target(key: Key, spec: NetworkSpec, owners: Mapping[str, Any]):
 
 
 def _write_variable(key: Key, variable, array: np.ndarray) -> None:
-    label = ".".join(key)
+    label = name_of(key)
     if variable.read_only or not isinstance(variable, brian.ArrayVariable):
         raise ValueError(f"'{label}' is read-only.")
     size = np.size(variable.get_value())

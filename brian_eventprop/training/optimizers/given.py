@@ -9,21 +9,10 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DimensionMismatchError
 
+from brian_eventprop._names import name_of
 from brian_eventprop._units import to_si, unit_name
 
 Key = tuple[str, str]
-
-
-def name_of(key: Key) -> str:
-    """Return the name of a variable as a user would write it.
-
-    Examples
-    --------
-    >>> name_of(("s_in", "w")), name_of(("s_in_pre", "delay")), name_of(("", "tau_m"))
-    ('s_in.w', 's_in_pre.delay', 'tau_m')
-    """
-    owner, variable = key
-    return f"{owner}.{variable}" if owner else variable
 
 
 def given_rates(rates, kind: str) -> tuple[object | None, list]:

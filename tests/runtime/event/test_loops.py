@@ -141,14 +141,14 @@ def test_gradients_of_pulses_that_fire_neurons_at_once():
     model = build(objects)
     _, t = spikes_of(model, objects[1])
     assert len(np.unique(t)) < len(t)  # cascades
-    assert_gradient(model, leave_out=["pulse_pre.delay"])
+    assert_gradient(model, leave_out=["pulse.delay"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reset", ["v = 0", "v -= 1.1", "v = 0.2*v; I += 0.1"])
 def test_gradients_without_refractoriness(reset):
     """An arrival at a neuron that spikes comes before its reset, which makes a difference."""
-    assert_gradient(build(pulses(reset=reset, refractory=False)), leave_out=["pulse_pre.delay"])
+    assert_gradient(build(pulses(reset=reset, refractory=False)), leave_out=["pulse.delay"])
 
 
 @pytest.mark.slow
