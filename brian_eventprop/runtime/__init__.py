@@ -57,22 +57,9 @@ def solver_for(
             )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
-    if backend == "cuda":
-        _check_synapses(system)
     check_grid(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
-
-
-def _check_synapses(system) -> None:
-    """Refuse what the kernels for GPUs lack: events that touch other groups than their target."""
-    for p in system.pathways:
-        if p.pre or p.of_group:
-            what = f"'{p.pre[0]}' of the pre-synaptic neuron" if p.pre else "equations of synapses"
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
-            )
 
 
 def _check_autapses(system, network) -> None:

@@ -7,22 +7,24 @@ import numpy as np
 from brian_eventprop.adjoint.autapses import order_matters
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.kernels.clock.tiles import TILE
+from brian_eventprop.plan.clock import records_events, taped_groups
 from brian_eventprop.reading.spec import NetworkValues
 
 
 def known_autapses(
-    system: AdjointSystem, network: NetworkValues, with_states: bool = True
+    system: AdjointSystem, network: NetworkValues, on_device: bool = False
 ) -> frozenset[str]:
     """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
 
-    Only those where the order matters.  A delay that is trained may become 0.  Without
-    `with_states`, synapses that have states are left out.
+    Only those where the order matters.  A delay that is trained may become 0.  On a device,
+    synapses whose events are recorded are left out.
     """
+    taped = taped_groups(system, on_device)
     loops = (
         p
         for p in system.pathways
         if p.pathway.source == p.pathway.target and p.touches_target
-        if with_states or not p.synaptic
+        if not (on_device and records_events(p, taped))
     )
     found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
     return frozenset(p.pathway.target for p in found)

@@ -56,6 +56,29 @@ class CudaModule:
     target: Target = field(default_factory=Target)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Arrivals that the backward pass goes through between two barriers.
+
+    Attributes
+    ----------
+    group
+        Their target.
+    arriving
+        The pathways whose arrivals are delivered again, to see the states between.
+    noted
+        Those of them whose arrivals it goes through.
+    apart, in_turn
+        See `CudaPathway`.
+    """
+
+    group: CudaGroup
+    arriving: tuple[CudaPathway, ...]
+    noted: tuple[CudaPathway, ...]
+    apart: bool = False
+    in_turn: bool = False
+
+
 def render_cuda(
     system: AdjointSystem,
     connections: Mapping[str, Connections],
@@ -132,9 +155,13 @@ class _Renderer:
         self.words += bool(self.words)
         self.all = threads * cluster
         self.parts = self.all // 32 if target.warps else self.all
-        #: The pathways whose synapses have states, and those that have them for their object.
-        self.eventful = [p for p in pathways if p.synaptic]
-        self.homes = [p for p in self.eventful if p.home is p]
+        #: The pathways that record what their events touch, and those that have the states of the
+        #: synapses for their object.
+        self.eventful = [p for p in pathways if p.eventful]
+        self.homes = homes_of(pathways)
+        #: What threads of other neurons touch: it is in memory if several blocks run a trial.
+        self.touched = {g.name for p in pathways if p.apart for g in (p.target, *p.touched)}
+        self.touched |= {p.name for p in pathways if p.apart}
         self.recomputes = any(g.keeps_states for g in groups) or bool(self.eventful)
         self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
 
@@ -180,6 +207,8 @@ class _Renderer:
             pathways=self.pathways,
             eventful=self.eventful,
             homes=self.homes,
+            apart=any(p.apart for p in self.pathways),
+            stages=self.stages(),
             senders=self.senders(),
             on_chip=kernel.on_chip,
             in_memory=kernel.in_memory,
@@ -209,6 +238,17 @@ class _Renderer:
     def decorator(self) -> str:
         """What stands before a function that kernels call."""
         return "" if self.target.emulated else "@cuda.jit(device=True)\n"
+
+    def stages(self) -> list[Stage]:
+        """Return how the backward pass goes through the arrivals of a step."""
+        queued = [p for p in self.pathways if not p.ring]
+        if not any(p.apart for p in queued):
+            return [Stage(g, tuple(g.queued), tuple(g.queued)) for g in self.groups if g.queued]
+        found = []
+        for number, p in reversed(list(enumerate(queued))):
+            arriving = [before for before in queued[: number + 1] if before.target is p.target]
+            found.append(Stage(p.target, tuple(arriving), (p,), p.apart, p.in_turn))
+        return found
 
     def senders(self) -> list:
         """Return those whose spike-time gradients the trial's kernel takes from their arrivals."""
@@ -251,7 +291,8 @@ class _Renderer:
         """
         if self.cluster == 1 or array.large:
             return array
-        if not array.owner or self.owners[array.owner].size > self.all:
+        shared = not array.owner or array.owner in self.touched
+        if shared or array.shape[-1] > self.all:
             return replace(array, large=True)
         return replace(array, shape=(*array.shape[:-1], self.threads))
 
@@ -280,8 +321,10 @@ class _Renderer:
             read = not p.source.is_input or not (p.ring if back else p.precomputed)
             roles = ["C"] + ["W", "steps"] * read + ["delays"] * (not p.ring)
             roles += ["base", "bits"] * (read and not p.dense)
-            roles += ["synapse"] * bool(p.synaptic)
-            roles += ["n_events" if name == "forward" else "first_event"] * bool(p.synaptic)
+            roles += ["synapse"] * bool(p.synaptic) + ["pre"] * bool(p.adjoint.pre)
+            roles += ["first_in_turn", "next_in_turn", "post"] * p.in_turn
+            roles += ["first_of_pre", "next_of_pre"] * (back and bool(p.noted_pre))
+            roles += ["n_events" if name == "forward" else "first_event"] * p.eventful
             if p in self.homes:
                 roles += ["initial"] * (name != "backward")
                 roles += ["final"] * (name == "forward" and p.read_at_end)
@@ -356,8 +399,17 @@ class _Renderer:
             for g in self.groups
             if g.keeps_states
         ] + [
-            self.array(p.name, "events", (f"events of {p.name}", len(p.others)), large=True)
+            self.array(p.name, "events", (f"events of {p.name}", p.event_columns), large=True)
             for p in self.eventful
+        ]
+
+    def noted(self, p):
+        """Return what adjoints of pre-synaptic states gain by each synapse, and whose do at all."""
+        gains = len(p.noted_pre), p.adjoint.pathway.size
+        touched = (p.pre_group.size,)
+        return [
+            self.array(p.name, "gain_pre", gains, large=True),
+            self.array(p.name, "touched_pre", touched, "np.int32", large=True),
         ]
 
     def upstrokes(self, g):
@@ -417,7 +469,13 @@ class _Renderer:
                     )
                 )
                 arrays += [self.array(p.name, "grad_delay", (size,), large=True)] * p.delay_trained
+                arrays += self.noted(p) if p.noted_pre else []
         return arrays + self.records()
+
+
+def homes_of(pathways) -> list[CudaPathway]:
+    """Return a pathway of each `Synapses` object with states that are those of no group."""
+    return [p for p in pathways if p.synaptic and not p.own_group and p.home is p]
 
 
 _MARK = "# constants"

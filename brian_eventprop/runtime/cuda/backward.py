@@ -90,8 +90,8 @@ class CudaBackward(ClockCPU):
         """Add dL/d(states of synapses at the end) of a readout to what the kernels are given."""
         final = self._final_states(synapses, forward.arrays, forward.n_trials)
         seeds, home = np.zeros_like(final), None
-        for p in self.eventful:
-            if p.synapses == synapses and p.home is p:
+        for p in self.homes:
+            if p.synapses == synapses:
                 home = p.name, "seeds"
                 seeds = host.setdefault(home, seeds)
         values = forward.stored["values"]
@@ -147,13 +147,10 @@ class CudaBackward(ClockCPU):
                 arrays[g.name, role] = found
             for role, shape in shapes.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
-        for p in self.eventful:
-            if p.home is p:
-                shape, key = (
-                    (n_trials, len(p.synaptic), p.adjoint.pathway.size),
-                    (p.name, "grad_initial"),
-                )
-                arrays[key] = self.workspace.array(key, shape)
+        for p in self.homes:
+            shape = n_trials, len(p.synaptic), p.adjoint.pathway.size
+            key = p.name, "grad_initial"
+            arrays[key] = self.workspace.array(key, shape)
 
     def _run_backward(self, forward, arrays, with_inputs):
         """Run the adjoint in waves of trials; return the synapses' gradients."""
@@ -228,9 +225,8 @@ class CudaBackward(ClockCPU):
                 total[g.name, "grad_refractory"] = (
                     added_up(g.name, "grad_refractory_out") if wanted else np.zeros(g.size)
                 )
-        for p in self.eventful:
-            if p.home is p:
-                total[p.synapses, "grad_initial"] = added_up(p.name, "grad_initial")
+        for p in self.homes:
+            total[p.synapses, "grad_initial"] = added_up(p.name, "grad_initial")
         for p in others:
             if not p.adjoint.pathway.size:
                 total[p.name, "grad_weight"] = np.zeros((max(len(p.element_grads), 1), 0))

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop.codegen.cuda.network import homes_of
+from brian_eventprop.runtime.cuda.arrays import by_end
 from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.readouts import sample_steps
@@ -86,10 +88,21 @@ class CudaPacking:
             shortest = int(steps.min(initial=self.n_steps))
             longest = int(steps.max(initial=0))
         self.longest[p.name] = longest
+        created = np.arange(binder.size) if order is None else order
         if p.synaptic:
-            created = np.arange(binder.size) if order is None else order
             host[p.name, "synapse"] = created.astype(np.int32)
-        if p.synaptic and p.home is p:
+        if p.adjoint.pre:
+            host[p.name, "pre"] = pre = binder.indices["pre"][created].astype(np.int32)
+            size = p.pre_group.size
+            host[p.name, "first_of_pre"], host[p.name, "next_of_pre"] = by_end(pre, size)
+        if p.in_turn:
+            host[p.name, "post"] = binder.receivers[created].astype(np.int32)
+            # of each source, in the order of creation
+            place = np.argsort(created)
+            first, chosen = by_end(binder.senders, binder.n_source)
+            host[p.name, "first_in_turn"] = first
+            host[p.name, "next_in_turn"] = place[chosen].astype(np.int32)
+        if p in homes_of(self.module.pathways):
             rows = [np.broadcast_to(values[p.synapses, s], binder.size) for s in p.adjoint.synaptic]
             host[p.name, "initial"] = np.array(rows, self.dtype)
         if not p.ring:

@@ -16,11 +16,12 @@ import numpy as np
 
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_parameter_map
-from brian_eventprop.codegen.cuda.network import render_cuda
+from brian_eventprop.codegen.cuda.network import homes_of, render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
+from brian_eventprop.plan.clock import needs_state, records_events, taped_groups
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.binding.binder import binders
@@ -71,6 +72,7 @@ class ClockCUDA(CudaBackward):
         del threads
         self.trial_pool = TrialPool(1)  # for what is done on the CPU before a batch
         self.device = device or CudaDevice()
+        _check_upstrokes(system)
         self.system, self.n_steps, self.single = system, n_steps, single
         self.dtype = np.dtype(np.float32 if single else np.float64)
         sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
@@ -131,7 +133,7 @@ class ClockCUDA(CudaBackward):
 
     def _known_layout(self):
         """The layouts of the pathways, and the groups with autapses without delay."""
-        autapses = known_autapses(self.system, self._network, with_states=False)
+        autapses = known_autapses(self.system, self._network, on_device=True)
         _check_autapses(self.system, self._network)
         found = choose_layouts(self.system, self._network, autapses)
         return {
@@ -142,7 +144,7 @@ class ClockCUDA(CudaBackward):
     def _render(self, ring_on_chip: bool, cluster: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, plan_clock(self.system, *self._layout, with_states=False), cluster,
+            ring_on_chip, plan_clock(self.system, *self._layout, on_device=True), cluster,
         )  # fmt: skip
 
     @property
@@ -280,19 +282,20 @@ class ClockCUDA(CudaBackward):
         for p in self.eventful:
             shape, key = (n_trials, p.target.size), (p.name, "n_events")
             arrays[key] = self.workspace.array(key, shape, np.int32)
-            if p.home is p and p.read_at_end:
+        for p in self.homes:
+            if p.read_at_end:
                 shape, key = (n_trials, len(p.synaptic), p.adjoint.pathway.size), (p.name, "final")
                 arrays[key] = self.workspace.array(key, shape)
 
     @property
-    def eventful(self):
-        """The pathways whose synapses have states."""
-        return [p for p in self.module.pathways if p.synaptic]
+    def homes(self):
+        """A pathway of each `Synapses` object with states that are those of no group."""
+        return homes_of(self.module.pathways)
 
     def _final_states(self, synapses: str, arrays, n_trials: int) -> np.ndarray:
         """Return the states of synapses at the ends of the trials; they may have none."""
-        for p in self.eventful:
-            if p.synapses == synapses and p.home is p:
+        for p in self.homes:
+            if p.synapses == synapses:
                 return self.device.get(arrays[p.name, "final"])[:n_trials].astype(float)
         return np.empty((n_trials, 0, 0))
 
@@ -376,10 +379,27 @@ class ClockCUDA(CudaBackward):
         )
 
 
-def _check_autapses(system, network) -> None:
-    """Refuse spikes that arrive at their own neuron at once through synapses with states."""
+def _check_upstrokes(system) -> None:
+    """Refuse arrivals one after the other whose states before them lie on an explosive upstroke."""
+    taped = taped_groups(system)
     for p in system.pathways:
-        if p.synaptic and own_at_once(p, system, network):
+        target = p.pathway.target
+        steep = p.in_turn and target not in taped and system.group(target).upstroke is not None
+        arriving = [q for q in system.pathways if q.pathway.target == target and q.touches_target]
+        if steep and any(needs_state(q) for q in arriving):
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"backend='cuda': it changes '{p.pre[0]}' of the pre-synaptic neuron, and what "
+                f"arrives at '{target}', whose own equations drive it over the threshold, depends "
+                "on its state. Use backend='cpu'."
+            )
+
+
+def _check_autapses(system, network) -> None:
+    """Refuse spikes that arrive at their own neuron at once where events are recorded."""
+    taped = taped_groups(system, on_device=True)
+    for p in system.pathways:
+        if records_events(p, taped) and own_at_once(p, system, network):
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
                 "backend='cuda' where a neuron sends a spike to itself without delay, just before "

@@ -12,6 +12,8 @@ from helpers.networks import refractory
 from helpers.networks import small as small_networks
 from helpers.networks.synapses import plastic
 from helpers.networks.synapses import trials as plastic_trials
+from helpers.networks.touching import touching
+from helpers.networks.touching import trials as touching_trials
 
 import brian_eventprop as bep
 from brian_eventprop.plan.layouts import limits
@@ -214,4 +216,14 @@ def test_synapses_with_states(device):
     device.only = OF_THE_NETWORK
     model, _, _ = plastic("voltage", True, backend="cuda", precision="float32")
     compiled(model, plastic_trials())
+    check(device, {"forward", "record", "backward"}, single=True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["all at once", pytest.param("state of the target, too", marks=pytest.mark.slow)]
+)
+def test_arrivals_that_touch_two_groups(kind, device):
+    start_scope()
+    device.only = "forward|record|backward"
+    compiled(touching(kind, True, backend="cuda", precision="float32"), touching_trials())
     check(device, {"forward", "record", "backward"}, single=True)
