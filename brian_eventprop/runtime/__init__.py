@@ -46,7 +46,6 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
-    _check_couplings(system, backend)
     if solver == "event":
         _check_autapses(system, network)
         if precision != "float64":
@@ -73,13 +72,3 @@ def _check_autapses(system, network) -> None:
                 "synapses connect a neuron to itself. Leave them out with "
                 "connect(condition='i != j'), or use solver='clock'."
             )
-
-
-def _check_couplings(system, backend: str) -> None:
-    """Refuse neurons that are coupled continuously on a GPU."""
-    if system.couplings and backend == "cuda":
-        coupling = system.couplings[0].coupling
-        raise UnsupportedError(
-            f"'{coupling.owner}': '{coupling.text}' is not supported with backend='cuda': it "
-            "couples neurons at every time, not by spikes alone. Use backend='cpu'."
-        )

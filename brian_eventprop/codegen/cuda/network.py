@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock.network import parts, summary
+from brian_eventprop.codegen.clock.network import couplings_of, parts, summary
+from brian_eventprop.codegen.cuda.couplings import Couplings, CudaCoupling, names_of
 from brian_eventprop.codegen.cuda.parts import (
     ROUNDING,
     Connections,
@@ -54,6 +55,7 @@ class CudaModule:
     threads: int
     recomputes: bool
     target: Target = field(default_factory=Target)
+    couplings: tuple[CudaCoupling, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,14 @@ def render_cuda(
     if cluster > 1:
         target = replace(target, threads=min(target.threads, CLUSTER_THREADS))
     plan = plan or plan_clock(system)
-    groups, inputs, pathways = _parts(system, plan, connections, CudaStyle(single, target.rounds))
+    style = CudaStyle(single, target.rounds)
+    groups, inputs, pathways, couplings = _parts(system, plan, connections, style)
     lanes = sum(32 * g.words for g in groups)
     threads = max(32 if target.warps else 1, min(lanes, target.threads))
     places = {"ring_on_chip": ring_on_chip, "cluster": cluster}
-    return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
+    return _Renderer(
+        groups, inputs, pathways, couplings, n_steps, single, target, threads, **places
+    )()
 
 
 def _parts(system, plan, connections, style):
@@ -137,16 +142,22 @@ def _parts(system, plan, connections, style):
         others["read_at_end"] = adjoint.pathway.synapses in at_end
         return CudaPathway(adjoint, *arguments, **others)
 
-    return parts(system, plan, style, NameTable(), group, CudaInput, pathway)
+    table = NameTable()
+    made = parts(system, plan, style, table, group, CudaInput, pathway)
+    return *made, couplings_of(system, made[0], style, table, CudaCoupling)
 
 
 class _Renderer:
     """Renders the kernels one after the other, then the constants that they turned out to use."""
 
     def __init__(
-        self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip, cluster
-    ):
+        self, groups, inputs, pathways, couplings, n_steps, single, target, threads, ring_on_chip,
+        cluster,
+    ):  # fmt: skip
         self.groups, self.inputs, self.pathways = groups, inputs, pathways
+        self.couplings = couplings
+        #: All parts that have constants and gradients of their own.
+        self.every = *groups, *pathways, *couplings
         self.n_steps, self.single, self.target = n_steps, single, target
         self.threads, self.ring_on_chip, self.cluster = threads, ring_on_chip, cluster
         self.float = "float32" if single else "float64"
@@ -161,18 +172,19 @@ class _Renderer:
         self.homes = homes_of(pathways)
         #: What threads of other neurons touch: it is in memory if several blocks run a trial.
         self.touched = {g.name for p in pathways if p.apart for g in (p.target, *p.touched)}
-        self.touched |= {p.name for p in pathways if p.apart}
+        self.touched |= {p.name for p in pathways if p.apart} | names_of(couplings)
         self.recomputes = any(g.keeps_states for g in groups) or bool(self.eventful)
-        self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
+        self.owners = {part.name: part for part in (*self.every, *inputs)}
 
     def __call__(self) -> CudaModule:
         kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.recomputes}
         texts = [g.upstroke.functions(self.decorator) for g in self.groups if g.upstroke]
         texts += [self.text(name, kernel) for name, kernel in kernels.items()]
         body = "\n\n".join(texts)
-        per_step = [x for part in (*self.groups, *self.pathways) for x in part.scope.step_lines()]
+        per_step = [x for part in self.every for x in part.scope.step_lines()]
         body = body.replace(_STEP_MARK, "\n        ".join(per_step) or "pass")
-        constants = [x for part in (*self.groups, *self.pathways) for x in _constants(part)]
+        body = body.replace(_END_MARK, "\n    ".join(per_step) or "pass")
+        constants = [x for part in self.every for x in _constants(part)]
         body = body.replace(_MARK, "\n    ".join(constants) or "pass")
         head = render(
             "cuda/module.py.j2",
@@ -180,14 +192,14 @@ class _Renderer:
             cluster=self.cluster,
             products=not self.single and not self.target.rounds,
             float=self.float,
-            summary=summary(self.groups, self.pathways),
+            summary=summary(self.groups, (*self.pathways, *self.couplings)),
             library=not self.target.rounds,
             rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", body)],
             functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
         )
         return CudaModule(
             head + "\n\n" + body, self.groups, self.inputs, self.pathways, kernels,
-            self.threads, self.recomputes, self.target,
+            self.threads, self.recomputes, self.target, self.couplings,
         )  # fmt: skip
 
     def text(self, name: str, kernel: Kernel) -> str:
@@ -207,6 +219,8 @@ class _Renderer:
             pathways=self.pathways,
             eventful=self.eventful,
             homes=self.homes,
+            couplings=Couplings(self.couplings, self.groups),
+            every=self.every,
             apart=any(p.apart for p in self.pathways),
             stages=self.stages(),
             senders=self.senders(),
@@ -227,6 +241,7 @@ class _Renderer:
             float=self.float,
             constants=_MARK,
             per_step=_STEP_MARK,
+            per_step_end=_END_MARK,
             **spelling(self.target, self.threads, self.single, self.cluster),
         )
         if self.cluster > 1:
@@ -329,6 +344,10 @@ class _Renderer:
                 roles += ["initial"] * (name != "backward")
                 roles += ["final"] * (name == "forward" and p.read_at_end)
             pairs += [(p.name, role) for role in roles]
+        for c in self.couplings:
+            roles = ["C", "W", "first", "others"]
+            roles += ["first_other", "next_other", "receivers"] * (back and c.back_to_other)
+            pairs += [(c.name, role) for role in roles]
         return pairs
 
     def backward_arguments(self):
@@ -347,11 +366,7 @@ class _Renderer:
         for p in self.homes:
             pairs += [(p.name, "grad_initial"), *[(p.name, "seeds")] * p.read_at_end]
         pairs += [(i.name, "d_input_time") for i in self.inputs if i.queued]
-        return pairs + [
-            (part.name, "grad_shared_out")
-            for part in (*self.groups, *self.pathways)
-            if part.shared_grads
-        ]
+        return pairs + [(part.name, "grad_shared_out") for part in self.every if part.shared_grads]
 
     def local_arrays(self, name: str) -> list[LocalArray]:
         """Return the arrays of a block, those that should be on the chip first."""
@@ -434,6 +449,9 @@ class _Renderer:
             if g.released and g.released.crossing:
                 arrays.append(self.array(g.name, "d_freed", (g.size,)))
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
+            if g.coupled:
+                roles = ("coupling", "coupling_rate")
+                arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in roles]
             if g.queued and g.recomputes_arrivals:
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
             if g.autapses:
@@ -443,6 +461,11 @@ class _Renderer:
                 arrays.append(self.array(g.name, "grad_neuron", (len(g.element_grads), g.size)))
             if g.upstroke:
                 arrays += self.upstrokes(g)
+        for c in self.couplings:
+            arrays.append(self.array(c.name, "lam_sum", (2, c.receiver.size)))
+            if c.element_grads:
+                shape = len(c.element_grads), c.size
+                arrays.append(self.array(c.name, "grad_weight", shape, large=True))
         for g in self.groups:
             shape = (self.n_steps, 2, g.size)
             arrays += [
@@ -480,6 +503,7 @@ def homes_of(pathways) -> list[CudaPathway]:
 
 _MARK = "# constants"
 _STEP_MARK = "# once per step"
+_END_MARK = "# after the last step"
 
 
 def _constants(part):

@@ -49,7 +49,7 @@ class CudaStyle(KernelStyle):
         return result
 
 
-class _InThread:
+class InThread:
     """A part whose gradients of shared constants are summed in variables of the thread."""
 
     def shared_grad(self, name: str) -> str:
@@ -57,7 +57,7 @@ class _InThread:
         return self.a(f"grad_shared{self.shared_grads.index(name)}")
 
 
-class CudaGroup(_InThread, GroupCode):
+class CudaGroup(InThread, GroupCode):
     """A group of the kernels.
 
     Parameters
@@ -195,7 +195,7 @@ class CudaInput(InputCode):
         return f"{self.a('spike_rows')}[0, {spike}, 0]"
 
 
-class CudaPathway(_InThread, PathwayCode):
+class CudaPathway(InThread, PathwayCode):
     """A pathway; ``dense`` tells that every source has one synapse onto every target.
 
     Where its events are ``apart``, they touch states that belong to other threads: nobody else

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
+from brian_eventprop.runtime.binding.binder import unsorted
 from brian_eventprop.runtime.clock.solver import ClockCPU, Forward
 from brian_eventprop.runtime.cuda.arrays import in_flight, timed_gradients, unsorted_spikes
 from brian_eventprop.runtime.cuda.results import DeviceBackward, DeviceGradients
@@ -128,7 +129,7 @@ class CudaBackward(ClockCPU):
         cluster = arrays["", "blocks"]
         threads = cluster * self._compiled(False, cluster)[0].threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
-        for part in (*self.module.groups, *self.module.pathways):
+        for part in (*self.module.groups, *self.module.pathways, *self.module.couplings):
             if part.shared_grads:
                 shape = n_trials, len(part.shared_grads), threads
                 arrays[part.name, "grad_shared_out"] = self.workspace.array(
@@ -165,6 +166,9 @@ class CudaBackward(ClockCPU):
             for role in ("sums", "grad_weight_all", "grad_delay_all"):
                 if (p.name, role) in arrays:
                     self.workspace.clear(arrays[p.name, role])
+        for c in module.couplings:
+            if c.element_grads:
+                self.workspace.clear(arrays[c.name, "grad_weight_all"])
         summed = [
             p
             for p in module.pathways
@@ -210,7 +214,7 @@ class CudaBackward(ClockCPU):
             return self.workspace.added_up(arrays[name, role], (name, role))
 
         total, others = {}, self._others
-        for part in (*self.module.groups, *others):
+        for part in (*self.module.groups, *others, *self.module.couplings):
             total[part.name, "grad_shared"] = np.zeros(len(part.shared_grads))
             if part.shared_grads:
                 total[part.name, "grad_shared"] = added_up(part.name, "grad_shared_out").sum(axis=1)
@@ -227,6 +231,11 @@ class CudaBackward(ClockCPU):
                 )
         for p in self.homes:
             total[p.synapses, "grad_initial"] = added_up(p.name, "grad_initial")
+        for c in self.module.couplings:
+            total[c.name, "grad_weight"] = np.zeros((0, c.size))
+            if c.element_grads and c.size:
+                grads = added_up(c.name, "grad_weight_all")
+                total[c.name, "grad_weight"] = unsorted(grads, self.packing.order(c.name))
         for p in others:
             if not p.adjoint.pathway.size:
                 total[p.name, "grad_weight"] = np.zeros((max(len(p.element_grads), 1), 0))

@@ -24,7 +24,7 @@ class CudaPacking:
     ----------
     module
         The rendered kernels.
-    groups, pathways
+    groups, pathways, couplings
         The binders, by name; see `brian_eventprop.runtime.binding.binder`.
     held
         The variables that stay on the device.
@@ -41,10 +41,16 @@ class CudaPacking:
         Entries of all rings of a trial.
     """
 
-    def __init__(self, module, groups, pathways, held: Held, workspace, n_steps: int, dt: float):
+    def __init__(
+        self, module, groups, pathways, held: Held, workspace, n_steps: int, dt: float,
+        couplings: Mapping = {},
+    ):  # fmt: skip
         self.module, self.groups, self.pathways = module, groups, pathways
         self.held, self.workspace, self.dtype = held, workspace, workspace.dtype
         self.n_steps, self.dt = n_steps, dt
+        self.couplings = couplings
+        #: The ends of couplings never change, nor does the order of their synapses.
+        self._ends = {c.name: _ends_of(c, couplings[c.name]) for c in module.couplings}
         self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
         self.longest: dict[str, int] = {}
         self.ring_size = 0
@@ -70,6 +76,12 @@ class CudaPacking:
         arrays, ends = self.held.pack(values, constants, orders)
         for p in self.module.pathways:
             host |= self._pathway(p, known, constants[p.name], orders[p.name], ends)
+        for c in self.module.couplings:
+            binder, (order, ends) = self.couplings[c.name], self._ends[c.name]
+            v = constants[c.name] = binder.bind(known)
+            host |= {(c.name, role): array for role, array in ends.items()}
+            host[c.name, "C"] = binder.shared(v, self.dtype)
+            host[c.name, "W"] = binder.per_element(v, self.dtype, order)
         host["", "shape"] = self._ring_shape()
         host["", "times"] = (np.arange(self.n_steps + 1) * self.dt).astype(self.dtype)
         return constants, {k: self.workspace.send(k, array) for k, array in host.items()} | arrays
@@ -126,3 +138,18 @@ class CudaPacking:
                 used += slots * g.size
         self.ring_size = used
         return shape
+
+    def order(self, coupling: str) -> np.ndarray:
+        """Return how the synapses of a coupling are sorted: by the neurons with the sums."""
+        return self._ends[coupling][0]
+
+
+def _ends_of(c, binder) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the order of the synapses of a coupling, and the neurons at their ends."""
+    first, order = by_end(binder.indices[c.side], c.receiver.size)
+    ends = {side: neurons[order].astype(np.int32) for side, neurons in binder.indices.items()}
+    others, receivers = ends[c.other_side], ends[c.side]
+    arrays = {"first": first, "others": others, "receivers": receivers}
+    size = int(others.max(initial=-1)) + 1 if c.other is None else c.other.size
+    arrays["first_other"], arrays["next_other"] = by_end(others, size)
+    return order, arrays

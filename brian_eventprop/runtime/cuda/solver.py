@@ -14,6 +14,7 @@ from weakref import ref
 
 import numpy as np
 
+from brian_eventprop.adjoint.coupling.jumps import check_crossed
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import homes_of, render_cuda
@@ -24,7 +25,7 @@ from brian_eventprop.plan import plan_clock
 from brian_eventprop.plan.clock import needs_state, records_events, taped_groups
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.binding.binder import binders
+from brian_eventprop.runtime.binding.binder import CouplingBinder, binders
 from brian_eventprop.runtime.clock.solver import Forward
 from brian_eventprop.runtime.cuda.arrays import by_neuron, spike_table, step_pointers
 from brian_eventprop.runtime.cuda.backward import CudaBackward
@@ -88,6 +89,12 @@ class ClockCUDA(CudaBackward):
         self.groups, self.pathways = binders(
             self.module, parameter_map, network, sizes, system.spec.dt
         )
+        self.couplings = {
+            c.name: CouplingBinder(c, parameter_map, system.spec.dt, network)
+            for c in self.module.couplings
+        }
+        for c in system.couplings:
+            check_crossed(c, system.spec, network.pre[c.name], network.post[c.name])
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(system, self.groups, parameter_map)
         self.synapse_readouts = synapse_readouts(system, parameter_map)
@@ -106,7 +113,7 @@ class ClockCUDA(CudaBackward):
         )
         self.packing = CudaPacking(
             module, self.groups, self.pathways, self.held, self.workspace, self.n_steps,
-            self.system.spec.dt,
+            self.system.spec.dt, self.couplings,
         )  # fmt: skip
 
     def _connect(self, p):
