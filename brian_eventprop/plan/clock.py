@@ -107,7 +107,7 @@ def plan_clock(
         Names of the groups whose spikes may arrive at their own neuron at once.
     on_device
         Whether neurons have threads of their own.  Then states are recorded, too, before arrivals
-        that one thread delivers for all of them, and such spikes come by synapses without states.
+        that one thread delivers for all of them.
     """
     layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
     groups = {}
@@ -118,7 +118,6 @@ def plan_clock(
         ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
         own = own if g.group.name in autapses else []
-        own = [p for p in own if not (on_device and records_events(p, taped))]
         is_taped = g.group.name in taped
         groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped, on_device)
     pathways = {
@@ -138,11 +137,6 @@ def taped_groups(system: AdjointSystem, on_device: bool = False) -> set[str]:
     """Return the groups whose states are recorded before every arrival that reads them."""
     taped = {name for p in system.pathways for name in p.writes_others}
     return taped | {p.pathway.target for p in system.pathways if on_device and p.in_turn}
-
-
-def records_events(p: PathwayAdjoint, taped: Collection[str]) -> bool:
-    """Whether something is recorded before each event of a pathway."""
-    return bool(p.synaptic or p.pre or _is_taped(p, taped))
 
 
 def _is_taped(p: PathwayAdjoint, taped: Collection[str]) -> bool:

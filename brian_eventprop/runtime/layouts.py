@@ -7,43 +7,28 @@ import numpy as np
 from brian_eventprop.adjoint.autapses import order_matters
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.kernels.clock.tiles import TILE
-from brian_eventprop.plan.clock import records_events, taped_groups
 from brian_eventprop.reading.spec import NetworkValues
 
 
-def known_autapses(
-    system: AdjointSystem, network: NetworkValues, on_device: bool = False
-) -> frozenset[str]:
+def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
     """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
 
-    Only those where the order matters.  A delay that is trained may become 0.  On a device,
-    synapses whose events are recorded are left out.
+    Only those where the order matters.  A delay that is trained may become 0.
     """
-    taped = taped_groups(system, on_device)
     loops = (
-        p
-        for p in system.pathways
-        if p.pathway.source == p.pathway.target and p.touches_target
-        if not (on_device and records_events(p, taped))
+        p for p in system.pathways if p.pathway.source == p.pathway.target and p.touches_target
     )
     found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
     return frozenset(p.pathway.target for p in found)
 
 
-def own_at_once(p, system: AdjointSystem, network: NetworkValues) -> bool:
-    """Whether spikes do arrive at their own neuron at once, and the order matters."""
-    if p.pathway.source != p.pathway.target or not p.touches_target:
-        return False
-    return _at_once(p.pathway, system, network, False) and order_matters(system, p)
-
-
-def _at_once(pathway, system, network, trained: bool = True) -> bool:
+def _at_once(pathway, system, network) -> bool:
     """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
     pre, post = network.senders(pathway), network.receivers(pathway)
     delays = np.asarray(network.values[pathway.delay])
     steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
     own = pre == post
-    may_become = trained and pathway.delay in system.trained
+    may_become = pathway.delay in system.trained
     return bool(np.any(own if may_become else own & (steps == 0)))
 
 

@@ -220,6 +220,15 @@ class CudaPathway(InThread, PathwayCode):
         return tuple(f"{array}[{row}, {index}]" for array in (group.arriving, group.a("lam")))
 
     @property
+    def find_event(self) -> list[str]:
+        """Find the event of synapse ``k`` in this step, the last one that it has had."""
+        if not self.eventful:
+            return []
+        column = f"{self.a('events')}[m & 0x7FFFFFFF, {self.event_columns - 1}]"
+        search = [f"m = {self.a('seen')}[j] - 1", f"while {column} != k:", "    m -= 1"]
+        return [*search, "m &= 0x7FFFFFFF", *self.find]
+
+    @property
     def noted_pre(self) -> tuple[str, ...]:
         """Pre-synaptic states whose adjoints gain what is noted per synapse, and summed later."""
         return () if self.in_turn else self.adjoint.pre

@@ -22,7 +22,7 @@ from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
-from brian_eventprop.plan.clock import needs_state, records_events, taped_groups
+from brian_eventprop.plan.clock import needs_state, taped_groups
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.binding.binder import CouplingBinder, binders
@@ -38,7 +38,7 @@ from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.layouts import known_autapses, own_at_once
+from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.readouts import spike_readouts
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
@@ -140,8 +140,7 @@ class ClockCUDA(CudaBackward):
 
     def _known_layout(self):
         """The layouts of the pathways, and the groups with autapses without delay."""
-        autapses = known_autapses(self.system, self._network, on_device=True)
-        _check_autapses(self.system, self._network)
+        autapses = known_autapses(self.system, self._network)
         found = choose_layouts(self.system, self._network, autapses)
         return {
             name: layout if isinstance(layout, Precomputed | Queue) else Tiled()
@@ -399,16 +398,4 @@ def _check_upstrokes(system) -> None:
                 f"backend='cuda': it changes '{p.pre[0]}' of the pre-synaptic neuron, and what "
                 f"arrives at '{target}', whose own equations drive it over the threshold, depends "
                 "on its state. Use backend='cpu'."
-            )
-
-
-def _check_autapses(system, network) -> None:
-    """Refuse spikes that arrive at their own neuron at once where events are recorded."""
-    taped = taped_groups(system, on_device=True)
-    for p in system.pathways:
-        if records_events(p, taped) and own_at_once(p, system, network):
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                "backend='cuda' where a neuron sends a spike to itself without delay, just before "
-                "its reset. Leave these synapses out, or use backend='cpu'."
             )
