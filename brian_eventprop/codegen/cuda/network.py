@@ -21,6 +21,7 @@ from brian_eventprop.codegen.cuda.parts import (
     CudaPathway,
     CudaStyle,
 )
+from brian_eventprop.codegen.cuda.stages import homes_of, stages_of
 from brian_eventprop.codegen.cuda.target import (
     CLUSTER_THREADS,
     ON_CHIP,
@@ -56,29 +57,6 @@ class CudaModule:
     recomputes: bool
     target: Target = field(default_factory=Target)
     couplings: tuple[CudaCoupling, ...] = ()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Arrivals that the backward pass goes through between two barriers.
-
-    Attributes
-    ----------
-    group
-        Their target.
-    arriving
-        The pathways whose arrivals are delivered again, to see the states between.
-    noted
-        Those of them whose arrivals it goes through.
-    apart, in_turn
-        See `CudaPathway`.
-    """
-
-    group: CudaGroup
-    arriving: tuple[CudaPathway, ...]
-    noted: tuple[CudaPathway, ...]
-    apart: bool = False
-    in_turn: bool = False
 
 
 def render_cuda(
@@ -222,7 +200,7 @@ class _Renderer:
             couplings=Couplings(self.couplings, self.groups),
             every=self.every,
             apart=any(p.apart for p in self.pathways),
-            stages=self.stages(),
+            stages=stages_of(self.groups, self.pathways),
             senders=self.senders(),
             on_chip=kernel.on_chip,
             in_memory=kernel.in_memory,
@@ -253,17 +231,6 @@ class _Renderer:
     def decorator(self) -> str:
         """What stands before a function that kernels call."""
         return "" if self.target.emulated else "@cuda.jit(device=True)\n"
-
-    def stages(self) -> list[Stage]:
-        """Return how the backward pass goes through the arrivals of a step."""
-        queued = [p for p in self.pathways if not p.ring]
-        if not any(p.apart for p in queued):
-            return [Stage(g, tuple(g.queued), tuple(g.queued)) for g in self.groups if g.queued]
-        found = []
-        for number, p in reversed(list(enumerate(queued))):
-            arriving = [before for before in queued[: number + 1] if before.target is p.target]
-            found.append(Stage(p.target, tuple(arriving), (p,), p.apart, p.in_turn))
-        return found
 
     def senders(self) -> list:
         """Return those whose spike-time gradients the trial's kernel takes from their arrivals."""
@@ -494,11 +461,6 @@ class _Renderer:
                 arrays += [self.array(p.name, "grad_delay", (size,), large=True)] * p.delay_trained
                 arrays += self.noted(p) if p.noted_pre else []
         return arrays + self.records()
-
-
-def homes_of(pathways) -> list[CudaPathway]:
-    """Return a pathway of each `Synapses` object with states that are those of no group."""
-    return [p for p in pathways if p.synaptic and not p.own_group and p.home is p]
 
 
 _MARK = "# constants"

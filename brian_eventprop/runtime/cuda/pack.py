@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from brian_eventprop.codegen.cuda.network import homes_of
+from brian_eventprop.codegen.cuda.stages import homes_of
 from brian_eventprop.runtime.cuda.arrays import by_end
 from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues

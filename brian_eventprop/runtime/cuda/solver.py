@@ -17,8 +17,9 @@ import numpy as np
 from brian_eventprop.adjoint.coupling.jumps import check_crossed
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_parameter_map
-from brian_eventprop.codegen.cuda.network import homes_of, render_cuda
+from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
+from brian_eventprop.codegen.cuda.stages import homes_of
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
