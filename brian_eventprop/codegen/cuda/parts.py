@@ -225,7 +225,7 @@ class CudaPathway(InThread, PathwayCode):
         if not self.eventful:
             return []
         column = f"{self.a('events')}[m & 0x7FFFFFFF, {self.event_columns - 1}]"
-        search = [f"m = {self.a('seen')}[j] - 1", f"while {column} != k:", "    m -= 1"]
+        search = [f"m = {self.a('seen')}[j] - 1", f"while {column} != FLOAT(k):", "    m -= 1"]
         return [*search, "m &= 0x7FFFFFFF", *self.find]
 
     @property
