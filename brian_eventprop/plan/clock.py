@@ -71,7 +71,8 @@ class PathwayPlan:
 
     ``recomputed`` tells whether the backward pass delivers its arrivals again, ``taped`` whether
     the states of the target before each arrival are recorded instead, because events of other
-    synapses change them, too.
+    synapses change them, too, or because one thread delivers all arrivals.  In the latter case they
+    may be ``found_again`` where recorded states have become those of an explosive upstroke.
     """
 
     layout: SynapseLayout
@@ -79,6 +80,7 @@ class PathwayPlan:
     at_once: bool = False
     recomputed: bool = False
     taped: bool = False
+    found_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def plan_clock(
             p.pathway.name in groups[p.pathway.target].autapses,
             groups[p.pathway.target].recomputes_arrivals and p.touches_target,
             _is_taped(p, taped) or (on_device and _has_maxima(p, taped, groups)),
+            p.pathway.target not in taped_groups(system),
         )
         for p in system.pathways
     }

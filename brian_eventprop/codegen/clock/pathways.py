@@ -50,7 +50,7 @@ class PathwayCode:
             self.others[f"{SYNAPTIC}{s}"] = self._places("own", k, "s")
         for s in adjoint.pre:
             self.others[f"{PRE}{s}"] = self._places("pre", pre.states.index(s), self.pre_neuron)
-        self.recomputed, self.taped = plan.recomputed, plan.taped
+        self.plan, self.recomputed, self.taped = plan, plan.recomputed, plan.taped
         #: Whether what its events touch is recorded before each of them.
         self.eventful = bool(self.others) or self.taped
         self.lift = adjoint.lift

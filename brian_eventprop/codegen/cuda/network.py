@@ -419,7 +419,7 @@ class _Renderer:
             if g.coupled:
                 roles = ("coupling", "coupling_rate")
                 arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in roles]
-            if g.queued and g.recomputes_arrivals:
+            if g.recomputes_arrivals and g.queued or any(p.found_again for p in g.queued):
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
             if g.autapses:
                 shape = g.carried_rows, g.size

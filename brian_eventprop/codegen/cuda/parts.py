@@ -212,8 +212,17 @@ class CudaPathway(InThread, PathwayCode):
         self.dense, self.planes = connections.dense, connections.planes
         self.in_turn = self.adjoint.in_turn
         self.apart = bool(self.adjoint.touches_others)
+        #: Whether the recorded states of its target are computed again on an explosive upstroke.
+        found_again = self.taped and self.target.upstroke is not None
+        self.found_again = found_again and self.plan.found_again
         if self.source.is_input:
             self.source.outgoing.append(self)
+
+    def tape_again(self) -> list[str]:
+        """Record the states of the target before event ``m`` anew."""
+        first, events = len(self.others), self.a("events")
+        states = range(self.target.n_states)
+        return [f"{events}[m, {first + k}] = {self.target.arriving}[{k}, j]" for k in states]
 
     def _places(self, whose: str, row: int, index: str) -> tuple[str, ...]:
         group = self.own_group if whose == "own" else self.pre_group

@@ -21,9 +21,7 @@ from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
 from brian_eventprop.codegen.cuda.stages import homes_of
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
-from brian_eventprop.plan.clock import needs_state, taped_groups
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
 from brian_eventprop.runtime.binding.binder import CouplingBinder, binders
@@ -74,7 +72,6 @@ class ClockCUDA(CudaBackward):
         del threads
         self.trial_pool = TrialPool(1)  # for what is done on the CPU before a batch
         self.device = device or CudaDevice()
-        _check_upstrokes(system)
         self.system, self.n_steps, self.single = system, n_steps, single
         self.dtype = np.dtype(np.float32 if single else np.float64)
         sizes = {g.name: g.size for g in (*system.spec.groups, *system.spec.inputs)}
@@ -384,19 +381,3 @@ class ClockCUDA(CudaBackward):
                 self.system.spec.dt,
             )  # fmt: skip
         )
-
-
-def _check_upstrokes(system) -> None:
-    """Refuse arrivals one after the other whose states before them lie on an explosive upstroke."""
-    taped = taped_groups(system)
-    for p in system.pathways:
-        target = p.pathway.target
-        steep = p.in_turn and target not in taped and system.group(target).upstroke is not None
-        arriving = [q for q in system.pathways if q.pathway.target == target and q.touches_target]
-        if steep and any(needs_state(q) for q in arriving):
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"backend='cuda': it changes '{p.pre[0]}' of the pre-synaptic neuron, and what "
-                f"arrives at '{target}', whose own equations drive it over the threshold, depends "
-                "on its state. Use backend='cpu'."
-            )

@@ -6,7 +6,6 @@ from helpers.backends import arrays_of, check_equal
 from helpers.networks.touching import KINDS, touching, trials
 
 import brian_eventprop as bep
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.cuda import solver as clock_cuda
 from brian_eventprop.runtime.cuda import workspace
 
@@ -61,26 +60,34 @@ def test_blocks_that_run_a_trial_together(kind, both, monkeypatch):
     assert model._solver.device.largest_cluster > 1
 
 
-def upstroke(on_pre, **options):
-    """AdEx neurons whose synapses have a source with a state of its own."""
+def upstroke(on_pre, refractory, **options):
+    """AdEx neurons whose synapses have a source with a state; spikes arrive in every time step."""
     start_scope()
     defaultclock.dt = 0.1 * ms
     source = NeuronGroup(
-        2, "dv/dt = 1/(4*ms) : 1\ndz/dt = -z/(9*ms) : 1", threshold="v > 1", reset="v = 0",
+        12, "dv/dt = 1/(1.15*ms) : 1\ndz/dt = -z/(20*ms) : 1", threshold="v > 1", reset="v = 0",
         method="euler", name="source",
     )  # fmt: skip
-    source.v, source.z = [0.3, 0.6], 1
+    source.v, source.z = "i/12.0", 1
     group = NeuronGroup(
         2,
         "dv/dt = (0.1*exp((v - 1)/0.1) - v + g*(3 - v))/(8*ms) : 1\ndg/dt = -g/(5*ms) : 1",
         threshold="v > 2", reset="v = 0", method="euler", name="group",
+        refractory=refractory,
     )  # fmt: skip
     s = Synapses(source, group, "w : 1", on_pre=on_pre, name="s")
     s.connect()
-    s.w, s.delay = [1.6, 2, 1.2, 2.4], 0.3 * ms
+    s.w, s.delay = "0.1 + 0.02*j + 0.005*i", 0.3 * ms
+    other = Synapses(source, group, "w : 1", on_pre="g_post += w*(1.5 - g_post)", name="other")
+    other.connect()
+    other.w, other.delay = 0.02, 0.3 * ms
     loss = bep.Sum(bep.SpikeTimes(group, "t/(10*ms)"))
     return bep.EventPropModel(
-        [source, group, s], train=[s.w, source.z, s.delay], loss=loss, duration=20 * ms, **options
+        [source, group, s, other],
+        train=[s.w, source.z, s.delay, other.w, other.delay],
+        loss=loss,
+        duration=14 * ms,
+        **options,
     )
 
 
@@ -88,17 +95,15 @@ def upstroke(on_pre, **options):
 CODE = "g_post += w*(1.2 - g_post)*z_pre"
 
 
-def test_explosive_upstrokes(emulator):
+@pytest.mark.parametrize("more", ["", "\nz_pre *= 0.95"])
+@pytest.mark.parametrize("refractory", [False, 1 * ms])
+def test_explosive_upstrokes(more, refractory, emulator):
+    """States on the true flow are found again, whoever delivers the arrivals."""
     found = []
     for backend in ("interpreter", "cuda"):
-        emulator()
-        model = upstroke(CODE, backend=backend)
+        emulator(threads=2)
+        model = upstroke(CODE + more, refractory, backend=backend)
         found.append(arrays_of(model.run(), model.gradient(), model))
     check_equal(found[1], found[0])
     assert len(found[0]["group", "i"]) > 2
-
-
-def test_explosive_upstrokes_and_arrivals_one_after_the_other(emulator):
-    emulator()
-    with pytest.raises(UnsupportedError, match="drive it over the threshold.*backend='cpu'"):
-        upstroke(f"{CODE}\nz_pre *= 0.95", backend="cuda")
+    assert [p.in_turn for p in model._solver.module.pathways if p.apart] == [bool(more)]
