@@ -12,7 +12,7 @@ next is part of the code of the event, which reads the time of both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -128,6 +128,22 @@ class PathwayAdjoint:
         """The groups besides the target whose states it reads or writes."""
         return self._others(bool(self.pre))
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether an arrival at one neuron matters to one at another in the same time step.
+
+        They share a pre-synaptic neuron whose states one of them writes, or whose adjoint variables
+        the other reads, or one of them is at the pre-synaptic neuron of the other.
+        """
+        if not self.pre or self.writes_pre:
+            return bool(self.pre)
+        shared = {f"{PRE}{s}" for s in self.pre}
+        if self.pathway.pre_group == self.pathway.target:
+            shared |= {f"post__{s}" for s in self.pre}
+        written = {s.target for s in self.free.statements}
+        read = set().union(*(_adjoints_read(rule, shared) for rule in (self.free, self.frozen)))
+        return bool(shared & (written | read))
+
     def _others(self, with_pre: bool) -> tuple[str, ...]:
         return (self.pathway.pre_group,) * with_pre + (self.pathway.synapses,) * self.of_group
 
@@ -220,6 +236,14 @@ def _increment(state, free: ArrivalRule, frozen: ArrivalRule, target) -> Increme
     return Increment(
         state.removeprefix("post__"), rates, frozenset(s.removeprefix("post__") for s in read)
     )
+
+
+def _adjoints_read(rule: ArrivalRule, states: Collection[str]) -> set[str]:
+    """Return those states whose adjoint variables tell more than what becomes of themselves."""
+    found = {s.name for e in (rule.rate, *rule.parameters.values()) for s in e.free_symbols}
+    for state, e in rule.lam.items():
+        found |= {s.name for s in e.free_symbols} - {f"lam.{state}"}
+    return {s for s in states if f"lam.{s}" in found}
 
 
 def _without_post(expression: sp.Expr) -> sp.Expr:

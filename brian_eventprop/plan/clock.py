@@ -71,7 +71,8 @@ class PathwayPlan:
 
     ``recomputed`` tells whether the backward pass delivers its arrivals again, ``taped`` whether
     the states of the target before each arrival are recorded instead, because events of other
-    synapses change them, too.
+    synapses change them, too, or because one thread delivers all arrivals.  In the latter case they
+    may be ``found_again`` where recorded states have become those of an explosive upstroke.
     """
 
     layout: SynapseLayout
@@ -79,6 +80,7 @@ class PathwayPlan:
     at_once: bool = False
     recomputed: bool = False
     taped: bool = False
+    found_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def plan_clock(
     system: AdjointSystem,
     layouts: Mapping[str, SynapseLayout] | None = None,
     autapses: Collection[str] = (),
-    with_states: bool = True,
+    on_device: bool = False,
 ) -> ClockPlan:
     """Plan the clock solver.
 
@@ -105,35 +107,51 @@ def plan_clock(
         The layout of each pathway; by default queues.
     autapses
         Names of the groups whose spikes may arrive at their own neuron at once.
-    with_states
-        Whether such spikes may come by synapses that have states.
+    on_device
+        Whether neurons have threads of their own.  Then states are recorded, too, before arrivals
+        that one thread delivers for all of them.
     """
     layouts = layouts or {p.pathway.name: Queue() for p in system.pathways}
     groups = {}
-    taped = {name for p in system.pathways for name in p.writes_others}
+    taped = taped_groups(system, on_device)
     for g in system.groups:
         arriving = [
             p for p in system.pathways if p.pathway.target == g.group.name and p.touches_target
         ]
         own = [p for p in arriving if p.pathway.source == g.group.name]
         own = own if g.group.name in autapses else []
-        own = [p for p in own if with_states or not p.synaptic]
         is_taped = g.group.name in taped
-        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped)
+        groups[g.group.name] = _plan_group(system, g, arriving, own, layouts, is_taped, on_device)
     pathways = {
         p.pathway.name: PathwayPlan(
             layouts[p.pathway.name],
             p.pathway.delay in system.trained,
             p.pathway.name in groups[p.pathway.target].autapses,
             groups[p.pathway.target].recomputes_arrivals and p.touches_target,
-            p.pathway.target in taped and p.touches_target and needs_state(p),
+            _is_taped(p, taped) or (on_device and _has_maxima(p, taped, groups)),
+            p.pathway.target not in taped_groups(system),
         )
         for p in system.pathways
     }
     return ClockPlan(groups, pathways)
 
 
-def _plan_group(system, g, arriving, autapses, layouts, taped) -> GroupPlan:
+def taped_groups(system: AdjointSystem, on_device: bool = False) -> set[str]:
+    """Return the groups whose states are recorded before every arrival that reads them."""
+    taped = {name for p in system.pathways for name in p.writes_others}
+    return taped | {p.pathway.target for p in system.pathways if on_device and p.in_turn}
+
+
+def _is_taped(p: PathwayAdjoint, taped: Collection[str]) -> bool:
+    return p.pathway.target in taped and p.touches_target and needs_state(p)
+
+
+def _has_maxima(p: PathwayAdjoint, taped: Collection[str], groups) -> bool:
+    target = p.pathway.target
+    return target in taped and p.touches_target and bool(groups[target].arrival_maxima)
+
+
+def _plan_group(system, g, arriving, autapses, layouts, taped, on_device) -> GroupPlan:
     surrogate = g.group.name in system.surrogate_groups
     rates, kept = {}, {}
     if arriving and all(layouts[p.pathway.name].ring for p in arriving):
@@ -151,7 +169,7 @@ def _plan_group(system, g, arriving, autapses, layouts, taped) -> GroupPlan:
     return GroupPlan(
         rings, rates, **kept,
         autapses=tuple(p.pathway.name for p in autapses),
-        recomputes_arrivals=in_order or (bool(maxima) and not rings),
+        recomputes_arrivals=in_order or (bool(maxima) and not rings and not (on_device and taped)),
         arrival_maxima=maxima,
         has_count_surrogate=surrogate,
         recorded=any(

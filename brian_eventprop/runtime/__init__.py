@@ -46,7 +46,6 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
-    _check_couplings(system, backend)
     if solver == "event":
         _check_autapses(system, network)
         if precision != "float64":
@@ -57,22 +56,9 @@ def solver_for(
             )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
-    if backend == "cuda":
-        _check_synapses(system)
     check_grid(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
-
-
-def _check_synapses(system) -> None:
-    """Refuse what the kernels for GPUs lack: events that touch other groups than their target."""
-    for p in system.pathways:
-        if p.pre or p.of_group:
-            what = f"'{p.pre[0]}' of the pre-synaptic neuron" if p.pre else "equations of synapses"
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
-            )
 
 
 def _check_autapses(system, network) -> None:
@@ -86,13 +72,3 @@ def _check_autapses(system, network) -> None:
                 "synapses connect a neuron to itself. Leave them out with "
                 "connect(condition='i != j'), or use solver='clock'."
             )
-
-
-def _check_couplings(system, backend: str) -> None:
-    """Refuse neurons that are coupled continuously on a GPU."""
-    if system.couplings and backend == "cuda":
-        coupling = system.couplings[0].coupling
-        raise UnsupportedError(
-            f"'{coupling.owner}': '{coupling.text}' is not supported with backend='cuda': it "
-            "couples neurons at every time, not by spikes alone. Use backend='cpu'."
-        )

@@ -10,38 +10,25 @@ from brian_eventprop.kernels.clock.tiles import TILE
 from brian_eventprop.reading.spec import NetworkValues
 
 
-def known_autapses(
-    system: AdjointSystem, network: NetworkValues, with_states: bool = True
-) -> frozenset[str]:
+def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
     """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
 
-    Only those where the order matters.  A delay that is trained may become 0.  Without
-    `with_states`, synapses that have states are left out.
+    Only those where the order matters.  A delay that is trained may become 0.
     """
     loops = (
-        p
-        for p in system.pathways
-        if p.pathway.source == p.pathway.target and p.touches_target
-        if with_states or not p.synaptic
+        p for p in system.pathways if p.pathway.source == p.pathway.target and p.touches_target
     )
     found = (p for p in loops if _at_once(p.pathway, system, network) and order_matters(system, p))
     return frozenset(p.pathway.target for p in found)
 
 
-def own_at_once(p, system: AdjointSystem, network: NetworkValues) -> bool:
-    """Whether spikes do arrive at their own neuron at once, and the order matters."""
-    if p.pathway.source != p.pathway.target or not p.touches_target:
-        return False
-    return _at_once(p.pathway, system, network, False) and order_matters(system, p)
-
-
-def _at_once(pathway, system, network, trained: bool = True) -> bool:
+def _at_once(pathway, system, network) -> bool:
     """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
     pre, post = network.senders(pathway), network.receivers(pathway)
     delays = np.asarray(network.values[pathway.delay])
     steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
     own = pre == post
-    may_become = trained and pathway.delay in system.trained
+    may_become = pathway.delay in system.trained
     return bool(np.any(own if may_become else own & (steps == 0)))
 
 

@@ -126,6 +126,11 @@ class GroupCode:
         """Identifier of an array or variable of the kernels that belongs to this group."""
         return self.scope.table(self.scope.owner, f"${role}")
 
+    @property
+    def arriving(self) -> str:
+        """The array of the states that arrivals change."""
+        return self.a("x")
+
     # ---- loading ----
     def load(self, names, array: str, index: str = "j") -> list[str]:
         """Load the states among `names` from an array, and what else is stored per neuron."""

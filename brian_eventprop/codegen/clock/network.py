@@ -92,14 +92,18 @@ def render_clock(
     return ClockModule(source, *parts_of, forward, backward, lookback, couplings)
 
 
-def couplings_of(system: AdjointSystem, groups, style) -> tuple[CouplingCode, ...]:
-    """Return the code of the couplings between groups."""
+def couplings_of(
+    system: AdjointSystem, groups, style, table=None, coupling=CouplingCode
+) -> tuple[CouplingCode, ...]:
+    """Return the code of the couplings between groups; see `parts`."""
     known, found = {g.name: g for g in groups}, []
     for c in system.couplings:
         steep = any(may_be_infinite(e) for e in (*c.pre.values(), *c.post.values()))
-        scope = Scope(TERMS, c.invariants.levels, NameTable(), style, steep=steep, inverts=True)
+        owner, own = (c.name, table) if table is not None else (TERMS, NameTable())
+        inverts = table is None
+        scope = Scope(owner, c.invariants.levels, own, style, steep=steep, inverts=inverts)
         ends = known.get(c.coupling.source), known.get(c.coupling.target)
-        found.append(CouplingCode(c, scope, *ends))
+        found.append(coupling(c, scope, *ends))
     return tuple(found)
 
 

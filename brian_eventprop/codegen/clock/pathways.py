@@ -18,6 +18,9 @@ from brian_eventprop.plan.clock import PathwayPlan
 class PathwayCode:
     """Code of a pathway; the templates read its attributes."""
 
+    #: The pre-synaptic neuron of synapse ``k``, where its states are touched.
+    pre_neuron = "i"
+
     def __init__(
         self, adjoint: PathwayAdjoint, scope: Scope, target: GroupCode, source, plan: PathwayPlan,
         pre: GroupCode | None = None, own: GroupCode | None = None, home=None,
@@ -46,8 +49,8 @@ class PathwayCode:
         for k, s in enumerate(own.states if own else ()):
             self.others[f"{SYNAPTIC}{s}"] = self._places("own", k, "s")
         for s in adjoint.pre:
-            self.others[f"{PRE}{s}"] = self._places("pre", pre.states.index(s), "i")
-        self.recomputed, self.taped = plan.recomputed, plan.taped
+            self.others[f"{PRE}{s}"] = self._places("pre", pre.states.index(s), self.pre_neuron)
+        self.plan, self.recomputed, self.taped = plan, plan.recomputed, plan.taped
         #: Whether what its events touch is recorded before each of them.
         self.eventful = bool(self.others) or self.taped
         self.lift = adjoint.lift
@@ -119,7 +122,7 @@ class PathwayCode:
     def find(self) -> list[str]:
         """Where what an event touches besides its target stands: synapse ``s``, neuron ``i``."""
         lines = [f"s = {self.a('synapse')}[k]"] * bool(self.synaptic)
-        return lines + [f"i = {self.a('pre')}[k]"] * bool(self.adjoint.pre)
+        return lines + [f"{self.pre_neuron} = {self.a('pre')}[k]"] * bool(self.adjoint.pre)
 
     def load_others(self, names, live: bool = False) -> list[str]:
         """Load such states before this event, from the record of events or as they are now."""
@@ -134,7 +137,7 @@ class PathwayCode:
         """Keep them before this event, and the states of the target if need be."""
         places = [place for place, _ in self.others.values()]
         if self.taped:
-            places += [f"{self.target.a('x')}[{k}, j]" for k in range(self.target.n_states)]
+            places += [f"{self.target.arriving}[{k}, j]" for k in range(self.target.n_states)]
         places += ["k"] * bool(self.at_once)  # to find the event of a synapse
         return [f"{self.a('events')}[m, {k}] = {place}" for k, place in enumerate(places)]
 
@@ -205,13 +208,14 @@ class PathwayCode:
                     f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k] += {value}"
                 )
         lines += [f"{self.scope.ref(f'new.{s}')} = {values[f'new.{s}']}" for s in changed]
-        lines += [
-            f"{self._adjoint(s)} {'+=' if s in read else '='} {self.scope.ref(f'new.{s}')}"
-            for s in changed
-        ]
+        lines += [self._store_adjoint(s, s in read) for s in changed]
         return lines + sum(
             (maximum.queued(self, mode, stack) for maximum in self.target.arrival_maxima), []
         )
+
+    def _store_adjoint(self, state: str, added: bool) -> str:
+        """Store the new adjoint of a state, or add what it gains."""
+        return f"{self._adjoint(state)} {'+=' if added else '='} {self.scope.ref(f'new.{state}')}"
 
     def _adjoint(self, state: str) -> str:
         """Where the adjoint of a state of the target or of the synapse stands."""

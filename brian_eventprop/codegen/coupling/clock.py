@@ -76,38 +76,48 @@ class CouplingCode:
                 lines.append(f"{ref} = {self.a('W')}[{self.scope.per_element.index(name)}, k]")
         return lines
 
+    def term(self, arrays) -> list[str]:
+        """Compute what synapse k makes of states in arrays, by end."""
+        statements = self.adjoint.statements
+        return self._load(reads(statements), arrays) + self.scope.statements(statements)
+
     def add(self) -> list[str]:
         """Add what synapse k makes of the current states."""
-        statements = self.adjoint.statements
-        lines = self._load(reads(statements), {side: self.a("x", side) for side in self.ends})
-        lines += self.scope.statements(statements)
         return [
-            *lines,
+            *self.term({side: self.a("x", side) for side in self.ends}),
             f"{self.own('x')}[{self.row}, {self.neuron[self.side]}] += {self.scope.ref(TERM)}",
         ]
 
     def back(self) -> list[str]:
         """Add to the adjoints of what synapse k reads, and to gradients."""
-        adjoint, scope = self.adjoint, self.scope
-        wanted = {f"bar.{n}": e for n, e in adjoint.parameters.items()}
-        wanted |= {f"{side} {k}": e for side in self.ends for k, e in self._gains(side)}
         arrays = {side: f"{self.a('rec', side)}[{self.a('now', side)} + " for side in self.ends}
-        lines = self._load(reads(wanted), arrays)
         lam = f"{self.own('lam')}[{self.row}, {self.neuron[self.side]}]"
+        return self._back(self.adjoint.parameters, self.ends, arrays, lam)
+
+    def _back(self, parameters, sides, arrays, lam: str) -> list[str]:
+        """Add to gradients and to adjoints at some ends, with `lam` that of the sum."""
+        scope = self.scope
+        wanted = {f"bar.{n}": e for n, e in parameters.items()}
+        wanted |= {f"{side} {k}": e for side in sides for k, e in self._gains(side)}
+        lines = self._load(reads(wanted), arrays)
         lines.append(f"{scope.ref(ADJOINT.name)} = {lam}")
         common, values = scope.shared_terms(wanted)
         lines += common
-        for name in adjoint.parameters:
+        for name in parameters:
             place = (
-                f"{self.a('grad_shared')}[{self.shared_grads.index(name)}]"
+                self.shared_grad(name)
                 if name in self.shared_grads
                 else f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k]"
             )
             lines.append(f"{place} += {values[f'bar.{name}']}")
-        for side in self.ends:
+        for side in sides:
             for row, _ in self._gains(side):
                 lines += self._gain(side, row, values[f"{side} {row}"])
         return lines
+
+    def shared_grad(self, name: str) -> str:
+        """The gradient of a constant that all synapses share."""
+        return f"{self.a('grad_shared')}[{self.shared_grads.index(name)}]"
 
     def _gains(self, side: str):
         return self.rows(side) if self.ends[side] is not None else []
@@ -119,4 +129,5 @@ class CouplingCode:
         add = f"{self.a('lam', side)}[{row}, {at}] += gain"
         if group.upstroke is None:
             return [*lines, add]
-        return [*lines, f"if {self.a('upstroke_low', side)}[{at}] > n:", f"    {add}"]
+        low = f"{self.a('upstroke_low', side)}[{at}]"  # n_steps where there is none
+        return [*lines, f"if {low} > n or {low} == n_steps:", f"    {add}"]

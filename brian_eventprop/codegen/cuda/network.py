@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from brian_eventprop.adjoint.system import AdjointSystem
-from brian_eventprop.codegen.clock.network import parts, summary
+from brian_eventprop.codegen.clock.network import couplings_of, parts, summary
+from brian_eventprop.codegen.cuda.couplings import Couplings, CudaCoupling, names_of
 from brian_eventprop.codegen.cuda.parts import (
     ROUNDING,
     Connections,
@@ -20,6 +21,7 @@ from brian_eventprop.codegen.cuda.parts import (
     CudaPathway,
     CudaStyle,
 )
+from brian_eventprop.codegen.cuda.stages import homes_of, stages_of
 from brian_eventprop.codegen.cuda.target import (
     CLUSTER_THREADS,
     ON_CHIP,
@@ -54,6 +56,7 @@ class CudaModule:
     threads: int
     recomputes: bool
     target: Target = field(default_factory=Target)
+    couplings: tuple[CudaCoupling, ...] = ()
 
 
 def render_cuda(
@@ -91,11 +94,14 @@ def render_cuda(
     if cluster > 1:
         target = replace(target, threads=min(target.threads, CLUSTER_THREADS))
     plan = plan or plan_clock(system)
-    groups, inputs, pathways = _parts(system, plan, connections, CudaStyle(single, target.rounds))
+    style = CudaStyle(single, target.rounds)
+    groups, inputs, pathways, couplings = _parts(system, plan, connections, style)
     lanes = sum(32 * g.words for g in groups)
     threads = max(32 if target.warps else 1, min(lanes, target.threads))
     places = {"ring_on_chip": ring_on_chip, "cluster": cluster}
-    return _Renderer(groups, inputs, pathways, n_steps, single, target, threads, **places)()
+    return _Renderer(
+        groups, inputs, pathways, couplings, n_steps, single, target, threads, **places
+    )()
 
 
 def _parts(system, plan, connections, style):
@@ -114,16 +120,22 @@ def _parts(system, plan, connections, style):
         others["read_at_end"] = adjoint.pathway.synapses in at_end
         return CudaPathway(adjoint, *arguments, **others)
 
-    return parts(system, plan, style, NameTable(), group, CudaInput, pathway)
+    table = NameTable()
+    made = parts(system, plan, style, table, group, CudaInput, pathway)
+    return *made, couplings_of(system, made[0], style, table, CudaCoupling)
 
 
 class _Renderer:
     """Renders the kernels one after the other, then the constants that they turned out to use."""
 
     def __init__(
-        self, groups, inputs, pathways, n_steps, single, target, threads, ring_on_chip, cluster
-    ):
+        self, groups, inputs, pathways, couplings, n_steps, single, target, threads, ring_on_chip,
+        cluster,
+    ):  # fmt: skip
         self.groups, self.inputs, self.pathways = groups, inputs, pathways
+        self.couplings = couplings
+        #: All parts that have constants and gradients of their own.
+        self.every = *groups, *pathways, *couplings
         self.n_steps, self.single, self.target = n_steps, single, target
         self.threads, self.ring_on_chip, self.cluster = threads, ring_on_chip, cluster
         self.float = "float32" if single else "float64"
@@ -132,20 +144,25 @@ class _Renderer:
         self.words += bool(self.words)
         self.all = threads * cluster
         self.parts = self.all // 32 if target.warps else self.all
-        #: The pathways whose synapses have states, and those that have them for their object.
-        self.eventful = [p for p in pathways if p.synaptic]
-        self.homes = [p for p in self.eventful if p.home is p]
+        #: The pathways that record what their events touch, and those that have the states of the
+        #: synapses for their object.
+        self.eventful = [p for p in pathways if p.eventful]
+        self.homes = homes_of(pathways)
+        #: What threads of other neurons touch: it is in memory if several blocks run a trial.
+        self.touched = {g.name for p in pathways if p.apart for g in (p.target, *p.touched)}
+        self.touched |= {p.name for p in pathways if p.apart} | names_of(couplings)
         self.recomputes = any(g.keeps_states for g in groups) or bool(self.eventful)
-        self.owners = {part.name: part for part in (*groups, *inputs, *pathways)}
+        self.owners = {part.name: part for part in (*self.every, *inputs)}
 
     def __call__(self) -> CudaModule:
         kernels = {k: self.kernel(k) for k in _KERNELS if k != "record" or self.recomputes}
         texts = [g.upstroke.functions(self.decorator) for g in self.groups if g.upstroke]
         texts += [self.text(name, kernel) for name, kernel in kernels.items()]
         body = "\n\n".join(texts)
-        per_step = [x for part in (*self.groups, *self.pathways) for x in part.scope.step_lines()]
+        per_step = [x for part in self.every for x in part.scope.step_lines()]
         body = body.replace(_STEP_MARK, "\n        ".join(per_step) or "pass")
-        constants = [x for part in (*self.groups, *self.pathways) for x in _constants(part)]
+        body = body.replace(_END_MARK, "\n    ".join(per_step) or "pass")
+        constants = [x for part in self.every for x in _constants(part)]
         body = body.replace(_MARK, "\n    ".join(constants) or "pass")
         head = render(
             "cuda/module.py.j2",
@@ -153,14 +170,14 @@ class _Renderer:
             cluster=self.cluster,
             products=not self.single and not self.target.rounds,
             float=self.float,
-            summary=summary(self.groups, self.pathways),
+            summary=summary(self.groups, (*self.pathways, *self.couplings)),
             library=not self.target.rounds,
             rounding=[f for f in ROUNDING if re.search(rf"\b{f}\(", body)],
             functions=[f for f in _FUNCTIONS if re.search(rf"\b{f}\(", body)],
         )
         return CudaModule(
             head + "\n\n" + body, self.groups, self.inputs, self.pathways, kernels,
-            self.threads, self.recomputes, self.target,
+            self.threads, self.recomputes, self.target, self.couplings,
         )  # fmt: skip
 
     def text(self, name: str, kernel: Kernel) -> str:
@@ -180,6 +197,10 @@ class _Renderer:
             pathways=self.pathways,
             eventful=self.eventful,
             homes=self.homes,
+            couplings=Couplings(self.couplings, self.groups),
+            every=self.every,
+            apart=any(p.apart for p in self.pathways),
+            stages=stages_of(self.groups, self.pathways),
             senders=self.senders(),
             on_chip=kernel.on_chip,
             in_memory=kernel.in_memory,
@@ -198,6 +219,7 @@ class _Renderer:
             float=self.float,
             constants=_MARK,
             per_step=_STEP_MARK,
+            per_step_end=_END_MARK,
             **spelling(self.target, self.threads, self.single, self.cluster),
         )
         if self.cluster > 1:
@@ -251,7 +273,8 @@ class _Renderer:
         """
         if self.cluster == 1 or array.large:
             return array
-        if not array.owner or self.owners[array.owner].size > self.all:
+        shared = not array.owner or array.owner in self.touched
+        if shared or array.shape[-1] > self.all:
             return replace(array, large=True)
         return replace(array, shape=(*array.shape[:-1], self.threads))
 
@@ -280,12 +303,18 @@ class _Renderer:
             read = not p.source.is_input or not (p.ring if back else p.precomputed)
             roles = ["C"] + ["W", "steps"] * read + ["delays"] * (not p.ring)
             roles += ["base", "bits"] * (read and not p.dense)
-            roles += ["synapse"] * bool(p.synaptic)
-            roles += ["n_events" if name == "forward" else "first_event"] * bool(p.synaptic)
+            roles += ["synapse"] * bool(p.synaptic) + ["pre"] * bool(p.adjoint.pre)
+            roles += ["first_in_turn", "next_in_turn", "post"] * p.in_turn
+            roles += ["first_of_pre", "next_of_pre"] * (back and bool(p.noted_pre))
+            roles += ["n_events" if name == "forward" else "first_event"] * p.eventful
             if p in self.homes:
                 roles += ["initial"] * (name != "backward")
                 roles += ["final"] * (name == "forward" and p.read_at_end)
             pairs += [(p.name, role) for role in roles]
+        for c in self.couplings:
+            roles = ["C", "W", "first", "others"]
+            roles += ["first_other", "next_other", "receivers"] * (back and c.back_to_other)
+            pairs += [(c.name, role) for role in roles]
         return pairs
 
     def backward_arguments(self):
@@ -304,11 +333,7 @@ class _Renderer:
         for p in self.homes:
             pairs += [(p.name, "grad_initial"), *[(p.name, "seeds")] * p.read_at_end]
         pairs += [(i.name, "d_input_time") for i in self.inputs if i.queued]
-        return pairs + [
-            (part.name, "grad_shared_out")
-            for part in (*self.groups, *self.pathways)
-            if part.shared_grads
-        ]
+        return pairs + [(part.name, "grad_shared_out") for part in self.every if part.shared_grads]
 
     def local_arrays(self, name: str) -> list[LocalArray]:
         """Return the arrays of a block, those that should be on the chip first."""
@@ -356,8 +381,17 @@ class _Renderer:
             for g in self.groups
             if g.keeps_states
         ] + [
-            self.array(p.name, "events", (f"events of {p.name}", len(p.others)), large=True)
+            self.array(p.name, "events", (f"events of {p.name}", p.event_columns), large=True)
             for p in self.eventful
+        ]
+
+    def noted(self, p):
+        """Return what adjoints of pre-synaptic states gain by each synapse, and whose do at all."""
+        gains = len(p.noted_pre), p.adjoint.pathway.size
+        touched = (p.pre_group.size,)
+        return [
+            self.array(p.name, "gain_pre", gains, large=True),
+            self.array(p.name, "touched_pre", touched, "np.int32", large=True),
         ]
 
     def upstrokes(self, g):
@@ -382,7 +416,10 @@ class _Renderer:
             if g.released and g.released.crossing:
                 arrays.append(self.array(g.name, "d_freed", (g.size,)))
             arrays.append(self.array(g.name, "lam", (g.n_states, g.size)))
-            if g.queued and g.recomputes_arrivals:
+            if g.coupled:
+                roles = ("coupling", "coupling_rate")
+                arrays += [self.array(g.name, role, (g.n_states, g.size)) for role in roles]
+            if g.recomputes_arrivals and g.queued or any(p.found_again for p in g.queued):
                 arrays.append(self.array(g.name, "y", (g.n_states, g.size)))
             if g.autapses:
                 shape = g.carried_rows, g.size
@@ -391,6 +428,11 @@ class _Renderer:
                 arrays.append(self.array(g.name, "grad_neuron", (len(g.element_grads), g.size)))
             if g.upstroke:
                 arrays += self.upstrokes(g)
+        for c in self.couplings:
+            arrays.append(self.array(c.name, "lam_sum", (2, c.receiver.size)))
+            if c.element_grads:
+                shape = len(c.element_grads), c.size
+                arrays.append(self.array(c.name, "grad_weight", shape, large=True))
         for g in self.groups:
             shape = (self.n_steps, 2, g.size)
             arrays += [
@@ -417,11 +459,13 @@ class _Renderer:
                     )
                 )
                 arrays += [self.array(p.name, "grad_delay", (size,), large=True)] * p.delay_trained
+                arrays += self.noted(p) if p.noted_pre else []
         return arrays + self.records()
 
 
 _MARK = "# constants"
 _STEP_MARK = "# once per step"
+_END_MARK = "# after the last step"
 
 
 def _constants(part):

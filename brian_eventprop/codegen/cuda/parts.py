@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brian_eventprop.adjoint.pathways import PRE
 from brian_eventprop.codegen.clock.groups import GroupCode
 from brian_eventprop.codegen.clock.network import InputCode
 from brian_eventprop.codegen.clock.pathways import PathwayCode
@@ -48,7 +49,7 @@ class CudaStyle(KernelStyle):
         return result
 
 
-class _InThread:
+class InThread:
     """A part whose gradients of shared constants are summed in variables of the thread."""
 
     def shared_grad(self, name: str) -> str:
@@ -56,7 +57,7 @@ class _InThread:
         return self.a(f"grad_shared{self.shared_grads.index(name)}")
 
 
-class CudaGroup(_InThread, GroupCode):
+class CudaGroup(InThread, GroupCode):
     """A group of the kernels.
 
     Parameters
@@ -84,6 +85,11 @@ class CudaGroup(_InThread, GroupCode):
     def queued(self) -> list[PathwayCode]:
         """The pathways onto it whose arrivals are delivered one by one."""
         return [p for p in self.incoming if not p.ring]
+
+    @property
+    def arriving(self) -> str:
+        """The array of the states that arrivals change."""
+        return self.a("y")
 
     @property
     def size(self) -> int:
@@ -189,16 +195,64 @@ class CudaInput(InputCode):
         return f"{self.a('spike_rows')}[0, {spike}, 0]"
 
 
-class CudaPathway(_InThread, PathwayCode):
-    """A pathway; ``dense`` tells that every source has one synapse onto every target."""
+class CudaPathway(InThread, PathwayCode):
+    """A pathway; ``dense`` tells that every source has one synapse onto every target.
+
+    Where its events are ``apart``, they touch states that belong to other threads: nobody else
+    changes or reads these in the meantime.  Each thread delivers the arrivals at its own neuron
+    all the same, unless they must come ``in_turn``; then one thread delivers all of them.
+    """
+
+    pre_neuron = "sender"
 
     def __init__(self, *arguments, connections: Connections, read_at_end: bool = False, **others):
         super().__init__(*arguments, **others)
         #: Whether the loss reads states of its synapses at the end of a trial.
         self.read_at_end = read_at_end
         self.dense, self.planes = connections.dense, connections.planes
+        self.in_turn = self.adjoint.in_turn
+        self.apart = bool(self.adjoint.touches_others)
+        #: Whether the recorded states of its target are computed again on an explosive upstroke.
+        found_again = self.taped and self.target.upstroke is not None
+        self.found_again = found_again and self.plan.found_again
         if self.source.is_input:
             self.source.outgoing.append(self)
+
+    def tape_again(self) -> list[str]:
+        """Record the states of the target before event ``m`` anew."""
+        first, events = len(self.others), self.a("events")
+        states = range(self.target.n_states)
+        return [f"{events}[m, {first + k}] = {self.target.arriving}[{k}, j]" for k in states]
+
+    def _places(self, whose: str, row: int, index: str) -> tuple[str, ...]:
+        group = self.own_group if whose == "own" else self.pre_group
+        return tuple(f"{array}[{row}, {index}]" for array in (group.arriving, group.a("lam")))
+
+    @property
+    def find_event(self) -> list[str]:
+        """Find the event of synapse ``k`` in this step, the last one that it has had."""
+        if not self.eventful:
+            return []
+        column = f"{self.a('events')}[m & 0x7FFFFFFF, {self.event_columns - 1}]"
+        search = [f"m = {self.a('seen')}[j] - 1", f"while {column} != FLOAT(k):", "    m -= 1"]
+        return [*search, "m &= 0x7FFFFFFF", *self.find]
+
+    @property
+    def noted_pre(self) -> tuple[str, ...]:
+        """Pre-synaptic states whose adjoints gain what is noted per synapse, and summed later."""
+        return () if self.in_turn else self.adjoint.pre
+
+    def _store_adjoint(self, state: str, added: bool) -> str:
+        name = state.removeprefix(PRE)
+        if not (state.startswith(PRE) and name in self.noted_pre):
+            return super()._store_adjoint(state, added)
+        row = self.noted_pre.index(name)
+        return f"{self.a('gain_pre')}[{row}, k] = {self.scope.ref(f'new.{state}')}"
+
+    @property
+    def touched(self) -> list[CudaGroup]:
+        """The groups besides the target whose states its events touch."""
+        return [g for g in (self.pre_group, self.own_group) if g is not None]
 
 
 @dataclass(frozen=True)

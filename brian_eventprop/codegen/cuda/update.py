@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,17 @@ _FUNCTIONS = ("sign", "clip", "exprel", "dexprel", *EDGE_FUNCTIONS)
 
 
 def held_pathways(
-    pathways: Iterable[CudaPathway], trained: Iterable[Key], shapes: Mapping[Key, tuple]
+    pathways: Iterable[CudaPathway],
+    trained: Iterable[Key],
+    shapes: Mapping[Key, tuple],
+    coupled: Collection[Key] = (),
 ) -> tuple[tuple[CudaPathway, ...], tuple[Key, ...]]:
     """Return the pathways whose trained variables can stay on the device, and these variables.
 
     Such a pathway computes what the kernels read from variables of its own synapses and numbers
     common to all, and nothing else is trained through it.  A variable that another part reads, too,
-    goes by the host; so do those of synapses that have states or that the loss reads.
+    goes by the host; so do those of synapses that have states or that the loss reads, and those
+    that couplings read (``coupled``).
     """
     pathways, trained = tuple(pathways), set(trained)
     kept = [p for p in pathways if _own_only(p, trained, shapes)]
@@ -44,6 +48,7 @@ def held_pathways(
     while True:
         keys = {key for p in kept for key in _keys(p, trained)}
         others = {key for p in pathways if p not in kept for key in _keys(p, trained)}
+        others |= set(coupled)
         left = [p for p in kept if not _keys(p, trained) & others]
         if len(left) == len(kept):
             return tuple(kept), tuple(sorted(keys))

@@ -101,6 +101,20 @@ def _point(ptr, steps, pointers):
             pointers[trial, n] = k
 
 
+def by_end(ends: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the synapses of each neuron begin in a list of them, and that list.
+
+    Examples
+    --------
+    >>> first, synapses = by_end(np.array([2, 0, 2]), 4)
+    >>> first.tolist(), synapses.tolist()
+    ([0, 1, 1, 3, 3], [1, 0, 2])
+    """
+    synapses = np.argsort(ends, kind="stable")
+    first = np.searchsorted(ends[synapses], np.arange(size + 1))
+    return first.astype(np.int32), synapses.astype(np.int32)
+
+
 def in_flight(trials: np.ndarray, steps: np.ndarray, longest: int) -> int:
     """Return the largest number of spikes of a trial within ``longest`` steps of each other.
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from brian_eventprop.adjoint.groups import PERIOD
+from brian_eventprop.runtime.binding.binder import unsorted
 from brian_eventprop.runtime.clock.solver import ClockCPU, Forward
 from brian_eventprop.runtime.cuda.arrays import in_flight, timed_gradients, unsorted_spikes
 from brian_eventprop.runtime.cuda.results import DeviceBackward, DeviceGradients
@@ -90,8 +91,8 @@ class CudaBackward(ClockCPU):
         """Add dL/d(states of synapses at the end) of a readout to what the kernels are given."""
         final = self._final_states(synapses, forward.arrays, forward.n_trials)
         seeds, home = np.zeros_like(final), None
-        for p in self.eventful:
-            if p.synapses == synapses and p.home is p:
+        for p in self.homes:
+            if p.synapses == synapses:
                 home = p.name, "seeds"
                 seeds = host.setdefault(home, seeds)
         values = forward.stored["values"]
@@ -128,7 +129,7 @@ class CudaBackward(ClockCPU):
         cluster = arrays["", "blocks"]
         threads = cluster * self._compiled(False, cluster)[0].threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
-        for part in (*self.module.groups, *self.module.pathways):
+        for part in (*self.module.groups, *self.module.pathways, *self.module.couplings):
             if part.shared_grads:
                 shape = n_trials, len(part.shared_grads), threads
                 arrays[part.name, "grad_shared_out"] = self.workspace.array(
@@ -147,13 +148,10 @@ class CudaBackward(ClockCPU):
                 arrays[g.name, role] = found
             for role, shape in shapes.items():
                 arrays[g.name, role] = self.workspace.array((g.name, role), shape)
-        for p in self.eventful:
-            if p.home is p:
-                shape, key = (
-                    (n_trials, len(p.synaptic), p.adjoint.pathway.size),
-                    (p.name, "grad_initial"),
-                )
-                arrays[key] = self.workspace.array(key, shape)
+        for p in self.homes:
+            shape = n_trials, len(p.synaptic), p.adjoint.pathway.size
+            key = p.name, "grad_initial"
+            arrays[key] = self.workspace.array(key, shape)
 
     def _run_backward(self, forward, arrays, with_inputs):
         """Run the adjoint in waves of trials; return the synapses' gradients."""
@@ -168,6 +166,9 @@ class CudaBackward(ClockCPU):
             for role in ("sums", "grad_weight_all", "grad_delay_all"):
                 if (p.name, role) in arrays:
                     self.workspace.clear(arrays[p.name, role])
+        for c in module.couplings:
+            if c.element_grads:
+                self.workspace.clear(arrays[c.name, "grad_weight_all"])
         summed = [
             p
             for p in module.pathways
@@ -213,7 +214,7 @@ class CudaBackward(ClockCPU):
             return self.workspace.added_up(arrays[name, role], (name, role))
 
         total, others = {}, self._others
-        for part in (*self.module.groups, *others):
+        for part in (*self.module.groups, *others, *self.module.couplings):
             total[part.name, "grad_shared"] = np.zeros(len(part.shared_grads))
             if part.shared_grads:
                 total[part.name, "grad_shared"] = added_up(part.name, "grad_shared_out").sum(axis=1)
@@ -228,9 +229,13 @@ class CudaBackward(ClockCPU):
                 total[g.name, "grad_refractory"] = (
                     added_up(g.name, "grad_refractory_out") if wanted else np.zeros(g.size)
                 )
-        for p in self.eventful:
-            if p.home is p:
-                total[p.synapses, "grad_initial"] = added_up(p.name, "grad_initial")
+        for p in self.homes:
+            total[p.synapses, "grad_initial"] = added_up(p.name, "grad_initial")
+        for c in self.module.couplings:
+            total[c.name, "grad_weight"] = np.zeros((0, c.size))
+            if c.element_grads and c.size:
+                grads = added_up(c.name, "grad_weight_all")
+                total[c.name, "grad_weight"] = unsorted(grads, self.packing.order(c.name))
         for p in others:
             if not p.adjoint.pathway.size:
                 total[p.name, "grad_weight"] = np.zeros((max(len(p.element_grads), 1), 0))

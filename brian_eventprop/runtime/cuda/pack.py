@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop.codegen.cuda.stages import homes_of
+from brian_eventprop.runtime.cuda.arrays import by_end
 from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.readouts import sample_steps
@@ -22,7 +24,7 @@ class CudaPacking:
     ----------
     module
         The rendered kernels.
-    groups, pathways
+    groups, pathways, couplings
         The binders, by name; see `brian_eventprop.runtime.binding.binder`.
     held
         The variables that stay on the device.
@@ -39,10 +41,16 @@ class CudaPacking:
         Entries of all rings of a trial.
     """
 
-    def __init__(self, module, groups, pathways, held: Held, workspace, n_steps: int, dt: float):
+    def __init__(
+        self, module, groups, pathways, held: Held, workspace, n_steps: int, dt: float,
+        couplings: Mapping = {},
+    ):  # fmt: skip
         self.module, self.groups, self.pathways = module, groups, pathways
         self.held, self.workspace, self.dtype = held, workspace, workspace.dtype
         self.n_steps, self.dt = n_steps, dt
+        self.couplings = couplings
+        #: The ends of couplings never change, nor does the order of their synapses.
+        self._ends = {c.name: _ends_of(c, couplings[c.name]) for c in module.couplings}
         self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
         self.longest: dict[str, int] = {}
         self.ring_size = 0
@@ -68,6 +76,12 @@ class CudaPacking:
         arrays, ends = self.held.pack(values, constants, orders)
         for p in self.module.pathways:
             host |= self._pathway(p, known, constants[p.name], orders[p.name], ends)
+        for c in self.module.couplings:
+            binder, (order, ends) = self.couplings[c.name], self._ends[c.name]
+            v = constants[c.name] = binder.bind(known)
+            host |= {(c.name, role): array for role, array in ends.items()}
+            host[c.name, "C"] = binder.shared(v, self.dtype)
+            host[c.name, "W"] = binder.per_element(v, self.dtype, order)
         host["", "shape"] = self._ring_shape()
         host["", "times"] = (np.arange(self.n_steps + 1) * self.dt).astype(self.dtype)
         return constants, {k: self.workspace.send(k, array) for k, array in host.items()} | arrays
@@ -86,10 +100,21 @@ class CudaPacking:
             shortest = int(steps.min(initial=self.n_steps))
             longest = int(steps.max(initial=0))
         self.longest[p.name] = longest
+        created = np.arange(binder.size) if order is None else order
         if p.synaptic:
-            created = np.arange(binder.size) if order is None else order
             host[p.name, "synapse"] = created.astype(np.int32)
-        if p.synaptic and p.home is p:
+        if p.adjoint.pre:
+            host[p.name, "pre"] = pre = binder.indices["pre"][created].astype(np.int32)
+            size = p.pre_group.size
+            host[p.name, "first_of_pre"], host[p.name, "next_of_pre"] = by_end(pre, size)
+        if p.in_turn:
+            host[p.name, "post"] = binder.receivers[created].astype(np.int32)
+            # of each source, in the order of creation
+            place = np.argsort(created)
+            first, chosen = by_end(binder.senders, binder.n_source)
+            host[p.name, "first_in_turn"] = first
+            host[p.name, "next_in_turn"] = place[chosen].astype(np.int32)
+        if p in homes_of(self.module.pathways):
             rows = [np.broadcast_to(values[p.synapses, s], binder.size) for s in p.adjoint.synaptic]
             host[p.name, "initial"] = np.array(rows, self.dtype)
         if not p.ring:
@@ -113,3 +138,18 @@ class CudaPacking:
                 used += slots * g.size
         self.ring_size = used
         return shape
+
+    def order(self, coupling: str) -> np.ndarray:
+        """Return how the synapses of a coupling are sorted: by the neurons with the sums."""
+        return self._ends[coupling][0]
+
+
+def _ends_of(c, binder) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the order of the synapses of a coupling, and the neurons at their ends."""
+    first, order = by_end(binder.indices[c.side], c.receiver.size)
+    ends = {side: neurons[order].astype(np.int32) for side, neurons in binder.indices.items()}
+    others, receivers = ends[c.other_side], ends[c.side]
+    arrays = {"first": first, "others": others, "receivers": receivers}
+    size = int(others.max(initial=-1)) + 1 if c.other is None else c.other.size
+    arrays["first_other"], arrays["next_other"] = by_end(others, size)
+    return order, arrays

@@ -14,16 +14,17 @@ from weakref import ref
 
 import numpy as np
 
+from brian_eventprop.adjoint.coupling.jumps import check_crossed
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen import load_module, render_parameter_map
 from brian_eventprop.codegen.cuda.network import render_cuda
 from brian_eventprop.codegen.cuda.parts import connections
+from brian_eventprop.codegen.cuda.stages import homes_of
 from brian_eventprop.codegen.cuda.target import CLUSTER_THREADS
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.plan import plan_clock
 from brian_eventprop.plan.layouts import Precomputed, Queue, Tiled, choose_layouts
 from brian_eventprop.reading.spec import NetworkValues
-from brian_eventprop.runtime.binding.binder import binders
+from brian_eventprop.runtime.binding.binder import CouplingBinder, binders
 from brian_eventprop.runtime.clock.solver import Forward
 from brian_eventprop.runtime.cuda.arrays import by_neuron, spike_table, step_pointers
 from brian_eventprop.runtime.cuda.backward import CudaBackward
@@ -36,7 +37,7 @@ from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
-from brian_eventprop.runtime.layouts import known_autapses, own_at_once
+from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.readouts import spike_readouts
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
@@ -86,6 +87,12 @@ class ClockCUDA(CudaBackward):
         self.groups, self.pathways = binders(
             self.module, parameter_map, network, sizes, system.spec.dt
         )
+        self.couplings = {
+            c.name: CouplingBinder(c, parameter_map, system.spec.dt, network)
+            for c in self.module.couplings
+        }
+        for c in system.couplings:
+            check_crossed(c, system.spec, network.pre[c.name], network.post[c.name])
         self.shapes = {key: np.shape(value) for key, value in network.values.items()}
         self.spike_readouts = spike_readouts(system, self.groups, parameter_map)
         self.synapse_readouts = synapse_readouts(system, parameter_map)
@@ -104,7 +111,7 @@ class ClockCUDA(CudaBackward):
         )
         self.packing = CudaPacking(
             module, self.groups, self.pathways, self.held, self.workspace, self.n_steps,
-            self.system.spec.dt,
+            self.system.spec.dt, self.couplings,
         )  # fmt: skip
 
     def _connect(self, p):
@@ -131,8 +138,7 @@ class ClockCUDA(CudaBackward):
 
     def _known_layout(self):
         """The layouts of the pathways, and the groups with autapses without delay."""
-        autapses = known_autapses(self.system, self._network, with_states=False)
-        _check_autapses(self.system, self._network)
+        autapses = known_autapses(self.system, self._network)
         found = choose_layouts(self.system, self._network, autapses)
         return {
             name: layout if isinstance(layout, Precomputed | Queue) else Tiled()
@@ -142,7 +148,7 @@ class ClockCUDA(CudaBackward):
     def _render(self, ring_on_chip: bool, cluster: int = 1):
         return render_cuda(
             self.system, self.connections, self.n_steps, self.single, self.device.target,
-            ring_on_chip, plan_clock(self.system, *self._layout, with_states=False), cluster,
+            ring_on_chip, plan_clock(self.system, *self._layout, on_device=True), cluster,
         )  # fmt: skip
 
     @property
@@ -280,19 +286,20 @@ class ClockCUDA(CudaBackward):
         for p in self.eventful:
             shape, key = (n_trials, p.target.size), (p.name, "n_events")
             arrays[key] = self.workspace.array(key, shape, np.int32)
-            if p.home is p and p.read_at_end:
+        for p in self.homes:
+            if p.read_at_end:
                 shape, key = (n_trials, len(p.synaptic), p.adjoint.pathway.size), (p.name, "final")
                 arrays[key] = self.workspace.array(key, shape)
 
     @property
-    def eventful(self):
-        """The pathways whose synapses have states."""
-        return [p for p in self.module.pathways if p.synaptic]
+    def homes(self):
+        """A pathway of each `Synapses` object with states that are those of no group."""
+        return homes_of(self.module.pathways)
 
     def _final_states(self, synapses: str, arrays, n_trials: int) -> np.ndarray:
         """Return the states of synapses at the ends of the trials; they may have none."""
-        for p in self.eventful:
-            if p.synapses == synapses and p.home is p:
+        for p in self.homes:
+            if p.synapses == synapses:
                 return self.device.get(arrays[p.name, "final"])[:n_trials].astype(float)
         return np.empty((n_trials, 0, 0))
 
@@ -374,14 +381,3 @@ class ClockCUDA(CudaBackward):
                 self.system.spec.dt,
             )  # fmt: skip
         )
-
-
-def _check_autapses(system, network) -> None:
-    """Refuse spikes that arrive at their own neuron at once through synapses with states."""
-    for p in system.pathways:
-        if p.synaptic and own_at_once(p, system, network):
-            raise UnsupportedError(
-                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                "backend='cuda' where a neuron sends a spike to itself without delay, just before "
-                "its reset. Leave these synapses out, or use backend='cpu'."
-            )

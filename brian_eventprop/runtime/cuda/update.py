@@ -42,7 +42,8 @@ class Held:
         self.workspace, self.device, self.binders = workspace, workspace.device, binders
         self._indices: dict[str, tuple] = {}
         self.dt, self.n_steps = system.spec.dt, n_steps
-        chosen, self.keys = held_pathways(module.pathways, system.trained, shapes)
+        coupled = {s.key for c in system.couplings for s in c.coupling.symbols.values()}
+        chosen, self.keys = held_pathways(module.pathways, system.trained, shapes, coupled)
         self.shapes, self.numbers_of = shapes, {p.name: k for k, p in enumerate(chosen)}
         self.source, texts = render_update(
             chosen, set(self.keys), workspace.dtype.itemsize == 4, self.device.target

@@ -131,8 +131,12 @@ def _synapses(name, data, objects):
     return made
 
 
-def plastic(rule: str, refractory: bool, seed: int = 1, dt=0.1 * ms, **options):
+def plastic(
+    rule: str, refractory: bool, seed: int = 1, dt=0.1 * ms, at_once: bool = False, **options
+):
     """Return a model of a recurrent group whose input and own synapses follow a rule.
+
+    With ``at_once`` its own synapses have no delay, some of a neuron onto itself.
 
     Returns
     -------
@@ -156,6 +160,8 @@ def plastic(rule: str, refractory: bool, seed: int = 1, dt=0.1 * ms, **options):
     first = _ruled(rule, source, group, 9.0 if refractory else 5.0, rng, "first")
     second_ = _ruled(rule, group, group, inner, rng, "second")
     own = [first, second_]
+    if at_once:
+        second_.pre.delay = 0 * ms
     for s in own if not refractory else ():
         if "eta" in s.equations.names:
             s.eta = 0.05 * np.asarray(s.eta)  # else they excite each other without end

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 from brian2 import ms, start_scope
 from helpers.cuda.compile import BETWEEN, UPDATES, CompilingDevice, compiled
+from helpers.networks import coupled, reference, refractory
 from helpers.networks import random as random_networks
-from helpers.networks import refractory
 from helpers.networks import small as small_networks
 from helpers.networks.synapses import plastic
 from helpers.networks.synapses import trials as plastic_trials
+from helpers.networks.touching import touching
+from helpers.networks.touching import trials as touching_trials
 
 import brian_eventprop as bep
 from brian_eventprop.plan.layouts import limits
@@ -215,3 +217,34 @@ def test_synapses_with_states(device):
     model, _, _ = plastic("voltage", True, backend="cuda", precision="float32")
     compiled(model, plastic_trials())
     check(device, {"forward", "record", "backward"}, single=True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["all at once", pytest.param("state of the target, too", marks=pytest.mark.slow)]
+)
+def test_arrivals_that_touch_two_groups(kind, device):
+    start_scope()
+    device.only = "forward|record|backward"
+    compiled(touching(kind, True, backend="cuda", precision="float32"), touching_trials())
+    check(device, {"forward", "record", "backward"}, single=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["coupled/conductance", pytest.param("coupled/qif", marks=pytest.mark.slow)]
+)
+def test_coupled_neurons(name, device):
+    device.only = "forward|record|backward"
+    case = reference.build(name)
+    compiled(reference.model_of(case, backend="cuda", precision="float32"), None)
+    check(device, {"forward", "record", "backward"}, single=True)
+
+
+@pytest.mark.slow
+def test_coupled_neurons_of_several_blocks(monkeypatch):
+    device = CompilingDevice(threads=32)
+    device.cores, device.only = 132, "forward|record|backward"
+    monkeypatch.setattr(clock_cuda, "CudaDevice", lambda: device)
+    monkeypatch.setattr(clock_cuda, "BARRIER_COST", 0)
+    compiled(coupled.model_below_threshold(backend="cuda", precision="float32"), None)
+    check(device, {"forward", "record", "backward"}, single=True, trigonometric=True)
+    assert "cudaCGSynchronize" in device.ptx["backward"]

@@ -11,7 +11,12 @@ import pytest
 from brian2 import Quantity, ms, start_scope
 from helpers.backends import arrays_of, check_equal, results, run_small
 from helpers.networks import random as random_networks
+from helpers.networks import reference
 from helpers.networks import small as small_networks
+from helpers.networks.synapses import RULES, plastic
+from helpers.networks.synapses import trials as plastic_trials
+from helpers.networks.touching import KINDS, touching
+from helpers.networks.touching import trials as touching_trials
 
 import brian_eventprop as bep
 from brian_eventprop.plan.layouts import limits
@@ -57,6 +62,34 @@ def test_precomputed_inputs(kind, monkeypatch):
     monkeypatch.setattr(limits, "FAN_IN", 0)
     options = {"size": 3.0, "duration": 100 * ms}
     check_equal(results(kind, "cuda", **options), results(kind, "cpu", **options), READOUTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrivals_that_touch_two_groups(kind):
+    check_both(lambda backend: touching(kind, True, backend=backend), touching_trials(n=20))
+
+
+@pytest.mark.parametrize("name", reference.COUPLED)
+def test_coupled_neurons(name):
+    check_both(lambda backend: reference.model_of(reference.build(name), backend=backend))
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_synapses_with_states(rule, at_once):
+    check_both(
+        lambda backend: plastic(rule, True, at_once=at_once, backend=backend)[0],
+        plastic_trials(n=20),
+    )
+
+
+def check_both(build, spikes=None):
+    found = []
+    for backend in ("cuda", "cpu"):
+        start_scope()
+        model = build(backend)
+        found.append(arrays_of(model.run(spikes), model.gradient(), model))
+    check_equal(*found, READOUTS)
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
@@ -122,7 +155,7 @@ def test_two_runs_give_the_same_bits():
 
 
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
-@pytest.mark.parametrize("kind", ["lif", "adex", "training"])
+@pytest.mark.parametrize("kind", ["lif", "adex", "training", "touching", "coupled"])
 def test_the_sanitizer_finds_nothing(kind, tool):
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
@@ -138,6 +171,19 @@ def test_the_sanitizer_finds_nothing(kind, tool):
     )
     if kind == "training":
         script += "train('cuda', n_steps=20)"
+    elif kind == "touching":
+        script += (
+            "from helpers.networks.touching import touching, trials\n"
+            "model = touching('all at once', True, backend='cuda')\n"
+            "model.run(trials())\nmodel.gradient().inputs"
+        )
+    elif kind == "coupled":
+        script += (
+            "from helpers.networks import reference\n"
+            "case = reference.build('coupled/conductance', 200 * brian2.us)\n"
+            "model = reference.model_of(case, backend='cuda')\n"
+            "model.run()\nmodel.gradient().inputs"
+        )
     else:
         script += f"results({kind!r}, 'cuda', duration=20 * brian2.ms)"
     path = os.pathsep.join([str(root), str(root / "tests")])

@@ -24,6 +24,18 @@ def test_the_same_as_on_the_cpu(rule, refractory, emulator):
     check_equal(*gave)
 
 
+@pytest.mark.parametrize("rule", ["depression", "voltage"])
+def test_spikes_that_arrive_at_their_own_neuron_at_once(rule, emulator):
+    emulator(threads=THREADS)
+    gave = []
+    for backend in ("cuda", "interpreter"):
+        start_scope()
+        model, _, _ = plastic(rule, True, at_once=True, backend=backend)
+        gave.append(arrays_of(model.run(trials(n=2)), model.gradient(), model))
+    check_equal(*gave)
+    assert "carried" in model._solver.source
+
+
 def test_trials_in_waves_and_batches_of_other_sizes(emulator, monkeypatch):
     monkeypatch.setattr(workspace, "BLOCKS_MEMORY", 1)
     emulator(threads=THREADS)
