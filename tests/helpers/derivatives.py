@@ -22,6 +22,17 @@ def spikes_of(model, name):
     return bep.SpikeData(times, indices, np.zeros(len(times), int), 1, len(group))
 
 
+def assert_gradient(model, spikes=None, tolerance=None, entries=1):
+    """Every entry of the gradient is that of differences.
+
+    In each array the largest entry is compared alone, with more `entries` some others too, and all
+    of them together along a random direction, which must be exact enough to tell.
+    """
+    report = bep.check_gradient(model, spikes, entries=entries, tolerance=tolerance, show=False)
+    assert report.ok, str(report)
+    assert "not compared" not in str(report), str(report)
+
+
 class Weighted:
     """A loss: the readouts times fixed random weights y."""
 

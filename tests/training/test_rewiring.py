@@ -12,6 +12,7 @@ from brian2 import (
     ms,
     start_scope,
 )
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 from brian_eventprop.training.rewiring import _Pairs
@@ -60,8 +61,7 @@ def test_a_rewired_model_is_one_that_was_wired_so(solver):
     np.testing.assert_array_equal(rewired.connections("s")[1], OTHER_POST)
     assert rewired.ends(s) == (5, 4)
     if solver == "event":
-        report = bep.check_gradient(rewired, SPIKES, show=False)
-        assert report.ok, report
+        assert_gradient(rewired, SPIKES)
 
 
 def test_brian2_gets_the_new_connections():
@@ -247,7 +247,6 @@ def test_several_synapses_per_pair_and_delays_from_distances(solver):
     result = model.run()
     assert len(result.spikes[group]) == len(monitor.t) > 1
     if solver == "event":
-        report = bep.check_gradient(model, show=False, entries=12)
-        assert report.ok, report
+        assert_gradient(model, entries=12)
     else:
         np.testing.assert_allclose(sorted(result.spikes[group].t), sorted(monitor.t))
