@@ -90,6 +90,21 @@ class Along:
         same = all(np.array_equal(a, b) for a, b in zip(counts, self.spikes, strict=True))
         return result.loss, result.readout, same
 
+    # ---- one difference ----
+    def assert_slope(self, tolerance=1e-6, steps=(1e-5, 1e-6, 1e-7)):
+        """The slope is that of differences of fourth order, relative to its largest part.
+
+        The widest step is wrong by what the loss bends, the narrowest by the noise of the loss.
+        """
+        scale = max(abs(part) for part in self.parts.values())
+        gaps = []
+        for step in steps:
+            far, near = (self.at(h)[0] - self.at(-h)[0] for h in (2 * step, step))
+            gaps.append(abs((8 * near - far) / (12 * step) - self.slope) / scale)
+            if gaps[-1] < tolerance:
+                return
+        raise AssertionError(f"{gaps} of {scale}")
+
     # ---- Taylor ----
     def orders(self, step, halvings=3):
         """Return how fast both remainders fall: without the gradient, with it."""
