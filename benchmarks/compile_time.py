@@ -220,7 +220,7 @@ def gradient_time(bep, name, edit=False):
         solver=solver, namespace=CONSTANTS, threads=1,
     )  # fmt: skip
     result = model.run()
-    gradients = model._gradient_arrays()
+    gradients = model.gradient_arrays()
     taken = time.process_time() - start
     if not all(np.all(np.isfinite(gradients[key])) for key in model.parameters.keys):
         raise FloatingPointError(f"{name}: the gradient is not finite")

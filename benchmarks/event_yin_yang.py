@@ -70,7 +70,7 @@ def measure(loss, batches=30, size=100):
         start = time.process_time()
         result = model.run(chosen)
         middle = time.process_time()
-        gradients = model._gradient_arrays()
+        gradients = model.gradient_arrays()
         late = time.process_time()
         adam.step(gradients)
         end = time.process_time()

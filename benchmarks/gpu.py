@@ -78,14 +78,14 @@ def ours(name, repeats):
     used = free - cuda.current_context().get_memory_info()[0]
     n = events(name, data, found.pop("result"))
     share = (cuda.get_current_device(), name, n)
-    kernels = device_times(model._solver.device, step)
+    kernels = device_times(model.runtime.device, step)
     busy = sum(kernels.values())
     return {
         "seconds": seconds,
         "device seconds": busy,
         "device seconds by kernel": kernels,
         "device MiB": used / 2**20,
-        "of these our arrays, MiB": model._solver.memory / 2**20,
+        "of these our arrays, MiB": model.runtime.memory / 2**20,
         "million synaptic events": sum(n) / 1e6,
         **limits(*share, busy),
     }
@@ -94,7 +94,7 @@ def ours(name, repeats):
 def training_step(model, optimizer, data):
     """Run, differentiate and update, as the trainer does, with the same batch as the next one."""
     result = model.run(data)
-    gradients = model._gradient_arrays()
+    gradients = model.gradient_arrays()
     model.look_ahead(data)
     assert not gradients.suspect()
     optimizer.step(gradients)

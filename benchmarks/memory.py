@@ -63,7 +63,7 @@ if __name__ == "__main__":
     idle = peak_mib()
     start = time.perf_counter()
     result = model.run(data)
-    optimizer.step(model._gradient_arrays())
+    optimizer.step(model.gradient_arrays())
     wall = time.perf_counter() - start
     counts = [len(train) / 256 / 256 for train in list(result.spikes.values())[:2]]
     print(f"spikes per hidden neuron and trial: {counts[0]:.1f}, {counts[1]:.1f}")

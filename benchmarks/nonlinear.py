@@ -100,7 +100,7 @@ def measure(name, n_trials=16, repeats=5):
         start = time.process_time()
         result = model.run(data)
         middle = time.process_time()
-        model._gradient_arrays()
+        model.gradient_arrays()
         best = np.minimum(best, (middle - start, time.process_time() - middle))
     n = events(data, result, hidden, parts)
     rate = len(result.spikes[hidden]) / n_trials / len(hidden)

@@ -38,7 +38,7 @@ def measure(model, optimizer, data, repeats=8):
     best = np.full(3, np.inf)
     for _ in range(repeats):
         forward, result = cpu_of(model.run, data)
-        backward, gradients = cpu_of(model._gradient_arrays)
+        backward, gradients = cpu_of(model.gradient_arrays)
         adam, _ = cpu_of(optimizer.step, {key: 0 * g for key, g in gradients.items()})
         best = np.minimum(best, (forward, backward, adam))
     return best, result

@@ -80,7 +80,7 @@ losses, before = [], np.asarray(model.run().spikes[neuron].t)
 for step in range(2000):
     adam.start_epoch(step // 250)
     losses.append(model.run().loss)
-    adam.step(model._gradient_arrays())
+    adam.step(model.gradient_arrays())
 after = np.asarray(model.run().spikes[neuron].t)
 
 print(f"loss: {losses[0]:.3f} at the start, {losses[-1]:.4f} at the end")

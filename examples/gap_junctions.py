@@ -53,7 +53,7 @@ losses, before = [], model.run().spikes[neurons]
 for step in range(2500):
     adam.start_epoch(step // 100)
     losses.append(model.run().loss)
-    adam.step(model._gradient_arrays())
+    adam.step(model.gradient_arrays())
 after = model.run().spikes[neurons]
 w = np.asarray(model.parameters[gap.w])
 

@@ -4,6 +4,7 @@
 nowhere if pytest is given ``--compiled``.
 """
 
+import gc
 import logging
 from contextlib import nullcontext
 
@@ -30,6 +31,17 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Choose what runs the kernels; the examples in docstrings have no fixtures."""
     install(interpreted=not config.getoption("--compiled"))
+    gc.set_threshold(50_000, 20, 20)  # as `kernels.cache` does while it compiles
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_objects_to_search():
+    """Leave what is there by now out of Python's searches for cycles of garbage.
+
+    Brian2 makes one in each of its runs, through the caches of SymPy and Numba as well.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -16,11 +16,11 @@ def check_gradients(model, spikes_of_trials, run_spikes):
     result = model.run(run_spikes)
     gradients = model.gradient()
     keys = model.parameters.keys
-    explosive = any(g.upstroke for g in model._solver.module.groups)
+    explosive = any(g.upstroke for g in model.runtime.module.groups)
     tolerance = 1e-6 if explosive else 1e-10  # with `fine` steps
     trials = [
         dense_gradient(
-            model.spec, model._network, keys, float(model.duration), spikes, loss=model.loss
+            model.spec, model.network, keys, float(model.duration), spikes, loss=model.loss
         )
         for spikes in spikes_of_trials
     ]

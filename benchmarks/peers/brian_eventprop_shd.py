@@ -103,7 +103,7 @@ def build(task):
 
     def step(data):
         result = model.run(data)
-        optimizer.step(model._gradient_arrays())
+        optimizer.step(model.gradient_arrays())
         sent = [len(result.spikes[group]) for group in groups]
         facts["spikes per hidden neuron"] = [
             round(n / len(data) / len(group), 2) for n, group in zip(sent, groups, strict=True)

@@ -38,7 +38,7 @@ def build(task):
 
     def step(data):
         result = model.run(data)
-        optimizer.step(model._gradient_arrays())
+        optimizer.step(model.gradient_arrays())
         if len(data) > 1 and "loss" not in facts:
             spikes = [len(result.spikes[group]) / len(data) for group in (hidden, output)]
             facts.update({"spikes per trial": spikes, "loss": result.loss})

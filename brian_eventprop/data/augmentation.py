@@ -45,7 +45,7 @@ class ChannelShift:
         trials = batch.trials
         channels = batch.channels + shifts[trials]
         kept = (channels >= 0) & (channels < batch.n_channels)
-        return batch._with_spikes(batch.times[kept], channels[kept], trials[kept])
+        return batch.with_spikes(batch.times[kept], channels[kept], trials[kept])
 
     def __repr__(self) -> str:
         return f"ChannelShift({self.most})"
@@ -98,7 +98,7 @@ class Blend:
         times, channels, rows = (np.concatenate(column) for column in zip(*kept, strict=True))
         trials = batch.trials
         untouched = ~np.isin(trials, blended)
-        return batch._with_spikes(
+        return batch.with_spikes(
             np.concatenate([batch.times[untouched], times]),
             np.concatenate([batch.channels[untouched], channels]),
             np.concatenate([trials[untouched], blended[rows]]),

@@ -273,8 +273,8 @@ class SpikeData:
             {name: values[rows] for name, values in self.traces.items()},
         )
 
-    def _with_spikes(self, times, channels, trials) -> SpikeData:
-        # The same trials with other spikes, given in any order.
+    def with_spikes(self, times, channels, trials) -> SpikeData:
+        """Return the same trials with other spikes, given in any order."""
         order = np.lexsort((channels, times, trials))
         return self._with_sorted(times[order], channels[order], trials[order])
 

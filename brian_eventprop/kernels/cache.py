@@ -173,11 +173,11 @@ def _content(function) -> str:
     cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
     code = function.__code__
     source = "".join(linecache.getlines(code.co_filename))
-    return "\n".join((source, code.co_code.hex(), dumps(cells).hex(), _helpers()))
+    return "\n".join((source, code.co_code.hex(), dumps(cells).hex(), helpers_source()))
 
 
 @lru_cache
-def _helpers() -> str:
+def helpers_source() -> str:
     """Return what the machine code of the helpers depends on besides each file itself."""
     texts = (file.read_text() for file in HELPERS)
     return "\n".join((*texts, numba.__version__, np.__version__, sys.version))
@@ -250,7 +250,7 @@ def source_file(source: str, tag: str) -> tuple[str, str]:
 
 
 def _module_name(source: str, tag: str) -> str:
-    key = "\n".join((source, _helpers()))
+    key = "\n".join((source, helpers_source()))
     return f"{tag}_{hashlib.sha256(key.encode()).hexdigest()[:20]}"
 
 

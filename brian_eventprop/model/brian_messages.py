@@ -25,7 +25,7 @@ _UNUSED = "brian2.core.base.unused_brian_object"
 def report_own_errors() -> None:
     """Let Python itself report errors of this package; Brian2 goes on to report all others."""
     if sys.excepthook is brian_excepthook:
-        sys.excepthook = _excepthook
+        sys.excepthook = report
 
 
 def note_as_read(objects: Iterable) -> None:
@@ -34,7 +34,8 @@ def note_as_read(objects: Iterable) -> None:
         _READ.places.setdefault(obj.name, set()).add(obj._creation_stack)
 
 
-def _excepthook(kind, error, traceback) -> None:
+def report(kind, error, traceback) -> None:
+    """Report an error as Python does if it is this package's, else as Brian2 does."""
     hook = sys.__excepthook__ if _is_own(traceback) else brian_excepthook
     hook(kind, error, traceback)
 

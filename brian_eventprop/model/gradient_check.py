@@ -183,7 +183,7 @@ def check_gradient(
         model = _with_random_loss(model, seed)
     result = model.run(spikes, targets)
     _leave_out_surrogates(model)
-    gradients = model._gradient_arrays()
+    gradients = model.gradient_arrays()
     on_grid = _OnGrid(result.spikes, model.gradient().grazing) if clock else None
     twin = _in_exact_time(model) if clock else copy.copy(model)
     comparison = _Comparison(twin, gradients, spikes, targets, entries, tolerance, on_grid)
@@ -196,7 +196,7 @@ def check_gradient(
 
 
 def _solver_of(model) -> str:
-    if not hasattr(model, "_gradient_arrays"):
+    if not hasattr(model, "gradient_arrays"):
         raise TypeError(f"check_gradient needs an EventPropModel, not {type(model).__name__}")
     return model.solver
 

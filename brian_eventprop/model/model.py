@@ -52,11 +52,11 @@ from brian_eventprop.reading import (
     write_timed_values,
     write_values,
 )
-from brian_eventprop.reading.spec import Key
+from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.readouts import Readout
 from brian_eventprop.runtime import checked_options, solver_for
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.solver import Backward, ForwardRun
+from brian_eventprop.runtime.solver import Backward, ForwardRun, Solver
 
 logger = get_logger(__name__)
 
@@ -583,7 +583,12 @@ class EventPropModel(CopiedModel):
             self.parameters.units, self._network.shapes, found.traces,
         )  # fmt: skip
 
-    def _gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
+    def gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
+        """Return the gradient of the last run's mean loss as plain arrays in SI units, by key.
+
+        Of the trained variables alone, in their order, as optimisers take it: on a GPU, an array
+        comes to the host when it is looked up.
+        """
         run = self._done()
         found = self._solver.backward(run.forward, run.of_mean(False), False)
         if self._tied:
@@ -729,6 +734,16 @@ class EventPropModel(CopiedModel):
     def equations(self) -> Equations:
         """The network's equations and the adjoint derived from them: LaTeX in a notebook."""
         return Equations(self.system)
+
+    @property
+    def network(self) -> NetworkValues:
+        """What was read with `spec`: connections, spikes, dimensions and first values."""
+        return self._network
+
+    @property
+    def runtime(self) -> Solver:
+        """What runs the network; `plan` and `codegen` have made its `module`."""
+        return self._solver
 
     @property
     def source(self) -> str:

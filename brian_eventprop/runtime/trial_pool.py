@@ -43,7 +43,7 @@ class TrialPool:
         self.threads = threads or len(os.sched_getaffinity(0))
         self._pool: ThreadPoolExecutor | None = None
         self._pid = None
-        self._per_trial: dict = {}
+        self.per_trial: dict = {}
 
     def call(
         self,
@@ -64,7 +64,7 @@ class TrialPool:
         of the trials.
         """
         key = getattr(kernel, "key", kernel)
-        little = self._per_trial.get(key, np.inf) * n_trials < PARALLEL_SECONDS
+        little = self.per_trial.get(key, np.inf) * n_trials < PARALLEL_SECONDS
         n_threads = 1 if little else self.threads
         most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
         n_chunks = min(most, n_trials)
@@ -95,7 +95,7 @@ class TrialPool:
         self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed
             seconds = (time.perf_counter() - began) * min(n_threads, n_chunks)
-            self._per_trial[key] = seconds / n_trials
+            self.per_trial[key] = seconds / n_trials
         return [piece for pieces in found for piece in pieces]
 
     def _alone(self, kernel, key, n_trials: int, arguments):
@@ -105,7 +105,7 @@ class TrialPool:
         with nullcontext() if known else seldom_collected():
             found = kernel(0, n_trials, *arguments(0))
         if known:  # else it was compiled, too
-            self._per_trial[key] = (time.perf_counter() - began) / n_trials
+            self.per_trial[key] = (time.perf_counter() - began) / n_trials
         return found
 
     def function(self, compiled: Callable) -> Callable:

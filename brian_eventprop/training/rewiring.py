@@ -84,7 +84,7 @@ class DeepR(Callback):
             raise ValueError(f"{name_of(self.delays)} is not one delay per synapse")
         dimension = model.parameters.dimension(self.weights)
         self.initial = float(to_si(self.given, dimension, "initial"))
-        self.free = _Pairs(model.ends(self.synapses), self.allowed)
+        self.free = Pairs(model.ends(self.synapses), self.allowed)
         self.sign = np.where(weights < 0, -1.0, 1.0)
 
     def on_epoch_begin(self, trainer, epoch):
@@ -130,7 +130,7 @@ class DeepR(Callback):
         trainer.model.reconnect(self.synapses, self.i, self.j)
 
 
-class _Pairs:
+class Pairs:
     """The pairs of neurons that may be connected."""
 
     def __init__(self, sizes: tuple[int, int], allowed):

@@ -317,7 +317,7 @@ class Trainer(NotPickled):
         if self.communicator is None:
             result = self.model.run(spikes, targets)
             _check_finite(result.losses, "the loss", where)
-            gradients = self.model._gradient_arrays()
+            gradients = self.model.gradient_arrays()
         else:
             result, gradients = self.communicator.step(self.model, spikes, targets)
             _check_finite(result.losses, "the loss", where)

@@ -54,7 +54,7 @@ def test_functions_without_references(drive, delay):
     loss = bep.Sum(bep.SpikeTimes(neurons))
     options = {"duration": 20 * ms, "solver": "event"}
     model = bep.EventPropModel([neurons, s], train=[s.w], loss=loss, **options)
-    functions = [n for n in ast.parse(model._solver.source).body if isinstance(n, ast.FunctionDef)]
+    functions = [n for n in ast.parse(model.source).body if isinstance(n, ast.FunctionDef)]
     bare = [f for f in functions if any(_uncounted(d) for d in f.decorator_list)]
     assert len(bare) > 5
     assert not {f.name: handed_on(f) for f in bare if handed_on(f)}

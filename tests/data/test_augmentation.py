@@ -131,7 +131,7 @@ def test_trainer_varies_training_trials_only():
 
     def note(batch, random, given):
         seen.append((len(batch), given is data))
-        return batch._with_spikes(batch.times * random.random(), batch.channels, batch.trials)
+        return batch.with_spikes(batch.times * random.random(), batch.channels, batch.trials)
 
     def fit(**more):
         trainer = Trainer(FakeModel(), Adam({WEIGHT: 0.1, DELAY: 0.1 * ms}))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from brian2 import ms, second
 
-from brian_eventprop.data import hdf5_contents as _hdf5_contents
+from brian_eventprop.data import hdf5_contents
 from brian_eventprop.data.files import writing
 from brian_eventprop.data.spikes import SpikeData
 
@@ -220,7 +220,7 @@ def test_a_file_in_which_hdf5_never_ends_is_given_up(data, tmp_path, monkeypatch
     like_published(data, path)
     heap = path.read_bytes().index(b"GCOL")  # the trials' values: objects with their sizes
     overwrite(path, heap + 16, bytes(64))
-    monkeypatch.setattr(_hdf5_contents, "PATIENCE", 2.0)
+    monkeypatch.setattr(hdf5_contents, "PATIENCE", 2.0)
     with pytest.raises(ValueError, match=r"spikes\.h5 cannot be read, it is damaged: .* after 2 s"):
         SpikeData.load(path)
 
@@ -228,7 +228,7 @@ def test_a_file_in_which_hdf5_never_ends_is_given_up(data, tmp_path, monkeypatch
 def test_a_file_that_kills_its_reader_is_an_error(data, tmp_path, monkeypatch):
     path = tmp_path / "spikes.h5"
     like_published(data, path)
-    monkeypatch.setattr(_hdf5_contents.sys, "executable", "false")
+    monkeypatch.setattr(hdf5_contents.sys, "executable", "false")
     with pytest.raises(ValueError, match=r"spikes\.h5 cannot be read, it is damaged: HDF5 crashes"):
         SpikeData.load(path)
 
@@ -239,7 +239,7 @@ def test_whatever_is_damaged_the_file_is_named(data, tmp_path, monkeypatch):
     like_published(data, path)
     content = path.read_bytes()
     filled = np.flatnonzero(np.frombuffer(content, np.uint8))
-    monkeypatch.setattr(_hdf5_contents, "PATIENCE", 5.0)
+    monkeypatch.setattr(hdf5_contents, "PATIENCE", 5.0)
     refused = 0
     for seed in range(60):
         random = np.random.default_rng(seed)

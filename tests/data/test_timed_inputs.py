@@ -20,6 +20,7 @@ from brian2 import (
 )
 from helpers.backends import arrays_of, check_equal
 from helpers.cuda.emulator import Emulator
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 from brian_eventprop.runtime.cuda import solver as clock_cuda
@@ -161,8 +162,7 @@ def test_gradients_equal_central_differences(nonlinear):
         traces={"I_ext": TRIALS, "base": OFFSETS},
     )  # fmt: skip
     assert len(model.run(given).spikes[group]) > 8
-    report = bep.check_gradient(model, given, show=False)
-    assert report.ok, report
+    assert_gradient(model, given)
 
 
 @pytest.mark.slow

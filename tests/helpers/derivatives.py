@@ -22,6 +22,17 @@ def spikes_of(model, name):
     return bep.SpikeData(times, indices, np.zeros(len(times), int), 1, len(group))
 
 
+def assert_gradient(model, spikes=None, tolerance=None, entries=1):
+    """Every entry of the gradient is that of differences.
+
+    In each array the largest entry is compared alone, with more `entries` some others too, and all
+    of them together along a random direction, which must be exact enough to tell.
+    """
+    report = bep.check_gradient(model, spikes, entries=entries, tolerance=tolerance, show=False)
+    assert report.ok, str(report)
+    assert "not compared" not in str(report), str(report)
+
+
 class Weighted:
     """A loss: the readouts times fixed random weights y."""
 
@@ -78,6 +89,21 @@ class Along:
         self.spikes = counts if self.spikes is None else self.spikes
         same = all(np.array_equal(a, b) for a, b in zip(counts, self.spikes, strict=True))
         return result.loss, result.readout, same
+
+    # ---- one difference ----
+    def assert_slope(self, tolerance=1e-6, steps=(1e-5, 1e-6, 1e-7)):
+        """The slope is that of differences of fourth order, relative to its largest part.
+
+        The widest step is wrong by what the loss bends, the narrowest by the noise of the loss.
+        """
+        scale = max(abs(part) for part in self.parts.values())
+        gaps = []
+        for step in steps:
+            far, near = (self.at(h)[0] - self.at(-h)[0] for h in (2 * step, step))
+            gaps.append(abs((8 * near - far) / (12 * step) - self.slope) / scale)
+            if gaps[-1] < tolerance:
+                return
+        raise AssertionError(f"{gaps} of {scale}")
 
     # ---- Taylor ----
     def orders(self, step, halvings=3):

@@ -83,6 +83,6 @@ class FakeModel:
     def look_ahead(self, spikes):
         pass
 
-    def _gradient_arrays(self):
+    def gradient_arrays(self):
         self.gradients += 1
         return self._gradient

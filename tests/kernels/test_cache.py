@@ -83,7 +83,7 @@ def test_machine_code_of_helpers_is_kept_by_the_content_of_all(monkeypatch, tmp_
     first = kept()
     assert len(first) == 1
     assert kept() == first
-    monkeypatch.setattr(cache, "_helpers", lambda: "another version")
+    monkeypatch.setattr(cache, "helpers_source", lambda: "another version")
     assert len(kept() - first) == 1
 
 

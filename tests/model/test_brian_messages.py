@@ -60,7 +60,7 @@ def test_who_reports_an_error(statement, own, monkeypatch):
     )
     with pytest.raises(Exception) as error:
         statement()
-    brian_messages._excepthook(error.type, error.value, error.tb)
+    brian_messages.report(error.type, error.value, error.tb)
     assert reported == [(own, (error.type, error.value, error.tb))]
 
 
@@ -70,15 +70,15 @@ def test_the_hook_of_someone_else_stays(monkeypatch):
     assert sys.excepthook is print
     monkeypatch.setattr(sys, "excepthook", brian_messages.brian_excepthook)
     brian_messages.report_own_errors()
-    assert sys.excepthook is brian_messages._excepthook
+    assert sys.excepthook is brian_messages.report
 
 
 @pytest.fixture
-def unused(caplog, monkeypatch):
+def unused(caplog):
     """Names of the objects that Brian2 warns of."""
     logger = logging.getLogger("brian2.core.base.unused_brian_object")
-    monkeypatch.setattr(logger, "level", logging.WARNING)
-    logger.manager._clear_cache()
+    before = logger.level
+    logger.setLevel(logging.WARNING)
     gc.collect()
     caplog.clear()
 
@@ -88,7 +88,7 @@ def unused(caplog, monkeypatch):
         return [record.getMessage().split("'")[1] for record in found]
 
     yield names
-    logger.manager._clear_cache()
+    logger.setLevel(before)
 
 
 def refused(model):

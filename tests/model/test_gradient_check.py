@@ -33,26 +33,26 @@ def network(solver="event", loss=None, n_inputs=4, train=None, threads=1):
 @pytest.fixture(scope="module")
 def right():
     model, s, cells = network()
-    gradients = model._gradient_arrays
+    gradients = model.gradient_arrays
     yield model, s, cells
-    model._gradient_arrays = gradients
+    model.gradient_arrays = gradients
 
 
 def spoilt(model, key, change):
     """Let the model return a gradient of which one array was changed."""
-    gradients = type(model)._gradient_arrays
+    gradients = type(model).gradient_arrays
 
     def wrong():
         arrays = {k: np.array(array) for k, array in gradients(model).items()}
         change(arrays[key])
         return arrays
 
-    model._gradient_arrays = wrong
+    model.gradient_arrays = wrong
 
 
 def test_the_right_gradient_agrees(right):
     model, s, _ = right
-    model._gradient_arrays = lambda: type(model)._gradient_arrays(model)
+    model.gradient_arrays = lambda: type(model).gradient_arrays(model)
     report = bep.check_gradient(model, show=False)
     assert report.ok, str(report)
     assert all(array.exact_to < 1e-5 for array in report.arrays)

@@ -129,7 +129,7 @@ def test_a_step_on_a_gpu_is_taken_apart(monkeypatch):
     data = gpu.memory.spikes(rng, 4, 8, 30, 60)
     first = gpu.training_step(model, optimizer, data)
     kernels = gpu.device_times(
-        model._solver.device, lambda: gpu.training_step(model, optimizer, data)
+        model.runtime.device, lambda: gpu.training_step(model, optimizer, data)
     )
     assert first.losses.shape == (4,)
     assert {"forward", "backward", "collect_dense", "adam"} < set(kernels)

@@ -16,6 +16,7 @@ from brian2 import (
     second,
 )
 from brian2.core.base import BrianObjectException
+from helpers.watch import watched
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -119,13 +120,16 @@ def test_spikes_on_the_grid_of_their_group():
 def test_models_take_the_spikes_that_a_group_holds_now():
     source = SpikeGeneratorGroup(2, [0, 1], [1, 2] * ms, name="inp")
     model = model_of(network(source))
-    steps = [model._batch(None, None).prepared["inp"].steps.tolist()]
-    same = model._inputs(None)["inp"]
-    assert model._inputs(None)["inp"] is same
-    source.set_spikes([1, 0, 0], [3, 4, 5] * ms)
-    steps.append(model._batch(None, None).prepared["inp"].steps.tolist())
-    source.set_spikes([1], [1] * ms, period=4 * ms)
-    steps.append(model._batch(None, None).prepared["inp"].steps.tolist())
+    with watched(model.runtime, "prepare") as calls:
+        model.run()
+        model.run()
+        source.set_spikes([1, 0, 0], [3, 4, 5] * ms)
+        model.run()
+        source.set_spikes([1], [1] * ms, period=4 * ms)
+        model.run()
+    (_, first), (_, second) = (call.arguments for call in calls[:2])
+    assert first is second
+    steps = [call.returned.steps.tolist() for call in calls[1:]]
     assert steps == [[10, 20], [30, 40, 50], [10, 50, 90]]
 
 

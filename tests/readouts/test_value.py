@@ -14,6 +14,7 @@ from brian2 import (
     ms,
     mV,
 )
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 
@@ -95,8 +96,7 @@ def test_derivatives_in_exact_time(flow, method, loop):
     objects = (inputs, cells, s, r) if loop else (inputs, cells, s)
     train = [s.w, s.delay, cells.v, cells.I, cells.tau] + [r.w, r.delay] * loop
     model = build(readouts_of(cells), objects, train, solver="event")
-    report = bep.check_gradient(model, show=False)
-    assert report.ok, report
+    assert_gradient(model)
 
 
 def test_the_time_grid_comes_close_to_exact_time():
@@ -141,8 +141,7 @@ def test_two_groups_timed_arrays_and_conditions():
     model = build(readouts, (first, second, s), train, solver="event", namespace=space)
     result = model.run()
     assert len(result.spikes["first"].t) > 2
-    report = bep.check_gradient(model, show=False)
-    assert report.ok, report
+    assert_gradient(model)
     clock = build(readouts, (first, second, s), train, namespace=space).run()
     for exact, grid in zip(result.readout, clock.readout, strict=True):
         np.testing.assert_allclose(grid, exact, rtol=0.03)

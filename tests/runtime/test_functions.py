@@ -5,6 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, prefs
 from helpers.backends import check_same_on_a_gpu
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 
@@ -67,8 +68,7 @@ def test_the_same_on_a_gpu(emulator):
 def test_gradients():
     exact = model(network(), solver="event")
     exact.run()
-    check = bep.check_gradient(exact)
-    assert check, str(check)
+    assert_gradient(exact)
     assert "saturating" not in str(exact.equations) and "given_" not in str(exact.equations)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, second
 from helpers.networks.small import all_to_all
+from helpers.watch import watched
 
 import brian_eventprop as bep
 from brian_eventprop.reading import read_network
@@ -74,11 +75,13 @@ def test_delays_on_a_gpu(emulator):
     emulator()
     model, data = all_to_all(backend="cuda", n_inputs=3, n_hidden=4, trials=2)
     key = "s_rec_pre", "delay"
-    assert key in model._solver.held.keys
-    loss = model.run(data).loss
+    assert key in model.runtime.held.keys
+    with watched(model.runtime, "forward") as runs:
+        loss = model.run(data).loss
+    held, *_ = runs[-1].arguments
     before = model.parameters.raw(key).copy()
     for bad in BAD:
-        model._values.change(key).array[3] = bad  # as a kernel does
+        held.change(key).array[3] = bad  # as a kernel does
         with pytest.raises(ValueError, match="'s_rec': the delay of synapse 3 in pathway 's_rec_"):
             model.run(data)
         model.parameters.set_raw(key, before)

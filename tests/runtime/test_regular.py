@@ -13,6 +13,7 @@ from brian2 import (
 )
 from helpers.backends import check_same_on_a_gpu
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -90,8 +91,7 @@ def test_spikes_are_brian2s(case, monkeypatch):
 def test_gradients_in_exact_time(case):
     exact = model(network(case), solver="event")
     assert len(exact.run().spikes["G"]) > 3
-    check = bep.check_gradient(exact)
-    assert check, str(check)
+    assert_gradient(exact)
 
 
 @pytest.mark.parametrize("case", ["linear", "nonlinear", "timed", "every step"])
@@ -176,8 +176,7 @@ def test_constant_over_dt(method, monkeypatch):
     if method == "rk4":
         exact = bep.EventPropModel(objects, **options, solver="event")
         exact.run()
-        check = bep.check_gradient(exact)
-        assert check, str(check)
+        assert_gradient(exact)
 
 
 def refused(reason, code="x = 1", equations=LINEAR, **options):

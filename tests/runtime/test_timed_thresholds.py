@@ -5,6 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms, prefs
 from helpers.backends import check_same_on_a_gpu
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -70,8 +71,7 @@ def test_spikes_are_brian2s(case, monkeypatch):
 def test_gradients(case):
     exact = model(network(case), solver="event")
     assert len(exact.run().spikes["G"]) > 5
-    check = bep.check_gradient(exact)
-    assert check, str(check)
+    assert_gradient(exact)
 
 
 @pytest.mark.parametrize("solver", ["clock", "event"])

@@ -93,10 +93,10 @@ def test_little_work_wakes_no_other_thread():
         (0.0, 0.1 * PARALLEL_SECONDS / CHUNKS, True),
     ):
         seen.clear()
-        pool._per_trial[kernel] = per_trial
+        pool.per_trial[kernel] = per_trial
         pool.call(kernel, CHUNKS, lambda chunk, wait=wait: (wait,))
         assert (seen == me) == alone
-        assert wait < pool._per_trial[kernel] < np.inf
+        assert wait < pool.per_trial[kernel] < np.inf
 
 
 def test_an_error_in_any_thread_is_raised():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, prefs
 from helpers.brian_spikes import spikes_in_brian2, spikes_of
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 
@@ -91,8 +92,7 @@ def test_gradients_in_exact_time(seed):
     objects = network(seed)
     exact = model(objects, solver="event", duration=20 * ms)
     exact.run()
-    check = bep.check_gradient(exact)
-    assert check, str(check)
+    assert_gradient(exact)
 
 
 def test_gradients_on_the_grid():

@@ -12,6 +12,7 @@ from brian2 import (
     ms,
     second,
 )
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 
@@ -114,7 +115,7 @@ def test_spikes_and_states_are_those_of_brian(code):
 
 def test_clock_driven_synapses_in_exact_time():
     model, _, _ = network("clock-driven", solver="event")
-    bep.check_gradient(model, entries=2, raises=True, show=False)
+    assert_gradient(model)
 
 
 @pytest.mark.compiled
@@ -196,4 +197,4 @@ def test_reward_modulated_plasticity_in_exact_time():
     _, views, objects = reward_modulated()
     loss = bep.Sum(bep.Final(objects[3], "s"))
     model = bep.EventPropModel(objects, train=views, loss=loss, duration=120 * ms, solver="event")
-    bep.check_gradient(model, raises=True, show=False)
+    assert_gradient(model)

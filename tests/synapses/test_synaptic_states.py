@@ -35,14 +35,7 @@ def test_error_of_the_clock_solver_falls_with_the_time_step(name):
 @pytest.mark.parametrize("rule", RULES)
 def test_gradient_in_exact_time_is_that_of_differences(rule, refractory):
     model, _, _ = plastic(rule, refractory, solver="event")
-    along = Along(model, seed=2)
-    scale = max(abs(part) for part in along.parts.values())
-    gaps = []
-    for step in (1e-5, 1e-6, 1e-7):
-        far, near = (along.at(h)[0] - along.at(-h)[0] for h in (2 * step, step))
-        gaps.append(abs((8 * near - far) / (12 * step) - along.slope) / scale)
-    # the noise of the loss at the narrowest step, what it bends at the widest
-    assert min(gaps) < 1e-6, gaps
+    Along(model, seed=2).assert_slope()
 
 
 def test_check_gradient_compares_states_of_synapses():

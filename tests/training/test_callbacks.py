@@ -144,7 +144,7 @@ def test_gradient_norms(run):
 
     class Note(Callback):
         def on_batch_end(self, trainer, batch, result):
-            norms.append(np.sqrt(np.sum(trainer.model._gradient_arrays()[WEIGHT] ** 2)))
+            norms.append(np.sqrt(np.sum(trainer.model.gradient_arrays()[WEIGHT] ** 2)))
 
     run.callbacks += [GradientNorms(), Note()]
     history = run.fit(yin_yang(size=30), 2, 10, progress=False)

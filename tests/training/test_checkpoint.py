@@ -127,7 +127,7 @@ def test_plateaus_are_remembered(data, tmp_path, kill):
 def test_augmentations_go_on(data, tmp_path, kill):
     def jitter(batch, random, data):
         times = batch.times + 1e-3 * random.random(len(batch.times))
-        return batch._with_spikes(times, batch.channels, batch.trials)
+        return batch.with_spikes(times, batch.channels, batch.trials)
 
     more = {"augment": [jitter], "validation": data}
     straight = new_trainer()

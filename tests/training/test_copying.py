@@ -103,7 +103,7 @@ def test_what_holds_a_model_is_not_pickled():
         pickle.dumps(trainer)
     with pytest.raises(TypeError, match=r"an Adam cannot be pickled.*state\(\)"):
         pickle.dumps(trainer.optimizer)
-    view = trainer.optimizer._given_rates[0][0]
+    view = trainer.optimizer.given_rates[0][0]
     for unbound in (Adam({view: 1}), Adam({"w": 1}, bounds={view: (0, 1)})):
         with pytest.raises(TypeError, match="names the variables"):
             pickle.dumps(unbound)
@@ -113,7 +113,7 @@ def test_an_optimiser_of_names_is_pickled():
     rates = {"s_in.w": bep.schedules.cosine(0.1, 5), WEIGHT: 0.1, "s_in.delay": 1 * ms}
     again = pickle.loads(pickle.dumps(Adam(rates, 0.8, clip=bep.ClipNorm(2), weight_decay=0.5)))
     assert again.beta1 == 0.8 and again.clip[0].most == 2 and again.model is None
-    given = dict(again._given_rates)
+    given = dict(again.given_rates)
     assert given["s_in.w"](5) == 0 and given["s_in.delay"] == 1 * ms
 
 

@@ -12,9 +12,10 @@ from brian2 import (
     ms,
     start_scope,
 )
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
-from brian_eventprop.training.rewiring import _Pairs
+from brian_eventprop.training.rewiring import Pairs
 
 LIF = """dv/dt = (I - v)/(10*ms) : 1
          dI/dt = -I/(3*ms) : 1"""
@@ -60,8 +61,7 @@ def test_a_rewired_model_is_one_that_was_wired_so(solver):
     np.testing.assert_array_equal(rewired.connections("s")[1], OTHER_POST)
     assert rewired.ends(s) == (5, 4)
     if solver == "event":
-        report = bep.check_gradient(rewired, SPIKES, show=False)
-        assert report.ok, report
+        assert_gradient(rewired, SPIKES)
 
 
 def test_brian2_gets_the_new_connections():
@@ -184,7 +184,7 @@ def test_the_best_epoch_comes_back_with_its_connections(tmp_path, best, kill):
 def test_only_allowed_pairs_without_a_synapse_are_drawn():
     allowed = np.zeros((5, 4), bool)
     allowed[:, :2] = True
-    pairs, random = _Pairs((5, 4), allowed), np.random.default_rng(0)
+    pairs, random = Pairs((5, 4), allowed), np.random.default_rng(0)
     seen = set()
     for _ in range(50):
         i, j = pairs.draw(3, PRE, POST, random)
@@ -194,7 +194,7 @@ def test_only_allowed_pairs_without_a_synapse_are_drawn():
     assert seen == {(i, j) for i in range(5) for j in range(2)} - {(0, 0), (1, 0), (2, 1), (3, 1)}
     i, j = pairs.draw(30, PRE, POST, random)
     assert len(i) == 6  # there are no more
-    many = _Pairs((100, 100), None)
+    many = Pairs((100, 100), None)
     i, j = many.draw(500, np.arange(100), np.arange(100), random)
     assert len(np.unique(100 * i + j)) == 500 and np.all(i != j)
 
@@ -247,7 +247,6 @@ def test_several_synapses_per_pair_and_delays_from_distances(solver):
     result = model.run()
     assert len(result.spikes[group]) == len(monitor.t) > 1
     if solver == "event":
-        report = bep.check_gradient(model, show=False, entries=12)
-        assert report.ok, report
+        assert_gradient(model, entries=12)
     else:
         np.testing.assert_allclose(sorted(result.spikes[group].t), sorted(monitor.t))

@@ -38,7 +38,7 @@ def test_the_loss_falls_and_the_history_tells(data):
 def test_one_epoch_in_one_batch_is_one_step_of_descent(data):
     run, by_hand = trainer(optimizer=SGD({WEIGHT: 0.5, DELAY: 0 * ms})), FakeModel()
     by_hand.run(data, data.targets)
-    gradient = by_hand._gradient_arrays()[WEIGHT]
+    gradient = by_hand.gradient_arrays()[WEIGHT]
     run.fit(data, epochs=1, batch_size=len(data), shuffle=False, progress=False)
     expected = by_hand.parameters.raw(WEIGHT) - 0.5 * gradient
     np.testing.assert_array_equal(run.model.parameters.raw(WEIGHT), expected)
@@ -96,14 +96,14 @@ def test_predict(data):
 def test_a_gradient_that_is_not_finite_stops_by_name(data, key, name, bad):
     run = trainer()
     run.fit(data, epochs=1, batch_size=16, progress=False)
-    before, state, real = parameters(run), run.optimizer.state(), run.model._gradient_arrays
+    before, state, real = parameters(run), run.optimizer.state(), run.model.gradient_arrays
 
     def broken():
         gradients = {k: g.copy() for k, g in real().items()}
         gradients[key][2] = bad
         return gradients
 
-    run.model._gradient_arrays = broken
+    run.model.gradient_arrays = broken
     with pytest.raises(FloatingPointError, match=rf"{name} .* epoch 1, batch 0: 1 of .*\(2,\)"):
         run.fit(data, epochs=1, batch_size=16, progress=False)
     np.testing.assert_array_equal(parameters(run), before)

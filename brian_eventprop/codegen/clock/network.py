@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from brian_eventprop.adjoint.symbolic.derivatives import may_be_infinite
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.codegen.clock.groups import GroupCode
-from brian_eventprop.codegen.clock.operations import NEURON, SYNAPSES, ClockOperations, NeuronCode
+from brian_eventprop.codegen.clock.making import NEURON, SYNAPSES
+from brian_eventprop.codegen.clock.neurons import NeuronCode
+from brian_eventprop.codegen.clock.operations import ClockOperations
 from brian_eventprop.codegen.clock.pathways import PathwayCode
 from brian_eventprop.codegen.coupling.clock import TERMS, CouplingCode
 from brian_eventprop.codegen.expr.names import NameTable

@@ -339,13 +339,13 @@ class ClockCPU:
         recorded = [g for g in self.module.groups if g.recorded]
         if not recorded:
             return max(self.n_steps, 1)
-        segment = self._segment([shared[g.name, "shape"][2] for g in recorded if g.rings])
+        segment = self.segment_length([shared[g.name, "shape"][2] for g in recorded if g.rings])
         for g in recorded:
             shape = n_trials, -(-self.n_steps // segment), g.n_states, self.groups[g.name].size
             arrays[g.name, "check"] = np.empty(shape, self.dtype)
         return segment
 
-    def _segment(self, delays) -> int:
+    def segment_length(self, delays) -> int:
         """Return how many steps are recomputed at a time where the backward pass reads their
         states.
 

@@ -127,7 +127,7 @@ class CudaBackward(ClockCPU):
                 arrays[i.name, role] = self.workspace.array((i.name, role), (size,))
                 self.workspace.clear(arrays[i.name, role])
         cluster = arrays["", "blocks"]
-        threads = cluster * self._compiled(False, cluster)[0].threads
+        threads = cluster * self.compiled(False, cluster)[0].threads
         arrays["", "grazing"] = self.workspace.array("grazing", (n_trials, threads), np.int32)
         for part in (*self.module.groups, *self.module.pathways, *self.module.couplings):
             if part.shared_grads:

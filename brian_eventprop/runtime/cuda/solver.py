@@ -157,7 +157,7 @@ class ClockCUDA(CudaBackward):
         parts = (self.module, self.input_kernels, self.workspace, self.held)
         return "\n\n".join(part.source for part in parts)
 
-    def _compiled(self, ring_on_chip: bool, cluster: int):
+    def compiled(self, ring_on_chip: bool, cluster: int):
         """Return the rendered module and the imported one for what is on the chip."""
         key = ring_on_chip, cluster
         if key not in self._modules:
@@ -320,7 +320,7 @@ class ClockCUDA(CudaBackward):
         """Launch a kernel for the trials ``first`` to ``first + count``."""
         cluster = arrays["", "blocks"]
         ring = name != "backward" and self._ring_on_chip(cluster)
-        module, kernels = self._compiled(ring, cluster)
+        module, kernels = self.compiled(ring, cluster)
         kernel = module.kernels[name]
         known = {"first": first, "dt": self.dtype.type(self.system.spec.dt)} | more
         arguments = [
@@ -347,7 +347,7 @@ class ClockCUDA(CudaBackward):
     def _blocks(self, names, known, n_trials, into) -> int:
         """Put the trials' arrays in memory into `into`; return how many trials run at a time."""
         cluster = into["", "blocks"]
-        module = self._compiled(False, cluster)[0]
+        module = self.compiled(False, cluster)[0]
         known = known | {"ring": self.packing.ring_size}
         kernels = [module.kernels[name] for name in names if name in module.kernels]
         skip = ("ring",) if self._ring_on_chip(cluster) else ()

@@ -73,7 +73,7 @@ class Optimizer(NotPickled, ABC):
 
     def __init__(self, rates, bounds: Mapping | None = None, *, clip=None, weight_decay=None):
         # Brian2's views compare element by element: keep pairs, never look a view up.
-        self._one_rate, self._given_rates = given_rates(rates, type(self).__name__)
+        self._one_rate, self.given_rates = given_rates(rates, type(self).__name__)
         self._given_bounds = given_bounds(bounds)
         self._given_decay = given_amounts(weight_decay, "weight_decay", "{s.w: 0.01}")
         self.clip = checked_clips(clip)
@@ -90,7 +90,7 @@ class Optimizer(NotPickled, ABC):
         """Take the variables of ``model``: check all units, start from zero memory."""
         parameters = model.parameters
         trained = list(parameters.keys)
-        pairs = self._given_rates
+        pairs = self.given_rates
         if self._one_rate is not None:
             pairs = [(key, self._one_rate) for key in trained]
         self._rates = {model.key_of(view): rate for view, rate in pairs}
@@ -304,7 +304,7 @@ class Optimizer(NotPickled, ABC):
         return twin
 
     def __reduce__(self):
-        given = [*self._given_rates, *self._given_bounds, *self._given_decay[1]]
+        given = [*self.given_rates, *self._given_bounds, *self._given_decay[1]]
         views = [*given, *(pair for clip in self.clip for pair in clip.given[1])]
         if self.model is None and all(isinstance(view, str | tuple) for view, _ in views):
             return copyreg.__newobj__, (type(self),), vars(self)

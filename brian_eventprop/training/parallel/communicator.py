@@ -150,7 +150,7 @@ class MPI:
             )
             parts[chunk] = _part(model, result)
             if differentiate:
-                gradients[chunk] = _as_row(model._gradient_arrays()) * ((last - first) / n)
+                gradients[chunk] = _as_row(model.gradient_arrays()) * ((last - first) / n)
         found = self.world.allgather((_fingerprint(spikes, targets), parts))
         if len({digest for digest, _ in found}) > 1:
             raise ValueError(

@@ -29,8 +29,8 @@ def components(layers=2, edited=None, alive=None):
     if alive is not None:
         alive.append(objects)
     assert group.name in model.source
-    assert all(c.source in model.source for c in model._solver.module.components)
-    return [(c.groups[0].name, c.source) for c in model._solver.module.components]
+    assert all(c.source in model.source for c in model.runtime.module.components)
+    return [(c.groups[0].name, c.source) for c in model.runtime.module.components]
 
 
 def test_the_same_network_built_again_is_the_same_text():

@@ -43,7 +43,7 @@ def network(model, layers=1, name=None):
 
 def bodies(model):
     """What is compiled for a model: each operation without the arrays that it is given."""
-    module = model._solver.module
+    module = model.runtime.module
     phases = (*module.forward.values(), *module.backward.values())
     return {(op.name, op.body, op.lines) for ops in phases for op in ops}
 

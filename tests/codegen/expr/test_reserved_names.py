@@ -21,7 +21,7 @@ def test_names_of_groups(name, solver):
     loss = bep.Sum(bep.SpikeTimes(neurons))
     options = {"duration": 20 * ms, "solver": solver}
     model = bep.EventPropModel([neurons, s], train=[s.w], loss=loss, **options)
-    tree = ast.parse(model._solver.source)
+    tree = ast.parse(model.source)
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
     for function in functions:
         names = [n for n in ast.walk(function) if isinstance(n, ast.Name)]

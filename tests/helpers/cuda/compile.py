@@ -12,6 +12,7 @@ from brian2 import Quantity
 import brian_eventprop as bep
 from brian_eventprop.codegen.cuda.target import ON_CHIP, Target
 from brian_eventprop.kernels.cache import load_module
+from helpers.watch import watched
 
 #: Kernels between the trials, which compute in double precision whatever that of the states is.
 BETWEEN = re.compile(r"(pack|vjp)_|adam$|sgd$|not_finite$")
@@ -20,10 +21,11 @@ UPDATES = {"adam", "sgd", "not_finite", "count", "pack_steps"}
 
 def compiled(model, spikes):
     """Compile all kernels of a model, also those of optimisers."""
-    model.run(spikes)
-    for there in model._last.forward.spikes.values():
+    with watched(model.runtime, "forward") as runs:
+        model.run(spikes)
+    for there in runs[-1].returned.spikes.values():
         there.per_trial()
-        there._total()
+        there.counts(0)
     _ = model.gradient().inputs
     rates = {
         key: Quantity(1e-3, dim=model.parameters.dimension(key)) for key in model.parameters.keys
@@ -31,7 +33,7 @@ def compiled(model, spikes):
     for kind in (bep.Adam, bep.SGD):
         optimizer = kind(rates)
         optimizer.bind(model)
-        gradients = model._gradient_arrays()
+        gradients = model.gradient_arrays()
         gradients.suspect()
         optimizer.step(gradients)
 

@@ -113,7 +113,7 @@ class DenseAdjoint:
     def _undo_arrival(self, arrival, n):
         pathway, k, t = arrival.pathway, arrival.target, n * self.dt
         group, scope = self.o.groups[pathway.target], self.o.path_scopes[pathway.name]
-        where, free = self.o._at(pathway, arrival.synapse), group.free_after[n][k]
+        where, free = self.o.place_of(pathway, arrival.synapse), group.free_after[n][k]
         after = self.lam[group.name][:, [k]].copy()
         jacobian = scope.run_jacobian(
             pathway.statements, arrival.before, t, where, group.blocked(k, n)
@@ -201,7 +201,7 @@ class DenseAdjoint:
         for gbar, r, scope in self.readouts:
             if r.kind != "maximum" or r.group != group.name or not r.start <= k < r.stop:
                 continue
-            if self._maximum_steps(r, scope)[k - r.start] == n:
+            if self.maximum_steps(r, scope)[k - r.start] == n:
                 if but is not None and but(group, k, r, scope, n - 1, free):
                     continue
                 jacobian = scope.jacobian(r.expression, x, t, {"": np.array([k])})
@@ -244,7 +244,7 @@ class DenseAdjoint:
             if readout.kind == "integral":
                 self._add_readout(gbar * self.dt * outside, readout, readout_scope, x, n)
             elif readout.kind == "maximum":
-                here = self._maximum_steps(readout, readout_scope) == n
+                here = self.maximum_steps(readout, readout_scope) == n
                 self._add_readout(gbar * here * outside, readout, readout_scope, x, n)
         self.upstrokes.undo(group, n, kept)
         for gbar, readout, readout_scope in self.readouts:
@@ -276,11 +276,11 @@ class DenseAdjoint:
         self.lam[readout.group][:, neurons] += weight * jacobian.x
         scope.add_gradient(self.gradients, weight * jacobian.p, where)
 
-    def _maximum_steps(self, readout, scope):
+    def maximum_steps(self, readout, scope):
         """The first step at which each neuron's expression is largest."""
         if id(readout) not in self.maxima:
             history = self.o.groups[readout.group].history
-            series = [self.o._measure(readout, scope, x, m) for m, x in enumerate(history)]
+            series = [self.o.measure(readout, scope, x, m) for m, x in enumerate(history)]
             self.maxima[id(readout)] = np.argmax(series, axis=0)
         return self.maxima[id(readout)]
 
@@ -302,7 +302,7 @@ class DenseAdjoint:
                 continue
             if readout.which == "first" and firsts[spike.source, spike.neuron] is not spike:
                 continue
-            jacobian = self.o._at_spike(readout, scope, spike)
+            jacobian = self.o.at_spike(readout, scope, spike)
             total += gbar[k] * float(jacobian.t[0])
             scope.add_gradient(self.gradients, gbar[k] * jacobian.p, {"": np.array([spike.neuron])})
         return total

@@ -22,7 +22,7 @@ class Dual:
         self.value = value
         self.slope = slope
 
-    def _chain(self, value, derivative):
+    def chain(self, value, derivative):
         return Dual(value, derivative * self.slope)
 
     def __add__(self, other):
@@ -39,20 +39,20 @@ class Dual:
 
     def __truediv__(self, other):
         if isinstance(other, Dual):
-            return self * other._chain(1 / other.value, -1 / other.value**2)
+            return self * other.chain(1 / other.value, -1 / other.value**2)
         return Dual(self.value / other, self.slope / other)
 
     def __rtruediv__(self, other):
-        return self._chain(other / self.value, -other / self.value**2)
+        return self.chain(other / self.value, -other / self.value**2)
 
     def __pow__(self, other):
         if isinstance(other, Dual):
             return exp(other * log(self))
-        return self._chain(self.value**other, other * self.value ** (other - 1.0))
+        return self.chain(self.value**other, other * self.value ** (other - 1.0))
 
     def __rpow__(self, other):
         value = other**self.value
-        return self._chain(value, np.log(other) * value)
+        return self.chain(value, np.log(other) * value)
 
     def __mod__(self, other):
         return Dual(self.value % other, self.slope)
@@ -98,7 +98,7 @@ def slope_of(x, k, n):
 def _function(f, derivative):
     def wrapped(x):
         if isinstance(x, Dual):
-            return x._chain(f(x.value), derivative(x.value))
+            return x.chain(f(x.value), derivative(x.value))
         return f(x)
 
     return wrapped

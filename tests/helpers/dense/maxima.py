@@ -42,7 +42,7 @@ class ArrivalMaxima:
     def _readouts(self, group, k):
         for gbar, r, scope in self.adjoint.readouts:
             if r.kind == "maximum" and r.group == group.name and r.start <= k < r.stop:
-                at = self.adjoint._maximum_steps(r, scope)[k - r.start]
+                at = self.adjoint.maximum_steps(r, scope)[k - r.start]
                 yield gbar[k - r.start], at, r, scope
 
     def _measures(self, group, k, readout, scope, n, free):

@@ -190,13 +190,13 @@ class DenseOracle:
                 pathway.statements,
                 arrival.before,
                 t,
-                self._at(pathway, synapse),
+                self.place_of(pathway, synapse),
                 group.blocked(k, n),
             )
             group.x[:, [k]] = arrival.after
             self.arrivals_at[n].append(arrival)
 
-    def _at(self, pathway, synapse):
+    def place_of(self, pathway, synapse):
         pre, post = self.pre[pathway.name][synapse], self.post[pathway.name][synapse]
         return {
             "": np.array([synapse]),
@@ -221,16 +221,14 @@ class DenseOracle:
         if readout.kind in ("spike_times", "spike_count"):
             return self._spike_readout(readout, scope, group, neurons)
         if readout.kind == "final":
-            return self._measure(readout, scope, group.x, self.steps)
+            return self.measure(readout, scope, group.x, self.steps)
         if readout.kind == "value":
             step = round(readout.at / self.dt)
-            return self._measure(readout, scope, group.history[step], step)
-        series = np.array(
-            [self._measure(readout, scope, x, n) for n, x in enumerate(group.history)]
-        )
+            return self.measure(readout, scope, group.history[step], step)
+        series = np.array([self.measure(readout, scope, x, n) for n, x in enumerate(group.history)])
         return series.sum(axis=0) * self.dt if readout.kind == "integral" else series.max(axis=0)
 
-    def _measure(self, readout, scope, x, n):
+    def measure(self, readout, scope, x, n):
         neurons = np.arange(readout.start, readout.stop)
         return scope.value(readout.expression, x[:, neurons], n * self.dt, {"": neurons}).astype(
             float
@@ -246,14 +244,14 @@ class DenseOracle:
                     continue
                 value = 1.0
                 if readout.kind == "spike_times":
-                    value = float(self._at_spike(readout, scope, spike).value)
+                    value = float(self.at_spike(readout, scope, spike).value)
                 if not first:
                     values[k] += value
                 elif np.isinf(values[k]):
                     values[k] = value
         return values
 
-    def _at_spike(self, readout, scope, spike):
+    def at_spike(self, readout, scope, spike):
         x = self.groups[readout.group].updated[spike.step][:, [spike.neuron]]
         args = (readout.expression, x, spike.step * self.dt, {"": np.array([spike.neuron])})
         jacobian = scope.jacobian(*args)

@@ -139,7 +139,7 @@ class DenseUpstrokes:
                 arrival.before = x
                 x = self.o.path_scopes[pathway.name].run(
                     pathway.statements, x, step * self.dt,
-                    self.o._at(pathway, arrival.synapse), group.blocked(k, step),
+                    self.o.place_of(pathway, arrival.synapse), group.blocked(k, step),
                 )  # fmt: skip
                 arrival.after = x
 

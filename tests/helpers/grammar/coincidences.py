@@ -11,6 +11,8 @@ from brian2 import SpikeGeneratorGroup, Synapses, ms
 from brian2.core.variables import VariableView
 from brian2.utils.stringtools import get_identifiers
 
+from helpers.watch import pathways_of
+
 #: Two events (ms) that are meant to be at one time: an arrival without delay, or one that fires.
 SAME = 1e-7
 
@@ -73,7 +75,7 @@ def _trains(group, start: int, result):
 
 def _connections(synapses):
     """Go through the ends and delays (ms) of the synapses of each pathway."""
-    for name in synapses._synaptic_updaters:
-        delays = np.asarray(getattr(synapses, name).delay[:] / ms)
+    for pathway in pathways_of(synapses):
+        delays = np.asarray(pathway.delay[:] / ms)
         delays = np.broadcast_to(delays, len(synapses))
         yield from zip(synapses.i[:], synapses.j[:], delays, strict=True)

@@ -11,6 +11,8 @@ from brian2 import (
     mV,
 )
 
+from helpers.watch import pathways_of
+
 
 def spikes_in(n=12, steps=300, count=220, seed=0, name="inp"):
     rng = np.random.default_rng(seed)
@@ -24,7 +26,8 @@ def connect(synapses, rng, p=0.4, weight=0.5, delay=3.0):
     synapses.connect(i=pre, j=post)
     if "w" in synapses.equations.names:
         synapses.w = weight * rng.random(len(synapses))
-    if "pre" in synapses._synaptic_updaters and not synapses.pre._delays.scalar:
+    pathways = {p.prepost: p for p in pathways_of(synapses)}
+    if "pre" in pathways and not pathways["pre"].variables["delay"].scalar:
         synapses.delay = rng.random(len(synapses)) * delay * ms
 
 

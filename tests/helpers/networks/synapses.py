@@ -14,6 +14,7 @@ import numpy as np
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, second
 
 import brian_eventprop as bep
+from helpers.watch import pathways_of
 
 FOLDER = Path(__file__).parents[2] / "reference_synapses"
 
@@ -168,7 +169,7 @@ def plastic(
     views = [group.tau, *(s.w for s in own)]
     for s in own:
         views += [getattr(s, name) for name in _PARAMETERS if name in s.equations.names]
-        views += [p.delay for p in s._pathways if p.prepost == "pre"]
+        views += [p.delay for p in pathways_of(s) if p.prepost == "pre"]
     readouts = bep.Integral(group, "v**2*(1 + i)"), bep.Final(first, "w"), bep.Final(second_, "w/2")
     objects = [source, group, first, second_]
     model = bep.EventPropModel(
@@ -187,7 +188,7 @@ def _ruled(rule, source, target, weight, rng, name):
             setattr(s, parameter, value(rng.uniform(0.8, 1.2, len(s))))
     if "eta" in s.equations.names:
         s.eta = np.asarray(s.eta) * weight / 9
-    for pathway in s._pathways:
+    for pathway in pathways_of(s):
         if pathway.prepost == "pre":
             pathway.delay = rng.uniform(0.3, 6, len(s)) * ms
     return s

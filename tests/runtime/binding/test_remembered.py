@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
+from helpers.watch import watched
 
 import brian_eventprop as bep
 from brian_eventprop.runtime.binding.remembered import MOST, Remembered
@@ -178,8 +179,9 @@ def test_constants_of_values_that_stay_are_not_made_again(solver):
     model = made(solver)
     arrays = []
     for _ in range(2):
-        model.run()
-        arrays.append(model._last.forward.arrays)
+        with watched(model.runtime, "forward") as runs:
+            model.run()
+        arrays.append(runs[-1].returned.arrays)
         model.parameters.set_raw(("s", "w"), [2.9, 2.6, 1.9])
     for role in ("X0", "C", "P"):
         assert arrays[0]["n", role] is arrays[1]["n", role]

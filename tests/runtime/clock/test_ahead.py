@@ -66,9 +66,9 @@ def run(monkeypatch, *network):
         monkeypatch.setattr(limits, "PER_SPIKE_SYNAPSES", most)
         model, hidden, data = build(*network)
         result, gradients = model.run(data), model.gradient()
-        precomputed = sum(p.precomputed for p in model._solver.module.pathways)
+        precomputed = sum(p.precomputed for p in model.runtime.module.pathways)
         assert precomputed == (3 if least == 0 else 0)
-        per_spike = [p for p in model._solver.module.pathways if p.layout == PerSpike()]
+        per_spike = [p for p in model.runtime.module.pathways if p.layout == PerSpike()]
         assert len(per_spike) == (5 if most else 0)
         keys = model.parameters.keys
         grads = [np.asarray(gradients.raw(key)) for key in keys]
@@ -85,7 +85,7 @@ def test_long_records_are_not_kept(record, monkeypatch):
         monkeypatch.setattr(limits, name, 0)
     model, _, data = build("linear", 40, 1.0)
     model.run(data)
-    pathways = model._solver.module.pathways
+    pathways = model.runtime.module.pathways
     assert any(p.precomputed for p in pathways) == (record > 0)
     assert all(p.layout == PerSpike() for p in pathways) == (record == 0)
 

@@ -30,7 +30,7 @@ def autapses(
 
 def is_carried(model) -> bool:
     """Whether the kernels follow the states of a spike through its own arrivals."""
-    return "carried" in model._solver.source
+    return "carried" in model.source
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_new_ends_of_synapses_may_be_autapses():
     neurons, s = autapses("v = 0", SATURATING, senders=(1, 0))
     loss = bep.Sum(bep.SpikeTimes(neurons))
     model = bep.EventPropModel([neurons, s], train=[s.w], loss=loss, duration=30 * ms)
-    model._solver.reconnect("s_pre", np.array([0, 1]), np.array([0, 1]))
+    model.runtime.reconnect("s_pre", np.array([0, 1]), np.array([0, 1]))
     assert is_carried(model)
 
 

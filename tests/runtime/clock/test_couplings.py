@@ -128,7 +128,7 @@ def test_the_length_of_a_segment_changes_no_bit(monkeypatch):
     for steps in (None, 7, 200):
         model = reference.model_of(reference.build("coupled/delta"))
         if steps:
-            monkeypatch.setattr(type(model._solver), "_segment", lambda *_, steps=steps: steps)
+            monkeypatch.setattr(model.runtime, "segment_length", lambda _, n=steps: n)
         runs.append(gradients_of(model, None)[1])
     for other in runs[1:]:
         for key, value in runs[0].items():

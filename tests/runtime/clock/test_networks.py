@@ -80,13 +80,13 @@ def test_threads_change_no_bit(train, kind):
 def test_the_length_of_a_segment_changes_no_bit(kind, monkeypatch):
     # states are run again from checkpoints; arrivals are summed, or taken one by one
     _, model, spikes = build(1, None, kind, trials=2, duration=30 * ms)
-    solver, runs = model._solver, []
+    solver, runs = model.runtime, []
     recorded = [g for g in solver.module.groups if g.recorded]
     assert recorded
-    plain = solver._segment
+    plain = solver.segment_length
     explosive = any(g.upstroke for g in recorded)  # a segment is longer than any upstroke then
     for steps in (130, 150, None, model.n_steps) if explosive else (1, 7, None, model.n_steps):
-        monkeypatch.setattr(solver, "_segment", (lambda _, n=steps: n) if steps else plain)
+        monkeypatch.setattr(solver, "segment_length", (lambda _, n=steps: n) if steps else plain)
         result = model.run(spikes)
         assert sum(len(train) for train in result.spikes.values()) > 0
         gradients = model.gradient()

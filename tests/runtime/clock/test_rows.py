@@ -45,7 +45,7 @@ def build(delays, sparse=False):
 
 def dense_rows(model) -> set[str]:
     """The pathways with dense rows."""
-    return {p.name for p in model._solver.module.pathways if p.layout == DenseRows()}
+    return {p.name for p in model.runtime.module.pathways if p.layout == DenseRows()}
 
 
 @pytest.mark.parametrize("delays", ["shared", "rows", "axonal"])
@@ -96,7 +96,7 @@ def test_the_gradient_of_an_axonal_delay_is_the_sum_over_its_synapses():
     keys = zip(model.parameters.keys, free.parameters.keys, strict=True)
     for one, two in list(keys)[3:]:
         pathway = next(p for p in free.spec.pathways if p.delay == two)
-        total = np.bincount(free._network.pre[pathway.name], each.raw(two))
+        total = np.bincount(free.network.pre[pathway.name], each.raw(two))
         scale = np.abs(total).max()
         assert scale > 0
         np.testing.assert_allclose(axonal.raw(one), total, rtol=1e-11, atol=1e-11 * scale)

@@ -93,7 +93,7 @@ def test_arrivals_within_an_upstroke_against_the_dense_oracle(method, monkeypatc
     gradients = model.gradient()
     keys = model.parameters.keys
     trial = dense_gradient(
-        model.spec, model._network, keys, float(model.duration), None, loss=model.loss
+        model.spec, model.network, keys, float(model.duration), None, loss=model.loss
     )
     assert len(result.spikes["cells"].i) > 12
     np.testing.assert_allclose(result.loss, trial.loss, rtol=1e-9)
@@ -157,5 +157,5 @@ def test_only_neurons_that_may_explode_have_the_code():
     model = bep.EventPropModel(
         [tame], train=[tame.v], duration=1 * ms, loss=bep.Sum(bep.Final(tame, "v"))
     )
-    assert "upstroke" not in model._solver.source
-    assert "upstroke" in upstroke_networks.neurons("qif", "euler")._solver.source
+    assert "upstroke" not in model.source
+    assert "upstroke" in upstroke_networks.neurons("qif", "euler").source

@@ -31,9 +31,9 @@ def test_blocks_as_the_device_has_room(cores, cluster, waves, large, emulator):
     check_equal(found, large)
     assert made[-1].largest_cluster == cluster
     assert made[-1].launches.count("backward") == waves
-    assert model._solver.module.threads == 32
+    assert model.runtime.module.threads == 32
     if cluster > 1:  # a block has its own neurons on the chip
-        kernel = model._solver._compiled(False, cluster)[0].kernels["backward"]
+        kernel = model.runtime.compiled(False, cluster)[0].kernels["backward"]
         shapes = {a.name: a.shape for a in kernel.on_chip}
         assert shapes["hidden_lam"] == (2, 32) and "part" not in shapes
 

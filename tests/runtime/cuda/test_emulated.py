@@ -79,7 +79,7 @@ def test_all_to_all_connections_on_one_warp_and_on_several(small, emulator):
         made = emulator(threads=threads)
         found, model = run_small("cuda")
         check_equal(found, small)
-        assert model._solver.module.threads == threads
+        assert model.runtime.module.threads == threads
         assert {"sort_spikes", "collect_dense", "vjp_s_rec_pre"} < set(made[-1].launches)
 
 
@@ -89,7 +89,7 @@ def test_sums_over_warps(emulator):
     emulator(threads=96, warps=True)
     found, model = run_small("cuda", **sizes)
     check_equal(found, expected)
-    assert model._solver.module.threads == 96
+    assert model.runtime.module.threads == 96
 
 
 def test_more_neurons_than_threads(emulator):
@@ -114,7 +114,7 @@ def test_a_network_that_does_not_fit_on_a_chip(neurons, chip, emulator):
     found, model = run_small("cuda", **sizes)
     check_equal(found, expected)
     assert len(found["hidden", "i"]) > 50
-    solver = model._solver
+    solver = model.runtime
     assert solver.module.threads == 512
     names = {k: {a.name for a in kernel.in_memory} for k, kernel in solver.module.kernels.items()}
     assert "hidden_y" in names["forward"] and "hidden_lam" in names["backward"]
@@ -129,7 +129,7 @@ def test_waves_of_few_trials_and_lists_that_grow(small, emulator, monkeypatch):
     check_equal(found, small)
     assert made[-1].launches.count("backward") == 3
     assert made[-1].launches.count("forward") > 1
-    assert model._solver.memory > 0
+    assert model.runtime.memory > 0
 
 
 def test_the_ring_in_memory_and_on_the_chip(small, emulator, monkeypatch):
@@ -159,7 +159,7 @@ def test_two_runs_give_the_same_bits(emulator):
 def test_single_precision_is_close(small, emulator):
     emulator()
     found, model = run_small("cuda", precision="float32")
-    assert model._solver.dtype == np.float32
+    assert model.runtime.dtype == np.float32
     # 6e-8 for a number; hundreds of spikes of a recurrent network amplify it
     check_equal(found, small, readouts=1e-5, gradients=1e-4)
 
@@ -281,7 +281,7 @@ def test_rewired_synapses(emulator):
             model.reconnect("s_rec", *ends)
             found.append(arrays_of(model.run(spikes), model.gradient(), model))
         check_equal(*found)
-    assert device._solver.connections["s_rec_pre"].planes > 1
+    assert device.runtime.connections["s_rec_pre"].planes > 1
 
 
 def test_readouts_during_explosive_upstrokes(emulator):

@@ -57,7 +57,7 @@ def test_all_to_all_connections(small, emulator):
         check_equal(arrays, small)
         found.append(arrays)
         assert {"drive_dense", "d_time_dense", "collect_dense"} < set(made[-1].launches)
-        kernel = model._solver.module.kernels["forward"]
+        kernel = model.runtime.module.kernels["forward"]
         assert "hidden_input_drive_I" in {a.name for a in kernel.in_memory}
         assert not {("inp", "spike_rows"), ("s_in_pre", "W")} & set(kernel.arguments)
     for key, array in found[0].items():
@@ -115,5 +115,5 @@ def test_rewired_inputs(emulator):
         found.append(arrays_of(model.run(spikes), model.gradient(), model))
     # where a pair has two synapses, the CPU adds what they bring spike by spike
     check_equal(*found, readouts=1e-12)
-    pathways = made[0][0]._solver.module.pathways
+    pathways = made[0][0].runtime.module.pathways
     assert [p.name for p in pathways if p.precomputed] == ["s_in_pre"]

@@ -32,12 +32,12 @@ def test_the_shape_of_the_delay_learning_paper(monkeypatch):
     rng = np.random.default_rng(0)
     model, optimizer = benchmark.network(rng, backend="cuda")
     data = benchmark.spikes(rng, 256, 700, 1127, 8000)
-    solver = model._solver
+    solver = model.runtime
     for _ in range(2):
         device = solver.device
         device.down = device.up = device.copied_async = 0
         model.run(data)
-        gradients = model._gradient_arrays()
+        gradients = model.gradient_arrays()
         model.look_ahead(data)
         assert not gradients.suspect()
         optimizer.step(gradients)

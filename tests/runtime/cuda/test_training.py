@@ -96,7 +96,7 @@ def test_a_step_has_the_bits_of_the_cpu(kind, emulator):
         optimizer.bind(owner)
     for _ in range(3):
         model.run(spikes)
-        gradients = model._gradient_arrays()
+        gradients = model.gradient_arrays()
         same = {key: gradients[key].copy() for key in model.parameters.keys}
         optimizers[0].step(gradients)
         optimizers[1].step(same)
@@ -139,7 +139,7 @@ def test_what_python_changes_is_what_the_device_uses(emulator):
         optimizer.bind(model)
         for change in ("whole", "in place", "delay"):
             model.run(spikes)
-            optimizer.step(model._gradient_arrays())
+            optimizer.step(model.gradient_arrays())
             if change == "whole":
                 model.parameters.set_raw(key, 1.1 * model.parameters.raw(key))
             elif change == "in place":
@@ -148,7 +148,7 @@ def test_what_python_changes_is_what_the_device_uses(emulator):
                 model.parameters.raw(("s_rec_pre", "delay"))[:] = 0.02
         optimizer.forget(key, [0, 1])
         model.run(spikes)
-        optimizer.step(model._gradient_arrays())
+        optimizer.step(model.gradient_arrays())
     assert_close(values(device), values(host), 1e-9)
     device.write_back()
     np.testing.assert_array_equal(
@@ -161,10 +161,10 @@ def test_results_outlive_the_next_run(emulator):
     model, spikes, _ = network("cuda")
     first = model.run(spikes)
     early = model.gradient()
-    lazily = model._gradient_arrays()
+    lazily = model.gradient_arrays()
     model.parameters.set_raw(("s_in", "w"), 2 * model.parameters.raw(("s_in", "w")))
     second = model.run(spikes)
-    model._gradient_arrays()
+    model.gradient_arrays()
     host, _, _ = network("cpu")
     expected = host.run(spikes)
     np.testing.assert_array_equal(first.spikes["hidden"].i, expected.spikes["hidden"].i)
@@ -183,14 +183,14 @@ def test_a_gradient_that_is_not_finite_changes_nothing(emulator):
     trainer = bep.Trainer(model, bep.Adam(rates))
     trainer.fit(spikes, epochs=1, batch_size=6, progress=False)
     before = values(model)
-    vjp = model._solver.held.vjp
+    vjp = model.runtime.held.vjp
 
     def spoiled(*arguments):
         gradients = vjp(*arguments)
         gradients["s_rec", "w"].array[7] = np.nan
         return gradients
 
-    model._solver.held.vjp = spoiled
+    model.runtime.held.vjp = spoiled
     with pytest.raises(FloatingPointError, match=r"gradient of s_rec\.w .*1 of 100 .*\(7,\)"):
         trainer.fit(spikes, epochs=1, batch_size=6, progress=False)
     for key, array in values(model).items():
@@ -246,7 +246,7 @@ def test_axonal_delays(wiring, emulator):
         trainer.fit(spikes, epochs=2, batch_size=3, progress=False)
         found.append(values(model))
         if backend == "cuda":
-            assert set(model._solver.held.keys) == set(model.parameters.keys)
+            assert set(model.runtime.held.keys) == set(model.parameters.keys)
     assert "sum_rows" in made[-1].launches
     assert len(found[0]["s_rec_pre", "delay"]) == SIZES["n_hidden"]
     assert_close(*found, 1e-9)
@@ -266,7 +266,7 @@ def test_weights_within_expressions(kind, emulator):
         trainer.fit(spikes, epochs=2, batch_size=2, shuffle=False, progress=False)
         found.append(values(model))
     assert_close(*found, 1e-7)
-    held = model_of(net, "cuda", 25 * ms)._solver.held
+    held = model_of(net, "cuda", 25 * ms).runtime.held
     assert held.keys and "adam" in made[-2].launches
     assert all(key[1] in ("w", "delay") for key in held.keys)
 

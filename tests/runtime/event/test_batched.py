@@ -119,9 +119,9 @@ def test_batched_and_one_by_one(make, seed, monkeypatch):
     monkeypatch.setattr(batched, "RECENT", 0 if seed == 1 else 250)
     monkeypatch.setattr(batched, "EPOCH", 0 if seed == 2 else 100)
     model, a, trains, gradient = solve(make, 0, seed, monkeypatch)
-    assert len(model._solver.batched) == 2
+    assert len(model.runtime.batched) == 2
     other, b, others, plain = solve(make, 10**9, seed, monkeypatch)
-    assert not other._solver.batched
+    assert not other.runtime.batched
     np.testing.assert_allclose(a.losses, b.losses, rtol=1e-11)
     for mine, theirs in zip(trains, others, strict=True):
         order = np.lexsort((mine.i, mine.sample))
@@ -148,7 +148,7 @@ def test_many_in_one_window(monkeypatch):
         model = times_of([inputs, group, synapses], 10 * ms)
         times = np.sort(np.asarray(model.run(data).spikes[group].t))
         found.append((times, *_arrays(model.gradient())))
-        assert bool(model._solver.batched) == (busy == 0)
+        assert bool(model.runtime.batched) == (busy == 0)
     assert len(found[0][0]) > 1000
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-11)
     for mine, theirs in zip(*found, strict=True):  # sums over more than 1000 spikes
@@ -205,5 +205,5 @@ def test_values_decide(monkeypatch):
         group.tau_m, group.tau_s = tau_m * ms, tau_s * ms
         model = times_of([inputs, group, synapses], 50 * ms)
         times[name] = np.asarray(model.run(data).spikes[group].t)
-        assert bool(model._solver.batched) == (name == "apart")
+        assert bool(model.runtime.batched) == (name == "apart")
     assert len(times["different"]) > 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
+from helpers.derivatives import assert_gradient
 from helpers.networks.refractory import KINDS, model
 
 import brian_eventprop as bep
@@ -19,8 +20,7 @@ def test_gradients(kind, delay):
     made = model(KINDS[kind], "event", delay=delay)
     result = made.run()
     assert len(result.spikes["group"].i) > 2
-    report = bep.check_gradient(made, entries=3, show=False)
-    assert report.ok, report
+    assert_gradient(made)
 
 
 def lone(refractory, equations="", reset="v = 0; u = 1", solver="event"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, second
+from helpers.derivatives import assert_gradient
 
 import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
@@ -97,6 +98,7 @@ def test_short_pulses_are_not_stepped_over():
     assert model.run().loss == pytest.approx(0.01500, abs=2e-4)
 
 
+@pytest.mark.compiled
 def test_everything_that_changes_its_form():
     """Jumps at trained thresholds and times, kinks, and an integrand that jumps."""
     rng = np.random.default_rng(2)
@@ -132,8 +134,7 @@ def test_everything_that_changes_its_form():
     )  # fmt: skip
     assert len(model.run().spikes[neurons]) > 8
     # largest error found: 4e-10
-    report = bep.check_gradient(model, entries=2, tolerance=1e-7, show=False)
-    assert report.ok, str(report)
+    assert_gradient(model, tolerance=1e-7, entries=2)
 
 
 @pytest.mark.parametrize(

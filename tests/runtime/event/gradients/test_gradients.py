@@ -9,18 +9,13 @@ from brian2 import (
     Synapses,
     ms,
 )
-from helpers.derivatives import spikes_of
+from helpers.derivatives import assert_gradient, spikes_of
 from helpers.networks import random as random_networks
 
 import brian_eventprop as bep
 
 OUTPUT = """dv/dt = (I - v)/tau_m : 1
             dI/dt = -I/tau_s : 1"""
-
-
-def check(model, spikes=None, entries=4):
-    report = bep.check_gradient(model, spikes, entries=entries, tolerance=2e-6, show=False)
-    assert report.ok, str(report)
 
 
 @pytest.mark.slow
@@ -35,7 +30,7 @@ def test_random_network(kind):
         solver="event",
         namespace=net.namespace,
     )
-    check(model, net.spikes)
+    assert_gradient(model, net.spikes, tolerance=2e-6, entries=4)
 
 
 def network(rng, equations, on_pre="I_post += w", hidden=4, namespace=None, low=1.0, **group):
@@ -93,7 +88,7 @@ def test_everything_of_a_refractory_adaptive_neuron():
     )  # fmt: skip
     spikes = model.run().spikes[hid]
     assert len(spikes) > 8
-    check(model, entries=2)
+    assert_gradient(model, tolerance=2e-6)
     _check_input_times(model)
 
 
@@ -137,4 +132,4 @@ def test_equations_with_time_and_one_shared_delay():
         solver="event",
     )
     assert len(model.run().spikes[hid]) > 5
-    check(model)
+    assert_gradient(model, tolerance=2e-6, entries=4)
