@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 from brian2 import get_logger
 
+from brian_eventprop._checks import positive_number
 from brian_eventprop._units import to_seconds, unit_name
 from brian_eventprop.nir.neurons import Neurons, recognise
 from brian_eventprop.nir.package import nir_package
@@ -20,7 +22,7 @@ logger = get_logger(__name__)
 _DELAYS = ("per_step", "refuse")
 
 
-def export(model, *, dt=None, delays: str = "per_step"):
+def export(model, *, dt=None, r: float | None = None, delays: str = "per_step"):
     """Return a model as a graph of NIR, with the values that it has now.
 
     Groups are recognised by their equations: `LIF` and `CubaLIF` with a threshold, `LI` and
@@ -38,6 +40,9 @@ def export(model, *, dt=None, delays: str = "per_step"):
         one step; so that it moves a potential as far as in Brian2, ``r = tau/dt`` and
         ``w_in = tau_syn/dt``.  ``dt=1*second`` is for those that take a spike as an impulse of
         area 1.
+    r : float, optional
+        Resistance of all neurons, by default ``tau/dt``; weights are scaled accordingly.  ``r=1``
+        is for simulators that ignore the resistance of a `LIF`, as Norse does.
     delays : {'per_step', 'refuse'}
         What becomes of delays that differ from synapse to synapse: one `Delay` and one `Linear`
         per distinct delay, or an error.  Delays that differ between source neurons only, or
@@ -81,7 +86,8 @@ def export(model, *, dt=None, delays: str = "per_step"):
     dt = model.spec.dt if dt is None else to_seconds(dt, "dt")
     if not 0 < dt < np.inf:
         raise ValueError(f"dt must be a time above 0, not {dt!r} s")
-    export = _Export(nir, model, dt, delays == "per_step")
+    r = None if r is None else positive_number(r, "r")
+    export = _Export(nir, model, dt, r, delays == "per_step")
     graph = export.graph()
     for note in export.warnings:
         logger.warn(note, "nir", once=True)
@@ -95,6 +101,7 @@ class _Export:
     nir: object
     model: object
     dt: float
+    r: float | None
     per_step: bool
     nodes: dict = field(default_factory=dict)
     edges: list = field(default_factory=list)
@@ -128,7 +135,7 @@ class _Export:
                 )
         self._outputs(neurons)
         metadata = {"dt": self.dt, "notes": " ".join(self._all_notes())}
-        return nir.NIRGraph(self.nodes, self.edges, metadata=metadata)
+        return nir.NIRGraph(_in_order(self.nodes, self.edges), self.edges, metadata=metadata)
 
     # ---- what there is ----
     def _neurons(self) -> dict[str, Neurons]:
@@ -159,10 +166,18 @@ class _Export:
         return [pair for pair in found if pair[0].size]
 
     def _factor(self, target: Neurons) -> np.ndarray:
-        """Return what a jump of 1 is as a weight: with r = tau/dt, a current adds I to v."""
-        if target.gain is None:
-            return np.ones(len(target.tau))
-        return target.gain * self.dt
+        """Return what a jump of 1 is as a weight.
+
+        NIR's v changes by r*I/tau, or by r*w*dt/tau for a spike without a synaptic current; its
+        current jumps by w, as w_in = tau_syn/dt.
+        """
+        unit = target.tau / self._resistance(target)
+        return unit * (1 / self.dt if target.gain is None else target.gain)
+
+    def _resistance(self, of_group: Neurons) -> np.ndarray:
+        if self.r is None:
+            return of_group.tau / self.dt
+        return np.full(len(of_group.tau), self.r)
 
     def _check_ends(self, neurons, projections) -> None:
         """Refuse a group that nothing reaches: a graph of NIR begins at its inputs."""
@@ -178,7 +193,8 @@ class _Export:
     def _node(self, of_group: Neurons):
         """Return the node of a group, with what Brian2 needs to know beside it as metadata."""
         nir, dt, tau = self.nir, self.dt, of_group.tau
-        options = {"r": tau / dt, "v_leak": of_group.v_leak, "metadata": self._metadata(of_group)}
+        options = {"r": self._resistance(of_group), "v_leak": of_group.v_leak}
+        options["metadata"] = self._metadata(of_group)
         if of_group.spikes:
             options |= {"v_threshold": of_group.v_threshold, "v_reset": of_group.v_reset}
         if not of_group.current:
@@ -198,7 +214,7 @@ class _Export:
         }
         current = 0.0
         if of_group.current:
-            current = self.values[name, of_group.current] * of_group.gain * self.dt
+            current = self.values[name, of_group.current] * self._factor(of_group)
             metadata["i_start"] = np.broadcast_to(current, len(of_group.tau)).astype(float).copy()
         if np.any(start != 0) or np.any(current != 0):
             self.warnings.append(
@@ -272,6 +288,17 @@ def _check_network(spec, objects) -> None:
             way_out = "Let the neurons have the current."
             refusals.add(unsupported(objects[group.name], group.text, reason, way_out))
     refusals.raise_found()
+
+
+def _in_order(nodes: dict, edges: list) -> dict:
+    """Return nodes after those that they follow, as some readers want them; not those in loops."""
+    sorter = TopologicalSorter({name: [] for name in nodes})
+    for a, b in edges:
+        sorter.add(b, a)
+    try:
+        return {name: nodes[name] for name in sorter.static_order()}
+    except CycleError:
+        return nodes
 
 
 def _free(name: str, taken) -> str:

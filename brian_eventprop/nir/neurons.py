@@ -71,18 +71,17 @@ def recognise(group: Group, obj, values: Mapping[Key, np.ndarray]) -> Neurons:
     UnsupportedError
         If it is no leaky integrator of NIR; all reasons at once.
     """
-    _check_rest(group, obj)
-    try:
-        v, current = _roles(group)
-    except NoNumber as reason:
-        raise unsupported(obj, group.text, f"{reason}", f"NIR has {_FORM}.") from None
-    numbers = Numbers(group.symbols, values, group.size)
-    refusals, found = Refusals(), {}
-    refusals.check(lambda: found.update(_membrane(group, obj, v, current, numbers)))
-    refusals.check(lambda: found.update(_synapse(group, obj, v, current, numbers)))
-    refusals.check(lambda: found.update(_threshold(group, obj, v, numbers)))
-    refusals.check(lambda: found.update(_reset(group, obj, v, numbers)))
-    refusals.raise_found()
+    with Refusals() as refusals:
+        refusals.check(_check_rest, group, obj)
+        v, current = _roles(group, obj)
+        numbers = Numbers(group.symbols, values, group.size)
+        parts = (
+            refusals.check(_membrane, group, obj, v, current, numbers),
+            refusals.check(_synapse, group, obj, v, current, numbers),
+            refusals.check(_threshold, group, obj, v, numbers),
+            refusals.check(_reset, group, obj, v, numbers),
+        )
+    found = {name: array for part in parts for name, array in part.items()}
     return Neurons(group.name, v, current, **found)
 
 
@@ -104,18 +103,20 @@ def _check_rest(group: Group, obj) -> None:
     refusals.raise_found()
 
 
-def _roles(group: Group) -> tuple[str, str]:
+def _roles(group: Group, obj) -> tuple[str, str]:
     """Return the names of the potential and of the synaptic current."""
     states = list(group.derivatives)
     if len(states) == 1:
         return states[0], ""
     if len(states) != 2:
-        raise NoNumber(f"it has {len(states)} state variables, {', '.join(states)}")
+        reason = f"it has {len(states)} state variables, {', '.join(states)}"
+        raise unsupported(obj, group.text, reason, f"NIR has {_FORM}.")
     reads = {x: _reads(group, x) & set(states) - {x} for x in states}
     receiving = [x for x in states if reads[x]]
     if len(receiving) != 1:
         what = "each reads the other" if receiving else "neither reads the other"
-        raise NoNumber(f"of its state variables {' and '.join(states)} {what}")
+        reason = f"of its state variables {' and '.join(states)} {what}"
+        raise unsupported(obj, group.text, reason, f"NIR has {_FORM}.")
     (v,) = receiving
     return v, next(x for x in states if x != v)
 

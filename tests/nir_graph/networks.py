@@ -1,7 +1,7 @@
 """Networks that NIR can say, and the spikes that drive them."""
 
 import numpy as np
-from brian2 import Mohm, NeuronGroup, SpikeGeneratorGroup, Synapses, ms, mV, nA, nS
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, mV, nA, nS
 
 import brian_eventprop as bep
 
@@ -24,7 +24,7 @@ def raster(data):
 
 
 def delta(method="exact"):
-    """Delta synapses in volt, other names, neurons that differ; delays of axons and of dendrites."""
+    """Delta synapses in volt, neurons that differ; delays of axons and of dendrites."""
     source = SpikeGeneratorGroup(4, [], [] * ms, name="source")
     cells = NeuronGroup(
         5, """leak = g*(E - U)*10*Mohm : volt

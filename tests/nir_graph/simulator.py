@@ -1,7 +1,7 @@
-"""A graph of NIR simulated by its own definitions: forward Euler, and a spike moves what it reaches.
+"""A graph of NIR simulated by its own definitions, with forward Euler.
 
-It knows nothing of Brian2.  Neurons start at v_leak.  The spikes of a step are there at the end of the step, and a delay
-counts whole steps from then on.
+It knows nothing of Brian2.  Neurons start at v_leak.  The spikes of a step arrive at the end of the
+step, and a delay counts whole steps from then on.
 """
 
 import numpy as np

@@ -10,12 +10,20 @@ import brian_eventprop as bep
 nir = pytest.importorskip("nir")
 torch = pytest.importorskip("torch")
 pytest.importorskip("nirtorch")
-import_nir = pytest.importorskip("snntorch.import_nir")
 
 
 def in_snntorch(graph, given):
-    """Return the spikes of the output, (steps, neurons)."""
-    network, state, found = import_nir.import_from_nir(graph), None, []
+    """Return the spikes of the output in snnTorch, (steps, neurons)."""
+    return run(pytest.importorskip("snntorch.import_nir").import_from_nir(graph), given)
+
+
+def in_norse(graph, given):
+    """Return the spikes of the output in Norse, (steps, neurons)."""
+    return run(pytest.importorskip("norse.torch").from_nir(graph, dt=1e-4), given)
+
+
+def run(network, given):
+    state, found = None, []
     with torch.no_grad():
         for row in torch.tensor(given, dtype=torch.float32):
             more = () if state is None else (state,)
@@ -47,27 +55,29 @@ def layers(equations, receives, recurrent=False, threshold=1.0, factor=1.0):
 CURRENT = "dv/dt = (I - v)/tau_m : 1\ndI/dt = -I/tau_s : 1"
 
 
+@pytest.mark.parametrize("simulator", [in_snntorch, in_norse])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_synaptic_currents(recurrent):
-    """Spike for spike: snnTorch steps one layer after the other, Brian2 hands on after a step."""
+def test_synaptic_currents(recurrent, simulator):
+    """Spike for spike: these step one layer after the other, Brian2 hands on after a step."""
     made, _, out = layers(CURRENT, "I", recurrent, factor=2.0)
     data = spikes(6, 4)
     expected = steps_of(made.run(data), out)
     assert expected.sum() > 10
-    found = in_snntorch(bep.nir.export(made), raster(data))
+    found = simulator(bep.nir.export(made), raster(data))
     np.testing.assert_array_equal(found[:-2], expected[2:])
 
 
-def test_delta_synapses():
-    """snnTorch compares the potential before it has decayed for a step, Brian2 after it has."""
+@pytest.mark.parametrize(("simulator", "r"), [(in_snntorch, None), (in_norse, 1)])
+def test_delta_synapses(simulator, r):
+    """These compare the potential before it has decayed for a step, Brian2 after it has."""
     made, _, out = layers("dv/dt = -v/tau_m : 1", "v", factor=0.6)
     data = spikes(6, 4)
     expected = steps_of(made.run(data), out)
     assert expected.sum() > 10
-    graph = bep.nir.export(made)
+    graph = bep.nir.export(made, r=r)
     for name in ("hidden", "out"):
         graph.nodes[name].v_threshold /= 1 - 0.1 / 20
-    found = in_snntorch(graph, raster(data))
+    found = simulator(graph, raster(data))
     np.testing.assert_array_equal(found[:-2], expected[2:])
 
 
@@ -84,7 +94,7 @@ def test_a_network_from_snntorch_spikes_here():
         ),
     )  # fmt: skip
     net[0].weight.data = torch.rand(5, 6)
-    graph = export.export_to_nir(net, torch.zeros(1, 6))
+    graph = export.export_to_nir(net, torch.zeros(6))
     data = spikes(6, 4)
     expected = in_snntorch(graph, raster(data))
     assert expected.sum() > 10
