@@ -109,7 +109,7 @@ class _Export:
     warnings: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.spec, self.values = self.model.spec, self.model._values
+        self.spec, self.values = self.model.spec, self.model.values()
         self.objects = {obj.name: obj for obj in self.model.objects}
         self.sizes = {part.name: part.size for part in (*self.spec.groups, *self.spec.inputs)}
 
@@ -154,7 +154,7 @@ class _Export:
 
             def made(pathway=pathway, obj=obj, target=target):
                 grid = None if exact else self.spec.dt
-                network = self.model._network
+                network = self.model.network
                 synaptic = read_synapses(pathway, obj, target, self.values, network, grid)
                 sizes = self.sizes[pathway.source], self.sizes[pathway.target]
                 factor = self._factor(target)
@@ -205,7 +205,7 @@ class _Export:
 
     def _metadata(self, of_group: Neurons) -> dict:
         name, key = of_group.name, (of_group.name, of_group.v)
-        dimensions = self.model._network.dimensions[key]
+        dimensions = self.model.network.dimensions[key]
         start = np.broadcast_to(self.values[key], len(of_group.tau)).astype(float)
         metadata = {
             "dimensions": np.array(dimensions._dims, float),

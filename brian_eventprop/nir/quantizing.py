@@ -90,18 +90,14 @@ def quantize(
     array([1., 2., 4.]) * msecond
     """
     step, most = _grid(model, dt, maximum)
-    found = {}
+    values, found = model.values(), {}
     for pathway in model.spec.pathways:
-        old = model._values[pathway.delay]
+        old = values[pathway.delay]
         new = np.minimum(np.rint(old / step), most) * step
-        trained = pathway.delay in model.parameters.keys
-        if trained:
-            found[pathway.delay] = _name(model, pathway), old, new
+        if pathway.delay in model.parameters.keys:
+            found[pathway.delay] = _name(model, pathway), old.copy(), new
         elif np.any(np.abs(new - old) > 1e-9 * step):
-            raise ValueError(
-                f"the delays of '{pathway.synapses}' are not trained, so the model keeps those "
-                "that it was made with: bring them onto the grid in Brian2, and make a new model"
-            )
+            _refuse(model, pathway)
     before = _loss(model, spikes, targets, traces)
     for key, (_, _, new) in found.items():
         model.parameters[key] = new * second
@@ -110,6 +106,17 @@ def quantize(
     limit = (most + 0.5) * step
     clipped = {name: int(np.sum(old > limit)) for name, old, _ in found.values()}
     return Quantized(before, after, moved, clipped)
+
+
+def _refuse(model, pathway) -> None:
+    """Refuse to leave delays where they are that are on no grid and cannot be moved."""
+    way_out = "bring them onto the grid in Brian2, and make a new model with them"
+    if pathway.delay in model.expressions:
+        text = model.expressions[pathway.delay]
+        reason = f"the delays of '{pathway.synapses}' are the expression '{text}'"
+        raise ValueError(f"{reason}, which is on no grid: {way_out}")
+    reason = f"the delays of '{pathway.synapses}' are not trained, so the model keeps them"
+    raise ValueError(f"{reason}: {way_out}")
 
 
 def _grid(model, dt, maximum) -> tuple[float, float]:

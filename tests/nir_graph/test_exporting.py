@@ -193,3 +193,15 @@ def test_arguments_are_checked():
         bep.nir.export(small(), delays="merge")
     with pytest.raises(ValueError, match="dt must be a time above 0"):
         bep.nir.export(small(), dt=0 * ms)
+
+
+def test_the_values_are_those_of_now():
+    """Trained ones that were changed, and weights that are expressions of others."""
+    made = small()
+    made.parameters["s.w"] = [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal(bep.nir.export(made).nodes["s"].weight, [[1, 3, 5], [2, 4, 6]])
+    cells, s = (next(o for o in made.objects if o.name == n) for n in ("cells", "s"))
+    shared = bep.Expression(s.w, "k[i]*k[i]", k=[1.0, 2.0, 3.0])
+    made = model(made.objects, [shared], [bep.Integral(cells, "v")])
+    made.parameters["k"] = [2, 3, 4]
+    np.testing.assert_array_equal(bep.nir.export(made).nodes["s"].weight, [[4, 9, 16]] * 2)

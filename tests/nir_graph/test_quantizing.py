@@ -84,3 +84,14 @@ def test_delays_of_axons():
     )  # fmt: skip
     bep.quantize(model, dt=1 * ms)
     np.testing.assert_allclose(model.parameters[s.delay] / ms, [0, 2, 3, 4])
+
+
+def test_delays_that_are_an_expression():
+    first = made()
+    group, s = (next(obj for obj in first.objects if obj.name == n) for n in ("group", "s"))
+    train = [bep.Expression(s.delay, "x[i]", x=[0.4, 1.7, 3, 4] * ms)]
+    model = bep.EventPropModel(
+        first.objects, train=train, duration=20 * ms, readouts=[bep.Final(group, "v")]
+    )
+    with pytest.raises(ValueError, match="delays of 's' are the expression"):
+        bep.quantize(model, dt=1 * ms)
