@@ -21,6 +21,14 @@ def bridges(session):
 
 
 @nox.session
+def neuromorphic(session):
+    """NIR beside the simulators that read it, which the other sessions leave out."""
+    session.install("-e", ".[test,torch]", "nirtorch", "snntorch", "norse")
+    session.run("pytest", "tests/nir_graph", *session.posargs)
+    session.run("pytest", "-m", "slow", "tests/project/test_examples.py", "-k", "nir")
+
+
+@nox.session
 def lint(session):
     """Style, as `.ci/run` checks it."""
     session.install("ruff")

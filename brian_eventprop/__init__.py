@@ -1,6 +1,6 @@
 """Exact gradients for spiking networks written in Brian2."""
 
-from brian_eventprop import datasets, plotting
+from brian_eventprop import datasets, nir, plotting
 from brian_eventprop.data.augmentation import Blend, ChannelShift
 from brian_eventprop.data.parameter_files import load_parameters
 from brian_eventprop.data.spikes import SpikeData
@@ -11,6 +11,7 @@ from brian_eventprop.losses import __all__ as _losses
 from brian_eventprop.model.brian_messages import report_own_errors
 from brian_eventprop.model.gradient_check import check_gradient
 from brian_eventprop.model.model import EventPropModel
+from brian_eventprop.nir.quantizing import quantize
 from brian_eventprop.reading import Axonal, function
 from brian_eventprop.readouts import Final, Integral, Maximum, SpikeCount, SpikeTimes, Value
 from brian_eventprop.training import *  # noqa: F403
@@ -39,7 +40,9 @@ __all__ = [
     "datasets",
     "function",
     "load_parameters",
+    "nir",
     "plotting",
+    "quantize",
     *_losses,
     *_training,
 ]

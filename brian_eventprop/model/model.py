@@ -285,6 +285,16 @@ class EventPropModel(CopiedModel):
         return self._network.post[pathway]
 
     # ---- connections ----
+    @property
+    def network(self) -> NetworkValues:
+        """The network that was read, with the connections that the next run has."""
+        return self._network
+
+    def values(self) -> dict[Key, np.ndarray]:
+        """Return all numbers that the next run computes with, by key and in SI units."""
+        self._compute()
+        return {key: np.asarray(array) for key, array in self._values.items()}
+
     def ends(self, synapses) -> tuple[int, int]:
         """Return how many source and target neurons a `Synapses` object (or its name) has."""
         obj, _ = self._projection(synapses)

@@ -211,6 +211,17 @@ def test_jax_loop(tmp_path):
 
 
 @pytest.mark.slow
+def test_nir_export(tmp_path):
+    pytest.importorskip("nir")
+    printed = run("nir_export.py", folder=tmp_path)
+    before, after = map(float, re.findall(r"^accuracy, .* ([\d.]+)%", printed, re.MULTILINE))
+    assert before > 90 and after > 90
+    assert "all the same after the way back" in printed
+    assert "predictions that agree: 1000 of 1000" in printed
+    assert (tmp_path / "yin_yang.nir").exists()
+
+
+@pytest.mark.slow
 def test_scipy_fit(tmp_path):
     printed = run("scipy_fit.py", "--folder", tmp_path, folder=tmp_path)
     rows = re.findall(r"^\S+ +([\d.]+) +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)

@@ -31,6 +31,7 @@ RULES = {
     "bridges": BASE | {"data"},
     "torch": BASE | {"bridges", "data"},
     "jax": BASE | {"bridges", "data"},
+    "nir": BASE | {"reading", "adjoint"},
     "errors": set(),
     "_checks": BASE,
     "_names": set(),
