@@ -746,11 +746,6 @@ class EventPropModel(CopiedModel):
         return Equations(self.system)
 
     @property
-    def network(self) -> NetworkValues:
-        """What was read with `spec`: connections, spikes, dimensions and first values."""
-        return self._network
-
-    @property
     def runtime(self) -> Solver:
         """What runs the network; `plan` and `codegen` have made its `module`."""
         return self._solver
