@@ -87,19 +87,22 @@ def read_readout(
     )
 
 
-def _time(readout, duration: float | None) -> tuple[str, float | None]:
-    """Return the kind of a readout and the time of a value; one at the end is a final value."""
+def _time(readout, duration: float | None) -> tuple[str, float | tuple[float, ...] | None]:
+    """Return the kind of a readout and the times of a value; one at the end is a final value."""
     if readout.kind != "value":
         return readout.kind, None
-    at = float(readout.at)
-    if duration is None:
-        return readout.kind, at
-    if at > duration * (1 + 1e-12):
+    times = np.array(readout.at, float)
+    end = np.inf if duration is None else duration
+    if np.any(times > end * (1 + 1e-12)):
+        late = f"{times.max() * brian.second}" if readout.of_many_times else "that time"
         raise ValueError(
-            f"{readout!r}: a trial lasts {duration * brian.second}, so there is no value at that "
-            "time. Give an earlier time, or the model a longer duration."
+            f"{readout!r}: a trial lasts {duration * brian.second}, so there is no value at "
+            f"{late}. Give an earlier time, or the model a longer duration."
         )
-    return ("final", None) if at >= duration * (1 - 1e-12) else (readout.kind, at)
+    times[times >= end * (1 - 1e-12)] = np.inf
+    if readout.of_many_times:
+        return readout.kind, tuple(times.tolist())
+    return ("final", None) if times == np.inf else (readout.kind, float(times))
 
 
 def _check_syntax(readout, expression: str) -> None:

@@ -106,9 +106,7 @@ class ClockOperations:
             "neurons_recomputed": self._recomputed(self._neurons(self.recorded)),
             "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded, again=True)),
             "recorded": (self._record_end(g) for g in self.recorded),
-            "final": (
-                self._own(g, "final_back") for g in self.groups if g.sampled_last or g.upstroke
-            ),
+            "final": (self._own(g, "final_back") for g in self.groups if g.ended or g.upstroke),
             "neurons": self._neurons_back(),
             "arrivals": self._arrivals_back(),
             "after_segment": self._after_segment(),
@@ -132,7 +130,8 @@ class ClockOperations:
         names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
         names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
         names += ["restore"] * part.recorded + ["recompute_states"] * part.recomputes_arrivals
-        names += ["final_back"] * bool(part.sampled_last or part.upstroke)
+        names += ["adjoints_back"] * bool(part.adjoints)
+        names += ["final_back"] * bool(part.ended or part.upstroke)
         moving = any(maximum.jumps for maximum in part.arrival_maxima)
         names += ["trial_end"] * bool(part.sampled_last or moving)
         return {name: render(f"clock/groups/{name}.py.j2", g=part) for name in names}
@@ -188,6 +187,7 @@ class ClockOperations:
     def _step_back(self, g) -> Operation:
         """Backwards through the beginning of step n, then through the end of the one before."""
         begin = self._within(g, "update_back", "n < n1")
+        begin += self._within(g, "adjoints_back", "n < n1")
         end = self._within(g, "resets_back", "n > n0", before=True)
         others = {i: key for p in g.autapses for i, key in self._others(p).items()}
         return self._own(g, "step_back", begin + end, **others)
@@ -216,6 +216,10 @@ class ClockOperations:
         yield from (
             self._of(g, "coupling_end", library.COUPLING_END) for g in self.coupled if g.coupled
         )
+        for g in self.coupled:
+            if g.adjoints:
+                body = self._within(g, "adjoints_back", "n < n1")
+                yield self._own(g, "adjoints_back", body)
         for g in reversed(self._changing):
             end = self._within(g, "resets_back", "n > n0", before=True)
             yield self._own(g, "resets_back", end)

@@ -80,9 +80,8 @@ class CudaBackward(ClockCPU):
             elif k in self.synapse_readouts:
                 self._seed(k, spec.group, forward, weight, host, gradients)
             else:
-                full = np.zeros((n_trials, self.groups[spec.group].size))
-                full[:, spec.start : spec.stop] = weight
-                host[spec.group, f"weight{k}"] = full
+                size = self.groups[spec.group].size
+                host[spec.group, f"weight{k}"] = self._weight(k, spec, weight, size)
         kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
         return {key: self.workspace.put(key, array) for key, array in kept.items()}
 

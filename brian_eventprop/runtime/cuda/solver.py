@@ -37,7 +37,7 @@ from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.layouts import known_autapses, own_at_once
-from brian_eventprop.runtime.readouts import spike_readouts
+from brian_eventprop.runtime.readouts import Samples, spike_readouts
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
 
@@ -222,7 +222,7 @@ class ClockCUDA(CudaBackward):
                 continue
             else:
                 found = self.device.get(arrays[spec.group, f"value{k}"])[:n_trials]
-            readouts.append(found[:, spec.start : spec.stop].astype(float))
+            readouts.append(self._read(k, spec, found).astype(float))
         stored = {"values": values}
         return Forward(n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored)
 
@@ -261,7 +261,9 @@ class ClockCUDA(CudaBackward):
     def _outputs(self, arrays, n_trials):
         """Put the arrays that the forward pass fills into `arrays`."""
         for g in self.module.groups:
-            shapes = {f"value{r.number}": (n_trials, g.size) for r in g.readouts}
+            shapes = {
+                f"value{r.number}": self._shape(r.number, n_trials, g.size) for r in g.measured
+            }
             shapes |= {
                 f"maximum_states{r.number}": (n_trials, r.rows, g.size) for r in g.arrival_maxima
             }
@@ -283,6 +285,11 @@ class ClockCUDA(CudaBackward):
             if p.home is p and p.read_at_end:
                 shape, key = (n_trials, len(p.synaptic), p.adjoint.pathway.size), (p.name, "final")
                 arrays[key] = self.workspace.array(key, shape)
+
+    @property
+    def samples(self) -> Mapping[int, Samples]:
+        """Where each readout at given times is sampled, by its number."""
+        return self.packing.samples
 
     @property
     def eventful(self):
