@@ -458,7 +458,8 @@ def _refractory(group: Group, symbols, trained, until: str | None) -> LoopInvari
 
 def _readout(number, spec, expression, states, active):
     value, at = to_sympy(expression), spec.at
-    derivatives = partials(value, states), partials(value, active)
+    none = spec.kind == "trace"  # no loss depends on it
+    derivatives = ({}, {}) if none else (partials(value, states), partials(value, active))
     return StateReadout(number, spec.kind, expression, *derivatives, at)
 
 

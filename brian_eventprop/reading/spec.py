@@ -282,8 +282,8 @@ class ReadoutSpec:
     spike counts as 1 + g/scale, see `SpikeCount`.
 
     ``at`` is the time of a value in seconds, or a tuple of times, in which infinity is the end of
-    a trial.  The kind 'adjoint' measures nothing: the backward pass leaves the adjoint variable of
-    the state ``expression`` at these times."""
+    a trial.  The kind 'trace' is a value that is only recorded; 'adjoint' measures nothing: the
+    backward pass leaves the adjoint variable of the state ``expression`` at these times."""
 
     kind: str
     group: str

@@ -108,6 +108,11 @@ class Samples:
         np.add.at(chosen, (slice(None), self.places), each.swapaxes(1, 2))
 
 
+def unmeasured(spec: ReadoutSpec, n_trials: int) -> np.ndarray:
+    """Return zeros for a readout that only the backward pass knows."""
+    return np.zeros((n_trials, spec.stop - spec.start, len(spec.at)))
+
+
 def sample_table(samples: Sequence[np.ndarray], rows: Sequence, n_steps: int) -> np.ndarray:
     """Return the table of the kernels, whose last column is the end of a trial.
 

@@ -3,7 +3,7 @@
 import brian2
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, StateMonitor, Synapses, ms, mV, uS
+from brian2 import Network, NeuronGroup, StateMonitor, Synapses, TimedArray, ms, mV, uS
 
 import brian_eventprop as bep
 from tests.readouts.test_value import LINEAR, QUADRATIC, T, build, network
@@ -50,12 +50,14 @@ def test_a_whole_trace_is_what_a_state_monitor_records(options):
     np.testing.assert_allclose(current[0], monitor.I[1:], **close)
 
 
-@pytest.mark.parametrize("loop", [True, False], ids=["recurrent", "feedforward"])
-@pytest.mark.parametrize(("flow", "method"), [(LINEAR, "exact"), (QUADRATIC, "rk4")])
+@pytest.mark.parametrize(
+    ("flow", "method", "loop"),
+    [(LINEAR, "exact", True), (LINEAR, "exact", False), (QUADRATIC, "rk4", False)],
+)
 def test_derivatives_in_exact_time(flow, method, loop):
     inputs, cells, s, r = network(flow, method)
     objects = (inputs, cells, s, r) if loop else (inputs, cells, s)
-    train = [s.w, s.delay, cells.v, cells.I, cells.tau] + [r.w, r.delay] * loop
+    train = [cells.v, cells.tau] + [s.w, s.delay, cells.I, r.w, r.delay] * loop
     model = build(traces_of(cells), objects, train, solver="event")
     report = bep.check_gradient(model, show=False)
     assert report.ok, report
@@ -184,6 +186,32 @@ def test_a_trace_is_compared_with_a_target_trace(solver):
         bep.EventPropModel([inputs, cells, s], loss=loss, **options).run()
     with pytest.raises(ValueError, match="not one for each of many times"):
         bep.CrossEntropy(readout)
+
+
+@pytest.mark.parametrize("solver", ["clock", "event"])
+def test_derivatives_in_the_values_of_a_timed_array(solver):
+    """Of the drive of the neurons, which the readout reads, too."""
+    drive = TimedArray([2.0, 3.0, 1.0, 2.5], dt=2 * ms)
+    cells = NeuronGroup(
+        2, "dv/dt = (drive(t) - v)/(3*ms) : 1", threshold="v > 2", reset="v = 0",
+        method="exact", name="cells",
+    )  # fmt: skip
+    readouts = [bep.Value(cells, "v*drive(t)", at=[0, 2, 3.1, 6] * ms), bep.Final(cells, "v")]
+    model = bep.EventPropModel(
+        [cells], train=[drive, cells.v], loss=bep.Sum(*readouts), duration=8 * ms, solver=solver,
+        namespace={"drive": drive},
+    )  # fmt: skip
+    model.run()
+    if solver == "event":
+        report = bep.check_gradient(model, show=False)
+        assert report.ok, report
+    record = model.record(cells, ["v", "drive(t)"], adjoint=True)
+    np.testing.assert_allclose(record.adjoint.v[:, 0], model.gradient()[cells.v], rtol=1e-10)
+    model.parameters[drive] = 2 * np.asarray(model.parameters[drive])
+    with pytest.raises(bep.UnsupportedError, match="drive"):
+        model.record(cells, "drive(t)", times=[0, 8] * ms)
+    again = model.record(cells, ["v", "drive(t)"])
+    np.testing.assert_array_equal(again["drive(t)"], 2 * record["drive(t)"])
 
 
 def test_other_losses_take_all_of_it():

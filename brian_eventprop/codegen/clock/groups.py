@@ -55,7 +55,10 @@ class GroupCode:
         self.has_frozen = bool(adjoint.held)
         self.readouts = adjoint.readouts
         self.maxima = of_kind(self.readouts, "maximum")
-        self.values, self.adjoints = (of_kind(self.readouts, k) for k in ("value", "adjoint"))
+        traces, self.adjoints = (of_kind(self.readouts, k) for k in ("trace", "adjoint"))
+        self.values = [*of_kind(self.readouts, "value"), *traces]
+        #: Traces that are taken before the step's sums over other neurons are there.
+        self.early = traces if plan.coupled or plan.received else []
         self.at_times = [*self.values, *self.adjoints]
         self.sampled = [r for r in self.readouts if RULES[r.kind].every_step]
         self.sampled_last = [

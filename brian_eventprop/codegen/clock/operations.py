@@ -130,7 +130,7 @@ class ClockOperations:
         names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
         names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
         names += ["restore"] * part.recorded + ["recompute_states"] * part.recomputes_arrivals
-        names += ["adjoints_back"] * bool(part.adjoints)
+        names += ["traces"] * bool(part.early) + ["adjoints_back"] * bool(part.adjoints)
         names += ["final_back"] * bool(part.ended or part.upstroke)
         moving = any(maximum.jumps for maximum in part.arrival_maxima)
         names += ["trial_end"] * bool(part.sampled_last or moving)
@@ -197,6 +197,9 @@ class ClockOperations:
         yield from (self._step(g) for g in groups if g not in self.coupled)
         for g in self._changing:
             yield self._own(g, "settle", self._within(g, "settle", "n > start", before=True))
+        for g in self.coupled:
+            if g.early:
+                yield self._own(g, "traces", self._within(g, "traces", "n < stop"))
         yield from (self._couple(c, "couple") for c in self.couplings if not c.late)
         for g in self.coupled:
             yield from (self._couple(c, "couple") for c in self._late(g))

@@ -62,7 +62,10 @@ class EventGroupCode(PartCode):
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
         self.finals = of_kind(self.readouts, "final")
-        self.values, self.adjoints = (of_kind(self.readouts, k) for k in ("value", "adjoint"))
+        values, traces, self.adjoints = (
+            of_kind(self.readouts, kind) for kind in ("value", "trace", "adjoint")
+        )
+        self.values = [*values, *traces]
         self.at_times = [*self.values, *self.adjoints]
         self.measured = [r for r in self.readouts if RULES[r.kind].measures]
         #: What is measured at the end of a trial, and whether the backward pass begins with it.

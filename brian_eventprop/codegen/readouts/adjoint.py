@@ -1,6 +1,7 @@
 """The adjoint variable of a state at given times: dL/d(state) just before what happens then.
 
-It measures nothing.  The backward pass leaves it where it finds dL/d(value) of other readouts.
+It measures nothing.  The backward pass leaves it where it finds dL/d(value) of other readouts;
+NaN stands for what an explosive upstroke skips, see `adjoint.upstrokes`.
 """
 
 from brian_eventprop.codegen.readouts.rule import ReadoutRule, inside
@@ -19,6 +20,10 @@ class Adjoint(ReadoutRule):
     def record(self, group, readout) -> list[str]:
         """Leave the adjoint variable of neuron j at step ``n``, or at the end."""
         lam = f"{group.a('lam')}[{group.states.index(readout.expression)}, j]"
+        if group.upstroke is not None and group.scope.in_loop:
+            # between its true spike and that of the grid a neuron has no adjoint
+            low, hit = (group.upstroke.a(role) for role in ("low", "hit"))
+            lam = f"FLOAT(math.nan) if {low}[j] <= n and n > {hit}[j] else {lam}"
         return inside(f"{group.place(readout)} >= 0", [f"{group.weight(readout)} = {lam}"])
 
     def record_at_break(self, group, readout, cell, adjoint="lam", name=str) -> list[str]:

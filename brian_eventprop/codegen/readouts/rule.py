@@ -63,5 +63,5 @@ class ReadoutRule:
 
 
 def inside(condition: str, lines: list[str]) -> list[str]:
-    """Return lines under a condition."""
-    return [f"if {condition}:", *("    " + line for line in lines)]
+    """Return lines under a condition, if there are any."""
+    return [f"if {condition}:", *("    " + line for line in lines)] if lines else []

@@ -25,7 +25,7 @@ class Value(ReadoutRule):
         # after its true spike the neuron still climbs on the grid: no derivative is right there
         lost = f"{group.weight(readout)} != 0"
         lines = inside(f"n <= {hit}", group.inject(readout, states))
-        lines += [f"elif {lost}:", f"    {group.grazed} += 1"]
+        lines += [f"elif {lost}:", f"    {group.grazed} += 1"] if lines else []
         return inside(self.when(group, readout), lines)
 
     def at_break(self, group, readout, state, cell, name):

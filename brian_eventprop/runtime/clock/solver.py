@@ -33,7 +33,13 @@ from brian_eventprop.runtime.clock.sums import ChunkSums
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.readouts import GroupSpikes, Samples, count_surrogates, spike_readouts
+from brian_eventprop.runtime.readouts import (
+    GroupSpikes,
+    Samples,
+    count_surrogates,
+    spike_readouts,
+    unmeasured,
+)
 from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import (
@@ -318,6 +324,8 @@ class ClockCPU:
             elif k in self.synapse_readouts:
                 final = _final(arrays, spec.group, n_trials)
                 readouts.append(self.synapse_readouts[k].values(values, final))
+            elif spec.kind == "adjoint":
+                readouts.append(unmeasured(spec, n_trials))
             else:
                 readouts.append(self._read(k, spec, arrays[spec.group, f"value{k}"]))
         return Forward(
@@ -403,7 +411,7 @@ class ClockCPU:
         shared, arrays, constants, orders = self.constants(values, passes)
         for g in self.module.groups:
             size = self.groups[g.name].size
-            for r in g.readouts:
+            for r in g.measured:
                 arrays[g.name, f"value{r.number}"] = np.zeros(self._shape(r.number, n_trials, size))
                 if r.kind == "maximum":
                     arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, size), np.int32)
@@ -516,7 +524,16 @@ class ClockCPU:
         inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
         grazing = int(sum(found))
         grads = HostGradients(gradients, self.trial_pool, grazing)
-        return Backward(grads, inputs, grazing, traces)
+        adjoints = self._adjoints(lambda key: common[key])
+        return Backward(grads, inputs, grazing, traces, adjoints)
+
+    def _adjoints(self, find: Callable) -> dict[int, np.ndarray]:
+        """Return the adjoint variables that the backward pass has left among the weights."""
+        return {
+            k: self._read(k, spec, find((spec.group, f"weight{k}"))).astype(float)
+            for k, spec in enumerate(self.system.spec.readouts)
+            if spec.kind == "adjoint"
+        }
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}

@@ -54,8 +54,13 @@ class CudaBackward(ClockCPU):
         def grazing():
             return int(self.device.get(arrays["", "grazing"]).sum())
 
+        def adjoints():
+            n_trials = lean.n_trials
+            return self._adjoints(lambda key: self.device.get(arrays[key])[:n_trials])
+
         found = DeviceGradients(self.system.trained, there, rest, self.held, values, grazing)
-        return DeviceBackward(self._gradients_lease.give(found), inputs, grazing, traces)
+        found = self._gradients_lease.give(found)
+        return DeviceBackward(found, inputs, grazing, traces, adjoints)
 
     def _weights(self, forward, weights, gradients):
         """Return dL/d(what a readout measures) as the kernels read it, on the device."""

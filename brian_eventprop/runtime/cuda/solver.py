@@ -37,7 +37,7 @@ from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.layouts import known_autapses, own_at_once
-from brian_eventprop.runtime.readouts import Samples, spike_readouts
+from brian_eventprop.runtime.readouts import Samples, spike_readouts, unmeasured
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
 
@@ -219,6 +219,9 @@ class ClockCUDA(CudaBackward):
             elif k in self.synapse_readouts:
                 final = self._final_states(spec.group, arrays, n_trials)
                 readouts.append(self.synapse_readouts[k].values(values, final))
+                continue
+            elif spec.kind == "adjoint":
+                readouts.append(unmeasured(spec, n_trials))
                 continue
             else:
                 found = self.device.get(arrays[spec.group, f"value{k}"])[:n_trials]

@@ -312,8 +312,14 @@ class EventCPU(EventKernels):
         traces = timed.totals(total)
         gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {name: common[name, "d_input_time"] for name in module.inputs}
+        adjoints = {
+            k: forward.samples.read(k, spec, self._code(spec.group), arrays[spec.group, "WR"])
+            for k, spec in enumerate(self.system.spec.readouts)
+            if spec.kind == "adjoint"
+        }
         n = int(sum(grazing))
-        return Backward(HostGradients(gradients, self.trial_pool, n), inputs, n, traces)
+        grads = HostGradients(gradients, self.trial_pool, n)
+        return Backward(grads, inputs, n, traces, adjoints)
 
     def _sums_of(self, module, timed: TimedGradients):
         """The arrays to add gradients to; other kernels have others."""
