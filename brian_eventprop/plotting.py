@@ -1,4 +1,4 @@
-"""Pictures of a training: spikes, learning curves, delays, weights, what the network decides.
+"""Pictures of trials and trainings: spikes, traces, learning curves, weights, what is decided.
 
 Matplotlib is imported when a picture is drawn, not before.  Every function draws into the axes it
 is given, or into new ones, and returns them.
@@ -7,8 +7,19 @@ is given, or into new ones, and returns them.
 from __future__ import annotations
 
 import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import get_dimensions, get_unit
 
-__all__ = ["confusion_matrix", "decision_map", "delays", "learning_curves", "raster", "weights"]
+__all__ = [
+    "adjoint",
+    "confusion_matrix",
+    "decision_map",
+    "delays",
+    "learning_curves",
+    "raster",
+    "traces",
+    "weights",
+]
 
 
 def raster(spikes, sample: int = 0, axes=None, **style):
@@ -41,6 +52,102 @@ def raster(spikes, sample: int = 0, axes=None, **style):
     axes.scatter(times[chosen] * 1e3, neurons[chosen], **style)
     axes.set(xlabel="time (ms)", ylabel="neuron")
     return axes
+
+
+def traces(record, axes=None, neurons=None, **style):
+    """Draw what was recorded of a trial: each variable over time, a line for each neuron.
+
+    Parameters
+    ----------
+    record : `Record`
+        What ``model.record`` returns.
+    axes : sequence of matplotlib axes, optional
+        One for each variable; by default new ones, one below the other.
+    neurons : list of int, optional
+        Which rows of the record to draw; by default all.
+    **style
+        Passed on to ``axes.plot``.
+
+    Examples
+    --------
+    >>> from brian2 import ms, mV
+    >>> class Traces(dict):
+    ...     t = [0, 1, 2] * ms
+    >>> axes = traces(Traces(v=[[0, 1, 2], [1, 2, 4]] * mV))
+    >>> [ax.get_ylabel() for ax in axes], len(axes[0].lines)
+    (['v (mV)'], 2)
+    """
+    return _traces(record, record, {}, axes, neurons, style)
+
+
+def adjoint(record, axes=None, neurons=None, **style):
+    """Draw the adjoint variables of a trial: dL/d(state) over time, a line for each neuron.
+
+    Parameters
+    ----------
+    record : `Record`
+        What ``model.record(..., adjoint=True)`` returns.
+    axes : sequence of matplotlib axes, optional
+        One for each state of the group; by default new ones, one below the other.
+    neurons : list of int, optional
+        Which rows of the record to draw; by default all.
+    **style
+        Passed on to ``axes.plot``.
+
+    Examples
+    --------
+    >>> from brian2 import ms, mV
+    >>> class Traces(dict):
+    ...     t = [0, 1, 2] * ms
+    >>> record = Traces(v=[[0, 1, 2]] * mV)
+    >>> record.adjoint = Traces(v=[[3, 2, 0]] / mV)
+    >>> [ax.get_ylabel() for ax in adjoint(record)]
+    ['dL/dv (1/mV)']
+    """
+    labels = {name: f"dL/d{name}" for name in record.adjoint}
+    axes = _traces(record.adjoint, record, labels, axes, neurons, style)
+    for ax in axes:
+        ax.axhline(0, color="0.8", lw=0.8, zorder=0)
+    return axes
+
+
+def _traces(found, record, labels, axes, neurons, style):
+    """A line for each neuron and each trace; those with a label are derivatives."""
+    axes = _below_each_other(len(found)) if axes is None else np.atleast_1d(axes)
+    if len(axes) != len(found):
+        raise ValueError(f"{len(found)} axes are needed, one for each of {', '.join(found)}")
+    times = np.asarray(record.t) * 1e3
+    for ax, (name, trace) in zip(axes, found.items(), strict=True):
+        per = name in labels
+        unit = _unit(record.get(name, 1 / get_unit(get_dimensions(trace)) if per else trace))
+        factor = float(unit) if unit is not None else 1.0
+        values = np.asarray(trace) * factor if per else np.asarray(trace) / factor
+        chosen = np.arange(len(values)) if neurons is None else np.asarray(neurons)
+        colours = _colours(len(chosen))
+        for neuron, colour in zip(chosen, colours, strict=True):
+            line = {"lw": 1, "color": colour, "label": f"neuron {neuron}", **style}
+            ax.plot(times, values[neuron], **line)
+        ending = "" if unit is None else f" ({'1/' if per else ''}{unit})"
+        ax.set(ylabel=labels.get(name, name) + ending)
+    axes[-1].set(xlabel="time (ms)", xlim=(times.min(), max(times.max(), times.min() + 1e-9)))
+    if 1 < len(chosen) <= 6:
+        axes[0].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return tuple(axes)
+
+
+def _unit(trace):
+    """The unit that suits a quantity, such as mV; None for plain numbers."""
+    if not isinstance(trace, Quantity) or trace.dim.is_dimensionless:
+        return None
+    return trace.get_best_unit()
+
+
+def _colours(number: int):
+    import matplotlib.pyplot as plt
+
+    if number <= 10:
+        return [f"C{k}" for k in range(number)]
+    return plt.get_cmap("viridis")(np.linspace(0, 0.95, number))
 
 
 def learning_curves(history, axes=None):
@@ -218,6 +325,16 @@ def decision_map(predict, encode, resolution: int = 100, radius: float = 0.5, ax
     axes.imshow(image, origin="lower", extent=(0, 2 * radius, 0, 2 * radius), cmap="viridis")
     axes.set(xlabel="x", ylabel="y")
     return axes
+
+
+def _below_each_other(number: int):
+    import matplotlib.pyplot as plt
+
+    size = 6, 1.2 + 1.5 * number
+    _, axes = plt.subplots(
+        number, 1, figsize=size, sharex=True, squeeze=False, layout="constrained"
+    )
+    return axes[:, 0]
 
 
 def _axes(axes):

@@ -14,13 +14,15 @@ from typing import ClassVar
 import numpy as np
 from brian2 import NeuronGroup, Quantity, Subgroup, Synapses, second
 
-from brian_eventprop._units import to_seconds
+from brian_eventprop._units import to_si
 
 __all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes", "Value"]
 
 
 class Readout:
-    """What a loss sees of one group: an array (trials, neurons), or one more axis for each spike.
+    """What a loss sees of one group: an array (trials, neurons), or one more axis.
+
+    The third axis is the spikes of a neuron, or the times of a value.
 
     Attributes
     ----------
@@ -54,6 +56,11 @@ class Readout:
         self.group = group
         self.expression = expression.strip()
         self.which = which
+
+    @property
+    def of_many_times(self) -> bool:
+        """Whether its third axis is times."""
+        return False
 
     def __repr__(self) -> str:
         parts = [self.group.name]
@@ -130,7 +137,7 @@ class Maximum(_Expression):
 
 
 class Value(_Expression):
-    """Value of an expression at a given time of the trial.
+    """Value of an expression at a given time of the trial, or at many.
 
     Parameters
     ----------
@@ -139,18 +146,21 @@ class Value(_Expression):
     expression : str
         What is measured, in Brian2's syntax.
     at : Quantity
-        The time, from the start of a trial to its end.  The clock solver wants a time of its grid.
+        The time, from the start of a trial to its end, or a list or array of times in any order;
+        then the readout has one more axis, (trials, neurons, times).  The clock solver wants times
+        of its grid.
 
     Raises
     ------
     ValueError
-        When the model is built: if the time is not within the trial, or not on the time grid.
+        When the model is built: if a time is not within the trial, or not on the time grid.
 
     Notes
     -----
     The value is what a `StateMonitor` of Brian2 records for that time: that before the arrivals and
     spikes of the very same time.  Where one of them is at this time, the derivative by its time is
-    one-sided.  At the end of the trial it is `Final`.
+    one-sided.  At the end of the trial it is `Final`.  A ``(summed)`` variable has the sum at this
+    time, which Brian2 records one time step later.
 
     Examples
     --------
@@ -158,18 +168,27 @@ class Value(_Expression):
     >>> output = NeuronGroup(3, "dv/dt = -v/(20*ms) : 1", method="exact", name="output_v")
     >>> Value(output, "v", at=20*ms)
     Value(output_v, 'v', at=20. * msecond)
+    >>> Value(output, "v", at=[10, 20]*ms)
+    Value(output_v, 'v', at=array([10., 20.]) * msecond)
     """
 
     kind = "value"
 
     def __init__(self, group, expression: str, at: Quantity):
         super().__init__(group, expression)
-        self.at = to_seconds(at, "at") * second
-        if not 0 <= float(self.at) < np.inf:
-            raise ValueError(f"at must be a time of the trial, not {at!r}")
+        times = to_si(at, second.dim, "at")
+        if times.ndim > 1 or not times.size or not np.all((times >= 0) & (times < np.inf)):
+            raise ValueError(f"at must be a time of the trial, or a list of them, not {at!r}")
+        self.at = times * second
+
+    @property
+    def of_many_times(self) -> bool:
+        return self.at.ndim == 1
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]}, at={self.at!r})"
+        many = self.at.size > 4
+        at = f"{self.at.size} times up to {self.at.max()!r}" if many else f"at={self.at!r}"
+        return f"{super().__repr__()[:-1]}, {at})"
 
 
 class SpikeTimes(Readout):

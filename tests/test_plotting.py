@@ -74,3 +74,37 @@ def test_confusion_matrix():
     assert [tick.get_text() for tick in named.get_xticklabels()] == ["a", "b", "c"]
     with pytest.raises(ValueError, match="one label and one prediction"):
         plotting.confusion_matrix([0, 1], [0])
+
+
+def recorded():
+    """Two neurons at three times, and the adjoint of one state more."""
+
+    class Record(dict):
+        t = [0, 1, 2] * ms
+
+    record = Record(v=[[1, 2, 3], [4, 5, 6]] * mV, n=np.array([[0, 1, 2], [2, 1, 0]]))
+    record.adjoint = Record(v=[[1, 2, 0], [3, 4, 0]] / mV, w=np.ones((2, 3)))
+    return record
+
+
+def test_traces():
+    record = recorded()
+    volts, numbers = plotting.traces(record)
+    assert (volts.get_ylabel(), numbers.get_ylabel()) == ("v (mV)", "n")
+    np.testing.assert_allclose(volts.lines[1].get_xydata(), [[0, 4], [1, 5], [2, 6]])
+    np.testing.assert_allclose(numbers.lines[0].get_ydata(), [0, 1, 2])
+    assert numbers.get_xlabel() == "time (ms)"
+    assert [text.get_text() for text in volts.get_legend().get_texts()] == ["neuron 0", "neuron 1"]
+    pair = matplotlib.pyplot.subplots(2)[1]
+    found = plotting.traces(record, axes=pair, neurons=[1], color="k")
+    assert list(found) == list(pair) and len(pair[0].lines) == 1
+    assert pair[0].lines[0].get_color() == "k" and pair[0].get_legend() is None
+    with pytest.raises(ValueError, match="2 axes are needed, one for each of v, n"):
+        plotting.traces(record, axes=pair[0])
+
+
+def test_adjoint():
+    volts, numbers = plotting.adjoint(recorded())
+    assert (volts.get_ylabel(), numbers.get_ylabel()) == ("dL/dv (1/mV)", "dL/dw")
+    np.testing.assert_allclose(volts.lines[1].get_ydata(), [3, 4, 0])
+    np.testing.assert_allclose(volts.lines[-1].get_ydata(), 0)  # the line at 0

@@ -8,6 +8,7 @@ respect to the time of a spike.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -107,14 +108,27 @@ class Release:
 
 @dataclass(frozen=True)
 class StateReadout:
-    """A readout of states: its expression, its derivatives, and the time of a value."""
+    """A readout of states: its expression, its derivatives, and the time or times of a value.
+
+    Among times, infinity is the end of a trial.
+    """
 
     number: int
     kind: str
     expression: str
     states: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
-    at: float | None = None
+    at: float | tuple[float, ...] | None = None
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The times of a value."""
+        return self.at if isinstance(self.at, tuple) else (self.at,)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the end of a trial is among the times of a value."""
+        return self.at is not None and math.inf in self.times
 
     @property
     def time(self) -> sp.Expr:
@@ -444,7 +458,8 @@ def _refractory(group: Group, symbols, trained, until: str | None) -> LoopInvari
 
 def _readout(number, spec, expression, states, active):
     value, at = to_sympy(expression), spec.at
-    derivatives = partials(value, states), partials(value, active)
+    none = spec.kind == "trace"  # no loss depends on it
+    derivatives = ({}, {}) if none else (partials(value, states), partials(value, active))
     return StateReadout(number, spec.kind, expression, *derivatives, at)
 
 

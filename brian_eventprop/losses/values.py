@@ -94,15 +94,17 @@ class CrossEntropy(Loss):
 
 
 class MeanSquaredError(Loss):
-    """Mean over the neurons of ``((value - target) / scale)**2``.
+    """Mean over the neurons of ``((value - target) / scale)**2``; of traces, over the times too.
 
     Parameters
     ----------
     readout : `Readout`
-        What is compared, for instance ``SpikeTimes(G, which="first")`` with target times.
+        What is compared, for instance ``SpikeTimes(G, which="first")`` with target times, or
+        ``Value(G, "v", at=np.arange(0, 50, 0.1)*ms)`` with target traces.
     target : array or quantity, optional
         A target for every trial (a number, or one per neuron); without it, the targets (trials,
-        neurons) come with the data, or (trials,) for a single neuron.
+        neurons) come with the data, or (trials,) for a single neuron.  Those of a `Value` at many
+        times have one more axis for the times, last; a target (times,) is that of all neurons.
     scale : float or quantity, optional
         What counts as an error of 1.
     late : quantity, optional
@@ -125,10 +127,18 @@ class MeanSquaredError(Loss):
     >>> losses, (derivative,) = loss((np.array([[0.003, np.inf]]),), np.array([[0.001, 0.002]]))
     >>> losses, derivative
     (array([2.]), array([[2000.,    0.]]))
+
+    Traces of two neurons and the target of both:
+
+    >>> from brian_eventprop.readouts import Value
+    >>> loss = MeanSquaredError(Value(G, "v", at=[1, 2, 3]*ms), target=[0.0, 0.5, 1.0], scale=0.1)
+    >>> losses, (derivative,) = loss((np.array([[[0.0, 0.5, 0.8], [0.1, 0.5, 1.0]]]),))
+    >>> losses.round(3), derivative.shape
+    (array([0.833]), (1, 2, 3))
     """
 
     def __init__(self, readout: Readout, target=None, scale=1.0, late=None):
-        self.readouts = (_one_value(readout, "MeanSquaredError"),)
+        self.readouts = (_no_trains(readout, "MeanSquaredError"),)
         if late is not None and not self._of_first_times:
             raise ValueError(
                 "late is for the times of first spikes: SpikeTimes(group, which='first')"
@@ -151,20 +161,25 @@ class MeanSquaredError(Loss):
         else:
             moved = value
         error = np.where(compared, moved - np.where(compared, target, 0.0), 0.0) / self.scale
-        derivative = np.where(silent, 0.0, 2.0 * error / (self.scale * value.shape[1]))
-        return np.mean(error**2, axis=1), (derivative,)
+        count = np.prod(value.shape[1:])
+        derivative = np.where(silent, 0.0, 2.0 * error / (self.scale * count))
+        return np.mean(error**2, axis=tuple(range(1, value.ndim))), (derivative,)
 
     def check_targets(self, targets, n_trials):
-        shape = n_trials, len(self.readouts[0].group)
+        (readout,) = self.readouts
+        times = readout.at.shape if readout.of_many_times else ()
+        shape = (n_trials, len(readout.group), *times)
         if self.target is None:
             _some_number(self._of_trials(targets, shape))
             return
         try:
             np.broadcast_to(self.target, shape)
         except ValueError:
+            each = f"for each of the {shape[1]} neurons"
+            if times:
+                each = f"for each of the {shape[2]} times, or for each neuron and time {shape[1:]}"
             raise ValueError(
-                f"target has the shape {self.target.shape}: it must be one number, or one for each "
-                f"of the {shape[1]} neurons"
+                f"target has the shape {self.target.shape}: it must be one number, or one {each}"
             ) from None
 
     @property
@@ -179,16 +194,17 @@ class MeanSquaredError(Loss):
         return plain_numbers(given, what)
 
     def _of_trials(self, targets, shape) -> np.ndarray:
-        """Return the targets of the data, one per trial and neuron and nothing else.
+        """Return the targets of the data, one per trial, neuron and time and nothing else.
 
         Labels (trials,) would fit as well where there are as many trials as neurons.
         """
         given = self._plain(needed(targets), "targets")
-        if given.shape == shape[:1] and shape[1] == 1:
+        if given.shape == (shape[0], *shape[2:]) and shape[1] == 1:
             given = given[:, None]
         if given.shape != shape:
+            each = "trial, neuron and time" if len(shape) > 2 else "trial and neuron"
             raise ValueError(
-                f"targets must be one number per trial and neuron, {shape}, not of the shape "
+                f"targets must be one number per {each}, {shape}, not of the shape "
                 f"{given.shape}; what all trials share is given once, MeanSquaredError(..., target)"
             )
         return given
@@ -201,6 +217,15 @@ def _some_number(target: np.ndarray) -> np.ndarray:
 
 
 def _one_value(readout, loss: str) -> Readout:
+    if _no_trains(readout, loss).of_many_times:
+        raise ValueError(
+            f"{loss} needs one value per neuron, not one for each of many times: use a Value at "
+            "one time, or an Integral or Final, or MeanSquaredError to compare traces"
+        )
+    return readout
+
+
+def _no_trains(readout, loss: str) -> Readout:
     if checked_readout(readout).which == "each":
         raise ValueError(
             f"{loss} needs one value per neuron, not one per spike: use "

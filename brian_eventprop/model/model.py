@@ -6,11 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from brian2 import Network, TimedArray, collect, get_device, get_logger, second
+from brian2 import (
+    Network,
+    NeuronGroup,
+    TimedArray,
+    collect,
+    get_device,
+    get_logger,
+    second,
+)
 from brian2.core.namespace import get_local_namespace
 from brian2.core.variables import VariableView
 
-from brian_eventprop._checks import mapping, plain_numbers
+from brian_eventprop._checks import mapping, plain_numbers, whole_number
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
 from brian_eventprop.data.parameter_files import save_parameters
@@ -27,6 +35,8 @@ from brian_eventprop.model.equations import Equations
 from brian_eventprop.model.finite import mention_no_number, not_finite
 from brian_eventprop.model.late_spikes import check_end
 from brian_eventprop.model.parameters import Parameters
+from brian_eventprop.model.recording.record import Record
+from brian_eventprop.model.recording.recorder import Recorder, of_trial, wanted
 from brian_eventprop.model.results import Gradients, Result, Spikes
 from brian_eventprop.model.vjp import cotangents_of
 from brian_eventprop.reading import (
@@ -54,7 +64,7 @@ from brian_eventprop.reading import (
 )
 from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.readouts import Readout
-from brian_eventprop.runtime import checked_options, solver_for
+from brian_eventprop.runtime import checked_options
 from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.solver import Backward, ForwardRun, Solver
 
@@ -224,10 +234,9 @@ class EventPropModel(CopiedModel):
         if solver == "clock":
             check_input_steps(self.spec, self._network.values, in_kernels)
         self.system = derive(self.spec, (*in_kernels, *traced))
-        self._solver = solver_for(
-            solver, backend, self.system, self._network, self.n_steps, precision, threads,
-            float(self.duration), tolerance,
-        )  # fmt: skip
+        self.solver, self.backend = solver, backend
+        self._namespace = _of_equations(self.objects, namespace)
+        self._solver = self._solver_for(self.system, self._network)
         check_influence(in_kernels, self.spec)
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
@@ -238,8 +247,9 @@ class EventPropModel(CopiedModel):
         )
         #: The trained values of timed arrays are read anew in every run.
         self._timed_keys = [key for key in trained if key in shapes and not self._is_quantity(key)]
-        self.solver, self.backend = solver, backend
         self._last: _Run | None = None
+        self._ran: tuple[_Batch, object] | None = None
+        self._recorder: Recorder | None = None
         self._as_read = self._network
         self._coming: dict[str, _Batch] = {}
         self._rewired: dict[str, None] = {}
@@ -354,7 +364,7 @@ class EventPropModel(CopiedModel):
             pre[pathway], post[pathway] = ends
             self._solver.reconnect(pathway, *ends)
         self._network = replace(self._network, pre=pre, post=post)
-        self._rewired[obj.name] = self._last = None
+        self._rewired[obj.name] = self._last = self._recorder = None
 
     def _projection(self, synapses):
         name = getattr(synapses, "name", synapses)
@@ -404,6 +414,7 @@ class EventPropModel(CopiedModel):
             loss = float(losses.mean())
         result = Result(loss, losses, forward.readouts, Spikes(forward.spikes))
         self._last = _Run(batch, forward, result, derivatives, self.parameters.version, bound)
+        self._ran = batch, targets
         return result
 
     def _compute(self) -> Mapping:
@@ -417,6 +428,110 @@ class EventPropModel(CopiedModel):
     def _forward(self, prepared, timed, n_trials: int) -> ForwardRun:
         more = (timed,) if timed else ()
         return self._solver.forward(self._values, prepared, n_trials, *more)
+
+    def record(
+        self,
+        group,
+        variables,
+        trial: int = 0,
+        times=None,
+        *,
+        adjoint: bool = False,
+        spikes=None,
+        targets=None,
+        traces: Mapping | None = None,
+    ) -> Record:
+        """Return the traces of a group in one trial, as a `StateMonitor` of Brian2 records them.
+
+        The trial is run again with the parameters that the model has now.
+
+        Parameters
+        ----------
+        group : `NeuronGroup`, `Subgroup` or str
+            Whose neurons, or the name of their group.
+        variables : list of str
+            States, subexpressions, parameters, or expressions of them: ``['v', 'I']``.
+        trial : int
+            Which trial of the batch.
+        times : Quantity, optional
+            The times, by default those of the network's time step; the clock solver wants times of
+            its grid.
+        adjoint : bool
+            Whether to record dL/d(state) of every state of the group, too, where L is the loss of
+            this trial: the mean over the trials of that at time 0 is the gradient by initial
+            values.  At a time with spikes or arrivals, it is that before they happen.
+        spikes, targets, traces
+            The batch, as in `run`; by default that of the last run.
+
+        Returns
+        -------
+        Record
+
+        Notes
+        -----
+        On the time grid a ``(summed)`` variable is that of the step before, which is what Brian2
+        records; in exact time it is the sum itself.  The first recording of a group compiles code
+        for all of its states, and another one does for other expressions.  The adjoint of a neuron
+        is NaN on the grid in the steps, if any, between the true end of an explosive upstroke and
+        the spike.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : volt", method="exact", name="cell")
+        >>> neuron.v = 2*mV
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
+        ...                            loss=bep.Sum(bep.Final(neuron, "v/mV")),
+        ...                            backend="interpreter")
+        >>> result = model.run()
+        >>> record = model.record(neuron, ["v"], times=[0, 5, 10]*ms, adjoint=True)
+        >>> record
+        Record(v of 1 neurons of 'cell' at 3 times)
+        >>> record.v[0]
+        array([2.        , 1.21306132, 0.73575888]) * mvolt
+        >>> (record.adjoint.v[0]*mV).round(6)
+        array([0.367879, 0.606531, 1.      ])
+        """
+        names = [variables] if isinstance(variables, str) else list(variables)
+        if not names:
+            raise ValueError("record needs the name of at least one variable, such as ['v']")
+        batch, targets = self._batch_to_record(spikes, targets, traces)
+        number = whole_number(trial, "trial")
+        if number >= batch.n_trials:
+            raise ValueError(f"there is no trial {number}: the batch has {batch.n_trials}")
+        targets = targets if adjoint else None
+        if adjoint and self.loss is None:
+            raise ValueError(
+                "the model has no loss, so there is no adjoint to record: make it with loss=..."
+            )
+        if adjoint:
+            self._check_targets(targets, batch.n_trials)
+        what = wanted(group, names, times, adjoint, self.spec, self.n_steps, self.objects)
+        one = of_trial(number, batch.data, batch.timed, targets, self._prepared)
+        computed = self._tied.evaluate(self._tied.bind(self._values))
+        return self._recorder_of(what)({**self._values, **computed}, one, names)
+
+    def _batch_to_record(self, spikes, targets, traces) -> tuple[_Batch, object]:
+        if spikes is None and traces is None and self._ran is not None:
+            batch, known = self._ran
+            trained = self._trained_timed()
+            for name, array in trained.items():
+                trained[name] = array.reshape(batch.timed[name].shape)
+            batch = replace(batch, timed={**batch.timed, **trained})
+            return batch, known if targets is None else targets
+        batch = self._batch(spikes, traces)
+        return batch, batch.targets if targets is None else targets
+
+    def _recorder_of(self, what) -> Recorder:
+        """Return what records; the last one is kept."""
+        if self._recorder is None or self._recorder.what != what:
+            self._recorder = Recorder(
+                what, self.spec, self._network, self.objects, self._namespace,
+                float(self.duration), self._solver_for, self.loss,
+            )  # fmt: skip
+        return self._recorder
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
         """Get the next batch ready while a GPU is still at work on this one.
@@ -462,8 +577,7 @@ class EventPropModel(CopiedModel):
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         mapping(traces, "traces", "{'I_ext': array}")
-        trained = {key[1]: self._values[key] for key in self._timed_keys}
-        timed = given_traces(self.spec, self._network, spikes, traces, trained)
+        timed = given_traces(self.spec, self._network, spikes, traces, self._trained_timed())
         counts |= {len(array) for array in timed.values() if len(array) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
@@ -472,6 +586,10 @@ class EventPropModel(CopiedModel):
             raise ValueError("there are no trials to run")
         prepared = self._prepared(data)
         return _Batch(spikes, traces, targets, data, prepared, timed, n_trials)
+
+    def _trained_timed(self) -> dict[str, np.ndarray]:
+        """Return the values of the timed arrays that are trained, by name."""
+        return {key[1]: self._values[key] for key in self._timed_keys}
 
     def _prepared(self, data: Mapping[str, SpikeData]) -> dict:
         """Return the spikes of the inputs as the solver reads them."""
@@ -788,6 +906,13 @@ class EventPropModel(CopiedModel):
         return f"EventPropModel({len(self.spec.groups)} groups, trains {trained})"
 
 
+def _of_equations(objects, namespace: Mapping) -> dict:
+    """Return what the equations of neurons name of a namespace."""
+    groups = [obj for obj in objects if isinstance(obj, NeuronGroup)]
+    used = {name for group in groups for name in group.equations.identifiers}
+    return {name: namespace[name] for name in used if name in namespace}
+
+
 def _mention_left_out(objects, visible) -> None:
     if missing := left_out(objects, visible):
         logger.warn(
@@ -804,9 +929,8 @@ def _mention_monitors(objects) -> None:
     if monitors:
         logger.warn(
             f"A model does not fill monitors: {', '.join(monitors)} will hold what Brian2's own "
-            "runs record. Find the spikes of model.run() in result.spikes and what the loss sees "
-            "of the states in result.readout; or call model.write_back() and run the network in "
-            "Brian2.",
+            "runs record. Find the spikes of all trials of model.run() in result.spikes, and take "
+            "what a StateMonitor would have recorded of one with model.record(group, ['v']).",
             "monitors",
             once=True,
         )

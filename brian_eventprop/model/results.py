@@ -83,7 +83,8 @@ class Result:
     losses : array (B,) or None
         Loss of each sample.
     readout : tuple of array (B, neurons)
-        What the loss saw, one array per readout.
+        What the loss saw, one array per readout; with a third axis for each spike, or for the
+        times of a `Value` at many.
     spikes : Spikes
         ``spikes[group]``: `SpikeTrains`.
     """

@@ -10,6 +10,12 @@ from brian_eventprop.reading.inputs import (
 )
 from brian_eventprop.reading.live.axons import Axonal, per_synapse, with_axonal_delays
 from brian_eventprop.reading.live.changes import ReadValues
+from brian_eventprop.reading.live.recording import (
+    Recording,
+    own_states,
+    with_adjoints,
+    with_readouts,
+)
 from brian_eventprop.reading.live.timed_arrays import (
     timed_keys,
     with_timed_values,
@@ -23,6 +29,7 @@ from brian_eventprop.reading.refused.ignored import ignored_objects
 __all__ = [
     "Axonal",
     "ReadValues",
+    "Recording",
     "check_input_steps",
     "function",
     "ignored_objects",
@@ -33,13 +40,16 @@ __all__ = [
     "left_out",
     "network_objects",
     "on_own_grid",
+    "own_states",
     "per_synapse",
     "period_of",
     "read_network",
     "read_spikes",
     "timed_keys",
     "view_key",
+    "with_adjoints",
     "with_axonal_delays",
+    "with_readouts",
     "with_timed_values",
     "write_connections",
     "write_timed_values",

@@ -23,7 +23,7 @@ from brian_eventprop.reading.synapses.readouts import read_synapse_readout
 from brian_eventprop.reading.unsupported import check_functions, check_reserved, unsupported
 
 _SPIKES = ("spike_times", "spike_count")
-_WITH_TRACES = ("integral", "maximum", "value")
+_WITH_TRACES = ("integral", "maximum", "value", "trace")
 #: What an expression in Brian2's syntax is made of.
 _SYNTAX = (
     ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call,
@@ -61,7 +61,8 @@ def read_readout(
         check_reserved(group, expression)
         expression = inline(expression, subexpressions(group))
         spec = groups[name]
-        timed = kind in _WITH_TRACES
+        ends = isinstance(at, tuple) and np.inf in at  # as a final value
+        timed = kind in _WITH_TRACES and not ends
         symbols = _symbols(readout, group, expression, spec, namespace, duration, timed, collection)
         reader = _timed_reader(readout, group, expression, namespace, symbols, collection)
         expression = as_number(expression, booleans(group.variables))
@@ -87,19 +88,22 @@ def read_readout(
     )
 
 
-def _time(readout, duration: float | None) -> tuple[str, float | None]:
-    """Return the kind of a readout and the time of a value; one at the end is a final value."""
-    if readout.kind != "value":
+def _time(readout, duration: float | None) -> tuple[str, float | tuple[float, ...] | None]:
+    """Return the kind of a readout and the times of a value; one at the end is a final value."""
+    if readout.kind not in ("value", "trace"):
         return readout.kind, None
-    at = float(readout.at)
-    if duration is None:
-        return readout.kind, at
-    if at > duration * (1 + 1e-12):
+    times = np.array(readout.at, float)
+    end = np.inf if duration is None else duration
+    if np.any(times > end * (1 + 1e-12)):
+        late = f"{times.max() * brian.second}" if readout.of_many_times else "that time"
         raise ValueError(
-            f"{readout!r}: a trial lasts {duration * brian.second}, so there is no value at that "
-            "time. Give an earlier time, or the model a longer duration."
+            f"{readout!r}: a trial lasts {duration * brian.second}, so there is no value at "
+            f"{late}. Give an earlier time, or the model a longer duration."
         )
-    return ("final", None) if at >= duration * (1 - 1e-12) else (readout.kind, at)
+    times[times >= end * (1 - 1e-12)] = np.inf
+    if readout.of_many_times:
+        return readout.kind, tuple(times.tolist())
+    return ("final", None) if times == np.inf else (readout.kind, float(times))
 
 
 def _check_syntax(readout, expression: str) -> None:

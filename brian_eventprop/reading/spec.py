@@ -278,8 +278,12 @@ TERM = "_synaptic_var"
 @dataclass(frozen=True)
 class ReadoutSpec:
     """What the loss sees of one group: ``kind`` is that of `brian_eventprop.readouts`; ``which``
-    is 'all', 'first' or 'each' for spike times, ``at`` the time of a value in seconds.  Neurons
-    ``start:stop``.  With a ``scale`` (SI) a spike counts as 1 + g/scale, see `SpikeCount`."""
+    is 'all', 'first' or 'each' for spike times.  Neurons ``start:stop``.  With a ``scale`` (SI) a
+    spike counts as 1 + g/scale, see `SpikeCount`.
+
+    ``at`` is the time of a value in seconds, or a tuple of times, in which infinity is the end of
+    a trial.  The kind 'trace' is a value that is only recorded; 'adjoint' measures nothing: the
+    backward pass leaves the adjoint variable of the state ``expression`` at these times."""
 
     kind: str
     group: str
@@ -290,7 +294,7 @@ class ReadoutSpec:
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     scale: float | None = None
     timed_values: tuple[TimedValue, ...] = ()
-    at: float | None = None
+    at: float | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

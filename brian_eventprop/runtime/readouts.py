@@ -6,6 +6,7 @@ spikes, here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from brian2 import Clock, second
 
 from brian_eventprop.adjoint.system import SPIKE_READOUTS
 from brian_eventprop.data.spikes import occurrence
+from brian_eventprop.reading.spec import ReadoutSpec
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,98 @@ def spike_readouts(system, groups, parameter_map) -> dict[int, SpikeReadout]:
     }
 
 
-def sample_steps(group, dt: float) -> np.ndarray:
-    """Return the time steps of the values that are read out of a group, on the time grid.
+@dataclass(frozen=True)
+class Samples:
+    """Where the kernels take the values of a readout at its times, and where these stand.
+
+    Attributes
+    ----------
+    steps
+        The time steps or breaks, once each and in order; the number of them all is the end.
+    places
+        Which of them each time of the readout is, in the order in which times were given.
+    """
+
+    steps: np.ndarray
+    places: np.ndarray
+
+    @classmethod
+    def at(cls, steps: np.ndarray) -> Samples:
+        """Return those of times by their steps."""
+        return cls(*np.unique(steps, return_inverse=True))
+
+    def read(self, array: np.ndarray, spec: ReadoutSpec) -> np.ndarray:
+        """Return a readout, (trials, neurons) or (trials, neurons, times), from the kernels' array.
+
+        That has the axes trials, steps, neurons.
+        """
+        found = array[:, self.places, spec.start : spec.stop].swapaxes(1, 2)
+        return found if isinstance(spec.at, tuple) else found[..., 0]
+
+    def write(self, weight: np.ndarray, spec: ReadoutSpec, array: np.ndarray) -> None:
+        """Add what belongs to a readout to such an array."""
+        each = weight if isinstance(spec.at, tuple) else weight[..., None]
+        chosen = array[:, :, spec.start : spec.stop]
+        np.add.at(chosen, (slice(None), self.places), each.swapaxes(1, 2))
+
+
+def unmeasured(spec: ReadoutSpec, n_trials: int) -> np.ndarray:
+    """Return zeros for a readout that only the backward pass knows."""
+    return np.zeros((n_trials, spec.stop - spec.start, len(spec.at)))
+
+
+def sample_table(samples: Sequence[np.ndarray], rows: Sequence, n_steps: int) -> np.ndarray:
+    """Return the table of the kernels, whose last column is the end of a trial.
+
+    Parameters
+    ----------
+    samples
+        The steps of each readout.
+    rows
+        Where the value at each of these steps goes.
+    n_steps
+        How many steps or breaks there are.
+
+    Examples
+    --------
+    >>> sample_table([np.array([0, 2]), np.array([3])], [[0, 1], [0]], 3)
+    array([[ 0, -1,  1, -1],
+           [-1, -1, -1,  0]], dtype=int32)
+    """
+    table = np.full((len(samples), n_steps + 1), -1, np.int32)
+    for k, (steps, own) in enumerate(zip(samples, rows, strict=True)):
+        table[k, steps] = own
+    return table
+
+
+def grid_samples(group, dt: float, n_steps: int) -> dict[int, Samples]:
+    """Return where a group is sampled on the time grid, by the number of the readout.
 
     ``group`` is the group's code; ``dt`` the time step in seconds.
     """
-    times = np.array([r.at for r in group.values], float)
+    return {r.number: Samples.at(_steps(group, r, dt, n_steps)) for r in group.at_times}
+
+
+def places_on_grid(samples: Iterable[Samples], n_steps: int) -> np.ndarray:
+    """Return the place of a value among those of its own readout, for each step and the end."""
+    steps = [own.steps for own in samples]
+    return sample_table(steps, [np.arange(len(own)) for own in steps], n_steps)
+
+
+def _steps(group, readout, dt: float, n_steps: int) -> np.ndarray:
+    times = np.array(readout.times)
+    times[times == np.inf] = n_steps * dt
     steps = np.rint(times / dt)
-    for readout, step in zip(group.values, steps, strict=True):
-        if abs(step * dt - readout.at) > Clock.epsilon_dt * dt:
-            below = int(readout.at / dt)
-            near = " or ".join(str(n * dt * second) for n in (below, below + 1))
-            raise ValueError(
-                f"NeuronGroup '{group.name}': the Value of '{readout.expression}' is at "
-                f"{readout.at * second}, which is no time of the time grid with "
-                f"dt={dt * second}. Take {near}, or solver='event'."
-            )
-    return steps.astype(np.int32)
+    wrong = np.abs(steps * dt - times) > Clock.epsilon_dt * dt
+    if np.any(wrong):
+        at = float(times[wrong][0])
+        near = " or ".join(str(n * dt * second) for n in (int(at / dt), int(at / dt) + 1))
+        raise ValueError(
+            f"NeuronGroup '{group.name}': the Value of '{readout.expression}' is at "
+            f"{at * second}, which is no time of the time grid with "
+            f"dt={dt * second}. Take {near}, or solver='event'."
+        )
+    return steps.astype(np.int64)
 
 
 class SpikeReadout:

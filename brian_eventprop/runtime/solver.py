@@ -33,12 +33,16 @@ class Backward:
         The number of spikes whose gradient is uncertain.
     traces
         dL/d(values) of the timed arrays where that is wanted, (trials or 1, cells, columns).
+    adjoints
+        The adjoint variables that the readouts of the kind 'adjoint' name, (trials, neurons,
+        times), by the number of the readout.
     """
 
     gradients: Mapping
     inputs: Mapping[str, np.ndarray]
     grazing: int
     traces: Mapping[str, np.ndarray] = field(default_factory=dict)
+    adjoints: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -69,6 +69,16 @@ def test_learning_rule(tmp_path):
 
 
 @pytest.mark.slow
+def test_trace_fitting(tmp_path):
+    printed = run("trace_fitting.py", folder=tmp_path)
+    loss = float(re.search(r"at the start, ([\d.]+) after", printed)[1])
+    assert loss == pytest.approx(0.09, rel=0.05)  # that of the noise
+    for found, true in re.findall(r": ([\d.]+) n?m?[Ss], true ([\d.]+)", printed):
+        assert float(found) == pytest.approx(float(true), rel=0.03)
+    assert (tmp_path / "trace_fitting.png").exists()
+
+
+@pytest.mark.slow
 def test_gap_junctions(tmp_path):
     printed = run("gap_junctions.py", folder=tmp_path)
     assert "65 at the end, 65 in the target" in printed

@@ -55,9 +55,18 @@ class GroupCode:
         self.has_frozen = bool(adjoint.held)
         self.readouts = adjoint.readouts
         self.maxima = of_kind(self.readouts, "maximum")
-        self.values = of_kind(self.readouts, "value")
+        traces, self.adjoints = (of_kind(self.readouts, k) for k in ("trace", "adjoint"))
+        self.values = [*of_kind(self.readouts, "value"), *traces]
+        #: Traces that are taken before the step's sums over other neurons are there.
+        self.early = traces if plan.coupled or plan.received else []
+        self.at_times = [*self.values, *self.adjoints]
         self.sampled = [r for r in self.readouts if RULES[r.kind].every_step]
-        self.sampled_last = [r for r in self.readouts if RULES[r.kind].at_end]
+        self.sampled_last = [
+            r for r in self.readouts if RULES[r.kind].at_end or r.ends and r in self.values
+        ]
+        self.measured = [r for r in self.readouts if RULES[r.kind].measures]
+        #: Whether the backward pass begins with a readout at the end of a trial.
+        self.ended = bool(self.sampled_last) or any(r.ends for r in self.adjoints)
         active = adjoint.invariants.active
         self.shared_grads = [n for n in active if adjoint.invariants.levels[n] == SHARED]
         self.element_grads = [n for n in active if adjoint.invariants.levels[n] == PER_ELEMENT]
@@ -306,7 +315,19 @@ class GroupCode:
     # ---- readouts ----
     def result(self, readout) -> str:
         """Where the value of a readout of neuron j stands."""
-        return f"{self.a(f'value{readout.number}')}[trial, j]"
+        return f"{self.a(f'value{readout.number}')}[{self._cell(readout)}]"
+
+    def weight(self, readout) -> str:
+        """Where dL/d(readout) of neuron j stands."""
+        return f"{self.a(f'weight{readout.number}')}[{self._cell(readout)}]"
+
+    def _cell(self, readout) -> str:
+        return f"trial, {self.place(readout)}, j" if readout in self.at_times else "trial, j"
+
+    def place(self, readout) -> str:
+        """The place among its times of the value at step n, or at the end; negative if none is."""
+        step = "n" if self.scope.in_loop else "-1"
+        return f"{self.a('sample_place')}[{self.at_times.index(readout)}, {step}]"
 
     def at(self, readout) -> str:
         """The time step of the maximum of neuron j."""
@@ -326,6 +347,10 @@ class GroupCode:
             lines += RULES[readout.kind].sample(self, readout, value)
         return lines
 
+    def record_adjoints(self, readouts) -> list[str]:
+        """Leave the adjoint variables of neuron j that are recorded at step n, or at the end."""
+        return sum((RULES[r.kind].record(self, r) for r in readouts), [])
+
     def seeds(self, states: str) -> list[str]:
         """Add the derivatives of readouts at step n to the adjoint of neuron j."""
         rules = [(RULES[kind], r) for kind in RULES for r in of_kind(self.readouts, kind)]
@@ -340,6 +365,7 @@ class GroupCode:
         """Add the derivatives of readouts after the last step."""
         self.scope.in_loop = False
         lines = sum((self.inject(r, states) for r in self.sampled_last), [])
+        lines += self.record_adjoints([r for r in self.adjoints if r.ends])
         self.scope.in_loop = True
         return lines
 
@@ -404,7 +430,7 @@ class GroupCode:
         return lines + self._injected(readout, factor, self.a("lam"), 0)
 
     def _injected(self, readout, factor: str, into: str, row: int) -> list[str]:
-        scale = f"{self.a(f'weight{readout.number}')}[trial, j]{factor}"
+        scale = f"{self.weight(readout)}{factor}"
         lines = [
             f"{into}[{row + self.states.index(s)}, j] += {self.scope.scaled(scale, e)}"
             for s, e in readout.states.items()

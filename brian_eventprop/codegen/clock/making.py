@@ -46,7 +46,8 @@ class OperationMaker:
         names = ["trial_begin", "advance", "trial_begin_back", "update_back"]
         names += ["settle", "resets_back"] * bool(part.rings or part.spikes)
         names += ["restore"] * part.recorded + ["recompute_states"] * part.recomputes_arrivals
-        names += ["final_back"] * bool(part.sampled_last or part.upstroke)
+        names += ["traces"] * bool(part.early) + ["adjoints_back"] * bool(part.adjoints)
+        names += ["final_back"] * bool(part.ended or part.upstroke)
         moving = any(maximum.jumps for maximum in part.arrival_maxima)
         names += ["trial_end"] * bool(part.sampled_last or moving)
         return {name: render(f"clock/groups/{name}.py.j2", g=part) for name in names}

@@ -47,9 +47,7 @@ class ClockOperations(OperationMaker):
             "neurons_recomputed": self._recomputed(self._neurons(self.recorded)),
             "arrivals_recomputed": self._recomputed(self._arrivals(self.recorded, again=True)),
             "recorded": (self._record_end(g) for g in self.recorded),
-            "final": (
-                self._own(g, "final_back") for g in self.groups if g.sampled_last or g.upstroke
-            ),
+            "final": (self._own(g, "final_back") for g in self.groups if g.ended or g.upstroke),
             "neurons": self._neurons_back(),
             "arrivals": self._arrivals_back(),
             "after_segment": self._after_segment(),
@@ -71,6 +69,7 @@ class ClockOperations(OperationMaker):
     def _step_back(self, g) -> Operation:
         """Backwards through the beginning of step n, then through the end of the one before."""
         begin = self._within(g, "update_back", "n < n1")
+        begin += self._within(g, "adjoints_back", "n < n1")
         end = self._within(g, "resets_back", "n > n0", before=True)
         others = {i: key for p in g.autapses for i, key in self._others(p).items()}
         return self._own(g, "step_back", begin + end, **others)
@@ -80,6 +79,9 @@ class ClockOperations(OperationMaker):
         yield from (self._step(g) for g in groups if g not in self.coupled)
         for g in self._changing:
             yield self._own(g, "settle", self._within(g, "settle", "n > start", before=True))
+        for g in self.coupled:
+            if g.early:
+                yield self._own(g, "traces", self._within(g, "traces", "n < stop"))
         yield from (self._couple(c, "couple") for c in self.couplings if not c.late)
         for g in self.coupled:
             yield from (self._couple(c, "couple") for c in self._late(g))
@@ -99,6 +101,10 @@ class ClockOperations(OperationMaker):
         yield from (
             self._of(g, "coupling_end", library.COUPLING_END) for g in self.coupled if g.coupled
         )
+        for g in self.coupled:
+            if g.adjoints:
+                body = self._within(g, "adjoints_back", "n < n1")
+                yield self._own(g, "adjoints_back", body)
         for g in reversed(self._changing):
             end = self._within(g, "resets_back", "n > n0", before=True)
             yield self._own(g, "resets_back", end)

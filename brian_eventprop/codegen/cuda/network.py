@@ -288,12 +288,12 @@ class _Renderer:
             roles += ["trial", "cell", "column"] * bool(g.timed_values)
             roles += [f"timed{k}" for k in range(len(g.timed_values))]
             if name != "record":
-                roles += ["sample_step"] * bool(g.values)
+                roles += ["sample_place"] * bool(g.at_times)
                 roles += ["stored_spike_state", "final"] * g.spikes
                 roles += [f"at{r.number}" for r in g.maxima]
                 roles += [f"maximum_states{r.number}" for r in g.arrival_maxima]
             if name == "forward":
-                roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.readouts]
+                roles += ["needed"] * g.spikes + [f"value{r.number}" for r in g.measured]
             pairs += [(g.name, role) for role in roles]
         back = name == "backward"
         walked = [i for i in self.inputs if (i.queued if back else i.walked)]

@@ -62,7 +62,15 @@ class EventGroupCode(PartCode):
         self.integrals = of_kind(self.readouts, "integral")
         self.maxima = of_kind(self.readouts, "maximum")
         self.finals = of_kind(self.readouts, "final")
-        self.values = of_kind(self.readouts, "value")
+        values, traces, self.adjoints = (
+            of_kind(self.readouts, kind) for kind in ("value", "trace", "adjoint")
+        )
+        self.values = [*values, *traces]
+        self.at_times = [*self.values, *self.adjoints]
+        self.measured = [r for r in self.readouts if RULES[r.kind].measures]
+        #: What is measured at the end of a trial, and whether the backward pass begins with it.
+        self.at_end = [*self.finals, *(r for r in self.values if r.ends)]
+        self.ended = bool(self.at_end) or any(r.ends for r in self.adjoints)
         if self.closed:
             self.width, self.switches = self.n_states, ()
         else:
@@ -193,7 +201,7 @@ class EventGroupCode(PartCode):
     @property
     def breaks(self) -> bool:
         """Whether neurons stop where a timed array changes or a value is read out."""
-        return bool(self.timed_values or self.values or self.regular)
+        return bool(self.timed_values or self.at_times or self.regular)
 
     @property
     def lifted_at_breaks(self) -> bool:
@@ -215,13 +223,30 @@ class EventGroupCode(PartCode):
 
     def at_break(self, state: str, cell, name=str) -> list[str]:
         """Sample the readouts at a break; `name` gives the identifiers of arrays."""
-        rules = [(RULES[r.kind], r) for r in self.readouts]
+        rules = [(RULES[r.kind], r) for r in self.measured]
         return sum((rule.at_break(self, r, state, cell, name) for rule, r in rules), [])
 
     def back_at_break(self, state: str, cell) -> list[str]:
         """Add the derivatives of the readouts at a break to the adjoint."""
-        rules = [(RULES[r.kind], r) for r in self.readouts]
+        rules = [(RULES[r.kind], r) for r in self.measured]
         return sum((rule.back_at_break(self, r, state, cell) for rule, r in rules), [])
+
+    def record_adjoints(self, cell, adjoint="lam", name=str) -> list[str]:
+        """Leave the adjoint variables that are recorded at a break, or at the end: cell -1."""
+        chosen = [r for r in self.adjoints if r.ends or cell != -1]
+        return sum(
+            (RULES[r.kind].record_at_break(self, r, cell, adjoint, name) for r in chosen), []
+        )
+
+    def row(self, readout, cell, name=str) -> str:
+        """The row of a value at a break, or at the end; negative if it is not taken there."""
+        return f"{name('sample_row')}[{self.at_times.index(readout)}, {cell}]"
+
+    def end_row(self, readout, name=str) -> str:
+        """The row of what is measured at the end of a trial."""
+        return (
+            self.row(readout, -1, name) if readout in self.values else self.position[readout.number]
+        )
 
     def forget(self) -> list[str]:
         """At a break: what a timed array had been before is of no consequence after it."""

@@ -16,7 +16,7 @@ from brian_eventprop.codegen.event.signatures import (
     SUBTHRESHOLD,
     constants,
     maxima,
-    sample_steps,
+    sample_rows,
     timed_values,
 )
 from brian_eventprop.codegen.event.work import WorkArray, backward_work, forward_work
@@ -141,7 +141,7 @@ COUPLED_LOG, ALL_LOG = ("spikes", "bounds"), ("coupled_log", "coupled_bounds")
 
 def _breaks(g) -> list[str]:
     """The roles of what the breaks of a group need."""
-    return [*["breaks"] * g.breaks, *sample_steps(g), *timed_values(g)]
+    return [*["breaks"] * g.breaks, *sample_rows(g), *timed_values(g)]
 
 
 def _render_coupled(component: Component, tolerance: float) -> EventComponent:
@@ -183,13 +183,15 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
         "event/coupled/module.py.j2",
         component=component,
         groups=groups,
+        # what is recorded of the adjoint comes first, so last in the backward pass
+        stopping=sorted((g for g in groups if g.breaks), key=lambda g: not g.adjoints),
         sources=component.sources,
         arguments=identifiers(arguments),
         constants=identifiers(flow),
         event_logs=identifiers(event_logs),
         gradients=identifiers(gradients),
         flow_gradients=identifiers(summed),
-        break_roles=lambda g: [*sample_steps(g), *timed_values(g), *g.timed_gradients],
+        break_roles=lambda g: [*sample_rows(g), *timed_values(g), *g.timed_gradients],
     )
     used = [f for f in EDGE_FUNCTIONS if f"{f}(" in body]
     options = dict(tolerance=repr(float(tolerance)), edge_functions=used)
@@ -244,7 +246,7 @@ def _arguments(component):
     pairs = []
     for g in component.groups:
         roles = ["X0", *constants(g), *["period"] * g.fixed_period, "VR", *maxima(g)]
-        roles += [*["breaks"] * g.breaks, *sample_steps(g), *timed_values(g)]
+        roles += [*["breaks"] * g.breaks, *sample_rows(g), *timed_values(g)]
         roles += [*SUBTHRESHOLD, "MODES", "ring", "bits"] * bool(g.batched)
         pairs += [(g.name, role) for role in roles]
     for p in component.pathways:

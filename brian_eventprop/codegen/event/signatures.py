@@ -48,9 +48,9 @@ def timed_values(g: EventGroupCode) -> list[str]:
     return [*cells, *values, *["regular"] * bool(g.regular)]
 
 
-def sample_steps(g: EventGroupCode) -> list[str]:
-    """Return the role of the numbers of the breaks at which values are read out."""
-    return ["sample_step"] * bool(g.values)
+def sample_rows(g: EventGroupCode) -> list[str]:
+    """Return the role of the rows of what is read out or recorded at each break."""
+    return ["sample_row"] * bool(g.at_times)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class GroupSignatures:
         state = ["X", "now", "until", "head", "pool", *hint, *["latest"] * g.latest]
         own = [*state, *self.returned, *constants(g), *["period"] * g.fixed_period]
         own += ["VR", *maxima(g)]
-        own += [*["breaks", "piece"] * g.breaks, *sample_steps(g), *timed_values(g)]
+        own += [*["breaks", "piece"] * g.breaks, *sample_rows(g), *timed_values(g)]
         if not g.batched:
             return self._of(own + scratch_roles(g), self._synapses + self._states_of_synapses)
         own += ["candidates", "XN", *SEARCH]
@@ -122,7 +122,7 @@ class GroupSignatures:
         own = ["event_log", "now", *constants(g), "WR", "grad_shared", "grad_neuron"]
         own += ["grad_initial", *self._spiking, *["count_surrogate"] * g.has_count_surrogate]
         own += [*["upstrokes"] * g.stepped, *["ends"] * bool(len(g.switches)), *maxima(g)]
-        own += [*timed_values(g), *g.timed_gradients, *sample_steps(g)]
+        own += [*timed_values(g), *g.timed_gradients, *sample_rows(g)]
         own += ["newest", "LATER"] * g.from_zero
         into = []
         for p in self.incoming:

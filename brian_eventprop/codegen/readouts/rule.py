@@ -1,8 +1,9 @@
 """What a kind of readout may say to the kernels; every hook returns lines for neuron ``j``.
 
 The group's code (`codegen.clock.groups`, `codegen.cuda.parts`, `codegen.event.groups`) gives the
-names: ``result`` is where the readout's value stands, ``at`` the step of a maximum, ``sample_step``
-the time step of a value, ``VR`` and ``WR`` the event solver's values and their derivatives.
+names: ``result`` is where the readout's value stands, ``weight`` where dL/d(value) does, ``at`` the
+step of a maximum, ``place`` and ``row`` those of a value at a time; ``VR`` and ``WR`` are the event
+solver's values and their derivatives.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ class ReadoutRule:
         Whether the clock solver evaluates the expression at the start of every time step.
     at_end
         Whether it evaluates the expression when the last step is over.
+    measures
+        Whether there is a value at all.
     """
 
     kind: ClassVar[str]
     every_step = at_end = False
+    measures = True
 
     # ---- clock solver, on the CPU and on CUDA ----
     def when(self, group, readout) -> str:
@@ -59,5 +63,5 @@ class ReadoutRule:
 
 
 def inside(condition: str, lines: list[str]) -> list[str]:
-    """Return lines under a condition."""
-    return [f"if {condition}:", *("    " + line for line in lines)]
+    """Return lines under a condition, if there are any."""
+    return [f"if {condition}:", *("    " + line for line in lines)] if lines else []

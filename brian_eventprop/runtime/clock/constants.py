@@ -14,7 +14,7 @@ from brian_eventprop.codegen.expr.operations import TIME_STEP, ArrayKey
 from brian_eventprop.runtime.array_passes import ArrayPasses
 from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.layouts import ring_shape
-from brian_eventprop.runtime.readouts import sample_steps
+from brian_eventprop.runtime.readouts import Samples, grid_samples, places_on_grid
 from brian_eventprop.runtime.trial_pool import TrialPool
 
 
@@ -43,7 +43,13 @@ class ClockConstants:
         self.couplings = couplings
         self.n_steps, self.dtype, self.trial_pool = n_steps, dtype, trial_pool
         self._time_step = np.array([dt])
-        self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
+        #: Where each readout at given times is sampled, by its number.
+        self.samples: dict[int, Samples] = {}
+        self._sample_places = {}
+        for g in module.groups:
+            own = grid_samples(g, dt, n_steps)
+            self.samples |= own
+            self._sample_places[g.name] = places_on_grid(own.values(), n_steps)
         self.forget()
 
     def forget(self) -> None:
@@ -107,8 +113,8 @@ class ClockConstants:
             (g.name, "C"): self._common(binder, v),
             (g.name, "P"): binder.per_element(v, self.dtype),
         }
-        if g.values:
-            arrays[g.name, "sample_step"] = self._sample_steps[g.name]
+        if g.at_times:
+            arrays[g.name, "sample_place"] = self._sample_places[g.name]
         if g.fixed_period:
             steps = arrays[g.name, "R"] = binder.refractory_steps(v)
             arrays[g.name, "longest"] = np.array([steps.max(initial=0)])

@@ -33,7 +33,13 @@ from brian_eventprop.runtime.clock.sums import ChunkSums
 from brian_eventprop.runtime.inputs import InputSpikes, on_grid
 from brian_eventprop.runtime.layouts import known_autapses
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
+from brian_eventprop.runtime.readouts import (
+    GroupSpikes,
+    Samples,
+    count_surrogates,
+    spike_readouts,
+    unmeasured,
+)
 from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import (
@@ -318,8 +324,10 @@ class ClockCPU:
             elif k in self.synapse_readouts:
                 final = _final(arrays, spec.group, n_trials)
                 readouts.append(self.synapse_readouts[k].values(values, final))
+            elif spec.kind == "adjoint":
+                readouts.append(unmeasured(spec, n_trials))
             else:
-                readouts.append(arrays[spec.group, f"value{k}"][:, spec.start : spec.stop])
+                readouts.append(self._read(k, spec, arrays[spec.group, f"value{k}"]))
         return Forward(
             n_trials,
             tuple(readouts),
@@ -333,6 +341,32 @@ class ClockCPU:
             segment,
             given,
         )
+
+    @property
+    def samples(self) -> Mapping[int, Samples]:
+        """Where each readout at given times is sampled, by its number."""
+        return self.constants.samples
+
+    def _shape(self, number: int, n_trials: int, size: int) -> tuple[int, ...]:
+        """The shape of the values of a readout in the kernels."""
+        if number not in self.samples:
+            return n_trials, size
+        return n_trials, len(self.samples[number].steps), size
+
+    def _read(self, number: int, spec, array) -> np.ndarray:
+        """Return a readout of states from the kernels' array."""
+        if number in self.samples:
+            return self.samples[number].read(array, spec)
+        return array[:, spec.start : spec.stop]
+
+    def _weight(self, number: int, spec, weight, size: int) -> np.ndarray:
+        """Return dL/d(readout) as the kernels read it."""
+        full = np.zeros(self._shape(number, len(weight), size), self.dtype)
+        if number in self.samples:
+            self.samples[number].write(weight, spec, full)
+        else:
+            full[:, spec.start : spec.stop] = weight
+        return full
 
     def _checkpoints(self, shared, arrays, n_trials: int) -> int:
         """Make room for the states at the beginning of each segment; return a segment's steps."""
@@ -377,8 +411,8 @@ class ClockCPU:
         shared, arrays, constants, orders = self.constants(values, passes)
         for g in self.module.groups:
             size = self.groups[g.name].size
-            for r in g.readouts:
-                arrays[g.name, f"value{r.number}"] = np.zeros((n_trials, size))
+            for r in g.measured:
+                arrays[g.name, f"value{r.number}"] = np.zeros(self._shape(r.number, n_trials, size))
                 if r.kind == "maximum":
                     arrays[g.name, f"at{r.number}"] = np.zeros((n_trials, size), np.int32)
             for maximum in g.arrival_maxima:
@@ -490,7 +524,16 @@ class ClockCPU:
         inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
         grazing = int(sum(found))
         grads = HostGradients(gradients, self.trial_pool, grazing)
-        return Backward(grads, inputs, grazing, traces)
+        adjoints = self._adjoints(lambda key: common[key])
+        return Backward(grads, inputs, grazing, traces, adjoints)
+
+    def _adjoints(self, find: Callable) -> dict[int, np.ndarray]:
+        """Return the adjoint variables that the backward pass has left among the weights."""
+        return {
+            k: self._read(k, spec, find((spec.group, f"weight{k}"))).astype(float)
+            for k, spec in enumerate(self.system.spec.readouts)
+            if spec.kind == "adjoint"
+        }
 
     def _common_arrays(self, forward, weights, gradients):
         arrays = {}
@@ -519,9 +562,8 @@ class ClockCPU:
                     forward.values, final, weights[k], seeds, gradients
                 )
             else:
-                full = np.zeros((forward.n_trials, self.groups[spec.group].size), self.dtype)
-                full[:, spec.start : spec.stop] = weights[k]
-                arrays[spec.group, f"weight{k}"] = full
+                size = self.groups[spec.group].size
+                arrays[spec.group, f"weight{k}"] = self._weight(k, spec, weights[k], size)
         for name, given in forward.inputs.items():
             arrays[name, "d_input_time"] = np.zeros(len(given.steps))
         return arrays

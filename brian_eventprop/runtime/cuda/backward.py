@@ -55,8 +55,13 @@ class CudaBackward(ClockCPU):
         def grazing():
             return int(self.device.get(arrays["", "grazing"]).sum())
 
+        def adjoints():
+            n_trials = lean.n_trials
+            return self._adjoints(lambda key: self.device.get(arrays[key])[:n_trials])
+
         found = DeviceGradients(self.system.trained, there, rest, self.held, values, grazing)
-        return DeviceBackward(self._gradients_lease.give(found), inputs, grazing, traces)
+        found = self._gradients_lease.give(found)
+        return DeviceBackward(found, inputs, grazing, traces, adjoints)
 
     def _weights(self, forward, weights, gradients):
         """Return dL/d(what a readout measures) as the kernels read it, on the device."""
@@ -81,9 +86,8 @@ class CudaBackward(ClockCPU):
             elif k in self.synapse_readouts:
                 self._seed(k, spec.group, forward, weight, host, gradients)
             else:
-                full = np.zeros((n_trials, self.groups[spec.group].size))
-                full[:, spec.start : spec.stop] = weight
-                host[spec.group, f"weight{k}"] = full
+                size = self.groups[spec.group].size
+                host[spec.group, f"weight{k}"] = self._weight(k, spec, weight, size)
         kept = {k: a if a.dtype == np.int32 else a.astype(self.dtype) for k, a in host.items()}
         return {key: self.workspace.put(key, array) for key, array in kept.items()}
 

@@ -14,7 +14,7 @@ from brian_eventprop.codegen.cuda.stages import homes_of
 from brian_eventprop.runtime.cuda.arrays import by_end
 from brian_eventprop.runtime.cuda.update import Held
 from brian_eventprop.runtime.cuda.values import DeviceValues
-from brian_eventprop.runtime.readouts import sample_steps
+from brian_eventprop.runtime.readouts import Samples, grid_samples, places_on_grid
 
 
 class CudaPacking:
@@ -39,6 +39,8 @@ class CudaPacking:
         Longest delay of each pathway in steps, as of the last batch.
     ring_size
         Entries of all rings of a trial.
+    samples
+        Where each readout at given times is sampled, by its number.
     """
 
     def __init__(
@@ -51,7 +53,12 @@ class CudaPacking:
         self.couplings = couplings
         #: The ends of couplings never change, nor does the order of their synapses.
         self._ends = {c.name: _ends_of(c, couplings[c.name]) for c in module.couplings}
-        self._sample_steps = {g.name: sample_steps(g, dt) for g in module.groups if g.values}
+        self.samples: dict[int, Samples] = {}
+        self._sample_places = {}
+        for g in module.groups:
+            own = grid_samples(g, dt, n_steps)
+            self.samples |= own
+            self._sample_places[g.name] = places_on_grid(own.values(), n_steps)
         self.longest: dict[str, int] = {}
         self.ring_size = 0
 
@@ -65,8 +72,8 @@ class CudaPacking:
             host[g.name, "X0"] = binder.initial(known, self.dtype)
             host[g.name, "C"] = binder.shared(v, self.dtype)
             host[g.name, "P"] = binder.per_element(v, self.dtype)
-            if g.values:
-                host[g.name, "sample_step"] = self._sample_steps[g.name]
+            if g.at_times:
+                host[g.name, "sample_place"] = self._sample_places[g.name]
             if g.fixed_period:
                 limit = np.iinfo(np.int32).max // 2
                 steps = np.minimum(binder.refractory_steps(v), limit)

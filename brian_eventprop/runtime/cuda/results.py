@@ -177,10 +177,21 @@ class DeviceBackward:
     """What a backward pass returns, most of it looked up when it is needed; see `Backward`."""
 
     def __init__(
-        self, gradients: DeviceGradients, inputs: Callable, grazing: Callable, traces: Callable
+        self,
+        gradients: DeviceGradients,
+        inputs: Callable,
+        grazing: Callable,
+        traces: Callable,
+        adjoints: Callable,
     ):
         self.gradients = gradients
-        self._inputs, self._grazing, self._traces = inputs, grazing, traces
+        self._inputs, self._grazing = inputs, grazing
+        self._traces, self._adjoints = traces, adjoints
+
+    @cached_property
+    def adjoints(self) -> dict[int, np.ndarray]:
+        """Return the adjoint variables that were recorded, by the number of the readout."""
+        return self._adjoints()
 
     @cached_property
     def inputs(self) -> dict[str, np.ndarray]:

@@ -38,7 +38,7 @@ from brian_eventprop.runtime.cuda.values import DeviceValues
 from brian_eventprop.runtime.cuda.workspace import Workspace
 from brian_eventprop.runtime.inputs import InputSpikes
 from brian_eventprop.runtime.layouts import known_autapses
-from brian_eventprop.runtime.readouts import spike_readouts
+from brian_eventprop.runtime.readouts import Samples, spike_readouts, unmeasured
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.trial_pool import TrialPool
 
@@ -226,9 +226,12 @@ class ClockCUDA(CudaBackward):
                 final = self._final_states(spec.group, arrays, n_trials)
                 readouts.append(self.synapse_readouts[k].values(values, final))
                 continue
+            elif spec.kind == "adjoint":
+                readouts.append(unmeasured(spec, n_trials))
+                continue
             else:
                 found = self.device.get(arrays[spec.group, f"value{k}"])[:n_trials]
-            readouts.append(found[:, spec.start : spec.stop].astype(float))
+            readouts.append(self._read(k, spec, found).astype(float))
         stored = {"values": values}
         return Forward(n_trials, tuple(readouts), spikes, inputs, arrays, constants, orders, stored)
 
@@ -267,7 +270,9 @@ class ClockCUDA(CudaBackward):
     def _outputs(self, arrays, n_trials):
         """Put the arrays that the forward pass fills into `arrays`."""
         for g in self.module.groups:
-            shapes = {f"value{r.number}": (n_trials, g.size) for r in g.readouts}
+            shapes = {
+                f"value{r.number}": self._shape(r.number, n_trials, g.size) for r in g.measured
+            }
             shapes |= {
                 f"maximum_states{r.number}": (n_trials, r.rows, g.size) for r in g.arrival_maxima
             }
@@ -295,6 +300,11 @@ class ClockCUDA(CudaBackward):
     def homes(self):
         """A pathway of each `Synapses` object with states that are those of no group."""
         return homes_of(self.module.pathways)
+
+    @property
+    def samples(self) -> Mapping[int, Samples]:
+        """Where each readout at given times is sampled, by its number."""
+        return self.packing.samples
 
     def _final_states(self, synapses: str, arrays, n_trials: int) -> np.ndarray:
         """Return the states of synapses at the ends of the trials; they may have none."""

@@ -24,6 +24,7 @@ from brian_eventprop.runtime.event.batched import (
     tables_by_target,
 )
 from brian_eventprop.runtime.event.kernels import EventKernels
+from brian_eventprop.runtime.event.samples import EventSamples
 from brian_eventprop.runtime.event.sums import EventSums
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.optimizer_steps import HostGradients
@@ -59,6 +60,7 @@ class EventForward:
     kernels: object = field(repr=False)
     module: object = field(repr=False)
     values: Mapping = field(default_factory=dict, repr=False)
+    samples: EventSamples = field(default_factory=EventSamples, repr=False)
 
 
 class EventCPU(EventKernels):
@@ -116,14 +118,15 @@ class EventCPU(EventKernels):
         """Run a batch of trials; ``timed_values`` are the values of timed arrays by name."""
         windows, constants, arrays, numbers = self._settle(values)
         kernels = self.kernels
-        arrays |= self._pack(values, inputs, n_trials, constants, numbers)
+        samples = EventSamples()
         for g in self.module.groups:
-            arrays |= self._pack_breaks(g, values, timed_values, n_trials)
+            arrays |= self._pack_breaks(g, values, timed_values, n_trials, samples)
+        arrays |= self._pack(values, inputs, n_trials, constants, numbers, samples)
         prepared = kernels.prepare(windows, arrays)
         event_logs = self.trial_pool.call(kernels.forward, n_trials, lambda chunk: prepared)
         spikes, orders = self._collect(event_logs, n_trials)
         readouts = []
-        self._check_readouts(arrays)
+        self._check_readouts(arrays, samples)
         for k, spec in enumerate(self.system.spec.readouts):
             if k in self.spike_readouts:
                 v, readout = constants.get(spec.group), self.spike_readouts[k]
@@ -132,12 +135,12 @@ class EventCPU(EventKernels):
                 _, final = self._final(arrays, spec.group, n_trials)
                 readouts.append(self.synapse_readouts[k].values(values, final))
             else:
-                row = self._code(spec.group).position[k]
-                readouts.append(arrays[spec.group, "VR"][row, :, spec.start : spec.stop])
+                found = arrays[spec.group, "VR"]
+                readouts.append(samples.read(k, spec, self._code(spec.group), found))
         return EventForward(
             n_trials, tuple(readouts), spikes, inputs, arrays, constants, event_logs, orders,
             windows, kernels, self.module,
-            {key: values[key] for r in self.synapse_readouts.values() for key in r.keys},
+            {key: values[key] for r in self.synapse_readouts.values() for key in r.keys}, samples,
         )  # fmt: skip
 
     def refractory_periods(self, forward: EventForward) -> dict[str, np.ndarray]:
@@ -145,25 +148,25 @@ class EventCPU(EventKernels):
         groups = (g for g in forward.module.groups if g.fixed_period)
         return {g.name: forward.arrays[g.name, "period"] for g in groups}
 
-    def _check_readouts(self, arrays):
+    def _check_readouts(self, arrays, samples: EventSamples):
         """Stop if a state or what a readout makes of it is infinite or not a number."""
         for g in self.module.groups:
-            for row, readout in zip(arrays[g.name, "VR"], g.readouts, strict=True):
-                if not np.all(np.isfinite(row)):
+            for readout in g.readouts:
+                if not np.all(np.isfinite(arrays[g.name, "VR"][samples.rows(g, readout.number)])):
                     raise FloatingPointError(
                         f"{g.name}: its {readout.kind} readout '{readout.expression}' is infinite "
                         "or not a number: a variable of the group is, or the expression cannot be "
                         "evaluated at a state that a neuron reaches"
                     )
 
-    def _pack(self, values, inputs, n_trials, constants, numbers):
+    def _pack(self, values, inputs, n_trials, constants, numbers, samples: EventSamples):
         arrays, batched = {}, {}
         for g in self.module.groups:
             size = self.groups[g.name].size
             if g.batched:
                 made = batched[g.name] = group_arrays(g, numbers[g.name])
                 arrays |= {(g.name, role): array for role, array in made.items()}
-            arrays[g.name, "VR"] = np.zeros((len(g.readouts), n_trials, size))
+            arrays[g.name, "VR"] = np.zeros((samples.n_rows(g), n_trials, size))
             if g.maxima:
                 shape = (len(g.maxima), n_trials, size)
                 arrays[g.name, "VR"][[g.position[r.number] for r in g.maxima]] = -np.inf
@@ -228,7 +231,7 @@ class EventCPU(EventKernels):
             arrays[p.name, "final"] = np.empty((n_trials, len(rows), size))
         return arrays
 
-    def _pack_breaks(self, g, values, given, n_trials):
+    def _pack_breaks(self, g, values, given, n_trials, samples: EventSamples):
         """When neurons stop on their way, for a value or the next cell of a trace; the traces."""
         group, spec, arrays = g.adjoint.group, self.system.spec, {}
         if not g.breaks:
@@ -239,13 +242,17 @@ class EventCPU(EventKernels):
             np.array([near_to(t, begins) for t in regular_times(r.steps, spec.dt, self.duration)])
             for r in group.regular
         ]
-        samples = [near_to(r.at, begins + jumps) for r in g.values]
-        breaks = np.unique(np.concatenate(([0.0], *begins, *jumps, samples)))
+        times = {
+            r.number: np.array([near_to(time, begins + jumps) for time in r.times])
+            for r in g.at_times
+        }
+        breaks = np.concatenate(([0.0], *begins, *jumps, *times.values()))
+        breaks = np.unique(breaks[breaks < np.inf])
         arrays[g.name, "breaks"] = breaks
         if jumps:
             arrays[g.name, "regular"] = np.stack([np.isin(breaks, times) for times in jumps])
-        if samples:
-            arrays[g.name, "sample_step"] = np.searchsorted(breaks, samples)
+        if times:
+            arrays[g.name, "sample_row"] = samples.add(g, times, breaks)
         if not group.timed_values:
             return arrays
         cells = [np.searchsorted(begin, breaks, "right") - 1 for begin in begins]
@@ -305,8 +312,14 @@ class EventCPU(EventKernels):
         traces = timed.totals(total)
         gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {name: common[name, "d_input_time"] for name in module.inputs}
+        adjoints = {
+            k: forward.samples.read(k, spec, self._code(spec.group), arrays[spec.group, "WR"])
+            for k, spec in enumerate(self.system.spec.readouts)
+            if spec.kind == "adjoint"
+        }
         n = int(sum(grazing))
-        return Backward(HostGradients(gradients, self.trial_pool, n), inputs, n, traces)
+        grads = HostGradients(gradients, self.trial_pool, n)
+        return Backward(grads, inputs, n, traces, adjoints)
 
     def _sums_of(self, module, timed: TimedGradients):
         """The arrays to add gradients to; other kernels have others."""
@@ -337,8 +350,8 @@ class EventCPU(EventKernels):
                     forward.values, final, weights[k], seeds, gradients
                 )
             else:
-                row = self._code(spec.group).position[k]
-                arrays[spec.group, "WR"][row, :, spec.start : spec.stop] = weights[k]
+                code, into = self._code(spec.group), arrays[spec.group, "WR"]
+                forward.samples.write(k, spec, code, weights[k], into)
         for name, by_time in ordered.items():
             spiked[name, "time"] = _by_chunk(forward, name, by_time)
         for name in self.system.surrogate_groups:

@@ -10,7 +10,7 @@ import numpy as np
 from brian_eventprop.adjoint import derive
 from brian_eventprop.adjoint.pathways import is_additive
 from helpers.dense.maxima import ArrivalMaxima
-from helpers.dense.oracle import DenseOracle, DenseResult
+from helpers.dense.oracle import DenseOracle, DenseResult, single_values
 from helpers.dense.upstrokes import DenseUpstrokes
 
 GRAZING = 0.1  # slopes below this fraction of the secant count as grazing
@@ -22,7 +22,15 @@ class DenseAdjoint:
     def __init__(self, oracle: DenseOracle, readout_gradients):
         self.o, self.spec, self.dt = oracle, oracle.spec, oracle.dt
         slopes = [np.asarray(g, dtype=float) for g in readout_gradients]
-        self.readouts = list(zip(slopes, self.spec.readouts, oracle.readout_scopes, strict=True))
+        self.readouts = []
+        for gbar, readout, scope in zip(
+            slopes, self.spec.readouts, oracle.readout_scopes, strict=True
+        ):
+            if isinstance(readout.at, tuple):
+                each = zip(np.moveaxis(gbar, -1, 0), single_values(readout), strict=True)
+                self.readouts += [(weight, single, scope) for weight, single in each]
+            else:
+                self.readouts.append((gbar, readout, scope))
         self.maxima = {}
         self.lam = {name: np.zeros_like(g.x) for name, g in oracle.groups.items()}
         self.d_release = {name: np.zeros(g.size) for name, g in oracle.groups.items()}

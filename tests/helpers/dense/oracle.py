@@ -8,7 +8,7 @@ adjoint one neuron and one arrival at a time.  One trial, float64.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -222,6 +222,9 @@ class DenseOracle:
             return self._spike_readout(readout, scope, group, neurons)
         if readout.kind == "final":
             return self.measure(readout, scope, group.x, self.steps)
+        if readout.kind == "value" and isinstance(readout.at, tuple):
+            each = [self._readout(single, scope) for single in single_values(readout)]
+            return np.stack(each, axis=-1)
         if readout.kind == "value":
             step = round(readout.at / self.dt)
             return self.measure(readout, scope, group.history[step], step)
@@ -283,3 +286,9 @@ def _input_bins(indices, times, dt):
         step = int((times[position] + 1e-3 * dt) / dt)
         bins[step].append((int(indices[position]), int(position)))
     return bins
+
+
+def single_values(readout):
+    """The readout of each time of a value at many; infinity is the end of a trial."""
+    for at in readout.at:
+        yield replace(readout, kind="final" if at == np.inf else "value", at=at)

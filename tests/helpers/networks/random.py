@@ -94,7 +94,7 @@ def lif_refractory(rng, size, trials):
         [s_in, s_rec, s_out],
         train,
         (
-            Value(hidden[2:], "v*I + t/T", at=12.3 * ms),
+            Value(hidden[2:], "v*I + t/T", at=[12.3, 3, 17, 12.3] * ms),
             Maximum(output, "v"),
             Final(hidden, "v + 0.5*I"),
             Integral(output[1:], "v**2/second"),
@@ -395,7 +395,11 @@ def adex(rng, size, trials):
         [inputs],
         [s_in, s_rec, s_out],
         train,
-        (Integral(output, "v"), Final(hidden, "u/mV"), Value(hidden, "u*v/mV**2", at=14.1 * ms)),
+        (
+            Integral(output, "v"),
+            Final(hidden, "u/mV"),
+            Value(hidden, "u*v/mV**2", at=[14.1, 9, 0] * ms),
+        ),
         spikes,
         namespace={"E_l": -65 * mV, "v_t": -50 * mV, "tau": 10 * ms, "tau_u": 50 * ms},
     )

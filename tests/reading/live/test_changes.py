@@ -116,7 +116,7 @@ def test_monitors_are_mentioned_once():
     G = objects[1]
     monitors = SpikeMonitor(G, name="M"), StateMonitor(G, "v", True), PopulationRateMonitor(G)
     (said,) = messages_of(lambda: model_of([*objects, *monitors]), "monitors")
-    assert "SpikeMonitor 'M'" in said and "result.spikes" in said
+    assert "SpikeMonitor 'M'" in said and "result.spikes" in said and "model.record(" in said
     for monitor in monitors:
         assert monitor.name in said
     assert messages_of(lambda: model_of([*objects, *monitors]), "monitors") == []
