@@ -332,6 +332,11 @@ class EventPropModel(CopiedModel):
                 f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron, "
                 "or its number of synapses. Use a synaptic variable in its place."
             )
+        if any(p.alone for p in self.spec.pathways if p.synapses == obj.name):
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired: the result of its code depends on the "
+                "order of arrivals, of which each neuron has one synapse only now."
+            )
         ends = []
         for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
             given = plain_numbers(given, what)

@@ -189,7 +189,8 @@ class Pathway:
 
     ``others`` are the states besides the target's that the code touches and that have equations, or
     may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
-    The value is the derivative, which may read more of them.
+    The value is the derivative, which may read more of them.  With ``alone`` the code has one
+    result because no two synapses write the same neuron.
     """
 
     name: str
@@ -206,6 +207,7 @@ class Pathway:
     receiver: str = "post"
     others: Mapping[str, str] = field(default_factory=dict)
     pre_group: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)

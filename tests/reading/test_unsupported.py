@@ -314,7 +314,7 @@ CASES = {
         "v_post += w*n_post",
         "order of arrivals",
     ),
-    "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "Write 'v_post'"),
+    "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "order of arrivals"),
     "stale subexpression": (
         lambda: synapses("v_post += w*g_post; g_post += x", model="w : 1\nx = w*v_post : 1"),
         "S",

@@ -24,6 +24,12 @@ from brian_eventprop.reading.equations.statements import (
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
+from brian_eventprop.reading.synapses.aliases import (
+    check_subexpressions,
+    has_order,
+    one_by_one,
+    with_one_name_each,
+)
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_reserved,
@@ -38,6 +44,9 @@ _CHANGES = "Only variables of synapses and neurons may change."
 #: The variable that says when Brian2 last brought event-driven variables up to date.
 _LAST_UPDATE = "lastupdate"
 
+#: Brian2's names of the indices of the pre- and of the post-synaptic neuron.
+_ENDS = ("_presynaptic_idx", "_postsynaptic_idx")
+
 
 @dataclass(frozen=True)
 class PathwayCode:
@@ -48,6 +57,7 @@ class PathwayCode:
     code: str
     block: Block
     indices: Mapping[str, str]
+    alone: bool = False
 
     @property
     def sender(self):
@@ -140,6 +150,7 @@ def build_pathway(
         receiver=receiver,
         others=others,
         pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
+        alone=code.alone,
     )
 
 
@@ -279,14 +290,21 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = use_indices(synapses, _resolve_pathway(synapses, pathway, namespace))
-    block = read_block(synapses, text, variables, user_code=_everything(synapses, user))
+    read = read_block(synapses, text, variables, user_code=_everything(synapses, user))
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
+    block = with_one_name_each(synapses, user, read, indices)
+    check_subexpressions(synapses, user, block)
     code = PathwayCode(synapses, pathway, user.strip(), block, indices)
     _check_writes(code)
-    _check_aliases(code)
-    _check_order(code)
-    return code
+    # simultaneous arrivals have no well-defined order, but where Brian2 itself executes them in one
+    if not has_order(synapses, block, indices) or one_by_one(read, indices):
+        return code
+    if not _arrives_alone(code):
+        reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
+        way_out = "Write first the variables that are read, or use two pathways."
+        raise unsupported(synapses, code.code, reason, way_out)
+    return replace(code, alone=True)
 
 
 def _all_equations(synapses) -> list:
@@ -333,68 +351,8 @@ def _check_writes(code: PathwayCode) -> None:
     refusals.raise_found()
 
 
-def _check_aliases(code: PathwayCode) -> None:
-    """Refuse code that calls a variable by two names, one of which it writes.
-
-    Brian2's own targets disagree about what the other name then holds.
-    """
-    used = set(code.block.written)
-    for statement in code.block.statements:
-        used |= names(statement.expr)
-    variables = code.block.variables
-    for name in code.block.written:
-        for other in sorted(used - {name}):
-            same = variables.get(other) is variables[name]
-            if same and code.indices[other] == code.indices[name]:
-                what = "a subexpression of it" if other.startswith("_") else f"'{other}'"
-                reason = f"'{name}' is written and read under another name, as {what}"
-                way_out = f"Write '{name}' everywhere."
-                raise unsupported(code.synapses, line_with(code.code, [other]), reason, way_out)
-    _check_subexpressions(code)
-
-
-def _check_subexpressions(code: PathwayCode) -> None:
-    """Refuse a subexpression of what an earlier statement has written.
-
-    A pathway knows the operands of the subexpressions of its synapses by names of their own.
-    """
-    written: set[str] = set()
-    for statement in code.block.vector:
-        for name in sorted(names(statement.expr) & written) if statement.subexpression else ():
-            reason = (
-                f"'{statement.var}' reads '{name}' after it was written, and Brian2's targets "
-                "disagree about its value then"
-            )
-            way_out = f"Write the expression itself in the place of '{statement.var}'."
-            raise unsupported(code.synapses, line_with(code.code, [statement.var]), reason, way_out)
-        written.add(statement.var)
-
-
-def _check_order(code: PathwayCode) -> None:
-    """Refuse code in which simultaneous arrivals have no well-defined order.
-
-    Code whose result depends on the order of arrivals is fine as long as Brian2 executes it one
-    arrival after the other.  Its numpy target does so where a statement writes what it or an
-    earlier one has read; otherwise it runs statement by statement over all arrivals, and its
-    other targets do not.
-    """
-    variables, indices = dict(code.block.variables), code.indices
-    for index in {indices[name] for name in variables} - {"_idx", "0"}:
-        variables[index] = code.synapses.variables[index]
-    try:
-        brian.check_for_order_independence(code.block.in_brian2, variables, indices)
-    except brian.OrderDependenceError:
-        if not _one_by_one(code.block, indices):
-            reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
-            way_out = "Write first the variables that are read, or use two pathways."
-            raise unsupported(code.synapses, code.code, reason, way_out) from None
-
-
-def _one_by_one(block: Block, indices: Mapping[str, str]) -> bool:
-    read: set[str] = set()
-    for statement in block.in_brian2:
-        known = names(statement.expr) & set(block.variables)
-        read |= {name for name in known if indices[name] != "_idx"}
-        if statement.var in read:
-            return True
-    return False
+def _arrives_alone(code: PathwayCode) -> bool:
+    """Whether the neurons that some code writes are those of one synapse each."""
+    ends = dict(zip(_ENDS, connections(code.synapses), strict=True))
+    written = {code.indices[name] for name in code.block.written} & set(ends)
+    return all(len(set(ends[index])) == len(ends[index]) for index in written)
