@@ -39,8 +39,6 @@ from brian_eventprop.reading.unsupported import (
     unsupported,
 )
 
-_CHANGES = "Only variables of synapses and neurons may change."
-
 #: The variable that says when Brian2 last brought event-driven variables up to date.
 _LAST_UPDATE = "lastupdate"
 
@@ -338,7 +336,7 @@ def use_indices(synapses, variables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse writes to shared variables."""
+    """Refuse writes to shared variables: "not allowed in this context", as Brian2 says."""
     refusals = Refusals()
     for statement in code.block.statements:
         name = statement.var
@@ -346,8 +344,13 @@ def _check_writes(code: PathwayCode) -> None:
         if not isinstance(variable, brian.ArrayVariable):
             continue
         if code.indices[name] == "0":
-            line, reason = line_writing(code.code, name), f"it changes '{name}', which is shared"
-            refusals.add(unsupported(code.synapses, line, reason, _CHANGES))
+            line = line_writing(code.code, name)
+            reason = f"it changes '{name}', which is shared, and Brian2 itself does not run that"
+            way_out = (
+                f"Let a NeuronGroup of one neuron have '{variable.name}', change it by Synapses "
+                "onto that, and link to it where it is read."
+            )
+            refusals.add(unsupported(code.synapses, line, reason, way_out))
     refusals.raise_found()
 
 
