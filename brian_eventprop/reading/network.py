@@ -28,17 +28,18 @@ from brian_eventprop.reading.synapses.couplings import (
     LinkCode,
     SummedCode,
     add_coupled_states,
+    all_linked_neurons,
     build_couplings,
     check_constant_synapses,
     in_order,
-    linked_neurons,
     read_links,
     read_summed_code,
     with_copies,
 )
 from brian_eventprop.reading.synapses.groups import (
     build_synapse_group,
-    has_equations,
+    is_group,
+    read_by_equations,
     read_synapse_group_code,
 )
 from brian_eventprop.reading.synapses.pathways import (
@@ -240,8 +241,9 @@ def _read_code(
 ) -> _Code:
     """Read the code of neurons and Synapses, as far as it is not refused."""
     ends = {end.name for s in synapses for end in (s.source, s.target)}
-    alone = [s for s in synapses if has_equations(s) or s.name in ends]
+    alone = [s for s in synapses if is_group(s) or s.name in ends]
     links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
+    links += [refusals.check(read_links, s, read_by_equations(s)) for s in alone]
     groups = [refusals.check(read_group_code, group, namespace, ignored) for group in neurons]
     pathways = [refusals.check(read_synapses_code, s, namespace, ignored) for s in synapses]
     summed = [refusals.check(read_summed_code, s, namespace) for s in synapses]
@@ -264,7 +266,7 @@ def _collection(code: _Code) -> tuple[Collection, dict]:
         states[name] = tuple(dict.fromkeys((*group.states, *states.get(name, ()), *written)))
     known = {group.synapses.name: states[group.synapses.name] for group in code.of_synapses}
     synaptic = {n: s.states for n, s in plastic.items()} | known
-    return Collection(states, synaptic, linked_neurons(code.links)), plastic
+    return Collection(states, synaptic, all_linked_neurons(code.links)), plastic
 
 
 def _build_groups(

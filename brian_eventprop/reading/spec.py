@@ -20,6 +20,9 @@ import numpy as np
 #: `TimedArray`.
 Key = tuple[str, str]
 
+#: With the name of a linked variable, or of its index, the ``side`` of a `Symbol`.
+LINK = "link "
+
 #: What a name in an expression stands for.
 #:
 #: ==========  ===================================================================
@@ -41,9 +44,10 @@ class Symbol:
     """A name in an expression and what it stands for.
 
     ``variable`` is the name within its owner (``'I_post'`` -> ``'I'``).  ``side`` is ``'pre'`` or
-    ``'post'`` for names in synaptic code that belong to a neuron, ``'link x'`` for a variable x
-    that is linked to a parameter of another group, else ``''``.  ``value`` is set for numbers only,
-    ``dimension`` (Brian2's) for external constants only.
+    ``'post'`` for names in synaptic code that belong to a neuron, ``'link x'`` for a variable x of
+    a group that is linked to a parameter of another group, or, in synaptic code, for one with the
+    index x that is linked to a variable of neurons; else ``''``.  ``value`` is set for numbers
+    only, ``dimension`` (Brian2's) for external constants only.
     """
 
     name: str
@@ -189,6 +193,7 @@ class Pathway:
 
     ``others`` are the states besides the target's that the code touches and that have equations, or
     may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
+    ``pre_side`` is 'pre', or the side of the linked variables whose neurons take its place.
     The value is the derivative, which may read more of them.  With ``alone`` the code has one
     result because no two synapses write the same neuron.
     """
@@ -207,6 +212,7 @@ class Pathway:
     receiver: str = "post"
     others: Mapping[str, str] = field(default_factory=dict)
     pre_group: str = ""
+    pre_side: str = "pre"
     alone: bool = False
 
 
@@ -343,8 +349,8 @@ class NetworkValues:
     timed_dimensions
         Brian2 dimensions of each.
     links
-        Per group: the neurons of another group whose parameter a linked variable is, by the
-        ``side`` of its symbol.
+        Per group and `Synapses`: the neurons whose variable a linked variable is, by the ``side``
+        of its symbol.
     timed_arrays
         The Brian2 object of each timed array.
     shapes
@@ -372,6 +378,12 @@ class NetworkValues:
         if pathway.receiver == "synapse":
             return np.arange(pathway.size)
         return self.post[pathway.name]
+
+    def touched(self, pathway: Pathway) -> np.ndarray:
+        """Return the neuron of the ``pre_group`` that the code of each synapse touches."""
+        if pathway.pre_side != "pre":
+            return self.links[pathway.synapses][pathway.pre_side]
+        return self.pre[pathway.name]
 
     def reconnected(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> NetworkValues:
         """Return the same with other ends of a pathway's synapses."""

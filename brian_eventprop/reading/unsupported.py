@@ -291,13 +291,13 @@ def check_schedule(obj, part, when: str) -> None:
 
 
 def check_linked(obj) -> None:
-    """Refuse linked variables of Synapses."""
-    refusals = Refusals()
+    """Say which linked variables of a group or of `Synapses` are not linked to anything."""
     for name in sorted(obj._linked_variables):
-        reason = "linked variables of synapses are not read"
-        way_out = "Declare the parameter in the Synapses and set its value."
-        refusals.add(unsupported(obj, f"{name} (linked)", reason, way_out))
-    refusals.raise_found()
+        if name not in obj.variables:
+            raise ValueError(
+                f"The linked variable '{name}' of '{obj.name}' is not linked to anything: set "
+                f"{obj.name}.{name} = linked_var(...)."
+            )
 
 
 def check_constant_over_dt(obj) -> None:
@@ -380,12 +380,6 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
         reason = f"it comes from the Synapses '{synapses.source.name}', which have no spikes"
         code = synapses._pathways[0].code
         refusals.add(unsupported(synapses, code, reason, "Let it come from neurons."))
-    target = synapses.target
-    target = target.source if isinstance(target, brian.Subgroup) else target
-    if synapses._pathways and not isinstance(target, brian.NeuronGroup | brian.Synapses):
-        reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
-        code = synapses._pathways[0].code
-        refusals.add(unsupported(synapses, code, reason, "Connect to a NeuronGroup."))
     for pathway in synapses._pathways:
         if not pathway.active:
             continue

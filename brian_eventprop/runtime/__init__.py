@@ -68,7 +68,7 @@ def _check_synapses(system) -> None:
     """Refuse what the kernels for GPUs lack: events that touch other groups than their target."""
     for p in system.pathways:
         if p.pre or p.of_group:
-            what = f"'{p.pre[0]}' of the pre-synaptic neuron" if p.pre else "equations of synapses"
+            what = f"'{p.pre[0]}' of {_whose(p)}" if p.pre else "equations of synapses"
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
                 f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
@@ -78,14 +78,21 @@ def _check_synapses(system) -> None:
 def _check_autapses(system, network) -> None:
     """Refuse what the event solver lacks: a neuron as both ends of a synapse that reads both."""
     for p in system.pathways:
-        ends = network.pre[p.pathway.name], network.post[p.pathway.name]
+        ends = network.touched(p.pathway), network.post[p.pathway.name]
         if p.pre and p.pathway.pre_group == p.pathway.target and np.any(ends[0] == ends[1]):
+            same = "and some synapses connect a neuron to itself"
+            way_out = "Leave them out with connect(condition='i != j'), or use"
+            if p.pathway.pre_side != "pre":
+                same, way_out = "which is the post-synaptic one of some synapses", "Use"
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"solver='event': it touches '{p.pre[0]}' of the pre-synaptic neuron, and some "
-                "synapses connect a neuron to itself. Leave them out with "
-                "connect(condition='i != j'), or use solver='clock'."
+                f"solver='event': it touches '{p.pre[0]}' of {_whose(p)}, {same}. {way_out} "
+                "solver='clock'."
             )
+
+
+def _whose(adjoint) -> str:
+    return "the pre-synaptic neuron" if adjoint.pathway.pre_side == "pre" else "a linked neuron"
 
 
 def _check_couplings(system, backend: str) -> None:

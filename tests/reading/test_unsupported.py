@@ -327,12 +327,6 @@ CASES = {
         "on_event: up",
         "one kind of event",
     ),
-    "linked synaptic variable": (
-        lambda: synapses(model="w : 1\nx : 1 (linked)"),
-        "S",
-        "x (linked)",
-        "Declare",
-    ),
     # everything else
     "network operation": (
         lambda: [*neurons(), NetworkOperation(lambda: None, name="op")],

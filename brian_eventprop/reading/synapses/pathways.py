@@ -12,7 +12,7 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
-from brian_eventprop.reading.equations.expressions import inline, names
+from brian_eventprop.reading.equations.expressions import names
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -30,6 +30,7 @@ from brian_eventprop.reading.synapses.aliases import (
     one_by_one,
     with_one_name_each,
 )
+from brian_eventprop.reading.synapses.others import other_flow, other_neuron
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_reserved,
@@ -128,12 +129,15 @@ def build_pathway(
     add_symbols(symbols, used, code.block.variables, find, collection)
     delays = pathway._delays
     step = float(synapses.clock.dt_)
+    side, owner = other_neuron(code, symbols)
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
     _check_pre_synaptic_writes(code, symbols, groups)
     symbols, receiver = _receiver(synapses, symbols, groups)
-    others = _synaptic_flow(synapses, symbols, groups) | _pre_synaptic_flow(code, symbols, groups)
+    others = _synaptic_flow(code, symbols, groups)
+    if owner:
+        others |= other_flow(code, symbols, groups[owner], side)
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
@@ -147,7 +151,8 @@ def build_pathway(
         sender=pathway.prepost,
         receiver=receiver,
         others=others,
-        pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
+        pre_group=owner,
+        pre_side=side,
         alone=code.alone,
     )
 
@@ -161,51 +166,31 @@ def _receiver(synapses, symbols: dict[str, Symbol], groups) -> tuple[dict[str, S
     """Return at which end the code acts, and the symbols of its states there.
 
     Synapses that are a group, with equations of their own, are the target of code that touches no
-    state of a neuron.
+    state of a neuron, or that ends at an input of spikes.
     """
-    if synapses.name not in groups or _touches(symbols, "post") or _touches(symbols, "pre"):
+    touches = {s.side for s in symbols.values() if s.kind == "state"} - {""}
+    if synapses.name not in groups or (touches and parent(synapses.target).name in groups):
         return symbols, "post"
-    own = {n: s for n, s in symbols.items() if s.kind == "state"}
+    own = {n: s for n, s in symbols.items() if s.kind == "state" and not s.side}
     return {**symbols, **{n: replace(s, side="post") for n, s in own.items()}}, "synapse"
 
 
-def _synaptic_flow(synapses, symbols: dict[str, Symbol], groups) -> dict[str, str]:
+def _synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:
     """Return how the states of synapses that are a group change between events.
 
     All that their equations read is added to `symbols`.
     """
+    synapses = code.synapses
     if synapses.name not in groups or not _touches(symbols, ""):
         return {}
     group = groups[synapses.name]
+    for name in sorted(set(symbols) & set(group.states)):
+        if symbols[name].side:
+            reason = f"it reads '{name}', which is linked, and clock-driven equations read it, too"
+            way_out = "Use two linked variables."
+            raise unsupported(synapses, code.code, reason, way_out)
     symbols.update({n: s for n, s in group.symbols.items() if n not in symbols})
     return {state: group.derivatives.get(state, "0") for state in group.states}
-
-
-def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:
-    """Return how the pre-synaptic states that a pathway touches change between events.
-
-    All that their equations read gets names of its own, which are added to `symbols`.
-    """
-    touched = {n: s for n, s in symbols.items() if s.kind == "state" and s.side == "pre"}
-    if not touched:
-        return {}
-    group, found = groups[parent(code.synapses.source).name], {}
-    names_of = {s.variable: n for n, s in touched.items()}
-    waiting = list(names_of)
-    while waiting:
-        variable = waiting.pop(0)
-        derivative = group.derivatives.get(variable, "0")
-        for name in sorted(names(derivative) - set(names_of) - {"t", "dt"}):
-            symbol = group.symbols[name]
-            _check_pre_synaptic(code, variable, group, symbol)
-            names_of[name] = f"_pre_{name}"
-            side = "pre" if symbol.kind in ("state", "neuron", "index") else ""
-            symbols[f"_pre_{name}"] = replace(symbol, name=f"_pre_{name}", side=side)
-            waiting += [name] * (symbol.kind == "state")
-        if group.may_be_refractory and variable in group.frozen:
-            _refuse_frozen(code, variable, group)
-        found[names_of[variable]] = inline(derivative, names_of)
-    return found
 
 
 def _check_pre_synaptic_writes(code: PathwayCode, symbols, groups) -> None:
@@ -230,25 +215,9 @@ def _check_pre_synaptic_writes(code: PathwayCode, symbols, groups) -> None:
             raise unsupported(synapses, line, reason, way_out)
 
 
-def _check_pre_synaptic(code: PathwayCode, variable: str, group: Group, symbol: Symbol) -> None:
-    if symbol.kind == "timed":
-        reason = f"'{variable}' of '{group.name}' follows a TimedArray and is read at an arrival"
-        way_out = "Read a state of the post-synaptic group."
-        raise unsupported(code.synapses, code.code, reason, way_out)
-
-
-def _refuse_frozen(code: PathwayCode, variable: str, group: Group):
-    reason = (
-        f"it touches '{variable}' of the pre-synaptic neuron, which stands still while "
-        f"'{group.name}' is refractory"
-    )
-    way_out = "Read a variable without the flag '(unless refractory)'."
-    raise unsupported(code.synapses, line_with(code.code, [f"{variable}_pre"]), reason, way_out)
-
-
 def add_parameters(synapses, collection: Collection) -> None:
     """Collect the synaptic parameters, whether or not ``on_pre`` uses them."""
-    for name in synapses.equations.parameter_names:
+    for name in sorted(synapses.equations.parameter_names - synapses._linked_variables):
         variable = synapses.variables[name]
         collection.add((synapses.name, name), variable.get_value(), variable.dim)
 
@@ -336,22 +305,33 @@ def use_indices(synapses, variables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse writes to shared variables: "not allowed in this context", as Brian2 says."""
+    """Refuse writes to what cannot change at an event."""
     refusals = Refusals()
-    for statement in code.block.statements:
-        name = statement.var
-        variable = code.block.variables.get(name)
-        if not isinstance(variable, brian.ArrayVariable):
-            continue
-        if code.indices[name] == "0":
-            line = line_writing(code.code, name)
-            reason = f"it changes '{name}', which is shared, and Brian2 itself does not run that"
-            way_out = (
-                f"Let a NeuronGroup of one neuron have '{variable.name}', change it by Synapses "
-                "onto that, and link to it where it is read."
-            )
-            refusals.add(unsupported(code.synapses, line, reason, way_out))
+    for name in code.block.written:
+        refused = _unwritable(code, name, code.block.variables[name])
+        if refused:
+            refusals.add(unsupported(code.synapses, line_writing(code.code, name), *refused))
     refusals.raise_found()
+
+
+def _unwritable(code: PathwayCode, name: str, variable) -> tuple[str, str] | None:
+    """Return why a variable cannot be written, and the way out; None if it can."""
+    ends = {parent(end).name for end in (code.synapses.source, code.synapses.target)}
+    owner = variable.owner.name
+    if isinstance(variable.owner, brian.NeuronGroup) and owner not in ends:
+        reason = f"it changes '{name}', which is linked and belongs to '{owner}'"
+        return reason, f"Change it by Synapses onto '{owner}'."
+    if not isinstance(variable.owner, brian.NeuronGroup | brian.Synapses):
+        return f"it changes '{name}' of '{owner}', whose spikes are given", "Use a NeuronGroup."
+    if variable is code.pathway._delays:
+        return "delays are the same during a trial", "Use a variable of the synapse."
+    if code.indices[name] == "0":  # "not allowed in this context", says Brian2
+        return (
+            f"it changes '{name}', which is shared, and Brian2 itself does not run that",
+            f"Let a NeuronGroup of one neuron have '{variable.name}', change it by Synapses onto "
+            "that, and link to it where it is read.",
+        )
+    return None
 
 
 def _arrives_alone(code: PathwayCode) -> bool:

@@ -179,8 +179,8 @@ class EventCPU(EventKernels):
             arrays[p.name, "W"] = binder.per_element(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
             if p.adjoint.pre:
-                senders = binder.indices["pre"]
-                arrays[p.name, "senders"] = senders if order is None else senders[order]
+                touched = binder.touched
+                arrays[p.name, "senders"] = touched if order is None else touched[order]
             if p.touches_synapse:
                 created = np.arange(binder.size) if order is None else order
                 arrays[p.name, "created"] = np.asarray(created, np.int64)
