@@ -32,6 +32,7 @@ from brian_eventprop.model.vjp import cotangents_of
 from brian_eventprop.reading import (
     Axonal,
     ReadValues,
+    check_exclusive,
     check_influence,
     check_input_steps,
     ignored_objects,
@@ -353,9 +354,10 @@ class EventPropModel(CopiedModel):
 
     def _projection(self, synapses):
         name = getattr(synapses, "name", synapses)
-        pathways = [p.name for p in self.spec.pathways if p.synapses == name]
+        own = [p for p in self.spec.pathways if not p.of_event]
+        pathways = [p.name for p in own if p.synapses == name]
         if not pathways:
-            known = ", ".join(dict.fromkeys(p.synapses for p in self.spec.pathways)) or "none"
+            known = ", ".join(dict.fromkeys(p.synapses for p in own)) or "none"
             raise ValueError(f"'{name}' is no Synapses object of the model; it has: {known}")
         return next(obj for obj in self.objects if obj.name == name), pathways
 
@@ -411,7 +413,9 @@ class EventPropModel(CopiedModel):
 
     def _forward(self, prepared, timed, n_trials: int) -> ForwardRun:
         more = (timed,) if timed else ()
-        return self._solver.forward(self._values, prepared, n_trials, *more)
+        forward = self._solver.forward(self._values, prepared, n_trials, *more)
+        check_exclusive(self.spec, forward.spikes)
+        return forward
 
     def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
         """Get the next batch ready while a GPU is still at work on this one.
@@ -709,7 +713,7 @@ class EventPropModel(CopiedModel):
         trained = {key: self._values[key] for key in (*keys, *self._tied.keys)}
         write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
-        for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
+        for name in dict.fromkeys(p.synapses for p in self.spec.pathways if not p.of_event):
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
         self._in_brian2.refresh()

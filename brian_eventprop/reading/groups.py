@@ -31,6 +31,7 @@ from brian_eventprop.reading.equations.symbols import (
 )
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.equations.types import as_condition, as_number, booleans
+from brian_eventprop.reading.events import name_of_event
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
@@ -59,10 +60,14 @@ class GroupCode:
     refractory_is_condition: bool
     equations: Mapping[str, Any]
     regular: tuple[RegularCode, ...] = ()
+    event: str = "spike"
 
 
-def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> GroupCode:
-    """Check a `NeuronGroup` and read its blocks of code."""
+def read_group_code(
+    group, namespace: Mapping, ignored: Container[int] = (), event: str | None = None
+) -> GroupCode:
+    """Check a `NeuronGroup` and read its blocks of code, those of its spikes or of an event."""
+    event = event_of(group) if event is None else event
     with Refusals() as refusals:
         refusals.check(check_neuron_group, group, ignored)
         period = refusals.check(_read_refractory, group, namespace)
@@ -71,9 +76,9 @@ def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> 
         brian.check_subexpressions(group, group.equations, namespace)
         if not refusals:
             method, update = refusals.check(read_update, group, equations, namespace) or ("", None)
-        threshold = refusals.check(_read_threshold, group, namespace)
+        threshold = refusals.check(_read_threshold, group, namespace, event)
         never = threshold is not None and _condition(threshold) == "False"
-        reset = None if never else refusals.check(_read_reset, group, namespace)
+        reset = None if never else refusals.check(_read_reset, group, namespace, event)
         regular = refusals.check(read_regular, group, namespace, frozen_states(group), ignored)
     refractory, is_condition = period
     return GroupCode(
@@ -86,6 +91,7 @@ def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> 
         refractory_is_condition=is_condition,
         equations=equations,
         regular=tuple(regular),
+        event=event,
     )
 
 
@@ -158,7 +164,7 @@ def build_group(
     _check_refractory_jumps(code, refractory)
     condition = refractory if code.refractory_is_condition else None
     return Group(
-        name=group.name,
+        name=name_of_event(group, code.event),
         size=len(group),
         symbols=symbols,
         states=states,
@@ -172,7 +178,7 @@ def build_group(
         reset=reset,
         refractory=None if condition else refractory,
         refractory_condition=condition,
-        text=_text(group),
+        text=_text(group, code.event),
         timed_values=tuple(reader.timed_values.values()),
         regular=regular,
     )
@@ -282,8 +288,7 @@ def _update_statements(
 # --- events -----------------------------------------------------------------------------------
 
 
-def _read_threshold(group, namespace: Mapping) -> Block | None:
-    event = event_of(group)
+def _read_threshold(group, namespace: Mapping, event: str) -> Block | None:
     if event not in group.events:
         return None
     condition = code_text(group.events[event]).strip()
@@ -306,8 +311,7 @@ def _condition(threshold: Block) -> str:
     return fold(as_expression(spell_out_all(threshold.statements), "_cond"), free=True)
 
 
-def _read_reset(group, namespace: Mapping) -> Block | None:
-    event = event_of(group)
+def _read_reset(group, namespace: Mapping, event: str) -> Block | None:
     if event not in group.event_codes:
         return None
     code = code_text(group.event_codes[event])
@@ -413,10 +417,9 @@ def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[
     return {**variables, **own}
 
 
-def _text(group) -> str:
+def _text(group, event: str) -> str:
     """The equations, threshold, reset and refractory period as the user wrote them."""
     lines = [str(group.user_equations)]
-    event = event_of(group)
     if event in group.events:
         lines.append(f"threshold: {code_text(group.events[event])}")
     if event in group.event_codes:

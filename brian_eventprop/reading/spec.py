@@ -167,6 +167,11 @@ class Group:
         """Whether its neurons are refractory after a spike."""
         return self.refractory is not None or self.refractory_condition is not None
 
+    def start(self, state: str) -> Key:
+        """Return the key of the initial values of a state."""
+        known = self.symbols.get(state)
+        return known.key if known is not None and known.key is not None else (self.name, state)
+
 
 @dataclass(frozen=True)
 class SpikeInput:
@@ -195,7 +200,8 @@ class Pathway:
     may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
     ``pre_side`` is 'pre', or the side of the linked variables whose neurons take its place.
     The value is the derivative, which may read more of them.  With ``alone`` the code has one
-    result because no two synapses write the same neuron.
+    result because no two synapses write the same neuron.  ``of_event`` says that it is no code of
+    Synapses but what a spike does to a group that has the same neurons; ``synapses`` is that group.
     """
 
     name: str
@@ -214,6 +220,7 @@ class Pathway:
     pre_group: str = ""
     pre_side: str = "pre"
     alone: bool = False
+    of_event: bool = False
 
 
 @dataclass(frozen=True)
@@ -306,7 +313,8 @@ class NetworkSpec:
     """Everything the derivation needs.
 
     ``pathways`` and ``couplings`` stand in Brian2's order of execution; so do ``groups`` where
-    there are couplings.
+    there are couplings.  Of two groups that are ``exclusive``, which are two kinds of events of the
+    same neurons, none may spike at the same time.
     """
 
     groups: tuple[Group, ...]
@@ -317,6 +325,7 @@ class NetworkSpec:
     timed: tuple[TimedInput, ...] = ()
     couplings: tuple[Coupling, ...] = ()
     synapses: tuple[SynapticStates, ...] = ()
+    exclusive: tuple[tuple[str, str], ...] = ()
 
     def synaptic_states(self, name: str) -> tuple[str, ...]:
         """Return the states of the `Synapses` object of that name."""

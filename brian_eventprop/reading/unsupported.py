@@ -322,27 +322,15 @@ def event_of(group) -> str:
 
 
 def _check_events(group) -> None:
-    """Refuse a second event that does something; one that nothing follows is left out."""
+    """Refuse events in slots of their own; a second one is after the spikes."""
     own, refusals = event_of(group), Refusals()
-    for event, condition in group.events.items():
-        if event == own:
-            after = "" if event == "spike" else "after_"
-            for part, when in ((group.thresholder, "thresholds"), (group.resetter, "resets")):
-                if event in part:
-                    slot = f"{after}{when}" if part[event].when != when else when
-                    refusals.check(check_schedule, group, part[event], slot)
-        elif event in group.event_codes:
-            refusals.add(_second_event(group, f"{event}: {condition}", event, own))
+    for event in group.events:
+        after = "" if event == "spike" else "after_"
+        for part, when in ((group.thresholder, "thresholds"), (group.resetter, "resets")):
+            if event in part:
+                usual = event == own and part[event].when == when
+                refusals.check(check_schedule, group, part[event], when if usual else after + when)
     refusals.raise_found()
-
-
-def _second_event(obj, statement: str, event: str, own: str):
-    reason = (
-        f"'{event}' is a custom event besides '{own}', and neurons have one kind of event here, "
-        "which has one threshold, one reset and all synapses"
-    )
-    way_out = "Let a group of its own have it, or write it as conditions within the equations."
-    return unsupported(obj, statement, reason, way_out)
 
 
 def check_neuron_group(group, ignored: Container[int] = ()) -> None:
@@ -383,10 +371,5 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
-        sender = synapses.source if pathway.prepost == "pre" else synapses.target
-        own = event_of(getattr(sender, "source", sender))
-        if pathway.event != own:
-            statement = f"on_event: {pathway.event}"
-            refusals.add(_second_event(synapses, statement, pathway.event, own))
         refusals.check(check_schedule, synapses, pathway, "synapses")
     refusals.raise_found()

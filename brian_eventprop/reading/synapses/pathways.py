@@ -22,6 +22,7 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
+from brian_eventprop.reading.events import name_of_event
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
 from brian_eventprop.reading.synapses.aliases import (
@@ -63,6 +64,11 @@ class PathwayCode:
         """The group whose spikes run the code."""
         before = self.pathway.prepost == "pre"
         return self.synapses.source if before else self.synapses.target
+
+    @property
+    def source(self) -> str:
+        """The name of the group whose spikes, in the specification, run the code."""
+        return name_of_event(parent(self.sender), self.pathway.event)
 
 
 def read_synapses_code(
@@ -141,7 +147,7 @@ def build_pathway(
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
-        source=parent(code.sender).name,
+        source=code.source,
         target=synapses.name if receiver == "synapse" else parent(synapses.target).name,
         size=len(synapses),
         symbols=symbols,

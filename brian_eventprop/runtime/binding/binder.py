@@ -163,10 +163,11 @@ class GroupBinder(ParameterBinder):
 
     def initial(self, values: Values, dtype) -> np.ndarray:
         """Return the initial states, one row per state."""
+        group = self.code.adjoint.group
         rows = np.empty((len(self.code.states), self.size), dtype)
         for row, state in zip(rows, self.code.states, strict=True):
             # what stands for a timed array has no initial value of its own
-            row[:] = values.get((self.code.name, state), 0.0)
+            row[:] = values.get(group.start(state), 0.0)
             if not np.all(np.isfinite(row)):
                 at = int(np.argmin(np.isfinite(row)))
                 raise FloatingPointError(
