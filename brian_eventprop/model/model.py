@@ -462,7 +462,8 @@ class EventPropModel(CopiedModel):
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         mapping(traces, "traces", "{'I_ext': array}")
         trained = {key[1]: self._values[key] for key in self._timed_keys}
-        timed = given_traces(self.spec, self._network, spikes, traces, trained)
+        given = self.spec, self._network, spikes, traces, float(self.duration)
+        timed = given_traces(*given, trained)
         counts |= {len(array) for array in timed.values() if len(array) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")

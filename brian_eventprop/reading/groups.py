@@ -8,6 +8,7 @@ from typing import Any
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
+from brian_eventprop.reading.equations.noise import check_additive, is_noisy, with_given_noise
 from brian_eventprop.reading.equations.regular import (
     RegularCode,
     build_regular,
@@ -33,6 +34,7 @@ from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.equations.types import as_condition, as_number, booleans
 from brian_eventprop.reading.events import name_of_event
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
+from brian_eventprop.reading.refused.noise import check_spiking
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
@@ -61,6 +63,7 @@ class GroupCode:
     equations: Mapping[str, Any]
     regular: tuple[RegularCode, ...] = ()
     event: str = "spike"
+    noisy: Any = None
 
 
 def read_group_code(
@@ -71,9 +74,14 @@ def read_group_code(
     with Refusals() as refusals:
         refusals.check(check_neuron_group, group, ignored)
         period = refusals.check(_read_refractory, group, namespace)
-        equations = refusals.check(_equation_variables, group, namespace)
+        noisy, given = (group if is_noisy(group) else None), None
+        if noisy is not None:
+            given = refusals.check(_with_given_noise, group, namespace)
+        read, known = given or (group, namespace)
+        equations = refusals.check(_equation_variables, read, known)
         group.equations.check_units(group, run_namespace=namespace)
         brian.check_subexpressions(group, group.equations, namespace)
+        group, namespace = read, known
         if not refusals:
             method, update = refusals.check(read_update, group, equations, namespace) or ("", None)
         threshold = refusals.check(_read_threshold, group, namespace, event)
@@ -92,7 +100,16 @@ def read_group_code(
         equations=equations,
         regular=tuple(regular),
         event=event,
+        noisy=noisy,
     )
+
+
+def _with_given_noise(group, namespace: Mapping) -> tuple[Any, Mapping]:
+    """Return the group with its noise as timed arrays, and the namespace that has them."""
+    check_spiking(group, subexpressions(group))
+    check_additive(group, subexpressions(group), group.equations.diff_eq_names)
+    method, _ = _chosen(group, _equation_variables(group, namespace))
+    return with_given_noise(group, namespace, method)
 
 
 def is_refractory(group) -> bool:
@@ -121,6 +138,8 @@ def build_group(
     """Put the specification together once the states are known."""
     group = code.group
     _check_writable(group, states)
+    if code.noisy is not None:
+        check_additive(code.noisy, subexpressions(code.noisy), states)
     own = own_functions(code.equations)
     definitions, flags = subexpressions(group), booleans(code.equations)
     derivatives = {
@@ -229,14 +248,18 @@ def read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Blo
     """Return the integration method and its abstract code, optimised."""
     if not group.equations.diff_eq_names:
         return "", None
+    name, code = _chosen(group, variables)
+    resolved = resolve(group, code, namespace)
+    return name, read_block(group, code, resolved, check_units=False, timed_values=True)
+
+
+def _chosen(group, variables: Mapping) -> tuple[str, str]:
+    """Return the integration method that Brian2 takes, and its abstract code."""
     choice = group.state_updater.method_choice
     options = group.state_updater.method_options
     if isinstance(choice, str) or callable(choice):
-        name, code = _apply(group, variables, choice, method_options=options)
-    else:
-        name, code = _first_applicable(group, variables, choice)
-    resolved = resolve(group, code, namespace)
-    return name, read_block(group, code, resolved, check_units=False, timed_values=True)
+        return _apply(group, variables, choice, method_options=options)
+    return _first_applicable(group, variables, choice)
 
 
 def _first_applicable(group, variables: Mapping, choice) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from brian_eventprop.reading.groups import (
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objects
+from brian_eventprop.reading.refused.noise import check_noise
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
@@ -207,6 +208,7 @@ def read_network(
         synapses=tuple(plastic.values()),
         couplings=couplings,
     )
+    check_noise(spec)
     check_start(objects, active, spec)
     _mention_precision(neurons + synapses)
     ends = {p.pathway.name: connections(p.synapses) for p in code.pathways} | coupled

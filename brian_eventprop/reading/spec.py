@@ -72,13 +72,15 @@ class TimedInput:
     """A `TimedArray`: piecewise constant, each value for ``dt`` seconds, the last one for ever.
 
     At time t it is in cell ``int(round(t*factor/dt)/factor)``, as Brian2 rounds; ``columns`` is 1
-    for an array without a second index.
+    for an array without a second index.  With ``noise`` it is white noise, which a batch must
+    bring.
     """
 
     name: str
     dt: float
     factor: int
     columns: int
+    noise: bool = False
 
 
 @dataclass(frozen=True)

@@ -344,10 +344,6 @@ def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     for eq in group.user_equations.values():
         if eq.expr is not None and group._refractory is False:
             refusals.check(check_reserved, group, f"{eq}")
-    if group.user_equations.stochastic_variables:
-        names = sorted(group.user_equations.stochastic_variables)
-        line = line_with("\n".join(str(eq) for eq in group.user_equations.values()), names)
-        refusals.add(unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT))
     if group._refractory is not False and np.any(group.variables["lastspike"].get_value() > -1e4):
         reason = "the group has already spiked in an earlier run, and a trial starts at rest"
         way_out = (

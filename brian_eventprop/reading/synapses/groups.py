@@ -82,8 +82,9 @@ def read_synapse_group_code(synapses, namespace: Mapping) -> SynapseGroupCode:
     if synapses.equations.stochastic_variables:
         noise = sorted(synapses.equations.stochastic_variables)
         line = line_with("\n".join(map(str, _equations(synapses))), noise)
-        reason = "random numbers differ from run to run, so their gradient is not defined"
-        raise unsupported(synapses, line, reason, "Remove the noise.")
+        reason = f"'{noise[0]}' is white noise, which a batch brings for neurons only"
+        way_out = "Let a variable of a neuron have the noise, and link to it."
+        raise unsupported(synapses, line, reason, way_out)
     needed = synapses.equations.names | synapses.equations.identifiers | {"dt"}
     variables = synapses.resolve_all(needed, namespace, user_identifiers=set())
     text = "\n".join(map(str, synapses.equations.values()))
