@@ -8,6 +8,7 @@ from __future__ import annotations
 from brian_eventprop.adjoint.coupling.terms import ADJOINT, CouplingAdjoint, end_name
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.groups import element
+from brian_eventprop.codegen.coupling.steps import StepCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.reading.spec import TERM
 
@@ -38,11 +39,19 @@ class CouplingCode:
         active, levels = adjoint.invariants.active, adjoint.invariants.levels
         self.shared_grads = [n for n in active if levels[n] == SHARED]
         self.element_grads = [
-            n for n in active if levels[n] == PER_ELEMENT and n in adjoint.parameters
+            n for n in active if levels[n] == PER_ELEMENT and n in self._moved_by(adjoint)
         ]
+        #: Conditions and steps that make the sum jump.
+        self.steps = StepCode(self, adjoint.steps) if adjoint.steps else None
         #: The number of the state among those of its group, and the neuron that has it.
         self.row = self.receiver.states.index(adjoint.coupling.state)
         self.neuron = {PRE: "i", POST: "j"}
+
+    @staticmethod
+    def _moved_by(adjoint: CouplingAdjoint) -> set[str]:
+        """The constants that its term, or the time at which it jumps, depends on."""
+        moving = adjoint.steps.moving if adjoint.steps else ()
+        return set(adjoint.parameters).union(*(s.parameters for s in moving))
 
     @property
     def groups(self) -> list:
@@ -92,31 +101,38 @@ class CouplingCode:
         wanted = {f"bar.{n}": e for n, e in adjoint.parameters.items()}
         wanted |= {f"{side} {k}": e for side in self.ends for k, e in self._gains(side)}
         arrays = {side: f"{self.a('rec', side)}[{self.a('now', side)} + " for side in self.ends}
-        lines = self._load(reads(wanted), arrays)
+        used = reads(wanted) | (self.steps.used if self.steps else set())
+        lines = self._load(used, arrays)
         lam = f"{self.own('lam')}[{self.row}, {self.neuron[self.side]}]"
         lines.append(f"{scope.ref(ADJOINT.name)} = {lam}")
         common, values = scope.shared_terms(wanted)
         lines += common
         for name in adjoint.parameters:
-            place = (
-                f"{self.a('grad_shared')}[{self.shared_grads.index(name)}]"
-                if name in self.shared_grads
-                else f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k]"
-            )
-            lines.append(f"{place} += {values[f'bar.{name}']}")
+            lines.append(f"{self.gradient(name)} += {values[f'bar.{name}']}")
         for side in self.ends:
             for row, _ in self._gains(side):
                 lines += self._gain(side, row, values[f"{side} {row}"])
-        return lines
+        return lines + (self.steps.back() if self.steps else [])
+
+    def gradient(self, name: str) -> str:
+        """Where the gradient of a constant stands."""
+        if name in self.shared_grads:
+            return f"{self.a('grad_shared')}[{self.shared_grads.index(name)}]"
+        return f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k]"
 
     def _gains(self, side: str):
         return self.rows(side) if self.ends[side] is not None else []
 
     def _gain(self, side: str, row: int, value: str) -> list[str]:
         """Add to the adjoint of a state; that of an explosive upstroke follows the true flow."""
-        group, at = self.ends[side], self.neuron[side]
+        at = self.neuron[side]
         lines = [f"gain = {value}", f"{self.a('coupling', side)}[{row}, {at}] += gain"]
-        add = f"{self.a('lam', side)}[{row}, {at}] += gain"
+        return [*lines, *self.add_to(side, row, "gain")]
+
+    def add_to(self, side: str, row: int, gain: str) -> list[str]:
+        """Add to the adjoint of a state of one end, but not during an explosive upstroke."""
+        group, at = self.ends[side], self.neuron[side]
+        add = f"{self.a('lam', side)}[{row}, {at}] += {gain}"
         if group.upstroke is None:
-            return [*lines, add]
-        return [*lines, f"if {self.a('upstroke_low', side)}[{at}] > n:", f"    {add}"]
+            return [add]
+        return [f"if {self.a('upstroke_low', side)}[{at}] > n:", f"    {add}"]
