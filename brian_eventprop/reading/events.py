@@ -92,7 +92,7 @@ def with_other_events(
         _check_couplings(name, spec.couplings)
         pathways = []
         for pathway in spec.pathways:
-            copies = _copies(pathway, name, others)
+            copies = _copies(pathway, members)
             ends |= {copy.name: ends[pathway.name] for copy in copies}
             pathways += [pathway, *copies]
         for sender, receiver in permutations(members, 2):
@@ -116,19 +116,26 @@ def _check_couplings(name: str, couplings: Iterable[Coupling]) -> None:
             )
 
 
-def _copies(pathway: Pathway, name: str, others: list[Group]) -> list[Pathway]:
+def _copies(pathway: Pathway, members: list[Group]) -> list[Pathway]:
     """Return a pathway into a group once more for each of its other events."""
+    name, others = members[0].name, members[1:]
     written = [pathway.symbols[s.target] for s in pathway.statements if _is_state(pathway, s)]
     elsewhere = [s for s in written if s.side != "post"]
     own = [s for s in written if s.side == "post"] if pathway.target == name else []
     pre = [s for s in elsewhere if s.side and pathway.pre_group == name]
     if not own and not pre:
         return []
+    what = f"Synapses '{pathway.synapses}': '{pathway.text}' is not supported: it changes states of"
     if elsewhere:
         raise UnsupportedError(
-            f"Synapses '{pathway.synapses}': '{pathway.text}' is not supported: it changes states "
-            f"of '{name}', which has an event besides its spikes, and '{elsewhere[0].name}'. "
+            f"{what} '{name}', which has an event besides its spikes, and '{elsewhere[0].name}'. "
             "Change these by two pathways."
+        )
+    read = [s for s in pathway.symbols.values() if s.kind == "state" and not s.side]
+    if read and not all(g.reset for g in members):
+        raise UnsupportedError(
+            f"{what} '{name}', which has an event without code of its own, and reads "
+            f"'{read[0].name}', which events change. Give the event code, with run_on_event."
         )
     return [replace(pathway, name=f"{pathway.name}__{g.name}", target=g.name) for g in others]
 

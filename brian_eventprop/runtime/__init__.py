@@ -46,6 +46,8 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
+    if backend == "cuda":
+        _check_on_gpus(system)
     _check_couplings(system, backend)
     if solver == "event":
         _check_autapses(system, network)
@@ -68,7 +70,7 @@ def _check_synapses(system) -> None:
     """Refuse what the kernels for GPUs lack: events that touch other groups than their target."""
     for p in system.pathways:
         if p.pre or p.of_group:
-            what = f"'{p.pre[0]}' of {_whose(p)}" if p.pre else "equations of synapses"
+            what = f"'{p.pre[0]}' of the pre-synaptic neuron" if p.pre else "equations of synapses"
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
                 f"backend='cuda': it touches {what} and the target at once. Use backend='cpu'."
@@ -93,6 +95,22 @@ def _check_autapses(system, network) -> None:
 
 def _whose(adjoint) -> str:
     return "the pre-synaptic neuron" if adjoint.pathway.pre_side == "pre" else "a linked neuron"
+
+
+def _check_on_gpus(system) -> None:
+    """Refuse what the kernels for GPUs lack: linked neurons at events, steps in sums."""
+    for p in system.pathways:
+        if p.pre and p.pathway.pre_side != "pre":
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"backend='cuda': it reads '{p.pre[0]}' of a linked neuron. Use backend='cpu'."
+            )
+    for c in system.couplings:
+        if c.steps:
+            raise UnsupportedError(
+                f"'{c.coupling.owner}': '{c.coupling.text}' is not supported with backend='cuda': "
+                "it has a condition or a step. Use backend='cpu'."
+            )
 
 
 def _check_couplings(system, backend: str) -> None:

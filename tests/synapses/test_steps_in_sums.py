@@ -119,6 +119,10 @@ def in_exact_time():
     return coupled(TERMS["sign"], 0.1)[2], {"solver": "event"}
 
 
+def on_a_gpu():
+    return coupled(TERMS["sign"], 0.1)[2], {"backend": "cuda"}
+
+
 def within():
     term = "w*floor(2*x_pre + c*int(u_pre > 0.5))"
     defaultclock.dt = 0.1 * ms
@@ -143,6 +147,7 @@ def squared():
     [
         (jumping, "a condition in it reads 'x', which jumps at events"),
         (in_exact_time, "a step or a kink"),
+        (on_a_gpu, "a condition or a step. Use backend='cpu'"),
         (within, "another one within it"),
         (squared, "not linear in 'g'"),
     ],
