@@ -20,7 +20,7 @@ START = {"x": [0.0, 0.3], "u": [1.6, 0.1], "y": [0.1, 0.2]}
 W, C = [0.7, 0.9], [0.21, 0.17]
 
 
-def coupled(term, dt):
+def coupled(term, dt, **options):
     """Two neurons with x, each coupled to one with y."""
     defaultclock.dt = dt * ms
     a = NeuronGroup(2, X, name="a", method="rk4")
@@ -31,7 +31,7 @@ def coupled(term, dt):
     s.w, s.c = W, C
     model = bep.EventPropModel(
         [a, b, s], train=[s.w, s.c, a.x, a.u, b.y], loss=bep.Sum(bep.Integral(b, "y**2*(1 + i)")),
-        duration=12 * ms,
+        duration=12 * ms, **options,
     )  # fmt: skip
     return model, [s.w, s.c, a.x, a.u, b.y], [a, b, s]
 
@@ -64,6 +64,15 @@ def test_gradient_converges_to_that_of_one_group_in_exact_time(name):
     assert np.abs(fine - exact).max() < 0.02 * scale
     # what comes by the time of the jump alone
     assert np.abs(exact[2:4]).max() > 0.05 * scale
+
+
+@pytest.mark.compiled
+def test_compiled_kernels_do_what_the_interpreter_does():
+    found, expected = (
+        gradients(*coupled(TERMS["and a kink"], 0.1, **backend)[:2])
+        for backend in ({"threads": 1}, {"backend": "interpreter"})
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", TERMS)
