@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import sympy as sp
 
 from brian_eventprop.adjoint.groups import GroupAdjoint, flow_of, partials, slope_of, weight
 from brian_eventprop.adjoint.switches import Switch, check_threshold, find_switches, jumps
 from brian_eventprop.adjoint.symbolic.derivatives import diff
-from brian_eventprop.adjoint.symbolic.expressions import symbol, to_sympy
+from brian_eventprop.adjoint.symbolic.expressions import floor_, sign_, symbol, to_sympy
 from brian_eventprop.adjoint.symbolic.reverse import lam
 from brian_eventprop.errors import UnsupportedError
 
@@ -257,6 +258,8 @@ def _matrix(f):
         for source, variable in zip(f, moving, strict=True):
             coupling = diff(expression, variable)
             if coupling.free_symbols & forbidden or coupling.has(sp.Piecewise):
+                if _varies(coupling, forbidden):
+                    return None
                 coupling = sp.simplify(coupling)
                 if coupling.free_symbols & forbidden:
                     return None
@@ -264,12 +267,41 @@ def _matrix(f):
                 matrix[target, source] = coupling
                 rest = sp.expand(rest - coupling * variable)
         if rest.free_symbols & forbidden:
+            if _varies(rest, forbidden):
+                return None
             rest = sp.simplify(rest)
         if rest.free_symbols & forbidden:
             return None
         if rest != 0:
             matrix[target, ONE] = rest
     return matrix
+
+
+def _varies(expression, moving) -> bool:
+    """Whether an expression has other values where what moves is elsewhere.
+
+    A few numbers tell so at once, where to simplify a long expression takes minutes.  False if they
+    do not tell.
+
+    >>> v, a = symbol("v"), symbol("a")
+    >>> _varies(a + v**2, {v}), _varies(a + (v + 1)**2 - v**2 - 2*v, {v})
+    (True, False)
+    """
+    rng, found = np.random.default_rng(0), []
+    expression = expression.replace(sign_, sp.sign).replace(floor_, sp.floor)
+    fixed = {s: _number(rng) for s in sorted(expression.free_symbols, key=str)}
+    for _ in range(2):
+        point = {s: _number(rng) if s in moving else value for s, value in fixed.items()}
+        try:
+            found.append(complex(expression.xreplace(point)))
+        except (TypeError, ValueError, OverflowError, ZeroDivisionError):  # no number there
+            return False
+    return bool(np.all(np.isfinite(found)) and abs(found[1] - found[0]) > 1e-9 * abs(found[0]))
+
+
+def _number(rng) -> sp.Float:
+    """Return a number with so many digits that what cancels leaves none that count."""
+    return sp.Float(rng.uniform(0.5, 1.5), 30)
 
 
 def _triangular(states, matrix):

@@ -4,7 +4,8 @@ An arrival maps the state y of the target, and that of the synapse if it has one
 of the target group carry the prefix ``post__`` here, those of the states of the synapse ``syn__``,
 because synapses and neurons may use one name for two things.
 
-States of the pre-synaptic neuron that the code touches have the prefix ``pre__``.
+States of the pre-synaptic neuron that the code touches, or of the neuron that variables of the
+synapse are linked to, have the prefix ``pre__``.
 
 The states of a synapse change with its events only: what Brian2 integrates from one event to the
 next is part of the code of the event, which reads the time of both.
@@ -94,8 +95,9 @@ class Increment:
 class PathwayAdjoint:
     """Everything a kernel needs to deliver a spike forwards and backwards.
 
-    ``synaptic`` are the states of the `Synapses` object, ``pre`` those of the pre-synaptic neuron
-    that it reads, without prefix; ``of_group`` tells that the synapses are a group with equations.
+    ``synaptic`` are the states of the `Synapses` object, ``pre`` those of the pre-synaptic neuron,
+    or of the linked one, that it reads, without prefix; ``of_group`` tells that the synapses are a
+    group with equations.
 
     ``freeing`` is the guard of the condition as long as which the target is refractory, before and
     after an arrival: above 0 only after it, the arrival ends that time.
@@ -176,7 +178,7 @@ def derive_pathway(
     free = _arrival(statements, target, more, invariants.active, False)
     frozen = _arrival(dropped, target, more, invariants.active, True)
     elsewhere = [pathway.symbols[n] for n in pathway.others]
-    pre = tuple(s.variable for s in elsewhere if s.side == "pre")
+    pre = tuple(s.variable for s in elsewhere if s.side)
     own = tuple(s.variable for s in elsewhere if not s.side)
     lift, freeing = _lift(statements, target), _freeing(dropped, target)
     adds = state is not None and lift is None and freeing is None
@@ -264,13 +266,13 @@ def _names(pathway):
     def rename(name):
         known = pathway.symbols.get(name)
         if known is not None and known.kind == "state":
-            return f"{_PREFIX[known.side]}{known.variable}"
+            return f"{_PREFIX.get(known.side, PRE)}{known.variable}"
         return name
 
     return rename
 
 
-_PREFIX = {"post": "post__", "pre": PRE, "": SYNAPTIC}
+_PREFIX = {"post": "post__", "": SYNAPTIC}
 
 
 def _rename(statement, rename):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from brian_eventprop._units import to_si
-from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, TimedInput
 
 
 def given_traces(
@@ -15,6 +15,7 @@ def given_traces(
     network: NetworkValues,
     spikes,
     traces: Mapping | None,
+    duration: float,
     trained: Mapping[str, np.ndarray] = {},
 ) -> dict[str, np.ndarray]:
     """Return the values of every timed array, (trials or 1, cells, columns).
@@ -44,7 +45,23 @@ def given_traces(
             )
         dimension = network.timed_dimensions[name]
         found[name] = _checked(name, values, dimension, columns[name])
+    for timed in spec.timed:
+        if timed.noise:
+            _check_noise(timed, found[timed.name] if timed.name in given else None, duration)
     return found
+
+
+def _check_noise(timed: TimedInput, values: np.ndarray | None, duration: float) -> None:
+    """Refuse to run without a number of the noise for every time step."""
+    steps = int(np.ceil(duration / timed.dt - 1e-6))
+    if values is None or values.shape[1] < steps:
+        has = "is not given" if values is None else f"has {values.shape[1]} time steps only"
+        shape = f"trials, {steps}, {timed.columns}"
+        raise ValueError(
+            f"The noise '{timed.name}' {has}: draw it once and give it with the batch, as in "
+            f"traces={{{timed.name!r}: np.random.default_rng(seed).standard_normal(({shape})) / "
+            "sqrt(dt)}, or as the traces of the SpikeData."
+        )
 
 
 def _checked(name: str, values, dimension, columns: int) -> np.ndarray:

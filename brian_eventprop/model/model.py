@@ -42,6 +42,7 @@ from brian_eventprop.model.vjp import cotangents_of
 from brian_eventprop.reading import (
     Axonal,
     ReadValues,
+    check_exclusive,
     check_influence,
     check_input_steps,
     ignored_objects,
@@ -352,6 +353,11 @@ class EventPropModel(CopiedModel):
                 f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron, "
                 "or its number of synapses. Use a synaptic variable in its place."
             )
+        if any(p.alone for p in self.spec.pathways if p.synapses == obj.name):
+            raise UnsupportedError(
+                f"Synapses '{obj.name}' cannot be rewired: the result of its code depends on the "
+                "order of arrivals, of which each neuron has one synapse only now."
+            )
         ends = []
         for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
             given = plain_numbers(given, what)
@@ -368,9 +374,10 @@ class EventPropModel(CopiedModel):
 
     def _projection(self, synapses):
         name = getattr(synapses, "name", synapses)
-        pathways = [p.name for p in self.spec.pathways if p.synapses == name]
+        own = [p for p in self.spec.pathways if not p.of_event]
+        pathways = [p.name for p in own if p.synapses == name]
         if not pathways:
-            known = ", ".join(dict.fromkeys(p.synapses for p in self.spec.pathways)) or "none"
+            known = ", ".join(dict.fromkeys(p.synapses for p in own)) or "none"
             raise ValueError(f"'{name}' is no Synapses object of the model; it has: {known}")
         return next(obj for obj in self.objects if obj.name == name), pathways
 
@@ -427,7 +434,9 @@ class EventPropModel(CopiedModel):
 
     def _forward(self, prepared, timed, n_trials: int) -> ForwardRun:
         more = (timed,) if timed else ()
-        return self._solver.forward(self._values, prepared, n_trials, *more)
+        forward = self._solver.forward(self._values, prepared, n_trials, *more)
+        check_exclusive(self.spec, forward.spikes)
+        return forward
 
     def record(
         self,
@@ -577,7 +586,8 @@ class EventPropModel(CopiedModel):
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         mapping(traces, "traces", "{'I_ext': array}")
-        timed = given_traces(self.spec, self._network, spikes, traces, self._trained_timed())
+        given = self.spec, self._network, spikes, traces, float(self.duration)
+        timed = given_traces(*given, self._trained_timed())
         counts |= {len(array) for array in timed.values() if len(array) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
@@ -837,7 +847,7 @@ class EventPropModel(CopiedModel):
         trained = {key: self._values[key] for key in (*keys, *self._tied.keys)}
         write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
-        for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
+        for name in dict.fromkeys(p.synapses for p in self.spec.pathways if not p.of_event):
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
         self._in_brian2.refresh()

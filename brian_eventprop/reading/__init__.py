@@ -1,6 +1,7 @@
 """Brian2 objects to a frozen `NetworkSpec`, and values back into the Brian2 objects."""
 
 from brian_eventprop.reading.equations.influence import check_influence, influences
+from brian_eventprop.reading.events import check_exclusive
 from brian_eventprop.reading.functions.definition import function
 from brian_eventprop.reading.inputs import (
     check_input_steps,
@@ -34,6 +35,7 @@ __all__ = [
     "function",
     "ignored_objects",
     "is_monitor",
+    "check_exclusive",
     "check_influence",
     "influences",
     "key_of",

@@ -21,6 +21,7 @@ from brian2.core.variables import (
     VariableView,
 )
 from brian2.devices.device import get_device, runtime_device
+from brian2.equations.codestrings import Expression
 from brian2.equations.equations import (
     DIFFERENTIAL_EQUATION,
     PARAMETER,
@@ -71,6 +72,7 @@ __all__ = [
     "BrianObject",
     "CodeRunner",
     "Constant",
+    "Expression",
     "Function",
     "Network",
     "NetworkOperation",

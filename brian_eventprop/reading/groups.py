@@ -8,6 +8,7 @@ from typing import Any
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
+from brian_eventprop.reading.equations.noise import check_additive, is_noisy, with_given_noise
 from brian_eventprop.reading.equations.regular import (
     RegularCode,
     build_regular,
@@ -31,7 +32,9 @@ from brian_eventprop.reading.equations.symbols import (
 )
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.equations.types import as_condition, as_number, booleans
+from brian_eventprop.reading.events import name_of_event
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
+from brian_eventprop.reading.refused.noise import check_spiking
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Statement, Symbol
 from brian_eventprop.reading.unsupported import (
@@ -59,21 +62,31 @@ class GroupCode:
     refractory_is_condition: bool
     equations: Mapping[str, Any]
     regular: tuple[RegularCode, ...] = ()
+    event: str = "spike"
+    noisy: Any = None
 
 
-def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> GroupCode:
-    """Check a `NeuronGroup` and read its blocks of code."""
+def read_group_code(
+    group, namespace: Mapping, ignored: Container[int] = (), event: str | None = None
+) -> GroupCode:
+    """Check a `NeuronGroup` and read its blocks of code, those of its spikes or of an event."""
+    event = event_of(group) if event is None else event
     with Refusals() as refusals:
         refusals.check(check_neuron_group, group, ignored)
         period = refusals.check(_read_refractory, group, namespace)
-        equations = refusals.check(_equation_variables, group, namespace)
+        noisy, given = (group if is_noisy(group) else None), None
+        if noisy is not None:
+            given = refusals.check(_with_given_noise, group, namespace)
+        read, known = given or (group, namespace)
+        equations = refusals.check(_equation_variables, read, known)
         group.equations.check_units(group, run_namespace=namespace)
         brian.check_subexpressions(group, group.equations, namespace)
+        group, namespace = read, known
         if not refusals:
             method, update = refusals.check(read_update, group, equations, namespace) or ("", None)
-        threshold = refusals.check(_read_threshold, group, namespace)
+        threshold = refusals.check(_read_threshold, group, namespace, event)
         never = threshold is not None and _condition(threshold) == "False"
-        reset = None if never else refusals.check(_read_reset, group, namespace)
+        reset = None if never else refusals.check(_read_reset, group, namespace, event)
         regular = refusals.check(read_regular, group, namespace, frozen_states(group), ignored)
     refractory, is_condition = period
     return GroupCode(
@@ -86,7 +99,17 @@ def read_group_code(group, namespace: Mapping, ignored: Container[int] = ()) -> 
         refractory_is_condition=is_condition,
         equations=equations,
         regular=tuple(regular),
+        event=event,
+        noisy=noisy,
     )
+
+
+def _with_given_noise(group, namespace: Mapping) -> tuple[Any, Mapping]:
+    """Return the group with its noise as timed arrays, and the namespace that has them."""
+    check_spiking(group, subexpressions(group))
+    check_additive(group, subexpressions(group), group.equations.diff_eq_names)
+    method, _ = _chosen(group, _equation_variables(group, namespace))
+    return with_given_noise(group, namespace, method)
 
 
 def is_refractory(group) -> bool:
@@ -115,6 +138,8 @@ def build_group(
     """Put the specification together once the states are known."""
     group = code.group
     _check_writable(group, states)
+    if code.noisy is not None:
+        check_additive(code.noisy, subexpressions(code.noisy), states)
     own = own_functions(code.equations)
     definitions, flags = subexpressions(group), booleans(code.equations)
     derivatives = {
@@ -158,7 +183,7 @@ def build_group(
     _check_refractory_jumps(code, refractory)
     condition = refractory if code.refractory_is_condition else None
     return Group(
-        name=group.name,
+        name=name_of_event(group, code.event),
         size=len(group),
         symbols=symbols,
         states=states,
@@ -172,7 +197,7 @@ def build_group(
         reset=reset,
         refractory=None if condition else refractory,
         refractory_condition=condition,
-        text=_text(group),
+        text=_text(group, code.event),
         timed_values=tuple(reader.timed_values.values()),
         regular=regular,
     )
@@ -223,14 +248,18 @@ def read_update(group, variables: Mapping, namespace: Mapping) -> tuple[str, Blo
     """Return the integration method and its abstract code, optimised."""
     if not group.equations.diff_eq_names:
         return "", None
+    name, code = _chosen(group, variables)
+    resolved = resolve(group, code, namespace)
+    return name, read_block(group, code, resolved, check_units=False, timed_values=True)
+
+
+def _chosen(group, variables: Mapping) -> tuple[str, str]:
+    """Return the integration method that Brian2 takes, and its abstract code."""
     choice = group.state_updater.method_choice
     options = group.state_updater.method_options
     if isinstance(choice, str) or callable(choice):
-        name, code = _apply(group, variables, choice, method_options=options)
-    else:
-        name, code = _first_applicable(group, variables, choice)
-    resolved = resolve(group, code, namespace)
-    return name, read_block(group, code, resolved, check_units=False, timed_values=True)
+        return _apply(group, variables, choice, method_options=options)
+    return _first_applicable(group, variables, choice)
 
 
 def _first_applicable(group, variables: Mapping, choice) -> tuple[str, str]:
@@ -282,8 +311,7 @@ def _update_statements(
 # --- events -----------------------------------------------------------------------------------
 
 
-def _read_threshold(group, namespace: Mapping) -> Block | None:
-    event = event_of(group)
+def _read_threshold(group, namespace: Mapping, event: str) -> Block | None:
     if event not in group.events:
         return None
     condition = code_text(group.events[event]).strip()
@@ -306,8 +334,7 @@ def _condition(threshold: Block) -> str:
     return fold(as_expression(spell_out_all(threshold.statements), "_cond"), free=True)
 
 
-def _read_reset(group, namespace: Mapping) -> Block | None:
-    event = event_of(group)
+def _read_reset(group, namespace: Mapping, event: str) -> Block | None:
     if event not in group.event_codes:
         return None
     code = code_text(group.event_codes[event])
@@ -413,10 +440,9 @@ def _all_variables(code: GroupCode, used: set[str], namespace: Mapping) -> dict[
     return {**variables, **own}
 
 
-def _text(group) -> str:
+def _text(group, event: str) -> str:
     """The equations, threshold, reset and refractory period as the user wrote them."""
     lines = [str(group.user_equations)]
-    event = event_of(group)
     if event in group.events:
         lines.append(f"threshold: {code_text(group.events[event])}")
     if event in group.event_codes:

@@ -11,6 +11,7 @@ from brian2 import get_logger
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.symbols import Collection
+from brian_eventprop.reading.events import name_of_event, other_events, with_other_events
 from brian_eventprop.reading.groups import (
     GroupCode,
     build_group,
@@ -21,6 +22,7 @@ from brian_eventprop.reading.groups import (
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objects
+from brian_eventprop.reading.refused.noise import check_noise
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
@@ -28,17 +30,18 @@ from brian_eventprop.reading.synapses.couplings import (
     LinkCode,
     SummedCode,
     add_coupled_states,
+    all_linked_neurons,
     build_couplings,
     check_constant_synapses,
     in_order,
-    linked_neurons,
     read_links,
     read_summed_code,
     with_copies,
 )
 from brian_eventprop.reading.synapses.groups import (
     build_synapse_group,
-    has_equations,
+    is_group,
+    read_by_equations,
     read_synapse_group_code,
 )
 from brian_eventprop.reading.synapses.pathways import (
@@ -185,7 +188,8 @@ def read_network(
     code = code.sorted()
     collection, plastic = _collection(code)
     with Refusals() as refusals:
-        built, couplings, coupled = _build_groups(code, level_namespace, collection, refusals)
+        made = _build_groups(code, level_namespace, collection, refusals)
+        built, events, couplings, coupled = made
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
         pathways = [refusals.check(build_pathway, p, collection, built) for p in code.pathways]
         given = built, {g.name: g for g in neurons}, level_namespace, duration, collection
@@ -204,9 +208,11 @@ def read_network(
         synapses=tuple(plastic.values()),
         couplings=couplings,
     )
+    check_noise(spec)
     check_start(objects, active, spec)
     _mention_precision(neurons + synapses)
     ends = {p.pathway.name: connections(p.synapses) for p in code.pathways} | coupled
+    spec, ends = with_other_events(spec, events, collection, ends)
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
@@ -219,6 +225,7 @@ class _Code:
     """The code of all objects, before it is known which variables events write."""
 
     groups: list
+    events: list
     pathways: list
     of_synapses: list
     summed: list
@@ -240,13 +247,21 @@ def _read_code(
 ) -> _Code:
     """Read the code of neurons and Synapses, as far as it is not refused."""
     ends = {end.name for s in synapses for end in (s.source, s.target)}
-    alone = [s for s in synapses if has_equations(s) or s.name in ends]
+    alone = [s for s in synapses if is_group(s) or s.name in ends]
     links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
+    links += [refusals.check(read_links, s, read_by_equations(s)) for s in alone]
     groups = [refusals.check(read_group_code, group, namespace, ignored) for group in neurons]
+    events = {id(group): refusals.check(other_events, group, synapses) for group in neurons}
+    events = [
+        refusals.check(read_group_code, group, namespace, ignored, event)
+        for group in neurons
+        for event in events[id(group)] or ()
+    ]
     pathways = [refusals.check(read_synapses_code, s, namespace, ignored) for s in synapses]
     summed = [refusals.check(read_summed_code, s, namespace) for s in synapses]
     return _Code(
         groups=groups,
+        events=events,
         pathways=[code for found in pathways for code in found or ()],
         of_synapses=[refusals.check(read_synapse_group_code, s, namespace) for s in alone],
         summed=[code for found in summed for code in found or ()],
@@ -257,40 +272,44 @@ def _read_code(
 def _collection(code: _Code) -> tuple[Collection, dict]:
     """Return an empty collection that knows all states, and the states of synapses by name."""
     plastic = synaptic_states(code.pathways)
-    states = _states(code.groups, code.pathways, code.summed, code.links)
+    states = _states([*code.groups, *code.events], code.pathways, code.summed, code.links)
     for group in code.of_synapses:
         name = group.synapses.name
         written = plastic.pop(name).states if name in plastic else ()
         states[name] = tuple(dict.fromkeys((*group.states, *states.get(name, ()), *written)))
     known = {group.synapses.name: states[group.synapses.name] for group in code.of_synapses}
     synaptic = {n: s.states for n, s in plastic.items()} | known
-    return Collection(states, synaptic, linked_neurons(code.links)), plastic
+    return Collection(states, synaptic, all_linked_neurons(code.links)), plastic
 
 
 def _build_groups(
     code: _Code, namespace: Mapping, collection: Collection, refusals: Refusals
-) -> tuple[dict, tuple, dict]:
-    """Return the groups by name, the couplings, and the ends of what is coupled."""
-    built = {
-        c.group.name: refusals.check(
-            build_group, c, collection.states[c.group.name], namespace, collection
-        )
-        for c in code.groups
-    }
+) -> tuple[dict, dict, tuple, dict]:
+    """Return the groups and those of other events by name, the couplings, and what they connect."""
+
+    def build(c: GroupCode) -> Group | None:
+        states = collection.states[c.group.name]
+        return refusals.check(build_group, c, states, namespace, collection)
+
+    built = {c.group.name: build(c) for c in code.groups}
     built |= {
         c.synapses.name: refusals.check(build_synapse_group, c, collection)
         for c in code.of_synapses
     }
-    _check_sources(code.pathways, built, refusals)
+    events = {name_of_event(c.group, c.event): build(c) for c in code.events}
+    _check_sources(code.pathways, {**built, **events}, refusals)
     refusals.check(_check_periods, code.groups, code.pathways)
     by_name = {c.group.name: c for c in (*code.groups, *code.of_synapses)}
     of_synapses = {c.synapses.name for c in code.of_synapses}
     refusals.check(check_constant_synapses, code.summed, code.pathways, of_synapses)
     if refusals:
-        return built, (), {}
+        return built, {}, (), {}
     found = refusals.check(build_couplings, code.summed, code.links, by_name, collection)
     couplings, coupled = found or ((), {})
-    return with_copies(built, couplings), couplings, coupled
+    by_group: dict[str, list] = {}
+    for c in code.events:
+        by_group.setdefault(c.group.name, []).append(events[name_of_event(c.group, c.event)])
+    return with_copies(built, couplings), by_group, couplings, coupled
 
 
 def _active(
@@ -348,7 +367,7 @@ def _check_sources(
     pathways: Iterable[PathwayCode], groups: Mapping[str, Group | None], refusals: Refusals
 ) -> None:
     for code in pathways:
-        source = groups.get(parent(code.sender).name)
+        source = groups.get(code.source)
         if source is not None and source.threshold is None:
             reason = f"no neuron of '{source.name}' ever spikes, so it does nothing"
             way_out = f"Set {code.synapses.name}.active = False, or change the threshold."
@@ -397,13 +416,11 @@ def _states(
 
     Last come those that are computed from other neurons at every step.
     """
-    states = {
-        code.group.name: dict.fromkeys(
-            [eq.varname for eq in code.group.user_equations.values() if _is_differential(eq)]
-            + event_states(code)
-        )
-        for code in groups
-    }
+    states: dict[str, dict] = {}
+    for code in groups:
+        equations = code.group.user_equations.values()
+        own = [eq.varname for eq in equations if _is_differential(eq)]
+        states.setdefault(code.group.name, {}).update(dict.fromkeys(own + event_states(code)))
     for code in pathways:
         for group, name in written_states(code):
             states.setdefault(group, {})[name] = None

@@ -20,6 +20,9 @@ import numpy as np
 #: `TimedArray`.
 Key = tuple[str, str]
 
+#: With the name of a linked variable, or of its index, the ``side`` of a `Symbol`.
+LINK = "link "
+
 #: What a name in an expression stands for.
 #:
 #: ==========  ===================================================================
@@ -41,9 +44,10 @@ class Symbol:
     """A name in an expression and what it stands for.
 
     ``variable`` is the name within its owner (``'I_post'`` -> ``'I'``).  ``side`` is ``'pre'`` or
-    ``'post'`` for names in synaptic code that belong to a neuron, ``'link x'`` for a variable x
-    that is linked to a parameter of another group, else ``''``.  ``value`` is set for numbers only,
-    ``dimension`` (Brian2's) for external constants only.
+    ``'post'`` for names in synaptic code that belong to a neuron, ``'link x'`` for a variable x of
+    a group that is linked to a parameter of another group, or, in synaptic code, for one with the
+    index x that is linked to a variable of neurons; else ``''``.  ``value`` is set for numbers
+    only, ``dimension`` (Brian2's) for external constants only.
     """
 
     name: str
@@ -68,13 +72,15 @@ class TimedInput:
     """A `TimedArray`: piecewise constant, each value for ``dt`` seconds, the last one for ever.
 
     At time t it is in cell ``int(round(t*factor/dt)/factor)``, as Brian2 rounds; ``columns`` is 1
-    for an array without a second index.
+    for an array without a second index.  With ``noise`` it is white noise, which a batch must
+    bring.
     """
 
     name: str
     dt: float
     factor: int
     columns: int
+    noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,11 @@ class Group:
         """Whether its neurons are refractory after a spike."""
         return self.refractory is not None or self.refractory_condition is not None
 
+    def start(self, state: str) -> Key:
+        """Return the key of the initial values of a state."""
+        known = self.symbols.get(state)
+        return known.key if known is not None and known.key is not None else (self.name, state)
+
 
 @dataclass(frozen=True)
 class SpikeInput:
@@ -189,7 +200,10 @@ class Pathway:
 
     ``others`` are the states besides the target's that the code touches and that have equations, or
     may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
-    The value is the derivative, which may read more of them.
+    ``pre_side`` is 'pre', or the side of the linked variables whose neurons take its place.
+    The value is the derivative, which may read more of them.  With ``alone`` the code has one
+    result because no two synapses write the same neuron.  ``of_event`` says that it is no code of
+    Synapses but what a spike does to a group that has the same neurons; ``synapses`` is that group.
     """
 
     name: str
@@ -206,6 +220,9 @@ class Pathway:
     receiver: str = "post"
     others: Mapping[str, str] = field(default_factory=dict)
     pre_group: str = ""
+    pre_side: str = "pre"
+    alone: bool = False
+    of_event: bool = False
 
 
 @dataclass(frozen=True)
@@ -302,7 +319,8 @@ class NetworkSpec:
     """Everything the derivation needs.
 
     ``pathways`` and ``couplings`` stand in Brian2's order of execution; so do ``groups`` where
-    there are couplings.
+    there are couplings.  Of two groups that are ``exclusive``, which are two kinds of events of the
+    same neurons, none may spike at the same time.
     """
 
     groups: tuple[Group, ...]
@@ -313,6 +331,7 @@ class NetworkSpec:
     timed: tuple[TimedInput, ...] = ()
     couplings: tuple[Coupling, ...] = ()
     synapses: tuple[SynapticStates, ...] = ()
+    exclusive: tuple[tuple[str, str], ...] = ()
 
     def synaptic_states(self, name: str) -> tuple[str, ...]:
         """Return the states of the `Synapses` object of that name."""
@@ -345,8 +364,8 @@ class NetworkValues:
     timed_dimensions
         Brian2 dimensions of each.
     links
-        Per group: the neurons of another group whose parameter a linked variable is, by the
-        ``side`` of its symbol.
+        Per group and `Synapses`: the neurons whose variable a linked variable is, by the ``side``
+        of its symbol.
     timed_arrays
         The Brian2 object of each timed array.
     shapes
@@ -374,6 +393,12 @@ class NetworkValues:
         if pathway.receiver == "synapse":
             return np.arange(pathway.size)
         return self.post[pathway.name]
+
+    def touched(self, pathway: Pathway) -> np.ndarray:
+        """Return the neuron of the ``pre_group`` that the code of each synapse touches."""
+        if pathway.pre_side != "pre":
+            return self.links[pathway.synapses][pathway.pre_side]
+        return self.pre[pathway.name]
 
     def reconnected(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> NetworkValues:
         """Return the same with other ends of a pathway's synapses."""

@@ -291,13 +291,13 @@ def check_schedule(obj, part, when: str) -> None:
 
 
 def check_linked(obj) -> None:
-    """Refuse linked variables of Synapses."""
-    refusals = Refusals()
+    """Say which linked variables of a group or of `Synapses` are not linked to anything."""
     for name in sorted(obj._linked_variables):
-        reason = "linked variables of synapses are not read"
-        way_out = "Declare the parameter in the Synapses and set its value."
-        refusals.add(unsupported(obj, f"{name} (linked)", reason, way_out))
-    refusals.raise_found()
+        if name not in obj.variables:
+            raise ValueError(
+                f"The linked variable '{name}' of '{obj.name}' is not linked to anything: set "
+                f"{obj.name}.{name} = linked_var(...)."
+            )
 
 
 def check_constant_over_dt(obj) -> None:
@@ -322,27 +322,15 @@ def event_of(group) -> str:
 
 
 def _check_events(group) -> None:
-    """Refuse a second event that does something; one that nothing follows is left out."""
+    """Refuse events in slots of their own; a second one is after the spikes."""
     own, refusals = event_of(group), Refusals()
-    for event, condition in group.events.items():
-        if event == own:
-            after = "" if event == "spike" else "after_"
-            for part, when in ((group.thresholder, "thresholds"), (group.resetter, "resets")):
-                if event in part:
-                    slot = f"{after}{when}" if part[event].when != when else when
-                    refusals.check(check_schedule, group, part[event], slot)
-        elif event in group.event_codes:
-            refusals.add(_second_event(group, f"{event}: {condition}", event, own))
+    for event in group.events:
+        after = "" if event == "spike" else "after_"
+        for part, when in ((group.thresholder, "thresholds"), (group.resetter, "resets")):
+            if event in part:
+                usual = event == own and part[event].when == when
+                refusals.check(check_schedule, group, part[event], when if usual else after + when)
     refusals.raise_found()
-
-
-def _second_event(obj, statement: str, event: str, own: str):
-    reason = (
-        f"'{event}' is a custom event besides '{own}', and neurons have one kind of event here, "
-        "which has one threshold, one reset and all synapses"
-    )
-    way_out = "Let a group of its own have it, or write it as conditions within the equations."
-    return unsupported(obj, statement, reason, way_out)
 
 
 def check_neuron_group(group, ignored: Container[int] = ()) -> None:
@@ -356,10 +344,6 @@ def check_neuron_group(group, ignored: Container[int] = ()) -> None:
     for eq in group.user_equations.values():
         if eq.expr is not None and group._refractory is False:
             refusals.check(check_reserved, group, f"{eq}")
-    if group.user_equations.stochastic_variables:
-        names = sorted(group.user_equations.stochastic_variables)
-        line = line_with("\n".join(str(eq) for eq in group.user_equations.values()), names)
-        refusals.add(unsupported(group, line, f"'{names[0]}': {_RANDOM}", _RANDOM_WAY_OUT))
     if group._refractory is not False and np.any(group.variables["lastspike"].get_value() > -1e4):
         reason = "the group has already spiked in an earlier run, and a trial starts at rest"
         way_out = (
@@ -380,19 +364,8 @@ def check_synapses(synapses, ignored: Container[int] = ()) -> None:
         reason = f"it comes from the Synapses '{synapses.source.name}', which have no spikes"
         code = synapses._pathways[0].code
         refusals.add(unsupported(synapses, code, reason, "Let it come from neurons."))
-    target = synapses.target
-    target = target.source if isinstance(target, brian.Subgroup) else target
-    if synapses._pathways and not isinstance(target, brian.NeuronGroup | brian.Synapses):
-        reason = f"the target '{target.name}' is no NeuronGroup, so it has no states to change"
-        code = synapses._pathways[0].code
-        refusals.add(unsupported(synapses, code, reason, "Connect to a NeuronGroup."))
     for pathway in synapses._pathways:
         if not pathway.active:
             continue
-        sender = synapses.source if pathway.prepost == "pre" else synapses.target
-        own = event_of(getattr(sender, "source", sender))
-        if pathway.event != own:
-            statement = f"on_event: {pathway.event}"
-            refusals.add(_second_event(synapses, statement, pathway.event, own))
         refusals.check(check_schedule, synapses, pathway, "synapses")
     refusals.raise_found()

@@ -46,6 +46,8 @@ def solver_for(
             f"solver='{solver}' does not run with backend='{backend}': only the clock solver has "
             "kernels for GPUs. Use solver='clock', or backend='cpu'."
         )
+    if backend == "cuda":
+        _check_on_gpus(system)
     if solver == "event":
         _check_autapses(system, network)
         if precision != "float64":
@@ -64,11 +66,34 @@ def solver_for(
 def _check_autapses(system, network) -> None:
     """Refuse what the event solver lacks: a neuron as both ends of a synapse that reads both."""
     for p in system.pathways:
-        ends = network.pre[p.pathway.name], network.post[p.pathway.name]
+        ends = network.touched(p.pathway), network.post[p.pathway.name]
         if p.pre and p.pathway.pre_group == p.pathway.target and np.any(ends[0] == ends[1]):
+            same = "and some synapses connect a neuron to itself"
+            way_out = "Leave them out with connect(condition='i != j'), or use"
+            if p.pathway.pre_side != "pre":
+                same, way_out = "which is the post-synaptic one of some synapses", "Use"
             raise UnsupportedError(
                 f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
-                f"solver='event': it touches '{p.pre[0]}' of the pre-synaptic neuron, and some "
-                "synapses connect a neuron to itself. Leave them out with "
-                "connect(condition='i != j'), or use solver='clock'."
+                f"solver='event': it touches '{p.pre[0]}' of {_whose(p)}, {same}. {way_out} "
+                "solver='clock'."
+            )
+
+
+def _whose(adjoint) -> str:
+    return "the pre-synaptic neuron" if adjoint.pathway.pre_side == "pre" else "a linked neuron"
+
+
+def _check_on_gpus(system) -> None:
+    """Refuse what the kernels for GPUs lack: linked neurons at events, steps in sums."""
+    for p in system.pathways:
+        if p.pre and p.pathway.pre_side != "pre":
+            raise UnsupportedError(
+                f"Synapses '{p.pathway.synapses}': '{p.pathway.text}' is not supported with "
+                f"backend='cuda': it reads '{p.pre[0]}' of a linked neuron. Use backend='cpu'."
+            )
+    for c in system.couplings:
+        if c.steps:
+            raise UnsupportedError(
+                f"'{c.coupling.owner}': '{c.coupling.text}' is not supported with backend='cuda': "
+                "it has a condition or a step. Use backend='cpu'."
             )

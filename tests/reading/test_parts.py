@@ -201,7 +201,7 @@ def test_groups_without_states_are_no_targets():
     P = PoissonGroup(3, 10 * Hz, name="P")
     onto = Synapses(G, P, on_pre="rates_post += 1*Hz", name="onto")
     onto.connect()
-    with pytest.raises(UnsupportedError, match="Synapses 'onto'.*'P' is no NeuronGroup"):
+    with pytest.raises(UnsupportedError, match="Synapses 'onto'.*'P', whose spikes are given"):
         read_network([G, S, P, onto], [], {})
     P.thresholder["spike"].when = "end"
     with pytest.raises(UnsupportedError, match="'P'.*slot 'end'"):

@@ -86,7 +86,7 @@ def with_schedule(part, **schedule):
 
 
 def with_custom_event():
-    (group,) = neurons(events={"up": "v > 0.5"})
+    (group,) = neurons(events={"up": "v > 0.5"}, refractory=1 * ms)
     group.run_on_event("up", "v = 0.1")
     return [group]
 
@@ -167,7 +167,7 @@ CASES = {
         "v > 1 + y",
         "Let it drive",
     ),
-    "custom event": (with_custom_event, "G", "up: v > 0.5", "group of its own"),
+    "custom event": (with_custom_event, "G", "up: v > 0.5", "Leave out the refractory period"),
     "refractory of a state": (lambda: neurons(refractory="v*ms"), "G", "v*ms", "changing"),
     "refractory of the time": (lambda: neurons(refractory="t"), "G", "'t'", "goes on changing"),
     "arrivals at a refractory period": (
@@ -314,7 +314,7 @@ CASES = {
         "v_post += w*n_post",
         "order of arrivals",
     ),
-    "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "Write 'v_post'"),
+    "two names": (lambda: synapses("v_post += w*v"), "S", "v_post += w*v", "order of arrivals"),
     "stale subexpression": (
         lambda: synapses("v_post += w*g_post; g_post += x", model="w : 1\nx = w*v_post : 1"),
         "S",
@@ -322,16 +322,12 @@ CASES = {
         "reads 'v_post' after it was written",
     ),
     "synaptic event": (
-        lambda: synapses(groups=neurons(events={"up": "v > 0.5"}), on_event="up"),
-        "S",
-        "on_event: up",
-        "one kind of event",
-    ),
-    "linked synaptic variable": (
-        lambda: synapses(model="w : 1\nx : 1 (linked)"),
-        "S",
-        "x (linked)",
-        "Declare",
+        lambda: synapses(
+            groups=neurons(events={"up": "v > 0.5"}, refractory=1 * ms), on_event="up"
+        ),
+        "G",
+        "up: v > 0.5",
+        "variable of your own",
     ),
     # everything else
     "network operation": (

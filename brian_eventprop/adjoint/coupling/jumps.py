@@ -88,9 +88,11 @@ def check_grid(system: AdjointSystem) -> None:
         _check_alone(c.coupling, system)
         for moving in moving_states(c.coupling, jumps).values():
             _check_linear(c, moving)
+            _check_steady(c, moving)
     for group in system.groups:
-        own = [c.coupling for c in system.couplings if c.coupling.receiver == group.group.name]
-        _check_receiver(group, [c for c in own if _jumps(c, jumps)])
+        own = [c for c in system.couplings if c.coupling.receiver == group.group.name]
+        jumping = [c.coupling for c in own if c.steps or _jumps(c.coupling, jumps)]
+        _check_receiver(group, jumping)
 
 
 def _check_early(coupling: Coupling) -> None:
@@ -132,6 +134,14 @@ def _check_linear(c: CouplingAdjoint, moving: Iterable[str]) -> None:
             reason = f"it is not linear in '{a.partition('__')[2]}', which jumps at events"
             way_out = "Let it read a state that follows the jumps smoothly, or use solver='event'."
             raise refused(c.coupling, reason, way_out)
+
+
+def _check_steady(c: CouplingAdjoint, moving: Iterable[str]) -> None:
+    """Refuse conditions in a term that change with a state that jumps at events."""
+    for switch in c.steps.switches if c.steps else ():
+        for name in set(moving) & set(switch.states):
+            reason = f"a condition in it reads '{name.partition('__')[2]}', which jumps at events"
+            raise refused(c.coupling, reason, "Let it read a state that follows them smoothly.")
 
 
 def _check_receiver(group: GroupAdjoint, moving: list[Coupling]) -> None:

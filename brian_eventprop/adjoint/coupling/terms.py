@@ -7,11 +7,12 @@ makes S of others jump, too, so that its time matters to them; see `adjoint.coup
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
 
+from brian_eventprop.adjoint.coupling.steps import CouplingSteps, find_steps
 from brian_eventprop.adjoint.groups import GroupAdjoint, LoopInvariants, derive_invariants, partials
 from brian_eventprop.adjoint.switches import jumping
 from brian_eventprop.adjoint.symbolic.derivatives import diff
@@ -45,6 +46,8 @@ class CouplingAdjoint:
         lambda_S d(term)/dx for the states of each end, by their names in its group.
     parameters
         lambda_S d(term)/dp.
+    steps
+        The conditions and steps that make the term jump, if there are any.
     """
 
     coupling: Coupling
@@ -53,6 +56,7 @@ class CouplingAdjoint:
     pre: Mapping[str, sp.Expr]
     post: Mapping[str, sp.Expr]
     parameters: Mapping[str, sp.Expr]
+    steps: CouplingSteps | None = None
 
     @property
     def term(self) -> sp.Expr:
@@ -114,13 +118,15 @@ def _derive(coupling: Coupling, trained: frozenset[Key]) -> CouplingAdjoint:
         for state in [("state", side)]
     }
     ends = {side: [end_name(side, s) for s in states] for side, states in read.items()}
-    _check_smooth(coupling, term, [*ends["pre"], *ends["post"]], invariants.active)
+    steps = find_steps(term, [*ends["pre"], *ends["post"]], invariants.active)
+    _check_steps(coupling, steps)
     back = {
         side: {s: ADJOINT * d for s in states if (d := diff(term, symbol(end_name(side, s)))) != 0}
         for side, states in read.items()
     }
     parameters = {n: ADJOINT * e for n, e in partials(term, invariants.active).items()}
-    return CouplingAdjoint(coupling, invariants, statements, back["pre"], back["post"], parameters)
+    back = back["pre"], back["post"]
+    return CouplingAdjoint(coupling, invariants, statements, *back, parameters, steps)
 
 
 def in_dependency(couplings: Iterable[CouplingAdjoint]) -> tuple[CouplingAdjoint, ...] | None:
@@ -143,11 +149,11 @@ def refused(coupling: Coupling, reason: str, way_out: str) -> UnsupportedError:
     )
 
 
-def _check_smooth(coupling: Coupling, term: sp.Expr, states: Sequence[str], active) -> None:
-    """Refuse terms with a condition or a step whose time moves."""
-    if jumping({TERM: term}, states, active)[2]:
-        reason = "a condition or a step makes it jump"
-        raise refused(coupling, reason, "Write it as a smooth function of the states.")
+def _check_steps(coupling: Coupling, steps: CouplingSteps | None) -> None:
+    """Refuse terms that jump where a condition within another one changes."""
+    if steps is not None and any(switch.inner for switch in steps.switches):
+        reason = "a condition in it has another one within it"
+        raise refused(coupling, reason, "Write them side by side.")
 
 
 def _check_readers(coupling: Coupling, spec: NetworkSpec) -> None:

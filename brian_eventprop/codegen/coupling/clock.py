@@ -8,6 +8,7 @@ from __future__ import annotations
 from brian_eventprop.adjoint.coupling.terms import ADJOINT, CouplingAdjoint, end_name
 from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
 from brian_eventprop.codegen.clock.groups import element
+from brian_eventprop.codegen.coupling.steps import StepCode
 from brian_eventprop.codegen.expr.scope import Scope, reads
 from brian_eventprop.reading.spec import TERM
 
@@ -38,11 +39,19 @@ class CouplingCode:
         active, levels = adjoint.invariants.active, adjoint.invariants.levels
         self.shared_grads = [n for n in active if levels[n] == SHARED]
         self.element_grads = [
-            n for n in active if levels[n] == PER_ELEMENT and n in adjoint.parameters
+            n for n in active if levels[n] == PER_ELEMENT and n in self._moved_by(adjoint)
         ]
+        #: Conditions and steps that make the sum jump.
+        self.steps = StepCode(self, adjoint.steps) if adjoint.steps else None
         #: The number of the state among those of its group, and the neuron that has it.
         self.row = self.receiver.states.index(adjoint.coupling.state)
         self.neuron = {PRE: "i", POST: "j"}
+
+    @staticmethod
+    def _moved_by(adjoint: CouplingAdjoint) -> set[str]:
+        """The constants that its term, or the time at which it jumps, depends on."""
+        moving = adjoint.steps.moving if adjoint.steps else ()
+        return set(adjoint.parameters).union(*(s.parameters for s in moving))
 
     @property
     def groups(self) -> list:
@@ -92,28 +101,35 @@ class CouplingCode:
         """Add to the adjoints of what synapse k reads, and to gradients."""
         arrays = {side: f"{self.a('rec', side)}[{self.a('now', side)} + " for side in self.ends}
         lam = f"{self.own('lam')}[{self.row}, {self.neuron[self.side]}]"
-        return self._back(self.adjoint.parameters, self.ends, arrays, lam)
+        given = self.adjoint.parameters, self.ends, arrays, lam
+        if self.steps is None:
+            return self._back(*given)
+        return self._back(*given, self.steps.used) + self.steps.back()
 
-    def _back(self, parameters, sides, arrays, lam: str) -> list[str]:
-        """Add to gradients and to adjoints at some ends, with `lam` that of the sum."""
+    def _back(self, parameters, sides, arrays, lam: str, more=frozenset()) -> list[str]:
+        """Add to gradients and to adjoints at some ends, with `lam` that of the sum.
+
+        ``more`` are names that are read afterwards.
+        """
         scope = self.scope
         wanted = {f"bar.{n}": e for n, e in parameters.items()}
         wanted |= {f"{side} {k}": e for side in sides for k, e in self._gains(side)}
-        lines = self._load(reads(wanted), arrays)
+        lines = self._load(reads(wanted) | set(more), arrays)
         lines.append(f"{scope.ref(ADJOINT.name)} = {lam}")
         common, values = scope.shared_terms(wanted)
         lines += common
         for name in parameters:
-            place = (
-                self.shared_grad(name)
-                if name in self.shared_grads
-                else f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k]"
-            )
-            lines.append(f"{place} += {values[f'bar.{name}']}")
+            lines.append(f"{self.gradient(name)} += {values[f'bar.{name}']}")
         for side in sides:
             for row, _ in self._gains(side):
                 lines += self._gain(side, row, values[f"{side} {row}"])
         return lines
+
+    def gradient(self, name: str) -> str:
+        """Where the gradient of a constant stands."""
+        if name in self.shared_grads:
+            return self.shared_grad(name)
+        return f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k]"
 
     def shared_grad(self, name: str) -> str:
         """The gradient of a constant that all synapses share."""
@@ -124,10 +140,15 @@ class CouplingCode:
 
     def _gain(self, side: str, row: int, value: str) -> list[str]:
         """Add to the adjoint of a state; that of an explosive upstroke follows the true flow."""
-        group, at = self.ends[side], self.neuron[side]
+        at = self.neuron[side]
         lines = [f"gain = {value}", f"{self.a('coupling', side)}[{row}, {at}] += gain"]
-        add = f"{self.a('lam', side)}[{row}, {at}] += gain"
+        return [*lines, *self.add_to(side, row, "gain")]
+
+    def add_to(self, side: str, row: int, gain: str) -> list[str]:
+        """Add to the adjoint of a state of one end, but not during an explosive upstroke."""
+        group, at = self.ends[side], self.neuron[side]
+        add = f"{self.a('lam', side)}[{row}, {at}] += {gain}"
         if group.upstroke is None:
-            return [*lines, add]
+            return [add]
         low = f"{self.a('upstroke_low', side)}[{at}]"  # n_steps where there is none
-        return [*lines, f"if {low} > n or {low} == n_steps:", f"    {add}"]
+        return [f"if {low} > n or {low} == n_steps:", f"    {add}"]

@@ -18,5 +18,5 @@ class Queue(SynapseLayout):
     def pack(self, binder, delays, shape, n_steps, passes):
         order, post, rows, steps, start = binder.queue_layout(delays)
         arrays = {"post": post, "rows": rows, "steps": steps, "start": start}
-        ends = {"synapse": order, "pre": binder.indices["pre"][order]}
+        ends = {"synapse": order, "pre": binder.touched[order]}
         return order, order, arrays | {role: end.astype(np.int32) for role, end in ends.items()}

@@ -116,6 +116,28 @@ def _rewritten(statement, change: Callable[[str], str]):
     return statement
 
 
+def renamed(block: Block, names_of: Mapping[str, str]) -> Block:
+    """Return a block in which some names of variables are others.
+
+    >>> from brian2 import NeuronGroup
+    >>> G = NeuronGroup(1, "dv/dt = -v/second : 1")
+    >>> block = read_block(G, "v = 2*i", resolve(G, "v = 2*i", {}))
+    >>> [(s.var, s.expr) for s in renamed(block, {"i": "v"}).statements]
+    [('v', '2 * v')]
+    """
+
+    def change(statement):
+        statement = _rewritten(statement, lambda text: inline(text, names_of))
+        statement.var = names_of.get(statement.var, statement.var)
+        return statement
+
+    scalar, vector, in_brian2 = (
+        [change(s) for s in statements]
+        for statements in (block.scalar, block.vector, block.in_brian2)
+    )
+    return Block(scalar, vector, block.variables, in_brian2)
+
+
 def spell_out(statement, free: bool | None = None) -> Statement:
     """Return a Brian2 statement as an assignment, for a free or a refractory neuron."""
     expression = statement.expr if free is None else _of_mode(statement, free)

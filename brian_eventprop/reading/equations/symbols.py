@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from brian_eventprop.reading import brian
-from brian_eventprop.reading.spec import Key, NetworkValues, Symbol, TimedInput
+from brian_eventprop.reading.spec import LINK, Key, NetworkValues, Symbol, TimedInput
 from brian_eventprop.reading.unsupported import unsupported
 
 _PRE, _POST = "_presynaptic_idx", "_postsynaptic_idx"
@@ -26,16 +26,13 @@ LAST_SPIKE = "lastspike"
 _REFRACTORY_MECHANISM = (LAST_SPIKE, "not_refractory")
 _DECLARE = "Declare a parameter with the values instead."
 
-#: With the name of a linked variable, the side of its symbol.
-LINK = "link "
-
 
 @dataclass
 class Collection:
     """What has been read so far: the states of each group, and values and dimensions by key.
 
     ``states`` are those of neuron groups, ``synaptic_states`` those of `Synapses`; ``links`` has
-    the neurons that linked variables of each group stand for.
+    the neurons that linked variables of each group, and of `Synapses`, stand for.
     """
 
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -94,21 +91,35 @@ def group_symbol(group, name: str, variable, collection: Collection) -> Symbol |
     if common:
         return common
     if name in group._linked_variables:
-        return _linked_symbol(group, name, variable, collection)
+        return linked_symbol(group, name, variable, collection)
     return _neuron_symbol(group, name, variable, "", collection)
 
 
-def _linked_symbol(group, name: str, variable, collection: Collection) -> Symbol:
+def linked_symbol(group, name: str, variable, collection: Collection) -> Symbol:
     """A linked variable: a state of its own that follows another one, or another's parameter."""
     if name in collection.states[group.name]:
         start = variable.get_value()[collection.links[group.name][LINK + name]]
         return Symbol(name, "state", name, collection.add((group.name, name), start, variable.dim))
+    _check_link(group, name, variable, collection)
+    side = "" if variable.scalar else LINK + name
+    return _neuron_symbol(variable.owner, name, variable, side, collection)
+
+
+def _check_link(group, name: str, variable, collection: Collection) -> None:
+    """Refuse a link to what is no part of the network."""
     if variable.owner.name not in collection.states:
         reason = f"it is linked to '{variable.owner.name}', no NeuronGroup of the network"
         way_out = "Add the group to the network, or declare a parameter and set its value."
         raise unsupported(group, f"{name} (linked)", reason, way_out)
-    side = "" if variable.scalar else LINK + name
-    return _neuron_symbol(variable.owner, name, variable, side, collection)
+
+
+def linked_neurons(group, index: str) -> np.ndarray:
+    """Return the neuron that each member of a group is linked to by an index of Brian2's."""
+    if index == "_idx":
+        return np.arange(len(group))
+    if index == "0":
+        return np.zeros(len(group), np.int64)
+    return np.array(group.variables[index].get_value(), np.int64)
 
 
 def pathway_symbol(
@@ -144,8 +155,8 @@ def synapses_symbol(
         return common
     if variable.owner.name == synapses.name:
         return _synaptic_symbol(synapses, name, variable, collection)
-    side = _SIDES.get(synapses.variables.indices[name], "")
-    owner = variable.owner
+    index, owner = synapses.variables.indices[name], variable.owner
+    side = _SIDES.get(index, "")
     _check_not_linked(synapses, name, owner, line or name)
     if variable.name in _REFRACTORY_MECHANISM:
         reason = (
@@ -154,6 +165,10 @@ def synapses_symbol(
         )
         way_out = "Let the reset write a variable of your own, as 'last = t', and read that."
         raise unsupported(synapses, line or name, reason, way_out)
+    if not side and not variable.scalar and isinstance(owner, brian.NeuronGroup):
+        _check_link(synapses, name, variable, collection)
+        side = LINK + index
+        collection.links.setdefault(synapses.name, {})[side] = linked_neurons(synapses, index)
     if not _readable(owner, variable, collection):
         reason = f"'{name}' is internal to Brian2 or to an input group"
         raise unsupported(synapses, line or name, reason, _DECLARE)

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import functions, inline, names
+from brian_eventprop.reading.equations.noise import GivenNoise
 from brian_eventprop.reading.equations.symbols import Collection, group_symbol
 from brian_eventprop.reading.spec import Statement, Symbol, TimedInput, TimedValue
 from brian_eventprop.reading.unsupported import unsupported
@@ -133,7 +134,8 @@ class TimedValueReader:
         timed = self.arrays[array]
         step = float(self.group.clock.dt_)
         columns = timed.values.shape[1] if timed.values.ndim == 2 else 1
-        spec = TimedInput(array, float(timed.dt), brian.upsampling(step, timed.dt), columns)
+        factor = brian.upsampling(step, timed.dt)
+        spec = TimedInput(array, float(timed.dt), factor, columns, isinstance(timed, GivenNoise))
         self.collection.add_timed(self.group, spec, timed)
 
 

@@ -19,13 +19,13 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import (
-    LINK,
     Collection,
     add_symbols,
+    linked_neurons,
     synapses_symbol,
 )
 from brian_eventprop.reading.groups import GroupCode
-from brian_eventprop.reading.spec import TERM, Coupling, Group, Statement, Symbol
+from brian_eventprop.reading.spec import LINK, TERM, Coupling, Group, Statement, Symbol
 from brian_eventprop.reading.synapses.groups import SynapseGroupCode
 from brian_eventprop.reading.synapses.pathways import (
     add_parameters,
@@ -34,6 +34,7 @@ from brian_eventprop.reading.synapses.pathways import (
     use_indices,
 )
 from brian_eventprop.reading.unsupported import (
+    check_linked,
     check_reserved,
     check_schedule,
     line_with,
@@ -114,30 +115,20 @@ def read_summed_code(synapses, namespace: Mapping) -> list[SummedCode]:
     return found
 
 
-def read_links(group) -> list[LinkCode]:
-    """Return the linked variables of a group."""
+def read_links(group, names: Container[str] | None = None) -> list[LinkCode]:
+    """Return the linked variables of a group, or those of `Synapses` that equations read."""
+    check_linked(group)
     found = []
     for name in sorted(group._linked_variables):
-        if name not in group.variables:
-            raise ValueError(
-                f"The linked variable '{name}' of '{group.name}' is not linked to anything: set "
-                f"{group.name}.{name} = linked_var(...)."
-            )
+        if names is not None and name not in names:
+            continue
         variable, index = group.variables[name], group.variables.indices[name]
         if isinstance(variable, brian.Subexpression):
             reason = f"it is linked to the subexpression '{variable.name}'"
             way_out = "Link to the variables that it is made of."
             raise unsupported(group, f"{name} (linked)", reason, way_out)
-        found.append(LinkCode(group, name, variable, _neurons(group, index)))
+        found.append(LinkCode(group, name, variable, linked_neurons(group, index)))
     return found
-
-
-def _neurons(group, index: str) -> np.ndarray:
-    if index == "_idx":
-        return np.arange(len(group))
-    if index == "0":
-        return np.zeros(len(group), np.int64)
-    return np.array(group.variables[index].get_value(), np.int64)
 
 
 def add_coupled_states(
@@ -157,7 +148,8 @@ def add_coupled_states(
     for link in links:
         owner = link.variable.owner.name
         if link.variable.name in before.get(owner, ()):
-            states[link.group.name] = (*states[link.group.name], link.state)
+            own = states.get(link.group.name, ())  # those of Synapses are not known yet
+            states[link.group.name] = (*own, link.state)
 
 
 def _check_only_summed(code: SummedCode, states) -> None:
@@ -182,14 +174,14 @@ def _check_span(code: SummedCode, others: list[tuple[int, int]]) -> None:
 
 
 def _check_unwritten(link: LinkCode, states) -> None:
-    if link.state in states[link.group.name]:
+    if link.state in states.get(link.group.name, ()):
         reason = f"events write it, and it belongs to '{link.variable.owner.name}'"
         raise unsupported(
             link.group, f"{link.state} (linked)", reason, "Use a variable of its own."
         )
 
 
-def linked_neurons(links: Iterable[LinkCode]) -> dict[str, dict[str, np.ndarray]]:
+def all_linked_neurons(links: Iterable[LinkCode]) -> dict[str, dict[str, np.ndarray]]:
     """Return by group the neurons that each linked variable stands for."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for link in links:
@@ -285,6 +277,7 @@ def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     symbols: dict[str, Symbol] = {}
     add_symbols(symbols, used, code.block.variables, find, collection)
     add_parameters(synapses, collection)
+    _check_not_linked(code, symbols)
     source, target, side = code.ends
     if any(_of_synapses(code, s) for s in symbols.values()):
         symbols = {name: _seen_from_synapses(code, name, s) for name, s in symbols.items()}
@@ -297,6 +290,15 @@ def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
         code.name, synapses.name, source, target, side, code.state, len(synapses), symbols,
         statements, _span(code), late, code.text,
     )  # fmt: skip
+
+
+def _check_not_linked(code: SummedCode, symbols: Mapping[str, Symbol]) -> None:
+    """Refuse states of neurons at neither end of the synapses."""
+    for name, symbol in symbols.items():
+        if symbol.kind == "state" and symbol.side.startswith(LINK):
+            reason = f"it reads '{name}', which is linked to a state of '{symbol.key[0]}'"
+            way_out = "Let a variable of the connected neurons be linked, and sum that."
+            raise unsupported(code.synapses, code.text, reason, way_out)
 
 
 def _of_synapses(code: SummedCode, symbol: Symbol) -> bool:
@@ -312,7 +314,7 @@ def _seen_from_synapses(code: SummedCode, name: str, symbol: Symbol) -> Symbol:
     """
     if _of_synapses(code, symbol):
         return replace(symbol, side="pre")
-    if symbol.kind not in ("state", "neuron"):
+    if symbol.kind not in ("state", "neuron") or symbol.side.startswith(LINK):
         return symbol
     if symbol.side == code.ends[2]:
         return replace(symbol, side="post")

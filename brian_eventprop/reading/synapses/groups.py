@@ -13,7 +13,12 @@ from typing import Any
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import inline, names
 from brian_eventprop.reading.equations.statements import Block
-from brian_eventprop.reading.equations.symbols import Collection, add_symbols, synapses_symbol
+from brian_eventprop.reading.equations.symbols import (
+    Collection,
+    add_symbols,
+    linked_symbol,
+    synapses_symbol,
+)
 from brian_eventprop.reading.equations.types import as_number, booleans
 from brian_eventprop.reading.functions.inlining import own_functions, with_bodies
 from brian_eventprop.reading.groups import read_update, spell_out_update
@@ -45,9 +50,29 @@ def _equations(synapses) -> list:
     return [e for e in synapses.equations.values() if e.type == brian.DIFFERENTIAL_EQUATION]
 
 
-def has_equations(synapses) -> bool:
-    """Whether a `Synapses` object has clock-driven equations."""
-    return bool(_equations(synapses))
+def is_group(synapses) -> bool:
+    """Whether a `Synapses` object is a group by itself.
+
+    It is with clock-driven equations, and where its pathways end at an input of spikes, which has
+    no states.
+    """
+    target = getattr(synapses.target, "source", synapses.target)
+    onto_spikes = not isinstance(target, brian.NeuronGroup | brian.Synapses)
+    return bool(_equations(synapses) or (onto_spikes and synapses._pathways))
+
+
+def read_by_equations(synapses) -> set[str]:
+    """Return the names in the clock-driven equations of a `Synapses` object."""
+    definitions = _definitions(synapses)
+    return set().union(*(names(inline(e.expr.code, definitions)) for e in _equations(synapses)))
+
+
+def _definitions(synapses) -> dict[str, str]:
+    return {
+        eq.varname: eq.expr.code
+        for eq in synapses.equations.values()
+        if eq.type == brian.SUBEXPRESSION and "summed" not in eq.flags
+    }
 
 
 def read_synapse_group_code(synapses, namespace: Mapping) -> SynapseGroupCode:
@@ -57,8 +82,9 @@ def read_synapse_group_code(synapses, namespace: Mapping) -> SynapseGroupCode:
     if synapses.equations.stochastic_variables:
         noise = sorted(synapses.equations.stochastic_variables)
         line = line_with("\n".join(map(str, _equations(synapses))), noise)
-        reason = "random numbers differ from run to run, so their gradient is not defined"
-        raise unsupported(synapses, line, reason, "Remove the noise.")
+        reason = f"'{noise[0]}' is white noise, which a batch brings for neurons only"
+        way_out = "Let a variable of a neuron have the noise, and link to it."
+        raise unsupported(synapses, line, reason, way_out)
     needed = synapses.equations.names | synapses.equations.identifiers | {"dt"}
     variables = synapses.resolve_all(needed, namespace, user_identifiers=set())
     text = "\n".join(map(str, synapses.equations.values()))
@@ -71,11 +97,7 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
     """Put the group together once the states are known."""
     synapses = code.synapses
     states = collection.states[synapses.name]
-    definitions = {
-        eq.varname: eq.expr.code
-        for eq in synapses.equations.values()
-        if eq.type == brian.SUBEXPRESSION and "summed" not in eq.flags
-    }
+    definitions = _definitions(synapses)
     own, flags = own_functions(code.variables), booleans(code.variables)
     derivatives = {
         eq.varname: with_bodies(as_number(inline(eq.expr.code, definitions), flags), own)
@@ -89,6 +111,8 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
     symbols: dict[str, Symbol] = {}
 
     def find(name, variable, collection):
+        if name in synapses._linked_variables:
+            return linked_symbol(synapses, name, variable, collection)
         return synapses_symbol(synapses, name, variable, collection)
 
     add_symbols(symbols, used, variables, find, collection)
@@ -113,7 +137,7 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
 def _check_sides(synapses, symbols: Mapping[str, Symbol]) -> None:
     """Refuse equations of synapses that read variables of their neurons."""
     for name, symbol in symbols.items():
-        if symbol.side:
+        if symbol.side in ("pre", "post"):
             reason = f"it reads '{name}' of the neurons at every step"
             way_out = (
                 f"Give the synapses a parameter with the values of '{name}', if it is constant."

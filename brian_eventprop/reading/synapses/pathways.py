@@ -12,7 +12,7 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
-from brian_eventprop.reading.equations.expressions import inline, names
+from brian_eventprop.reading.equations.expressions import names
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -22,8 +22,16 @@ from brian_eventprop.reading.equations.statements import (
     without_unused,
 )
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
+from brian_eventprop.reading.events import name_of_event
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
+from brian_eventprop.reading.synapses.aliases import (
+    check_subexpressions,
+    has_order,
+    one_by_one,
+    with_one_name_each,
+)
+from brian_eventprop.reading.synapses.others import other_flow, other_neuron
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_reserved,
@@ -33,10 +41,11 @@ from brian_eventprop.reading.unsupported import (
     unsupported,
 )
 
-_CHANGES = "Only variables of synapses and neurons may change."
-
 #: The variable that says when Brian2 last brought event-driven variables up to date.
 _LAST_UPDATE = "lastupdate"
+
+#: Brian2's names of the indices of the pre- and of the post-synaptic neuron.
+_ENDS = ("_presynaptic_idx", "_postsynaptic_idx")
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,18 @@ class PathwayCode:
     code: str
     block: Block
     indices: Mapping[str, str]
+    alone: bool = False
 
     @property
     def sender(self):
         """The group whose spikes run the code."""
         before = self.pathway.prepost == "pre"
         return self.synapses.source if before else self.synapses.target
+
+    @property
+    def source(self) -> str:
+        """The name of the group whose spikes, in the specification, run the code."""
+        return name_of_event(parent(self.sender), self.pathway.event)
 
 
 def read_synapses_code(
@@ -120,16 +135,19 @@ def build_pathway(
     add_symbols(symbols, used, code.block.variables, find, collection)
     delays = pathway._delays
     step = float(synapses.clock.dt_)
+    side, owner = other_neuron(code, symbols)
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
     _check_pre_synaptic_writes(code, symbols, groups)
     symbols, receiver = _receiver(synapses, symbols, groups)
-    others = _synaptic_flow(synapses, symbols, groups) | _pre_synaptic_flow(code, symbols, groups)
+    others = _synaptic_flow(code, symbols, groups)
+    if owner:
+        others |= other_flow(code, symbols, groups[owner], side)
     return Pathway(
         name=pathway.name,
         synapses=synapses.name,
-        source=parent(code.sender).name,
+        source=code.source,
         target=synapses.name if receiver == "synapse" else parent(synapses.target).name,
         size=len(synapses),
         symbols=symbols,
@@ -139,7 +157,9 @@ def build_pathway(
         sender=pathway.prepost,
         receiver=receiver,
         others=others,
-        pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
+        pre_group=owner,
+        pre_side=side,
+        alone=code.alone,
     )
 
 
@@ -152,51 +172,31 @@ def _receiver(synapses, symbols: dict[str, Symbol], groups) -> tuple[dict[str, S
     """Return at which end the code acts, and the symbols of its states there.
 
     Synapses that are a group, with equations of their own, are the target of code that touches no
-    state of a neuron.
+    state of a neuron, or that ends at an input of spikes.
     """
-    if synapses.name not in groups or _touches(symbols, "post") or _touches(symbols, "pre"):
+    touches = {s.side for s in symbols.values() if s.kind == "state"} - {""}
+    if synapses.name not in groups or (touches and parent(synapses.target).name in groups):
         return symbols, "post"
-    own = {n: s for n, s in symbols.items() if s.kind == "state"}
+    own = {n: s for n, s in symbols.items() if s.kind == "state" and not s.side}
     return {**symbols, **{n: replace(s, side="post") for n, s in own.items()}}, "synapse"
 
 
-def _synaptic_flow(synapses, symbols: dict[str, Symbol], groups) -> dict[str, str]:
+def _synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:
     """Return how the states of synapses that are a group change between events.
 
     All that their equations read is added to `symbols`.
     """
+    synapses = code.synapses
     if synapses.name not in groups or not _touches(symbols, ""):
         return {}
     group = groups[synapses.name]
+    for name in sorted(set(symbols) & set(group.states)):
+        if symbols[name].side:
+            reason = f"it reads '{name}', which is linked, and clock-driven equations read it, too"
+            way_out = "Use two linked variables."
+            raise unsupported(synapses, code.code, reason, way_out)
     symbols.update({n: s for n, s in group.symbols.items() if n not in symbols})
     return {state: group.derivatives.get(state, "0") for state in group.states}
-
-
-def _pre_synaptic_flow(code: PathwayCode, symbols: dict[str, Symbol], groups) -> dict[str, str]:
-    """Return how the pre-synaptic states that a pathway touches change between events.
-
-    All that their equations read gets names of its own, which are added to `symbols`.
-    """
-    touched = {n: s for n, s in symbols.items() if s.kind == "state" and s.side == "pre"}
-    if not touched:
-        return {}
-    group, found = groups[parent(code.synapses.source).name], {}
-    names_of = {s.variable: n for n, s in touched.items()}
-    waiting = list(names_of)
-    while waiting:
-        variable = waiting.pop(0)
-        derivative = group.derivatives.get(variable, "0")
-        for name in sorted(names(derivative) - set(names_of) - {"t", "dt"}):
-            symbol = group.symbols[name]
-            _check_pre_synaptic(code, variable, group, symbol)
-            names_of[name] = f"_pre_{name}"
-            side = "pre" if symbol.kind in ("state", "neuron", "index") else ""
-            symbols[f"_pre_{name}"] = replace(symbol, name=f"_pre_{name}", side=side)
-            waiting += [name] * (symbol.kind == "state")
-        if group.may_be_refractory and variable in group.frozen:
-            _refuse_frozen(code, variable, group)
-        found[names_of[variable]] = inline(derivative, names_of)
-    return found
 
 
 def _check_pre_synaptic_writes(code: PathwayCode, symbols, groups) -> None:
@@ -221,25 +221,9 @@ def _check_pre_synaptic_writes(code: PathwayCode, symbols, groups) -> None:
             raise unsupported(synapses, line, reason, way_out)
 
 
-def _check_pre_synaptic(code: PathwayCode, variable: str, group: Group, symbol: Symbol) -> None:
-    if symbol.kind == "timed":
-        reason = f"'{variable}' of '{group.name}' follows a TimedArray and is read at an arrival"
-        way_out = "Read a state of the post-synaptic group."
-        raise unsupported(code.synapses, code.code, reason, way_out)
-
-
-def _refuse_frozen(code: PathwayCode, variable: str, group: Group):
-    reason = (
-        f"it touches '{variable}' of the pre-synaptic neuron, which stands still while "
-        f"'{group.name}' is refractory"
-    )
-    way_out = "Read a variable without the flag '(unless refractory)'."
-    raise unsupported(code.synapses, line_with(code.code, [f"{variable}_pre"]), reason, way_out)
-
-
 def add_parameters(synapses, collection: Collection) -> None:
     """Collect the synaptic parameters, whether or not ``on_pre`` uses them."""
-    for name in synapses.equations.parameter_names:
+    for name in sorted(synapses.equations.parameter_names - synapses._linked_variables):
         variable = synapses.variables[name]
         collection.add((synapses.name, name), variable.get_value(), variable.dim)
 
@@ -279,14 +263,21 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = use_indices(synapses, _resolve_pathway(synapses, pathway, namespace))
-    block = read_block(synapses, text, variables, user_code=_everything(synapses, user))
+    read = read_block(synapses, text, variables, user_code=_everything(synapses, user))
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
+    block = with_one_name_each(synapses, user, read, indices)
+    check_subexpressions(synapses, user, block)
     code = PathwayCode(synapses, pathway, user.strip(), block, indices)
     _check_writes(code)
-    _check_aliases(code)
-    _check_order(code)
-    return code
+    # simultaneous arrivals have no well-defined order, but where Brian2 itself executes them in one
+    if not has_order(synapses, block, indices) or one_by_one(read, indices):
+        return code
+    if not _arrives_alone(code):
+        reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
+        way_out = "Write first the variables that are read, or use two pathways."
+        raise unsupported(synapses, code.code, reason, way_out)
+    return replace(code, alone=True)
 
 
 def _all_equations(synapses) -> list:
@@ -320,81 +311,37 @@ def use_indices(synapses, variables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_writes(code: PathwayCode) -> None:
-    """Refuse writes to shared variables."""
+    """Refuse writes to what cannot change at an event."""
     refusals = Refusals()
-    for statement in code.block.statements:
-        name = statement.var
-        variable = code.block.variables.get(name)
-        if not isinstance(variable, brian.ArrayVariable):
-            continue
-        if code.indices[name] == "0":
-            line, reason = line_writing(code.code, name), f"it changes '{name}', which is shared"
-            refusals.add(unsupported(code.synapses, line, reason, _CHANGES))
+    for name in code.block.written:
+        refused = _unwritable(code, name, code.block.variables[name])
+        if refused:
+            refusals.add(unsupported(code.synapses, line_writing(code.code, name), *refused))
     refusals.raise_found()
 
 
-def _check_aliases(code: PathwayCode) -> None:
-    """Refuse code that calls a variable by two names, one of which it writes.
-
-    Brian2's own targets disagree about what the other name then holds.
-    """
-    used = set(code.block.written)
-    for statement in code.block.statements:
-        used |= names(statement.expr)
-    variables = code.block.variables
-    for name in code.block.written:
-        for other in sorted(used - {name}):
-            same = variables.get(other) is variables[name]
-            if same and code.indices[other] == code.indices[name]:
-                what = "a subexpression of it" if other.startswith("_") else f"'{other}'"
-                reason = f"'{name}' is written and read under another name, as {what}"
-                way_out = f"Write '{name}' everywhere."
-                raise unsupported(code.synapses, line_with(code.code, [other]), reason, way_out)
-    _check_subexpressions(code)
-
-
-def _check_subexpressions(code: PathwayCode) -> None:
-    """Refuse a subexpression of what an earlier statement has written.
-
-    A pathway knows the operands of the subexpressions of its synapses by names of their own.
-    """
-    written: set[str] = set()
-    for statement in code.block.vector:
-        for name in sorted(names(statement.expr) & written) if statement.subexpression else ():
-            reason = (
-                f"'{statement.var}' reads '{name}' after it was written, and Brian2's targets "
-                "disagree about its value then"
-            )
-            way_out = f"Write the expression itself in the place of '{statement.var}'."
-            raise unsupported(code.synapses, line_with(code.code, [statement.var]), reason, way_out)
-        written.add(statement.var)
+def _unwritable(code: PathwayCode, name: str, variable) -> tuple[str, str] | None:
+    """Return why a variable cannot be written, and the way out; None if it can."""
+    ends = {parent(end).name for end in (code.synapses.source, code.synapses.target)}
+    owner = variable.owner.name
+    if isinstance(variable.owner, brian.NeuronGroup) and owner not in ends:
+        reason = f"it changes '{name}', which is linked and belongs to '{owner}'"
+        return reason, f"Change it by Synapses onto '{owner}'."
+    if not isinstance(variable.owner, brian.NeuronGroup | brian.Synapses):
+        return f"it changes '{name}' of '{owner}', whose spikes are given", "Use a NeuronGroup."
+    if variable is code.pathway._delays:
+        return "delays are the same during a trial", "Use a variable of the synapse."
+    if code.indices[name] == "0":  # "not allowed in this context", says Brian2
+        return (
+            f"it changes '{name}', which is shared, and Brian2 itself does not run that",
+            f"Let a NeuronGroup of one neuron have '{variable.name}', change it by Synapses onto "
+            "that, and link to it where it is read.",
+        )
+    return None
 
 
-def _check_order(code: PathwayCode) -> None:
-    """Refuse code in which simultaneous arrivals have no well-defined order.
-
-    Code whose result depends on the order of arrivals is fine as long as Brian2 executes it one
-    arrival after the other.  Its numpy target does so where a statement writes what it or an
-    earlier one has read; otherwise it runs statement by statement over all arrivals, and its
-    other targets do not.
-    """
-    variables, indices = dict(code.block.variables), code.indices
-    for index in {indices[name] for name in variables} - {"_idx", "0"}:
-        variables[index] = code.synapses.variables[index]
-    try:
-        brian.check_for_order_independence(code.block.in_brian2, variables, indices)
-    except brian.OrderDependenceError:
-        if not _one_by_one(code.block, indices):
-            reason = "its result depends on the order of arrivals, and Brian2's targets disagree"
-            way_out = "Write first the variables that are read, or use two pathways."
-            raise unsupported(code.synapses, code.code, reason, way_out) from None
-
-
-def _one_by_one(block: Block, indices: Mapping[str, str]) -> bool:
-    read: set[str] = set()
-    for statement in block.in_brian2:
-        known = names(statement.expr) & set(block.variables)
-        read |= {name for name in known if indices[name] != "_idx"}
-        if statement.var in read:
-            return True
-    return False
+def _arrives_alone(code: PathwayCode) -> bool:
+    """Whether the neurons that some code writes are those of one synapse each."""
+    ends = dict(zip(_ENDS, connections(code.synapses), strict=True))
+    written = {code.indices[name] for name in code.block.written} & set(ends)
+    return all(len(set(ends[index])) == len(ends[index]) for index in written)

@@ -17,8 +17,7 @@ from brian_eventprop.codegen.clock.network import ClockModule
 from brian_eventprop.kernels.clock.per_spike import LANES
 from brian_eventprop.plan.layouts import limits
 from brian_eventprop.reading.delays import check_delays
-from brian_eventprop.reading.equations.symbols import LINK
-from brian_eventprop.reading.spec import Key, NetworkValues, Symbol
+from brian_eventprop.reading.spec import LINK, Key, NetworkValues, Symbol
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses, fill_offsets, gather
 from brian_eventprop.runtime.binding.constants import check_constants, check_digits, divisors
 from brian_eventprop.runtime.binding.near_rates import near_rates
@@ -164,10 +163,11 @@ class GroupBinder(ParameterBinder):
 
     def initial(self, values: Values, dtype) -> np.ndarray:
         """Return the initial states, one row per state."""
+        group = self.code.adjoint.group
         rows = np.empty((len(self.code.states), self.size), dtype)
         for row, state in zip(rows, self.code.states, strict=True):
             # what stands for a timed array has no initial value of its own
-            row[:] = values.get((self.code.name, state), 0.0)
+            row[:] = values.get(group.start(state), 0.0)
             if not np.all(np.isfinite(row)):
                 at = int(np.argmin(np.isfinite(row)))
                 raise FloatingPointError(
@@ -215,11 +215,12 @@ class CouplingBinder(ParameterBinder):
         symbols = {name: s for name, s in coupling.symbols.items() if s.kind != "state"}
         super().__init__(code, parameter_map, symbols, coupling.size, dt, coupling.owner)
         self.indices = {"pre": network.pre[code.name], "post": network.post[code.name]}
+        self.indices |= network.links.get(coupling.owner, {})
         self.span = np.array(coupling.span)
 
     def ends(self) -> dict[str, np.ndarray]:
         """Return the arrays that say which neurons are coupled."""
-        return {"span": self.span, **self.indices}
+        return {"span": self.span, "pre": self.indices["pre"], "post": self.indices["post"]}
 
 
 class PathwayBinder(ParameterBinder):
@@ -233,6 +234,8 @@ class PathwayBinder(ParameterBinder):
                 rename[name] = symbol
         super().__init__(code, parameter_map, rename, pathway.size, dt, pathway.synapses)
         self.indices = {"pre": network.pre[pathway.name], "post": network.post[pathway.name]}
+        self.indices |= network.links.get(pathway.synapses, {})
+        self.pre_side = pathway.pre_side
         self.sender, self.receiver = pathway.sender, pathway.receiver
         self.n_source = n_source
         self.delay, self.axonal = pathway.delay, pathway.axonal
@@ -247,6 +250,11 @@ class PathwayBinder(ParameterBinder):
         return self.indices[self.sender]
 
     @property
+    def touched(self) -> np.ndarray:
+        """The neuron besides the target whose states the code of each synapse touches."""
+        return self.indices[self.pre_side]
+
+    @property
     def receivers(self) -> np.ndarray:
         """The member of the target at which each synapse ends."""
         if self.receiver == "synapse":
@@ -255,7 +263,7 @@ class PathwayBinder(ParameterBinder):
 
     def reconnect(self, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses, as many as before."""
-        self.indices = {"pre": pre, "post": post}
+        self.indices |= {"pre": pre, "post": post}
         self._layout = self._by_source = self._in_lanes = self._by_tile = None
 
     def add_row_delays(self, delays: np.ndarray, into: dict[Key, np.ndarray]) -> None:

@@ -96,6 +96,7 @@ class ClockArrays:
     ):  # fmt: skip
         self.groups = {g.name: g for g in module.groups}
         self.pathways = {p.name: p for p in module.pathways}
+        self.couplings = {c.name: c for c in module.couplings}
         self.given, self.sizes, self.record_memory = given, sizes, record_memory
         self.synapses = {p.synapses: p for p in module.pathways if p.synaptic and not p.own_group}
         self.most = dict(work.spikes)
@@ -146,6 +147,7 @@ class ClockArrays:
         elif (owner, role) not in self.arrays:
             make = self._of_pathway if owner in self.pathways else self._of_source
             make = self._of_synapses if owner in self.synapses else make
+            make = self._of_coupling if owner in self.couplings else make
             self.arrays[owner, role] = make(owner, role)
         return self.arrays[owner, role]
 
@@ -169,6 +171,13 @@ class ClockArrays:
             raise KeyError((owner, role))
         p = self.synapses[owner]
         return np.zeros((len(p.synaptic), p.adjoint.pathway.size), self.dtype)
+
+    def _of_coupling(self, owner: str, role: str) -> np.ndarray:
+        """What the backward pass keeps of each synapse from one time step to the one before."""
+        c = self.couplings[owner]
+        if role != "later":
+            raise KeyError((owner, role))
+        return np.zeros((c.steps.rows, c.adjoint.coupling.size), self.dtype)
 
     @property
     def _pair(self):

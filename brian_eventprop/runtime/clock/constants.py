@@ -56,7 +56,7 @@ class ClockConstants:
         """Make everything again: synapses have other ends."""
         self._of_groups, self._shapes, self._delays, self._layouts = {}, {}, {}, {}
         for g in self.module.groups:
-            keys = [*self.groups[g.name].keys, *((g.name, state) for state in g.states)]
+            keys = [*self.groups[g.name].keys, *map(g.adjoint.group.start, g.states)]
             self._of_groups[g.name] = Remembered(keys)
             if g.rings:
                 self._shapes[g.name] = Remembered(())

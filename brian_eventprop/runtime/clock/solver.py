@@ -580,8 +580,9 @@ class ClockCPU:
                 v, total[g.name, "grad_shared"], total[g.name, "grad_neuron"], gradients
             )
             for k, state in enumerate(g.states):
-                if (g.name, state) in gradients:
-                    gradients[g.name, state] += total[g.name, "grad_initial"][k]
+                key = g.adjoint.group.start(state)
+                if key in gradients:
+                    gradients[key] += total[g.name, "grad_initial"][k]
             if g.fixed_period:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for s in self.system.spec.synapses:

@@ -226,7 +226,7 @@ class CudaBackward(ClockCPU):
             total[g.name, "grad_neuron"] = (
                 added_up(g.name, "grad_neuron_out") if g.element_grads else np.zeros((0, g.size))
             )
-            if any((g.name, state) in self.system.trained for state in g.states):
+            if any(g.adjoint.group.start(state) in self.system.trained for state in g.states):
                 total[g.name, "grad_initial"] = added_up(g.name, "grad_initial")
             if g.fixed_period:
                 wanted = PERIOD in g.adjoint.refractory_invariants.active

@@ -268,7 +268,7 @@ class EventKernels:
 
 def _remembered(g, binder) -> Remembered:
     """What is made of the values of a group."""
-    return Remembered([*binder.keys, *((g.name, state) for state in g.states)])
+    return Remembered([*binder.keys, *map(g.adjoint.group.start, g.states)])
 
 
 def _warn_of_missing_resets(module) -> None:

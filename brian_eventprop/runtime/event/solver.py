@@ -182,8 +182,8 @@ class EventCPU(EventKernels):
             arrays[p.name, "W"] = binder.per_element(v, float, order)
             arrays[p.name, "post"], arrays[p.name, "rows"] = post, rows
             if p.adjoint.pre:
-                senders = binder.indices["pre"]
-                arrays[p.name, "senders"] = senders if order is None else senders[order]
+                touched = binder.touched
+                arrays[p.name, "senders"] = touched if order is None else touched[order]
             if p.touches_synapse:
                 created = np.arange(binder.size) if order is None else order
                 arrays[p.name, "created"] = np.asarray(created, np.int64)
@@ -370,8 +370,9 @@ class EventCPU(EventKernels):
                 v, total[g.name, "grad_shared"], total[g.name, "grad_neuron"], gradients
             )
             for k, state in enumerate(g.states):
-                if (g.name, state) in gradients:
-                    gradients[g.name, state] += total[g.name, "grad_initial"][:, k]
+                key = g.adjoint.group.start(state)
+                if key in gradients:
+                    gradients[key] += total[g.name, "grad_initial"][:, k]
             if g.fixed_period:
                 binder.refractory_gradient(v, total[g.name, "grad_refractory"], gradients)
         for name, binder in self.couplings.items():

@@ -102,3 +102,41 @@ def of_functions(n_steps=60, trials=2, **options):
         **options,
     )
     return model, spikes(rng, trials, 4, n_steps, rate=0.1)
+
+
+def three_events(dt=0.1, reset="v = 0; g = 0.8*g", up="open = False; h += q", down="open = True"):
+    """After Brian2's example of custom events: v spikes, g crosses a level up and down."""
+    defaultclock.dt = dt * ms
+    rng = np.random.default_rng(2)
+    n = 30
+    times = np.sort(rng.choice(np.arange(5, 380), n, replace=False)) * 0.1 * ms
+    source = SpikeGeneratorGroup(3, rng.integers(0, 3, n), times, name="source")
+    G = NeuronGroup(
+        2,
+        """dv/dt = (2.5*g - h - v)/(9*ms) : 1
+        dg/dt = -g/tau : 1
+        dh/dt = -h/(6*ms) : 1
+        open : boolean
+        q : 1
+        tau : second""",
+        threshold="v > 1", reset=reset,
+        events={"up": "g > 1 and open", "down": "g < 0.9 and not open"}, method="euler", name="G",
+    )  # fmt: skip
+    G.run_on_event("up", up)
+    G.run_on_event("down", down)
+    G.open, G.q, G.tau = True, [0.3, 0.5], [5, 6] * ms
+    H = NeuronGroup(
+        2, "dx/dt = -x/(8*ms) : 1\ndy/dt = (x - y)/(5*ms) : 1", name="H", method="exact"
+    )
+    into = Synapses(source, G, "w : 1", on_pre="g += w", name="into")
+    into.connect()
+    into.w, into.delay = rng.uniform(0.35, 0.55, 6), rng.uniform(0.2, 1, 6) * ms
+    out = Synapses(
+        G, H, "a : 1\nb : 1", on_pre={"pre": "x += a", "fast": "x += b*q_pre"},
+        on_event={"pre": "spike", "fast": "up"}, name="out",
+    )  # fmt: skip
+    out.connect()
+    out.a, out.b = [0.5, 0.3, 0.2, 0.4], [0.3, 0.6, 0.1, 0.2]
+    loss = bep.Sum(bep.Integral(H, "y**2"), bep.Integral(G, "h**2"))
+    views = [into.w, out.a, out.b, G.q, G.tau, G.g]
+    return [source, G, H, into, out], views, loss

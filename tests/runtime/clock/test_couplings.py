@@ -164,7 +164,7 @@ def coupled(model=LIF, term="w*(v_pre - v_post)", condition="i != j", on_pre=Non
     "arguments, readout, message",
     [
         (dict(term="w*v_pre**2"), bep.Integral, "not linear in 'v', which jumps"),
-        (dict(term="w*int(v_pre > 0.5)"), bep.Integral, "a condition or a step"),
+        (dict(term="w*int(v_pre > 0.5)"), bep.Integral, "a condition in it reads"),
         (dict(model=LIF.replace("S - v", "tanh(S) - v")), bep.Integral, "are not linear in 'S'"),
         (dict(model=LIF.replace("S - v", "int(S > 0) - v")), bep.Integral, "reads it"),
         (dict(), bep.Maximum, "may make or end a maximum"),

@@ -304,3 +304,17 @@ def test_readouts_during_explosive_upstrokes(emulator):
     emulator()
     check_equal(run("cuda"), expected)
     assert len(expected["hidden", "i"]) > 8
+
+
+def test_three_kinds_of_events(emulator):
+    found = []
+    emulator()
+    for backend in ("cuda", "cpu"):
+        start_scope()
+        objects, views, loss = small_networks.three_events()
+        model = bep.EventPropModel(
+            objects, train=views, loss=loss, duration=20 * ms, backend=backend
+        )
+        found.append(arrays_of(model.run(), model.gradient(), model))
+    check_equal(*found)
+    assert len(found[0]["G__up", "i"]) > 3
