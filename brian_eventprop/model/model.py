@@ -13,10 +13,11 @@ from brian2.core.variables import VariableView
 from brian_eventprop._checks import mapping, plain_numbers
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
+from brian_eventprop.data.drawn_counts import drawn_spikes
 from brian_eventprop.data.parameter_files import save_parameters
 from brian_eventprop.data.spike_checks import check_spikes
 from brian_eventprop.data.spikes import SpikeData
-from brian_eventprop.data.timed_inputs import given_traces
+from brian_eventprop.data.timed_inputs import given_traces, timed_values
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.expressions import Expression, tied_variables, with_quantities
 from brian_eventprop.losses.base import Loss, evaluate
@@ -348,9 +349,10 @@ class EventPropModel(CopiedModel):
 
     def _projection(self, synapses):
         name = getattr(synapses, "name", synapses)
-        pathways = [p.name for p in self.spec.pathways if p.synapses == name]
+        of_synapses = [p for p in self.spec.pathways if p.source not in self._drawn]
+        pathways = [p.name for p in of_synapses if p.synapses == name]
         if not pathways:
-            known = ", ".join(dict.fromkeys(p.synapses for p in self.spec.pathways)) or "none"
+            known = ", ".join(dict.fromkeys(p.synapses for p in of_synapses)) or "none"
             raise ValueError(f"'{name}' is no Synapses object of the model; it has: {known}")
         return next(obj for obj in self.objects if obj.name == name), pathways
 
@@ -370,6 +372,9 @@ class EventPropModel(CopiedModel):
             Values of the `TimedArray` objects in the equations, by their name there: arrays
             (trials, cells) or (trials, cells, columns) in the array's own unit and on its own time
             grid.  By default those that `spikes` carries, else the array's own in every trial.
+            And for each `PoissonInput` (or its name) the numbers of spikes that it adds up in
+            every time step of Brian2: whole numbers (trials, steps, neurons), or (1, steps,
+            neurons) for all trials.  They must be given: nothing is drawn here.
 
         Returns
         -------
@@ -453,13 +458,18 @@ class EventPropModel(CopiedModel):
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         mapping(traces, "traces", "{'I_ext': array}")
         trained = {key[1]: self._values[key] for key in self._timed_keys}
-        timed = given_traces(self.spec, self._network, spikes, traces, trained)
-        counts |= {len(array) for array in timed.values() if len(array) > 1}
+        brought = given_traces(self.spec, spikes, traces)
+        timed = timed_values(self.spec, self._network, brought, trained)
+        drawn = drawn_spikes(self.spec, brought, self.n_steps)
+        counts |= {len(part) for part in (*timed.values(), *drawn.values()) if len(part) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
         n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
+        for name, given in drawn.items():
+            same = len(given) < n_trials
+            data[name] = given[np.zeros(n_trials, int)] if same else given
         prepared = self._prepared(data)
         return _Batch(spikes, traces, targets, data, prepared, timed, n_trials)
 
@@ -608,6 +618,8 @@ class EventPropModel(CopiedModel):
         found = self._solver.backward(forward, weights, with_inputs)
         inputs = {}
         for name, grads in found.inputs.items() if with_inputs else ():
+            if name in self._drawn:  # steps of the time grid do not move
+                continue
             inputs[name] = np.empty_like(grads)
             inputs[name][forward.inputs[name].original] = grads
         gradients = self._pulled(found.gradients, self._done().bound)
@@ -628,13 +640,18 @@ class EventPropModel(CopiedModel):
             self._last = replace(run, forward=forward)
 
     @property
+    def _drawn(self) -> set[str]:
+        """The names of the PoissonInputs."""
+        return {source.name for source in self.spec.inputs if source.most}
+
+    @property
     def _end(self) -> float:
         """End of a trial in seconds: on the time grid a part of a step is a whole one."""
         duration = float(self.duration)
         return max(duration, self.n_steps * self.spec.dt) if self.solver == "clock" else duration
 
     def _inputs(self, spikes) -> dict[str, SpikeData]:
-        sizes = {i.name: i.size for i in self.spec.inputs}
+        sizes = {i.name: i.size for i in self.spec.inputs if not i.most}
         if spikes is None:
             given = {name: self._own_spikes(name, size) for name, size in sizes.items()}
         elif isinstance(spikes, SpikeData):
@@ -704,7 +721,8 @@ class EventPropModel(CopiedModel):
         trained = {key: self._values[key] for key in (*keys, *self._tied.keys)}
         write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
-        for name in dict.fromkeys(p.synapses for p in self.spec.pathways):
+        of_synapses = [p for p in self.spec.pathways if p.source not in self._drawn]
+        for name in dict.fromkeys(p.synapses for p in of_synapses):
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
         self._in_brian2.refresh()

@@ -12,21 +12,24 @@ from brian2 import get_logger
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import (
-    GroupCode,
     build_group,
     check_period,
     event_states,
     read_group_code,
 )
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
+from brian_eventprop.reading.poisson_inputs import (
+    build_poisson_pathway,
+    counted_input,
+    poisson_ends,
+    read_poisson_code,
+)
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objects
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.synapses.couplings import (
-    LinkCode,
-    SummedCode,
     add_coupled_states,
     build_couplings,
     check_constant_synapses,
@@ -174,6 +177,7 @@ def read_network(
         dt = refusals.check(check_clocks, (o for o in active if not isinstance(o, INPUTS)))
         neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
         inputs = [o for o in active if isinstance(o, INPUTS)]
+        noises = [o for o in active if isinstance(o, brian.PoissonInput)]
         synapses = [o for o in active if isinstance(o, brian.Synapses)]
         _check_ends(synapses, neurons + inputs + synapses + refused, refusals)
         for readout in readouts:
@@ -181,13 +185,14 @@ def read_network(
             refusals.check(_check_active, parent(readout.group), use)
             _check_readout(readout, synapses)
         _check_names(active)
-        code = _read_code(neurons, synapses, level_namespace, ignored, refusals)
+        code = _read_code(neurons, synapses, noises, level_namespace, ignored, refusals)
     code = code.sorted()
     collection, plastic = _collection(code)
     with Refusals() as refusals:
         built, couplings, coupled = _build_groups(code, level_namespace, collection, refusals)
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
-        pathways = [refusals.check(build_pathway, p, collection, built) for p in code.pathways]
+        spec_inputs += [counted_input(noise) for noise in code.noises]
+        pathways = _build_pathways(code, collection, built, refusals)
         given = built, {g.name: g for g in neurons}, level_namespace, duration, collection
         spec_readouts = [
             refusals.check(read_readout, readout, *given)
@@ -207,10 +212,11 @@ def read_network(
     check_start(objects, active, spec)
     _mention_precision(neurons + synapses)
     ends = {p.pathway.name: connections(p.synapses) for p in code.pathways} | coupled
+    ends |= {noise.pathway: poisson_ends(noise) for noise in code.noises}
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
-        spikes={group.name: read_spikes(group, duration) for group in inputs},
+        spikes={group.name: read_spikes(group, duration) for group in (*inputs, *noises)},
     )
 
 
@@ -223,6 +229,7 @@ class _Code:
     of_synapses: list
     summed: list
     links: list
+    noises: list
 
     def sorted(self) -> _Code:
         """Return it in Brian2's order of execution."""
@@ -234,11 +241,13 @@ class _Code:
 def _read_code(
     neurons: Iterable,
     synapses: Iterable,
+    noises: Iterable,
     namespace: Mapping,
     ignored: Container[int],
     refusals: Refusals,
 ) -> _Code:
-    """Read the code of neurons and Synapses, as far as it is not refused."""
+    """Read the code of neurons, Synapses and PoissonInputs, as far as it is not refused."""
+    names = {group.name for group in neurons}
     ends = {end.name for s in synapses for end in (s.source, s.target)}
     alone = [s for s in synapses if has_equations(s) or s.name in ends]
     links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
@@ -251,13 +260,14 @@ def _read_code(
         of_synapses=[refusals.check(read_synapse_group_code, s, namespace) for s in alone],
         summed=[code for found in summed for code in found or ()],
         links=[link for found in links for link in found or ()],
+        noises=[refusals.check(read_poisson_code, n, namespace, names, ignored) for n in noises],
     )
 
 
 def _collection(code: _Code) -> tuple[Collection, dict]:
     """Return an empty collection that knows all states, and the states of synapses by name."""
     plastic = synaptic_states(code.pathways)
-    states = _states(code.groups, code.pathways, code.summed, code.links)
+    states = _states(code)
     for group in code.of_synapses:
         name = group.synapses.name
         written = plastic.pop(name).states if name in plastic else ()
@@ -282,7 +292,7 @@ def _build_groups(
         for c in code.of_synapses
     }
     _check_sources(code.pathways, built, refusals)
-    refusals.check(_check_periods, code.groups, code.pathways)
+    refusals.check(_check_periods, code)
     by_name = {c.group.name: c for c in (*code.groups, *code.of_synapses)}
     of_synapses = {c.synapses.name for c in code.of_synapses}
     refusals.check(check_constant_synapses, code.summed, code.pathways, of_synapses)
@@ -291,6 +301,19 @@ def _build_groups(
     found = refusals.check(build_couplings, code.summed, code.links, by_name, collection)
     couplings, coupled = found or ((), {})
     return with_copies(built, couplings), couplings, coupled
+
+
+def _build_pathways(code: _Code, collection: Collection, built: Mapping, refusals: Refusals):
+    """Return the pathways in Brian2's order of execution, those of PoissonInputs among them."""
+    found = [
+        ((p.pathway.order, p.pathway.name), refusals.check(build_pathway, p, collection, built))
+        for p in code.pathways
+    ]
+    found += [
+        ((n.noise.order, n.noise.name), refusals.check(build_poisson_pathway, n, collection))
+        for n in code.noises
+    ]
+    return [pathway for _, pathway in sorted(found, key=lambda place: place[0])]
 
 
 def _active(
@@ -355,13 +378,12 @@ def _check_sources(
             refusals.add(unsupported(code.synapses, code.code, reason, way_out))
 
 
-def _check_periods(groups: Iterable[GroupCode], pathways: Iterable[PathwayCode]) -> None:
+def _check_periods(code: _Code) -> None:
     """Refuse refractory periods that arrivals change."""
-    by_name = {code.group.name: code for code in groups}
-    for code in pathways:
-        for group, name in written_states(code):
-            if group in by_name:  # not synapses, which have no period
-                check_period(by_name[group], [name], code.pathway.name)
+    by_name = {group.group.name: group for group in code.groups}
+    for group, variable, by in _written(code):
+        if group in by_name:  # not synapses, which have no period
+            check_period(by_name[group], [variable], by)
 
 
 def _check_readout(readout, synapses: Iterable) -> None:
@@ -387,29 +409,29 @@ def _check_names(objects: Iterable) -> None:
             seen.add(part.name)
 
 
-def _states(
-    groups: list[GroupCode],
-    pathways: list[PathwayCode],
-    summed: list[SummedCode],
-    links: list[LinkCode],
-) -> dict[str, tuple[str, ...]]:
+def _states(code: _Code) -> dict[str, tuple[str, ...]]:
     """Return each group's states: differential equations first, then what events write.
 
     Last come those that are computed from other neurons at every step.
     """
     states = {
-        code.group.name: dict.fromkeys(
-            [eq.varname for eq in code.group.user_equations.values() if _is_differential(eq)]
-            + event_states(code)
+        group.group.name: dict.fromkeys(
+            [eq.varname for eq in group.group.user_equations.values() if _is_differential(eq)]
+            + event_states(group)
         )
-        for code in groups
+        for group in code.groups
     }
-    for code in pathways:
-        for group, name in written_states(code):
-            states.setdefault(group, {})[name] = None
+    for group, name, _ in _written(code):
+        states.setdefault(group, {})[name] = None
     found = {name: tuple(own) for name, own in states.items()}
-    add_coupled_states(found, summed, links)
+    add_coupled_states(found, code.summed, code.links)
     return found
+
+
+def _written(code: _Code) -> list[tuple[str, str, str]]:
+    """Return the variables that arrivals write: group, variable, and by what."""
+    found = [(*written, p.pathway.name) for p in code.pathways for written in written_states(p)]
+    return found + [(*noise.written, noise.noise.name) for noise in code.noises]
 
 
 def _is_differential(equation) -> bool:

@@ -168,12 +168,20 @@ class Group:
 class SpikeInput:
     """A source of given spikes: `SpikeGeneratorGroup` or a replayed `PoissonGroup`.
 
-    ``dt`` is its own time step in seconds, None if it is the network's.
+    ``dt`` is its own time step in seconds, None if it is the network's.  Of a `PoissonInput` the
+    numbers of spikes are given; ``most`` is the largest one, and each neuron that gets them has as
+    many members here as such a number has binary digits: member k stands for 2**k spikes.
     """
 
     name: str
     size: int
     dt: float | None = None
+    most: int = 0
+
+    @property
+    def digits(self) -> int:
+        """How many members one neuron with a `PoissonInput` has."""
+        return self.most.bit_length()
 
 
 @dataclass(frozen=True)
@@ -335,7 +343,7 @@ class NetworkValues:
         int64, in creation order.
     spikes
         Per input of the network: the spikes the Brian2 object itself holds, ``(indices, times)``
-        sorted by time, then index; None where it holds none (a `PoissonGroup`).
+        sorted by time, then index; None where it holds none (a `PoissonGroup`, a `PoissonInput`).
     timed_values
         Per timed array: the values that the Brian2 object itself holds, (cells, columns).
     timed_dimensions

@@ -155,17 +155,10 @@ def check_object(obj) -> bool:
             "Write it as equations, or name it in ignore=[...] if it does not change the network."
         )
         raise unsupported(obj, "network_operation", reason, way_out)
-    if isinstance(obj, brian.PoissonInput):
-        reason = f"the input is drawn at random: {_RANDOM}"
-        way_out = (
-            "Use a PoissonGroup with Synapses, whose spikes are given, or add numbers that you "
-            "draw with run_regularly('v += w*counts(t, i)'), counts being a TimedArray."
-        )
-        raise unsupported(obj, obj.abstract_code or "PoissonInput", reason, way_out)
     if isinstance(obj, brian.SpatialNeuron):
         reason = "the cable equation couples the compartments at every step"
         raise unsupported(obj, "SpatialNeuron", reason, "Use a NeuronGroup of point neurons.")
-    if not isinstance(obj, (*WHOLE, brian.Subgroup, *brian.MONITORS)):
+    if not isinstance(obj, (*WHOLE, brian.PoissonInput, brian.Subgroup, *brian.MONITORS)):
         reason = f"objects of the class '{type(obj).__name__}' are unknown here"
         raise unsupported(obj, type(obj).__name__, reason, "Remove it from the network.")
     return True
@@ -230,10 +223,14 @@ def _check_methods(obj, part) -> None:
 
 def _check_part(obj, part) -> None:
     """Refuse an active part that an object contains and Brian2 did not make itself."""
-    if isinstance(part, brian.NetworkOperation | brian.PoissonInput):
+    if isinstance(part, brian.NetworkOperation):
         check_object(part)
     if is_regular(obj, part):
         return  # read with the group
+    if isinstance(part, brian.PoissonInput):
+        reason = f"it is a part of '{obj.name}'"
+        way_out = "Make it an object of the network, with counts that you give."
+        raise unsupported(part, part.abstract_code or "PoissonInput", reason, way_out)
     if type(part) is brian.CodeRunner:
         reason = f"run_regularly of '{part.group.name}' changes variables outside of the equations"
         way_out = "Write it as a differential equation, or call run_regularly of a NeuronGroup."

@@ -90,7 +90,7 @@ CASES = {
     of_pathway: ("'w = 2'", "run_regularly of 'S_pre'"),
     operation: ("NetworkOperation 'op'", "Python code"),
     operation_deep_below: ("NetworkOperation 'op'", "Python code"),
-    poisson_below: ("'poissoninput", "drawn at random"),
+    poisson_below: ("'poissoninput", "it is a part of 'G'"),
     own_code_runner: ("NeuronGroup 'G': 'Runner'", "Remove it from G"),
     resetter_removed: ("'G_spike_resetter'", "Brian2 does not run it"),
     pathway_removed: ("'S_pre'", "Brian2 does not run it"),

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from brian2 import (
     Clock,
-    Hz,
     Network,
     NetworkOperation,
     NeuronGroup,
-    PoissonInput,
     SpatialNeuron,
     Synapses,
     TimedArray,
@@ -339,12 +337,6 @@ CASES = {
         "op",
         "network_operation",
         "equations",
-    ),
-    "poisson input": (
-        lambda: [g := neurons()[0], PoissonInput(g, "v", 10, 5 * Hz, weight="0.1")],
-        "poissoninput",
-        "v +=",
-        "PoissonGroup",
     ),
     "spatial neuron": (spatial, "G", "SpatialNeuron", "point neurons"),
     "several clocks": (two_clocks, "H", "dt=0.0002 s", "same dt"),

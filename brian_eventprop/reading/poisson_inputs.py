@@ -1,0 +1,182 @@
+"""`PoissonInput` whose numbers of spikes are given: synapses from spikes that stand for many.
+
+Neuron i gets ``counts*weight`` at once in every time step.  The synapses of its own sources stand
+for 1, 2, 4, ... spikes, so a few of them add up to any number, and what a `PoissonInput` does is
+what spikes of an input do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from brian_eventprop.reading import brian
+from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.statements import (
+    Block,
+    read_block,
+    resolve,
+    spell_out_all,
+    without_unused,
+)
+from brian_eventprop.reading.equations.symbols import (
+    LINK,
+    Collection,
+    add_symbols,
+    group_symbol,
+)
+from brian_eventprop.reading.refused.refusals import Refusals
+from brian_eventprop.reading.spec import Pathway, SpikeInput, Symbol
+from brian_eventprop.reading.synapses.pathways import parent
+from brian_eventprop.reading.unsupported import (
+    check_parts,
+    check_reserved,
+    check_schedule,
+    unsupported,
+)
+
+#: How many spikes an arrival stands for, in the statement that it runs.
+SPIKES = "_spikes"
+
+
+@dataclass(frozen=True)
+class PoissonCode:
+    """What a `PoissonInput` adds to a variable, before the states of the groups are known."""
+
+    noise: Any
+    block: Block
+    text: str
+
+    @property
+    def target(self):
+        """The group, or the part of it, that gets the input."""
+        return self.noise._group
+
+    @property
+    def pathway(self) -> str:
+        """The name of its pathway."""
+        return f"{self.noise.name}_pre"
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """The name of the group and of its variable."""
+        return parent(self.target).name, self.noise.target_var
+
+
+def read_poisson_code(
+    noise, namespace: Mapping, present: Container[str], ignored: Container[int] = ()
+) -> PoissonCode:
+    """Check a `PoissonInput` and read what it adds.
+
+    Parameters
+    ----------
+    noise, namespace
+        The object, and where external names are looked up.
+    present
+        Names of the groups of the network.
+    ignored
+        Identities of what the user leaves out.
+    """
+    target, variable = noise._group, noise.target_var
+    group, weight = parent(target), noise.weight
+    weight = weight if isinstance(weight, str) else repr(weight)
+    text = f"{variable} += {weight}"
+    if not isinstance(group, brian.NeuronGroup):
+        reason = f"'{group.name}' is no NeuronGroup"
+        raise unsupported(noise, text, reason, "Let it act on a variable of neurons.")
+    if group.name not in present:
+        raise ValueError(
+            f"PoissonInput '{noise.name}' acts on '{group.name}', which is not part of the "
+            "network. Add it to the Network or to the list of objects."
+        )
+    with Refusals() as refusals:
+        refusals.check(check_parts, noise, ignored)
+        refusals.check(check_schedule, noise, noise, "synapses")
+        refusals.check(check_reserved, noise, text)
+        if not 1 <= noise.N == int(noise.N):
+            raise ValueError(f"PoissonInput '{noise.name}' has {noise.N} sources: give 1 or more.")
+        code = f"{variable} += {SPIKES}*({weight})"
+        one = {SPIKES: brian.Constant(SPIKES, 1.0)}
+        variables = resolve(target, code, namespace, one)
+        if "i" in variables:  # in a Subgroup it is an expression
+            variables["i"] = group.variables["i"]
+        block = refusals.check(read_block, target, code, variables, noise, text)
+        refusals.check(_check_weight, noise, block, text)
+    return PoissonCode(noise, block, text)
+
+
+def _check_weight(noise, block: Block, text: str) -> None:
+    """Refuse a weight that depends on what it is added to: spikes would not add up then."""
+    variable = noise.target_var
+    if any(variable in names(statement.expr) for statement in block.statements):
+        reason = f"the weight depends on '{variable}', which the spikes change"
+        way_out = f"Let it act on a variable of its own, which the equation of '{variable}' reads."
+        raise unsupported(noise, text, reason, way_out)
+
+
+def counted_input(code: PoissonCode) -> SpikeInput:
+    """Return the input whose spikes stand for the numbers of spikes that are given."""
+    most = int(code.noise.N)
+    return SpikeInput(code.noise.name, len(code.target) * most.bit_length(), most=most)
+
+
+def build_poisson_pathway(code: PoissonCode, collection: Collection) -> Pathway:
+    """Put the specification together once all groups are built."""
+    noise, group = code.noise, parent(code.target)
+    name, (_, variable) = code.pathway, code.written
+    statements = without_unused(spell_out_all(code.block.statements), [variable])
+    used = {variable} | {n for s in statements for n in names(s.expression)}
+    symbols: dict[str, Symbol] = {}
+
+    def find(name, variable, collection):
+        return _symbol(code, name, variable, collection)
+
+    add_symbols(symbols, used, code.block.variables, find, collection)
+    size = counted_input(code).size
+    return Pathway(
+        name=name,
+        synapses=noise.name,
+        source=noise.name,
+        target=group.name,
+        size=size,
+        symbols=symbols,
+        statements=statements,
+        delay=collection.add((name, "delay"), 0.0, brian.second.dim),
+        text=code.text,
+    )
+
+
+def poisson_ends(code: PoissonCode) -> tuple[np.ndarray, np.ndarray]:
+    """Return the source and the target of each synapse."""
+    source = counted_input(code)
+    ends = np.arange(source.size)
+    return ends, getattr(code.target, "start", 0) + ends // source.digits
+
+
+def _symbol(code: PoissonCode, name: str, variable, collection: Collection) -> Symbol | None:
+    """Return the symbol of a name in the weight, as synapses onto the neurons know it."""
+    noise, target, group = code.noise, code.target, parent(code.target)
+    owner, source = code.pathway, counted_input(code)
+    if name == SPIKES:
+        values = np.tile(2.0 ** np.arange(source.digits), len(target))
+        return Symbol(
+            name, "synapse", name, collection.add((owner, name), values, brian.DIMENSIONLESS)
+        )
+    if isinstance(variable, brian.Function | brian.Subexpression):
+        return None
+    if name == "i":
+        index = np.arange(source.size) // source.digits
+        return Symbol(
+            name, "index", name, collection.add((owner, name), index, brian.DIMENSIONLESS)
+        )
+    if name == "N":
+        return Symbol(name, "number", name, value=float(len(target)))
+    symbol = group_symbol(group, name, variable, collection)
+    if symbol.side.startswith(LINK):
+        reason = f"'{name}' is a linked variable, which belongs to another group"
+        raise unsupported(noise, code.text, reason, f"Use a variable of '{group.name}'.")
+    of_neuron = symbol.kind in ("state", "neuron")
+    return replace(symbol, side="post") if of_neuron else symbol
