@@ -15,6 +15,9 @@ from brian_eventprop._units import to_si
 from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.reading.spec import NetworkSpec, SpikeInput
 
+#: About how many digits are looked at together.
+_TOGETHER = 2**20
+
 
 def drawn_spikes(spec: NetworkSpec, traces: Mapping, n_steps: int) -> dict[str, SpikeData]:
     """Return the spikes of every `PoissonInput` of a network.
@@ -68,16 +71,18 @@ def _checked(source: SpikeInput, given, n_steps: int, dt: float) -> np.ndarray:
 
 def _as_spikes(source: SpikeInput, counts: np.ndarray, dt: float) -> SpikeData:
     """Return spikes that stand for the powers of 2 that each number is the sum of."""
-    size = counts.shape[2]
-    digits = np.arange(int(counts.max(initial=0)).bit_length())
-    times, channels, ends = [], [], [0]
+    small = np.min_scalar_type(source.most)
+    powers = small.type(1) << np.arange(source.digits, dtype=small)
+    together = max(_TOGETHER // max(source.size, 1), 1)
+    times, channels, counted = [np.empty(0)], [np.empty(0, np.int64)], [0]
     for trial in counts:
-        flat = trial.ravel()
-        at = np.flatnonzero(flat)
-        rows, digit = np.nonzero(flat[at, np.newaxis].astype(np.int64) >> digits & 1)
-        step, neuron = np.divmod(at[rows], size)
-        times.append(step * dt)
-        channels.append(neuron * source.digits + digit)
-        ends.append(ends[-1] + len(rows))
-    times, channels = np.concatenate([*times, []]), np.concatenate([*channels, []])
-    return SpikeData._from_sorted(times, channels.astype(np.int64), np.array(ends), source.size)
+        counted.append(0)
+        for first in range(0, len(trial), together):
+            numbers = trial[first : first + together, :, np.newaxis].astype(small)
+            found = np.flatnonzero(numbers & powers != 0).astype(np.int32)
+            steps, members = np.divmod(found, np.int32(source.size))
+            times.append((steps + first) * dt)
+            channels.append(members)
+            counted[-1] += len(found)
+    times, channels = np.concatenate(times), np.concatenate(channels)
+    return SpikeData._from_sorted(times, channels, np.cumsum(counted), source.size)
