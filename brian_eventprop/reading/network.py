@@ -53,6 +53,7 @@ from brian_eventprop.reading.synapses.pathways import (
     synaptic_states,
     written_states,
 )
+from brian_eventprop.reading.synapses.timed_arrays import with_timed_values
 from brian_eventprop.reading.unsupported import (
     WHOLE,
     check_clocks,
@@ -193,6 +194,7 @@ def read_network(
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
         spec_inputs += [counted_input(noise) for noise in code.noises]
         pathways = _build_pathways(code, collection, built, refusals)
+        built = with_timed_values(built, pathways)
         given = built, {g.name: g for g in neurons}, level_namespace, duration, collection
         spec_readouts = [
             refusals.check(read_readout, readout, *given)

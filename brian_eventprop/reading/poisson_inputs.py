@@ -28,9 +28,11 @@ from brian_eventprop.reading.equations.symbols import (
     add_symbols,
     group_symbol,
 )
+from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Pathway, SpikeInput, Symbol
 from brian_eventprop.reading.synapses.pathways import parent
+from brian_eventprop.reading.synapses.timed_arrays import of_target
 from brian_eventprop.reading.unsupported import (
     check_parts,
     check_reserved,
@@ -103,7 +105,7 @@ def read_poisson_code(
         variables = resolve(target, code, namespace, one)
         if "i" in variables:  # in a Subgroup it is an expression
             variables["i"] = group.variables["i"]
-        block = refusals.check(read_block, target, code, variables, noise, text)
+        block = refusals.check(read_block, target, code, variables, noise, text, True, True)
         refusals.check(_check_weight, noise, block, text)
     return PoissonCode(noise, block, text)
 
@@ -127,9 +129,12 @@ def build_poisson_pathway(code: PoissonCode, collection: Collection) -> Pathway:
     """Put the specification together once all groups are built."""
     noise, group = code.noise, parent(code.target)
     name, (_, variable) = code.pathway, code.written
-    statements = without_unused(spell_out_all(code.block.statements), [variable])
+    part = (target.start, target.stop) if (target := code.target) is not group else None
+    reader = TimedValueReader(group, code.block.variables, collection, part, noise)
+    statements = reader.block(spell_out_all(code.block.statements))
+    statements = without_unused(statements, [variable])
     used = {variable} | {n for s in statements for n in names(s.expression)}
-    symbols: dict[str, Symbol] = {}
+    symbols: dict[str, Symbol] = of_target(reader.symbols)
 
     def find(name, variable, collection):
         return _symbol(code, name, variable, collection)
@@ -146,6 +151,7 @@ def build_poisson_pathway(code: PoissonCode, collection: Collection) -> Pathway:
         statements=statements,
         delay=collection.add((name, "delay"), 0.0, brian.second.dim),
         text=code.text,
+        timed_values=tuple(reader.timed_values.values()),
     )
 
 

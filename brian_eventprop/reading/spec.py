@@ -198,6 +198,8 @@ class Pathway:
     ``others`` are the states besides the target's that the code touches and that have equations, or
     may have: of the pre-synaptic neuron (group ``pre_group``) and of synapses that are a group.
     The value is the derivative, which may read more of them.
+
+    ``timed_values`` are the names of kind 'timed', whose values the target has.
     """
 
     name: str
@@ -214,6 +216,7 @@ class Pathway:
     receiver: str = "post"
     others: Mapping[str, str] = field(default_factory=dict)
     pre_group: str = ""
+    timed_values: tuple[TimedValue, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -178,10 +178,10 @@ CASES = {
         "arrivals of 'S_pre'",
     ),
     "timed array": (
-        lambda: synapses("v_post += w*I(t)"),
+        lambda: synapses("v_post += w*I(t - ref)"),
         "S",
-        "v_post += w*I(t)",
-        "Let a variable of the neurons follow it",
+        "I(t - ref)",
+        "Call it with t",
     ),
     "user function": (
         lambda: neurons("dv/dt = -cube(v)/tau : 1"),

@@ -24,6 +24,7 @@ from brian_eventprop.reading.equations.statements import (
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, pathway_symbol
 from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, Pathway, Symbol, SynapticStates
+from brian_eventprop.reading.synapses.timed_arrays import ArrivalTimedValues, of_target
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_reserved,
@@ -107,7 +108,11 @@ def build_pathway(
 ) -> Pathway:
     """Put the specification together once all groups are built."""
     synapses, pathway = code.synapses, code.pathway
-    statements = without_unused(spell_out_all(code.block.statements), code.block.written)
+    reader = ArrivalTimedValues(synapses, code.block.variables, code.indices, collection)
+    if not isinstance(reader.group, brian.NeuronGroup):
+        _refuse_timed_values(code, reader)
+    statements = reader.block(spell_out_all(code.block.statements))
+    statements = without_unused(statements, code.block.written)
     used = set(code.block.written)
     for statement in statements:
         used |= names(statement.expression)
@@ -116,7 +121,7 @@ def build_pathway(
         line = line_with(code.code, [name])
         return pathway_symbol(pathway, synapses, name, variable, collection, line)
 
-    symbols: dict[str, Symbol] = {}
+    symbols: dict[str, Symbol] = of_target(reader.symbols)
     add_symbols(symbols, used, code.block.variables, find, collection)
     delays = pathway._delays
     step = float(synapses.clock.dt_)
@@ -125,6 +130,8 @@ def build_pathway(
     add_parameters(synapses, collection)
     _check_pre_synaptic_writes(code, symbols, groups)
     symbols, receiver = _receiver(synapses, symbols, groups)
+    if receiver == "synapse":
+        _refuse_timed_values(code, reader)
     others = _synaptic_flow(synapses, symbols, groups) | _pre_synaptic_flow(code, symbols, groups)
     return Pathway(
         name=pathway.name,
@@ -140,7 +147,17 @@ def build_pathway(
         receiver=receiver,
         others=others,
         pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
+        timed_values=tuple(reader.timed_values.values()),
     )
+
+
+def _refuse_timed_values(code: PathwayCode, reader: ArrivalTimedValues) -> None:
+    """Refuse timed arrays where no neuron with equations receives the event."""
+    for array in reader.arrays:
+        line = line_with(code.code, [array])
+        reason = f"'{array}' is a TimedArray, and the code acts on no variable of neurons"
+        way_out = "Let a variable of the post-synaptic neurons follow it, and read that."
+        raise unsupported(code.synapses, line, reason, way_out)
 
 
 def _touches(symbols: Mapping[str, Symbol], side: str) -> bool:
@@ -265,7 +282,7 @@ def _resolve_pathway(synapses, pathway, namespace: Mapping) -> dict[str, Any]:
         refusals.check(check_reserved, synapses, user)
         text = refusals.check(_event_driven_update, synapses, user) or user
         variables = resolve(synapses, text, namespace, {"delay": pathway._delays})
-        refusals.check(check_functions, synapses, _everything(synapses, user), variables)
+        refusals.check(check_functions, synapses, _everything(synapses, user), variables, True)
     return variables
 
 
@@ -279,7 +296,8 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = use_indices(synapses, _resolve_pathway(synapses, pathway, namespace))
-    block = read_block(synapses, text, variables, user_code=_everything(synapses, user))
+    user_code = _everything(synapses, user)
+    block = read_block(synapses, text, variables, user_code=user_code, timed_values=True)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
     code = PathwayCode(synapses, pathway, user.strip(), block, indices)
