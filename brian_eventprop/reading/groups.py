@@ -137,7 +137,8 @@ def build_group(
     reset = _event_statements(code.reset, states, reader, free=not is_refractory(group))
     if LAST_SPIKE in states:  # Brian2 sets it before it runs the reset
         reset = (Statement(LAST_SPIKE, "t"), *reset)
-    regular = tuple(build_regular(r, reader) for r in code.regular)
+    made = [build_regular(r, group, reader, collection) for r in code.regular]
+    regular = tuple(r for r, _ in made)
     refractory = None
     if code.refractory is not None:
         plain = as_condition if code.refractory_is_condition else as_number
@@ -145,6 +146,7 @@ def build_group(
         refractory = with_bodies(refractory, own_functions(_period_variables(code, namespace)))
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
+    symbols |= {name: symbol for _, own in made for name, symbol in own.items()}
     used = set(states) | set(group.user_equations.parameter_names)
     used |= {"t", "dt"} if regular else set()  # they tell when it runs
     for expression in [*derivatives.values(), *held.values(), threshold, refractory]:

@@ -10,6 +10,7 @@ import numpy as np
 from brian2 import get_logger
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.equations.regular import runs_regularly
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.groups import (
     build_group,
@@ -251,7 +252,9 @@ def _read_code(
     """Read the code of neurons, Synapses and PoissonInputs, as far as it is not refused."""
     names = {group.name for group in neurons}
     ends = {end.name for s in synapses for end in (s.source, s.target)}
-    alone = [s for s in synapses if has_equations(s) or s.name in ends]
+    alone = [
+        s for s in synapses if has_equations(s) or s.name in ends or runs_regularly(s, ignored)
+    ]
     links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
     groups = [refusals.check(read_group_code, group, namespace, ignored) for group in neurons]
     pathways = [refusals.check(read_synapses_code, s, namespace, ignored) for s in synapses]
@@ -259,7 +262,7 @@ def _read_code(
     return _Code(
         groups=groups,
         pathways=[code for found in pathways for code in found or ()],
-        of_synapses=[refusals.check(read_synapse_group_code, s, namespace) for s in alone],
+        of_synapses=[refusals.check(read_synapse_group_code, s, namespace, ignored) for s in alone],
         summed=[code for found in summed for code in found or ()],
         links=[link for found in links for link in found or ()],
         noises=[refusals.check(read_poisson_code, n, namespace, names, ignored) for n in noises],
@@ -322,10 +325,13 @@ def _active(
     objects: Iterable, ignored: Container[int], refusals: Refusals
 ) -> tuple[list[Any], list[Any]]:
     """Return the objects to read and those that are refused; drop monitors and what is off."""
-    active, refused = [], []
+    active, refused, objects = [], [], list(objects)
+    names = {obj.name for obj in objects}
     for obj in objects:
         if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
             refusals.check(check_parts, obj, ignored)
+            if isinstance(obj, brian.Subgroup) and obj.contained_objects:
+                refusals.check(_check_part_of, obj, names)
         elif not obj.active:
             refusals.check(check_inactive, obj, ignored)
         else:
@@ -334,6 +340,15 @@ def _active(
     if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
         raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
     return active, refused
+
+
+def _check_part_of(part, names: Container[str]) -> None:
+    """Raise an error for a Subgroup that does something where its group is missing."""
+    if part.source.name not in names:
+        raise ValueError(
+            f"'{part.contained_objects[0].name}' changes neurons of '{part.source.name}', which is "
+            "not part of the network. Add it to the Network or to the list of objects."
+        )
 
 
 def _mention_precision(objects: Iterable) -> None:

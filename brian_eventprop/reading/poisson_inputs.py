@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.parts import (
+    in_group,
+    own_names,
+    part_of,
+    resolve_in_part,
+)
 from brian_eventprop.reading.equations.statements import (
     Block,
     read_block,
-    resolve,
     spell_out_all,
     without_unused,
 )
@@ -102,9 +108,7 @@ def read_poisson_code(
             raise ValueError(f"PoissonInput '{noise.name}' has {noise.N} sources: give 1 or more.")
         code = f"{variable} += {SPIKES}*({weight})"
         one = {SPIKES: brian.Constant(SPIKES, 1.0)}
-        variables = resolve(target, code, namespace, one)
-        if "i" in variables:  # in a Subgroup it is an expression
-            variables["i"] = group.variables["i"]
+        variables = resolve_in_part(target, code, namespace, one)
         block = refusals.check(read_block, target, code, variables, noise, text, True, True)
         refusals.check(_check_weight, noise, block, text)
     return PoissonCode(noise, block, text)
@@ -129,17 +133,18 @@ def build_poisson_pathway(code: PoissonCode, collection: Collection) -> Pathway:
     """Put the specification together once all groups are built."""
     noise, group = code.noise, parent(code.target)
     name, (_, variable) = code.pathway, code.written
-    part = (target.start, target.stop) if (target := code.target) is not group else None
+    part = part_of(code.target)
     reader = TimedValueReader(group, code.block.variables, collection, part, noise)
     statements = reader.block(spell_out_all(code.block.statements))
+    if part is not None:
+        statements = in_group(statements, group, code.block.variables, part)
     statements = without_unused(statements, [variable])
     used = {variable} | {n for s in statements for n in names(s.expression)}
-    symbols: dict[str, Symbol] = of_target(reader.symbols)
-
-    def find(name, variable, collection):
-        return _symbol(code, name, variable, collection)
-
-    add_symbols(symbols, used, code.block.variables, find, collection)
+    variables = dict(code.block.variables)
+    variables |= {n: group.variables[n] for n in used if n in group.variables}
+    symbols = {**of_target(reader.symbols), **_own_symbols(code, collection)}
+    add_symbols(symbols, used, variables, partial(_symbol, code), collection)
+    symbols = {n: s for n, s in symbols.items() if n in used}
     size = counted_input(code).size
     return Pathway(
         name=name,
@@ -159,30 +164,32 @@ def poisson_ends(code: PoissonCode) -> tuple[np.ndarray, np.ndarray]:
     """Return the source and the target of each synapse."""
     source = counted_input(code)
     ends = np.arange(source.size)
-    return ends, getattr(code.target, "start", 0) + ends // source.digits
+    first, _ = part_of(code.target) or (0, 0)
+    return ends, first + ends // source.digits
+
+
+def _own_symbols(code: PoissonCode, collection: Collection) -> dict[str, Symbol]:
+    """Return how many spikes an arrival stands for, and the index and size of a part."""
+    source, target = counted_input(code), code.target
+    digits = np.tile(2.0 ** np.arange(source.digits), len(target))
+    key = collection.add((code.pathway, SPIKES), digits, brian.DIMENSIONLESS)
+    symbols = {SPIKES: Symbol(SPIKES, "synapse", SPIKES, key)}
+    if part_of(target) is not None:
+        index, number = own_names(part_of(target)).values()
+        members = np.arange(source.size) // source.digits
+        key = collection.add((code.pathway, "i"), members, brian.DIMENSIONLESS)
+        symbols[index] = Symbol(index, "index", "i", key)
+        symbols[number] = Symbol(number, "number", "N", value=float(len(target)))
+    return symbols
 
 
 def _symbol(code: PoissonCode, name: str, variable, collection: Collection) -> Symbol | None:
     """Return the symbol of a name in the weight, as synapses onto the neurons know it."""
-    noise, target, group = code.noise, code.target, parent(code.target)
-    owner, source = code.pathway, counted_input(code)
-    if name == SPIKES:
-        values = np.tile(2.0 ** np.arange(source.digits), len(target))
-        return Symbol(
-            name, "synapse", name, collection.add((owner, name), values, brian.DIMENSIONLESS)
-        )
-    if isinstance(variable, brian.Function | brian.Subexpression):
-        return None
-    if name == "i":
-        index = np.arange(source.size) // source.digits
-        return Symbol(
-            name, "index", name, collection.add((owner, name), index, brian.DIMENSIONLESS)
-        )
-    if name == "N":
-        return Symbol(name, "number", name, value=float(len(target)))
+    group = parent(code.target)
     symbol = group_symbol(group, name, variable, collection)
-    if symbol.side.startswith(LINK):
+    if symbol is not None and symbol.side.startswith(LINK):
         reason = f"'{name}' is a linked variable, which belongs to another group"
-        raise unsupported(noise, code.text, reason, f"Use a variable of '{group.name}'.")
-    of_neuron = symbol.kind in ("state", "neuron")
+        way_out = f"Use a variable of '{group.name}'."
+        raise unsupported(code.noise, code.text, reason, way_out)
+    of_neuron = symbol is not None and symbol.kind in ("state", "neuron", "index")
     return replace(symbol, side="post") if of_neuron else symbol

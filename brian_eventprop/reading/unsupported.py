@@ -225,15 +225,15 @@ def _check_part(obj, part) -> None:
     """Refuse an active part that an object contains and Brian2 did not make itself."""
     if isinstance(part, brian.NetworkOperation):
         check_object(part)
-    if is_regular(obj, part):
-        return  # read with the group
+    if is_regular(obj, part) or _is_of_synapses(part):
+        return  # read with the group, or with the Synapses
     if isinstance(part, brian.PoissonInput):
         reason = f"it is a part of '{obj.name}'"
         way_out = "Make it an object of the network, with counts that you give."
         raise unsupported(part, part.abstract_code or "PoissonInput", reason, way_out)
     if type(part) is brian.CodeRunner:
         reason = f"run_regularly of '{part.group.name}' changes variables outside of the equations"
-        way_out = "Write it as a differential equation, or call run_regularly of a NeuronGroup."
+        way_out = "Write it as a differential equation."
         raise unsupported(obj, part.abstract_code, reason, way_out)
     if not isinstance(part, brian.Subgroup) and not _is_read(part):
         reason = f"Brian2 runs '{part.name}' with it, whose class is unknown here"
@@ -262,9 +262,17 @@ def own_parts(obj) -> dict[int, tuple]:
 
 
 def is_regular(obj, part) -> bool:
-    """Whether a part is what `run_regularly` of a whole `NeuronGroup` has made."""
-    of_group = isinstance(obj, brian.NeuronGroup) and type(part) is brian.CodeRunner
-    return of_group and part.group.name == obj.name
+    """Whether a part is what `run_regularly` of neurons, a Subgroup of them, or Synapses made."""
+    if type(part) is not brian.CodeRunner:
+        return False
+    own, of = (g.source if isinstance(g, brian.Subgroup) else g for g in (obj, part.group))
+    return isinstance(own, brian.NeuronGroup | brian.Synapses) and own.name == of.name
+
+
+def _is_of_synapses(part) -> bool:
+    """Whether a part is what `run_regularly` of Synapses made, which Brian2 puts below neurons."""
+    of_synapses = type(part) is brian.CodeRunner and isinstance(part.group, brian.Synapses)
+    return of_synapses and any(own is part for own in part.group.contained_objects)
 
 
 def _is_read(part) -> bool:
