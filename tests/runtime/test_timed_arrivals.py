@@ -137,3 +137,34 @@ def test_what_is_refused():
             "y += gain(t)", own, method="euler")  # fmt: skip
     refused("'gain' is a TimedArray, whose jumps", "v_post += w",
             "w : 1\nds/dt = gain(t)/ms - s/(5*ms) : 1 (clock-driven)", method="euler")  # fmt: skip
+
+
+def test_gradients_in_its_values():
+    """In exact time against differences; on the grid without spikes, to rounding."""
+    exact = model(network(), solver="event", train=["gain", "each", "a"])
+    assert len(exact.run().spikes["G"]) > 8
+    check = bep.check_gradient(exact, entries=2)
+    assert check, str(check)
+    objects = network()
+    objects[1].v = [-40, -30, -35, -32]
+    m = model(objects, train=["gain", "each"])
+    assert len(m.run().spikes["G"]) == 0
+    found = m.gradient()
+    for name in ("gain", "each"):
+        values, slope = m.parameters.raw(("", name)), []
+        for k in range(len(values)):
+            kept, losses = values[k], []
+            for sign in (1, -1):
+                values[k] = kept + sign * 1e-5
+                losses.append(m.run().loss)
+            values[k] = kept
+            slope.append((losses[0] - losses[1]) / 2e-5)
+        np.testing.assert_allclose(found.raw(("", name)), slope, rtol=1e-6, atol=1e-6)
+        assert np.any(slope)
+
+
+def test_gradients_in_its_values_on_a_gpu(emulator):
+    def trained(objects, **options):
+        return model(objects, train=["gain", "each"], **options)
+
+    check_same_on_a_gpu(trained, network(), emulator)
