@@ -152,7 +152,7 @@ def _read(group, runner, namespace: Mapping, frozen: Container[str]) -> RegularC
         refusals.check(check_reserved, group, text)
         steps = refusals.check(read_steps, group, runner, text)
         variables = resolve_in_part(own, text, namespace)
-        block = refusals.check(read_block, own, text, variables, timed_values=True)
+        block = refusals.check(read_block, own, text, variables, group, timed_values=True)
         for name in block.written if block else ():
             if name in frozen:
                 reason = f"it changes '{name}', but in Brian2 not while the neuron is refractory"
