@@ -8,6 +8,7 @@ from typing import Any
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
+from brian_eventprop.reading.equations.own_steps import with_own_dt
 from brian_eventprop.reading.equations.regular import (
     RegularCode,
     build_regular,
@@ -148,7 +149,8 @@ def build_group(
     symbols: dict[str, Symbol] = dict(reader.symbols)
     symbols |= {name: symbol for _, own in made for name, symbol in own.items()}
     used = set(states) | set(group.user_equations.parameter_names)
-    used |= {"t", "dt"} if regular else set()  # they tell when it runs
+    every = collection.every(group.clock)
+    used |= {"t", "dt"} if regular or every > 1 else set()  # they tell when it runs
     for expression in [*derivatives.values(), *held.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
     jumps = [s for r in regular for s in r.statements]
@@ -159,7 +161,7 @@ def build_group(
     _check_refractory(code, refractory, symbols)
     _check_refractory_jumps(code, refractory)
     condition = refractory if code.refractory_is_condition else None
-    return Group(
+    built = Group(
         name=group.name,
         size=len(group),
         symbols=symbols,
@@ -177,7 +179,9 @@ def build_group(
         text=_text(group),
         timed_values=tuple(reader.timed_values.values()),
         regular=regular,
+        every=every,
     )
+    return with_own_dt(built, group.clock)
 
 
 def _functions(*blocks: Block | None) -> dict[str, Any]:

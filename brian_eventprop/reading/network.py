@@ -21,6 +21,7 @@ from brian_eventprop.reading.groups import (
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
 from brian_eventprop.reading.poisson_inputs import (
     build_poisson_pathway,
+    check_steps,
     counted_input,
     poisson_ends,
     read_poisson_code,
@@ -187,9 +188,11 @@ def read_network(
             refusals.check(_check_active, parent(readout.group), use)
             _check_readout(readout, synapses)
         _check_names(active)
+        for noise in noises:
+            refusals.check(check_steps, noise, dt)
         code = _read_code(neurons, synapses, noises, level_namespace, ignored, refusals)
     code = code.sorted()
-    collection, plastic = _collection(code)
+    collection, plastic = _collection(code, dt)
     with Refusals() as refusals:
         built, couplings, coupled = _build_groups(code, level_namespace, collection, refusals)
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
@@ -269,7 +272,7 @@ def _read_code(
     )
 
 
-def _collection(code: _Code) -> tuple[Collection, dict]:
+def _collection(code: _Code, dt: float) -> tuple[Collection, dict]:
     """Return an empty collection that knows all states, and the states of synapses by name."""
     plastic = synaptic_states(code.pathways)
     states = _states(code)
@@ -279,7 +282,7 @@ def _collection(code: _Code) -> tuple[Collection, dict]:
         states[name] = tuple(dict.fromkeys((*group.states, *states.get(name, ()), *written)))
     known = {group.synapses.name: states[group.synapses.name] for group in code.of_synapses}
     synaptic = {n: s.states for n, s in plastic.items()} | known
-    return Collection(states, synaptic, linked_neurons(code.links)), plastic
+    return Collection(states, synaptic, linked_neurons(code.links), dt=dt), plastic
 
 
 def _build_groups(

@@ -114,6 +114,14 @@ def read_poisson_code(
     return PoissonCode(noise, block, text)
 
 
+def check_steps(noise, dt: float | None) -> None:
+    """Refuse numbers of spikes in other time steps than those of the network, ``dt``."""
+    step = float(noise.clock.dt_)
+    if dt is not None and step != dt:
+        reason = f"it counts time steps of {step:g} s, and other objects have dt={dt:g} s"
+        raise unsupported(noise, noise.abstract_code, reason, "Give all objects the same dt.")
+
+
 def _check_weight(noise, block: Block, text: str) -> None:
     """Refuse a weight that depends on what it is added to: spikes would not add up then."""
     variable = noise.target_var

@@ -138,6 +138,8 @@ class Group:
         The names of kind 'trace'.
     regular
         What `run_regularly` does, in order.
+    every
+        Every how many time steps of the network the state update runs: its own dt is a multiple.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Group:
     refractory_condition: str | None = None
     derivatives_refractory: Mapping[str, str] = field(default_factory=dict)
     regular: tuple[Regular, ...] = ()
+    every: int = 1
 
     @property
     def may_be_refractory(self) -> bool:
@@ -251,6 +254,8 @@ class Coupling:
         The first neuron and the last one (excluded) whose state is computed; others keep it.
     late
         Whether Brian2 updates one of the groups before it computes the state.
+    every
+        Every how many time steps of the network Brian2 computes a sum.
     """
 
     name: str
@@ -265,6 +270,7 @@ class Coupling:
     span: tuple[int, int]
     late: bool = False
     text: str = ""
+    every: int = 1
 
     @property
     def receiver(self) -> str:

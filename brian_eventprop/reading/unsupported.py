@@ -99,20 +99,37 @@ def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> 
 
 
 def check_clocks(objects: Iterable) -> float:
-    """Return the one time step of all objects in seconds."""
+    """Return the smallest time step of objects in seconds; others must be multiples of it.
+
+    Synapses whose code runs with spikes alone have the time steps of their source.
+    """
     steps = {}
     for obj in objects:
+        if not _has_steps(obj):
+            continue
         step = getattr(obj.clock, "dt_", None)
         if step is None:
             raise unsupported(
                 obj, f"clock '{obj.clock.name}'", "it has no regular time step", "Give it a dt."
             )
         steps.setdefault(float(step), obj)
-    if len(steps) > 1:
-        (first, a), (second, b) = list(steps.items())[:2]
-        reason = f"'{a.name}' runs with dt={first:g} s, so there are several clocks"
-        raise unsupported(b, f"dt={second:g} s", reason, "Give all objects the same dt.")
-    return next(iter(steps))
+    smallest = min(steps)
+    refusals = Refusals()
+    for step, obj in steps.items():
+        if abs(step / smallest - round(step / smallest)) > 1e-9 * step / smallest:
+            reason = f"it is no multiple of dt={smallest:g} s of '{steps[smallest].name}'"
+            way_out = "Give it a multiple, or all objects the same dt."
+            refusals.add(unsupported(obj, f"dt={step:g} s", reason, way_out))
+    refusals.raise_found()
+    return smallest
+
+
+def _has_steps(obj) -> bool:
+    """Whether Brian2 runs code of an object itself at every step of its clock."""
+    if not isinstance(obj, brian.Synapses):
+        return True
+    regular = any(is_regular(obj, part) and part.active for part in obj.contained_objects)
+    return obj.state_updater is not None or bool(obj.summed_updaters) or regular
 
 
 def networks_in(network) -> list:

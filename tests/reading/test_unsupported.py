@@ -101,7 +101,7 @@ def spatial():
 
 
 def two_clocks():
-    return neurons() + neurons(name="H", clock=Clock(0.2 * ms))
+    return neurons() + neurons(name="H", clock=Clock(0.15 * ms))
 
 
 RANDOM = "random numbers"
@@ -339,7 +339,7 @@ CASES = {
         "equations",
     ),
     "spatial neuron": (spatial, "G", "SpatialNeuron", "point neurons"),
-    "several clocks": (two_clocks, "H", "dt=0.0002 s", "same dt"),
+    "several clocks": (two_clocks, "H", "dt=0.00015 s", "same dt"),
 }
 
 

@@ -119,10 +119,11 @@ def build_regular(
 
     The names that a Subgroup's code reads of timed arrays are added to those of ``reader``.
     """
+    steps = code.steps * collection.every(group.clock)
     if code.part is None:
         statements = reader.block(spell_out_all(code.block.statements))
         statements = without_unused(statements, code.block.written)
-        return Regular(code.name, code.steps, statements), {}
+        return Regular(code.name, steps, statements), {}
     own = TimedValueReader(group, code.block.variables, collection, code.part)
     statements = own.block(spell_out_all(code.block.statements))
     reader.timed_values |= own.timed_values
@@ -133,7 +134,7 @@ def build_regular(
         if s.target in code.block.written:
             statements[k] = Statement(s.target, f"({s.expression}) if {inside} else {s.target}")
     symbols = _symbols_of_part(code, len(group), collection)
-    return Regular(code.name, code.steps, tuple(statements)), symbols
+    return Regular(code.name, steps, tuple(statements)), symbols
 
 
 def _symbols_of_part(code: RegularCode, size: int, collection: Collection) -> dict[str, Symbol]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import inline, names
+from brian_eventprop.reading.equations.own_steps import with_own_dt
 from brian_eventprop.reading.equations.regular import (
     RegularCode,
     read_steps,
@@ -137,11 +138,10 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
         for eq in _equations(synapses)
     }
     update = spell_out_update(code.update, states) if code.update else ()
-    regular = tuple(
-        Regular(r.name, r.steps, without_unused(spell_out_all(r.block.statements), r.block.written))
-        for r in code.regular
-    )
-    used = set(states).union(*map(names, derivatives.values()), {"t", "dt"} if regular else ())
+    every = collection.every(synapses.clock) if update or code.regular else 1
+    regular = tuple(_regular(r, every) for r in code.regular)
+    when = {"t", "dt"} if regular or every > 1 else set()  # they tell when it runs
+    used = set(states).union(*map(names, derivatives.values()), when)
     jumps = [s for r in regular for s in r.statements]
     used = used.union(*(names(s.expression) for s in (*update, *jumps)))
     variables = {**code.variables, **(code.update.variables if code.update else {})}
@@ -157,7 +157,7 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
 
     add_symbols(symbols, used, use_indices(synapses, variables), find, collection)
     _check_sides(code, symbols)
-    return Group(
+    built = Group(
         name=synapses.name,
         size=len(synapses),
         symbols=symbols,
@@ -172,7 +172,14 @@ def build_synapse_group(code: SynapseGroupCode, collection: Collection) -> Group
         refractory=None,
         text="\n".join(map(str, synapses.equations.values())),
         regular=regular,
+        every=every,
     )
+    return with_own_dt(built, synapses.clock)
+
+
+def _regular(code: RegularCode, every: int) -> Regular:
+    statements = without_unused(spell_out_all(code.block.statements), code.block.written)
+    return Regular(code.name, code.steps * every, statements)
 
 
 def _check_sides(code: SynapseGroupCode, symbols: Mapping[str, Symbol]) -> None:

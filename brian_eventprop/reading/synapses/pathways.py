@@ -13,6 +13,7 @@ import numpy as np
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.equations.expressions import inline, names
+from brian_eventprop.reading.equations.own_steps import statements_of
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -112,6 +113,8 @@ def build_pathway(
     if not isinstance(reader.group, brian.NeuronGroup):
         _refuse_timed_values(code, reader)
     statements = reader.block(spell_out_all(code.block.statements))
+    if float(synapses.clock.dt_) != collection.dt:
+        statements = statements_of(statements, synapses.clock)
     statements = without_unused(statements, code.block.written)
     used = set(code.block.written)
     for statement in statements:
@@ -124,7 +127,8 @@ def build_pathway(
     symbols: dict[str, Symbol] = of_target(reader.symbols)
     add_symbols(symbols, used, code.block.variables, find, collection)
     delays = pathway._delays
-    step = float(synapses.clock.dt_)
+    step = float(pathway.clock.dt_)
+    _check_time(code, symbols)
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
@@ -149,6 +153,19 @@ def build_pathway(
         pre_group=parent(synapses.source).name if _touches(symbols, "pre") else "",
         timed_values=tuple(reader.timed_values.values()),
     )
+
+
+def _check_time(code: PathwayCode, symbols: Mapping[str, Symbol]) -> None:
+    """Refuse code that reads the time where that of the Synapses is not always that of spikes."""
+    step, own = float(code.pathway.clock.dt_), float(code.synapses.clock.dt_)
+    used = sorted(n for n, s in symbols.items() if s.kind in ("t", "timed"))
+    if used and abs(step / own - round(step / own)) > 1e-9 * step / own:
+        reason = (
+            f"it reads '{used[0]}' of the Synapses, whose dt={own:g} s is not that of the spikes, "
+            f"{step:g} s"
+        )
+        way_out = f"Give '{code.synapses.name}' the dt of '{code.sender.name}'."
+        raise unsupported(code.synapses, code.code, reason, way_out)
 
 
 def _refuse_timed_values(code: PathwayCode, reader: ArrivalTimedValues) -> None:

@@ -348,7 +348,7 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
         known = {s.name: s for s in _states(g.name, timed_values)}
         groups.append(
             replace(
-                g, update=(), update_refractory=(), timed_values=timed_values,
+                g, update=(), update_refractory=(), every=1, timed_values=timed_values,
                 symbols=_constants(g.symbols) | known, states=(*g.states, *known),
             )
         )  # fmt: skip
