@@ -279,11 +279,15 @@ def own_parts(obj) -> dict[int, tuple]:
 
 
 def is_regular(obj, part) -> bool:
-    """Whether a part is what `run_regularly` of neurons, a Subgroup of them, or Synapses made."""
+    """Whether a part is what `run_regularly` of neurons, a Subgroup of them, or Synapses made.
+
+    That of a `PoissonGroup` sets rates, which do not matter: its spikes are given.
+    """
     if type(part) is not brian.CodeRunner:
         return False
     own, of = (g.source if isinstance(g, brian.Subgroup) else g for g in (obj, part.group))
-    return isinstance(own, brian.NeuronGroup | brian.Synapses) and own.name == of.name
+    known = brian.NeuronGroup | brian.Synapses | brian.PoissonGroup
+    return isinstance(own, known) and own.name == of.name
 
 
 def _is_of_synapses(part) -> bool:

@@ -133,13 +133,14 @@ def test_inactive_objects_with_active_parts():
     assert len(read_network([G, S, H], [], {})[0].groups) == 1
 
 
-def test_operations_of_parts_of_a_poisson_group():
+def test_operations_of_a_poisson_group_do_not_matter():
+    """They set rates, and the spikes are given."""
     P = PoissonGroup(3, 10 * Hz, name="P")
-    part = P[:2]
-    part.run_regularly("rates = 20*Hz")
-    for objects in ([P, network()[0]], [P, part, network()[0]], [part, network()[0]]):
-        with pytest.raises(UnsupportedError, match="run_regularly of 'P_subgroup"):
-            read_network(objects, [], {})
+    P[:2].run_regularly("rates = 20*Hz")
+    P.run_regularly("rates = rand()*Hz", dt=1 * ms)
+    for objects in ([P, *network()], Network(P, *network())):
+        spec, _ = read_network(objects, [], {})
+        assert [i.name for i in spec.inputs] == ["P"]
 
 
 def test_brian2_runs_the_operation_of_a_subgroup_with_its_group():
