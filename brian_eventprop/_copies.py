@@ -68,7 +68,7 @@ def copied(value, memo: dict):
     own = dict(memo)  # what is left in it by a copy that fails is of no use
     try:
         twin = deepcopy(value, own)
-    except TypeError:
+    except (TypeError, ReferenceError):  # Brian2 keeps variables of objects that are gone
         return value
     alive = own.pop(id(own), [])  # what must not be freed while a memo knows it by its address
     memo.update(own)

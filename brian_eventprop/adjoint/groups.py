@@ -30,6 +30,11 @@ from brian_eventprop.adjoint.symbolic.loop_invariant import (
     InvariantExtractor,
     levels_of,
 )
+from brian_eventprop.adjoint.symbolic.own_steps import (
+    at_own_steps,
+    per_own_step,
+    regular_on_grid,
+)
 from brian_eventprop.adjoint.symbolic.reverse import Adjoint, compose, lam, reverse
 from brian_eventprop.adjoint.upstrokes import Upstroke, derive_upstroke
 from brian_eventprop.errors import UnsupportedError
@@ -309,14 +314,18 @@ def derive_group(
     derivatives = {s: to_sympy(extractor.expression(e)) for s, e in group.derivatives.items()}
     held = {s: to_sympy(extractor.expression(e)) for s, e in _held(group).items()}
     expressions = {
-        k: extractor.expression(r.expression) for k, r in readouts.items() if r.expression
+        k: extractor.expression(r.expression if r.kind != "integral" else per_own_step(group, r))
+        for k, r in readouts.items()
+        if r.expression
     }
     invariants = derive_invariants(extractor, symbols, trained)
     active = (*group.states, *invariants.active)
 
     def flow(statements, to_reverse):
-        to_reverse = (*regular, *to_reverse)
-        return Flow((*regular, *statements), reverse(to_reverse, group.states, active))
+        statements, to_reverse = (
+            (*regular, *at_own_steps(group, block)) for block in (statements, to_reverse)
+        )
+        return Flow(statements, reverse(to_reverse, group.states, active))
 
     state_readouts = tuple(
         _readout(k, readouts[k], e, group.states, invariants.active) for k, e in expressions.items()
@@ -335,19 +344,6 @@ def derive_group(
 def _held(group: Group) -> dict[str, str]:
     """The right-hand sides that are others while refractory."""
     return {**dict.fromkeys(group.frozen, "0"), **group.derivatives_refractory}
-
-
-def regular_on_grid(group: Group) -> tuple[Statement, ...]:
-    """Return what `run_regularly` does at the start of a step, in the steps in which it runs."""
-    made = []
-    for regular in group.regular:
-        for s in regular.statements:
-            expression = s.expression
-            if regular.steps > 1 and s.target in group.states:
-                runs = f"int(t / dt + 0.5) % {regular.steps} < 0.5"
-                expression = f"({expression}) if {runs} else {s.target}"
-            made.append(Statement(s.target, expression))
-    return tuple(made)
 
 
 def collected(group: Group, update, invariants, extractor: InvariantExtractor, trained):

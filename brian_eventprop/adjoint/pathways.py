@@ -260,12 +260,12 @@ def _without_post(expression: sp.Expr) -> sp.Expr:
 def _names(pathway):
     """Post-synaptic states become ``post__NAME``, others ``pre__NAME`` and ``syn__NAME``.
 
-    'I' and 'I_post' are one variable.
+    'I' and 'I_post' are one variable.  Timed arrays are those of the post-synaptic neurons.
     """
 
     def rename(name):
         known = pathway.symbols.get(name)
-        if known is not None and known.kind == "state":
+        if known is not None and known.kind in ("state", "timed"):
             return f"{_PREFIX.get(known.side, PRE)}{known.variable}"
         return name
 

@@ -79,7 +79,7 @@ class PureModel:
 
     def inputs(self) -> dict[str, int]:
         """Return the number of neurons of each input group, by name."""
-        return {i.name: i.size for i in self.model.spec.inputs}
+        return {i.name: i.size for i in self.model.spec.inputs if not i.most}
 
     def names(self) -> dict:
         """Return what the trained variables are called, by key: 's.w', 's.delay', 'tau'."""

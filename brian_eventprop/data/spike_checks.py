@@ -76,7 +76,7 @@ def given_extra(extra, n_trials: int) -> dict[str, np.ndarray]:
 def given_traces(traces, n_trials: int) -> dict:
     """The values as they are, with their unit: a model knows which one they should have."""
     traces = mapping(traces, "traces", "{'I_ext': array}")
-    traces = {name: Quantity(values) for name, values in traces.items()}
+    traces = {getattr(key, "name", key): Quantity(values) for key, values in traces.items()}
     for name, values in traces.items():
         if values.ndim not in (2, 3) or len(values) != n_trials:
             raise ValueError(

@@ -48,7 +48,8 @@ class SpikeData:
         What else is known of every trial, ``{"speaker": array (n_trials,)}``.
     traces : dict, optional
         Continuous input: values of the `TimedArray` objects of a network by their name in its
-        equations, ``{"I_ext": array (n_trials, cells, columns) * nA}``.
+        equations, ``{"I_ext": array (n_trials, cells, columns) * nA}``, and for each
+        `PoissonInput` its numbers of spikes, ``{noise: array (n_trials, steps, neurons)}``.
 
     Attributes
     ----------

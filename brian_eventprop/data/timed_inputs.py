@@ -10,41 +10,49 @@ from brian_eventprop._units import to_si
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues, TimedInput
 
 
-def given_traces(
-    spec: NetworkSpec,
-    network: NetworkValues,
-    spikes,
-    traces: Mapping | None,
-    duration: float,
-    trained: Mapping[str, np.ndarray] = {},
-) -> dict[str, np.ndarray]:
-    """Return the values of every timed array, (trials or 1, cells, columns).
+def given_traces(spec: NetworkSpec, spikes, traces: Mapping | None) -> dict[str, object]:
+    """Return what a batch brings for timed arrays and for the counts of PoissonInputs, by name.
 
-    The argument of the run comes first, then what the data carries, then the array's own values;
-    those that are ``trained`` cannot be given.
+    The argument of the run comes first, then what the data carries.
     """
     parts = spikes.values() if isinstance(spikes, Mapping) else [spikes]
     given = {}
     for part in parts:
         given.update(getattr(part, "traces", None) or {})
-    given.update(traces or {})
-    if not (given or spec.timed):
-        return {}
-    columns = {timed.name: timed.columns for timed in spec.timed}
-    if unknown := sorted(set(given) - set(columns)):
-        known = ", ".join(columns) or "none"
-        raise ValueError(f"no TimedArray of the network is called {unknown[0]!r}; it has: {known}")
+    given.update({getattr(key, "name", key): values for key, values in (traces or {}).items()})
+    names = [timed.name for timed in spec.timed] + [s.name for s in spec.inputs if s.most]
+    if unknown := sorted(set(given) - set(names)):
+        known = ", ".join(names) or "none"
+        raise ValueError(
+            f"no TimedArray or PoissonInput of the network is called {unknown[0]!r}; it has: "
+            f"{known}"
+        )
+    return given
+
+
+def timed_values(
+    spec: NetworkSpec,
+    network: NetworkValues,
+    given: Mapping,
+    duration: float,
+    trained: Mapping[str, np.ndarray] = {},
+) -> dict[str, np.ndarray]:
+    """Return the values of every timed array, (trials or 1, cells, columns).
+
+    What is given comes first, then the array's own; those that are ``trained`` cannot be given.
+    """
     found = {name: own[np.newaxis] for name, own in network.timed_values.items()}
+    columns = {timed.name: timed.columns for timed in spec.timed}
     for name, values in trained.items():
         found[name] = np.array(values, dtype=float).reshape(1, -1, columns[name])
-    for name, values in given.items():
+    for name in sorted(columns.keys() & given.keys()):
         if name in trained:
             raise ValueError(
                 f"the TimedArray '{name}' is in train=[...], so trials have the trained values: "
                 "give no traces for it, or have trace_gradients=[...] in place of train"
             )
         dimension = network.timed_dimensions[name]
-        found[name] = _checked(name, values, dimension, columns[name])
+        found[name] = _checked(name, given[name], dimension, columns[name])
     for timed in spec.timed:
         if timed.noise:
             _check_noise(timed, found[timed.name] if timed.name in given else None, duration)

@@ -10,6 +10,8 @@ import numpy as np
 
 from brian_eventprop._checks import positive_number, whole_number
 from brian_eventprop._names import name_of
+from brian_eventprop.data.drawn_counts import drawn_spikes
+from brian_eventprop.data.timed_inputs import given_traces
 from brian_eventprop.model.differences import Difference, differentiate
 from brian_eventprop.model.event_order import input_events, other_order, spike_events
 from brian_eventprop.model.jumps import jumping_expressions
@@ -336,6 +338,7 @@ class _Comparison:
             return _other_spikes(on_grid, self.neurons)
         model = self.model
         spec, values, given = model.spec, model._values, model._inputs(self.given[0])
+        given |= drawn_spikes(spec, given_traces(spec, self.given[0], None), model.n_steps)
         trains = {
             name: spike_events(train, self.on_grid.spikes[name], spec.dt)
             for name, train in self.spikes.items()

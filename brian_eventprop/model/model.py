@@ -21,10 +21,11 @@ from brian2.core.variables import VariableView
 from brian_eventprop._checks import mapping, plain_numbers, whole_number
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
+from brian_eventprop.data.drawn_counts import drawn_spikes
 from brian_eventprop.data.parameter_files import save_parameters
 from brian_eventprop.data.spike_checks import check_spikes
 from brian_eventprop.data.spikes import SpikeData
-from brian_eventprop.data.timed_inputs import given_traces
+from brian_eventprop.data.timed_inputs import given_traces, timed_values
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.expressions import Expression, tied_variables, with_quantities
 from brian_eventprop.losses.base import Loss, evaluate
@@ -63,7 +64,7 @@ from brian_eventprop.reading import (
     write_timed_values,
     write_values,
 )
-from brian_eventprop.reading.spec import Key, NetworkValues
+from brian_eventprop.reading.spec import Key, NetworkValues, Pathway
 from brian_eventprop.readouts import Readout
 from brian_eventprop.runtime import checked_options
 from brian_eventprop.runtime.optimizer_steps import HostGradients
@@ -372,9 +373,13 @@ class EventPropModel(CopiedModel):
         self._network = replace(self._network, pre=pre, post=post)
         self._rewired[obj.name] = self._last = self._recorder = None
 
+    def _of_synapses(self) -> list[Pathway]:
+        """Return the pathways of `Synapses`, not of other events or of a `PoissonInput`."""
+        return [p for p in self.spec.pathways if not p.of_event and p.source not in self._drawn]
+
     def _projection(self, synapses):
         name = getattr(synapses, "name", synapses)
-        own = [p for p in self.spec.pathways if not p.of_event]
+        own = self._of_synapses()
         pathways = [p.name for p in own if p.synapses == name]
         if not pathways:
             known = ", ".join(dict.fromkeys(p.synapses for p in own)) or "none"
@@ -397,6 +402,9 @@ class EventPropModel(CopiedModel):
             Values of the `TimedArray` objects in the equations, by their name there: arrays
             (trials, cells) or (trials, cells, columns) in the array's own unit and on its own time
             grid.  By default those that `spikes` carries, else the array's own in every trial.
+            And for each `PoissonInput` (or its name) the numbers of spikes that it adds up in
+            every time step of Brian2: whole numbers (trials, steps, neurons), or (1, steps,
+            neurons) for all trials.  They must be given: nothing is drawn here.
 
         Returns
         -------
@@ -586,14 +594,19 @@ class EventPropModel(CopiedModel):
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
         mapping(traces, "traces", "{'I_ext': array}")
-        given = self.spec, self._network, spikes, traces, float(self.duration)
-        timed = given_traces(*given, self._trained_timed())
-        counts |= {len(array) for array in timed.values() if len(array) > 1}
+        brought = given_traces(self.spec, spikes, traces)
+        given = self.spec, self._network, brought, float(self.duration)
+        timed = timed_values(*given, self._trained_timed())
+        drawn = drawn_spikes(self.spec, brought, self.n_steps)
+        counts |= {len(part) for part in (*timed.values(), *drawn.values()) if len(part) > 1}
         if len(counts - {1}) > 1 or (data and len(counts) > 1):
             raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
         n_trials = max(counts, default=1)
         if n_trials == 0:
             raise ValueError("there are no trials to run")
+        for name, given in drawn.items():
+            same = len(given) < n_trials
+            data[name] = given[np.zeros(n_trials, int)] if same else given
         prepared = self._prepared(data)
         return _Batch(spikes, traces, targets, data, prepared, timed, n_trials)
 
@@ -751,6 +764,8 @@ class EventPropModel(CopiedModel):
         found = self._solver.backward(forward, weights, with_inputs)
         inputs = {}
         for name, grads in found.inputs.items() if with_inputs else ():
+            if name in self._drawn:  # steps of the time grid do not move
+                continue
             inputs[name] = np.empty_like(grads)
             inputs[name][forward.inputs[name].original] = grads
         gradients = self._pulled(found.gradients, self._done().bound)
@@ -771,13 +786,18 @@ class EventPropModel(CopiedModel):
             self._last = replace(run, forward=forward)
 
     @property
+    def _drawn(self) -> set[str]:
+        """The names of the PoissonInputs."""
+        return {source.name for source in self.spec.inputs if source.most}
+
+    @property
     def _end(self) -> float:
         """End of a trial in seconds: on the time grid a part of a step is a whole one."""
         duration = float(self.duration)
         return max(duration, self.n_steps * self.spec.dt) if self.solver == "clock" else duration
 
     def _inputs(self, spikes) -> dict[str, SpikeData]:
-        sizes = {i.name: i.size for i in self.spec.inputs}
+        sizes = {i.name: i.size for i in self.spec.inputs if not i.most}
         if spikes is None:
             given = {name: self._own_spikes(name, size) for name, size in sizes.items()}
         elif isinstance(spikes, SpikeData):
@@ -847,7 +867,7 @@ class EventPropModel(CopiedModel):
         trained = {key: self._values[key] for key in (*keys, *self._tied.keys)}
         write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
         write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
-        for name in dict.fromkeys(p.synapses for p in self.spec.pathways if not p.of_event):
+        for name in dict.fromkeys(p.synapses for p in self._of_synapses()):
             obj, (pathway, *_) = self._projection(name)
             write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
         self._in_brian2.refresh()

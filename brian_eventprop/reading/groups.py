@@ -9,6 +9,7 @@ from typing import Any
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import fold, inline, mentions, names
 from brian_eventprop.reading.equations.noise import check_additive, is_noisy, with_given_noise
+from brian_eventprop.reading.equations.own_steps import with_own_dt
 from brian_eventprop.reading.equations.regular import (
     RegularCode,
     build_regular,
@@ -162,7 +163,8 @@ def build_group(
     reset = _event_statements(code.reset, states, reader, free=not is_refractory(group))
     if LAST_SPIKE in states:  # Brian2 sets it before it runs the reset
         reset = (Statement(LAST_SPIKE, "t"), *reset)
-    regular = tuple(build_regular(r, reader) for r in code.regular)
+    made = [build_regular(r, group, reader, collection) for r in code.regular]
+    regular = tuple(r for r, _ in made)
     refractory = None
     if code.refractory is not None:
         plain = as_condition if code.refractory_is_condition else as_number
@@ -170,8 +172,10 @@ def build_group(
         refractory = with_bodies(refractory, own_functions(_period_variables(code, namespace)))
 
     symbols: dict[str, Symbol] = dict(reader.symbols)
+    symbols |= {name: symbol for _, own in made for name, symbol in own.items()}
     used = set(states) | set(group.user_equations.parameter_names)
-    used |= {"t", "dt"} if regular else set()  # they tell when it runs
+    every = collection.every(group.clock)
+    used |= {"t", "dt"} if regular or every > 1 else set()  # they tell when it runs
     for expression in [*derivatives.values(), *held.values(), threshold, refractory]:
         used |= names(expression) if expression else set()
     jumps = [s for r in regular for s in r.statements]
@@ -182,7 +186,7 @@ def build_group(
     _check_refractory(code, refractory, symbols)
     _check_refractory_jumps(code, refractory)
     condition = refractory if code.refractory_is_condition else None
-    return Group(
+    built = Group(
         name=name_of_event(group, code.event),
         size=len(group),
         symbols=symbols,
@@ -200,7 +204,9 @@ def build_group(
         text=_text(group, code.event),
         timed_values=tuple(reader.timed_values.values()),
         regular=regular,
+        every=every,
     )
+    return with_own_dt(built, group.clock)
 
 
 def _functions(*blocks: Block | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from brian2 import get_logger
 
 from brian_eventprop.reading import brian
+from brian_eventprop.reading.equations.regular import runs_regularly
 from brian_eventprop.reading.equations.symbols import Collection
 from brian_eventprop.reading.events import name_of_event, other_events, with_other_events
 from brian_eventprop.reading.groups import (
@@ -20,6 +21,13 @@ from brian_eventprop.reading.groups import (
     read_group_code,
 )
 from brian_eventprop.reading.inputs import INPUTS, read_input, read_spikes
+from brian_eventprop.reading.poisson_inputs import (
+    build_poisson_pathway,
+    check_steps,
+    counted_input,
+    poisson_ends,
+    read_poisson_code,
+)
 from brian_eventprop.reading.readouts import read_readout
 from brian_eventprop.reading.refused.ignored import check_ignored, ignored_objects
 from brian_eventprop.reading.refused.noise import check_noise
@@ -27,8 +35,6 @@ from brian_eventprop.reading.refused.refusals import Refusals
 from brian_eventprop.reading.spec import Group, NetworkSpec, NetworkValues
 from brian_eventprop.reading.start import check_start
 from brian_eventprop.reading.synapses.couplings import (
-    LinkCode,
-    SummedCode,
     add_coupled_states,
     all_linked_neurons,
     build_couplings,
@@ -53,6 +59,7 @@ from brian_eventprop.reading.synapses.pathways import (
     synaptic_states,
     written_states,
 )
+from brian_eventprop.reading.synapses.timed_arrays import with_timed_values
 from brian_eventprop.reading.unsupported import (
     WHOLE,
     check_clocks,
@@ -177,6 +184,7 @@ def read_network(
         dt = refusals.check(check_clocks, (o for o in active if not isinstance(o, INPUTS)))
         neurons = [o for o in active if isinstance(o, brian.NeuronGroup)]
         inputs = [o for o in active if isinstance(o, INPUTS)]
+        noises = [o for o in active if isinstance(o, brian.PoissonInput)]
         synapses = [o for o in active if isinstance(o, brian.Synapses)]
         _check_ends(synapses, neurons + inputs + synapses + refused, refusals)
         for readout in readouts:
@@ -184,14 +192,18 @@ def read_network(
             refusals.check(_check_active, parent(readout.group), use)
             _check_readout(readout, synapses)
         _check_names(active)
-        code = _read_code(neurons, synapses, level_namespace, ignored, refusals)
+        for noise in noises:
+            refusals.check(check_steps, noise, dt)
+        code = _read_code(neurons, synapses, noises, level_namespace, ignored, refusals)
     code = code.sorted()
-    collection, plastic = _collection(code)
+    collection, plastic = _collection(code, dt)
     with Refusals() as refusals:
         made = _build_groups(code, level_namespace, collection, refusals)
         built, events, couplings, coupled = made
         spec_inputs = [refusals.check(read_input, group, dt, ignored) for group in inputs]
-        pathways = [refusals.check(build_pathway, p, collection, built) for p in code.pathways]
+        spec_inputs += [counted_input(noise) for noise in code.noises]
+        pathways = _build_pathways(code, collection, built, refusals)
+        built = with_timed_values(built, pathways)
         given = built, {g.name: g for g in neurons}, level_namespace, duration, collection
         spec_readouts = [
             refusals.check(read_readout, readout, *given)
@@ -213,10 +225,11 @@ def read_network(
     _mention_precision(neurons + synapses)
     ends = {p.pathway.name: connections(p.synapses) for p in code.pathways} | coupled
     spec, ends = with_other_events(spec, events, collection, ends)
+    ends |= {noise.pathway: poisson_ends(noise) for noise in code.noises}
     return spec, collection.freeze(
         pre={name: pre for name, (pre, _) in ends.items()},
         post={name: post for name, (_, post) in ends.items()},
-        spikes={group.name: read_spikes(group, duration) for group in inputs},
+        spikes={group.name: read_spikes(group, duration) for group in (*inputs, *noises)},
     )
 
 
@@ -230,6 +243,7 @@ class _Code:
     of_synapses: list
     summed: list
     links: list
+    noises: list
 
     def sorted(self) -> _Code:
         """Return it in Brian2's order of execution."""
@@ -241,13 +255,15 @@ class _Code:
 def _read_code(
     neurons: Iterable,
     synapses: Iterable,
+    noises: Iterable,
     namespace: Mapping,
     ignored: Container[int],
     refusals: Refusals,
 ) -> _Code:
-    """Read the code of neurons and Synapses, as far as it is not refused."""
+    """Read the code of neurons, Synapses and PoissonInputs, as far as it is not refused."""
+    names = {group.name for group in neurons}
     ends = {end.name for s in synapses for end in (s.source, s.target)}
-    alone = [s for s in synapses if is_group(s) or s.name in ends]
+    alone = [s for s in synapses if is_group(s) or s.name in ends or runs_regularly(s, ignored)]
     links = [refusals.check(read_links, group) for group in neurons]  # others are errors below
     links += [refusals.check(read_links, s, read_by_equations(s)) for s in alone]
     groups = [refusals.check(read_group_code, group, namespace, ignored) for group in neurons]
@@ -263,23 +279,24 @@ def _read_code(
         groups=groups,
         events=events,
         pathways=[code for found in pathways for code in found or ()],
-        of_synapses=[refusals.check(read_synapse_group_code, s, namespace) for s in alone],
+        of_synapses=[refusals.check(read_synapse_group_code, s, namespace, ignored) for s in alone],
         summed=[code for found in summed for code in found or ()],
         links=[link for found in links for link in found or ()],
+        noises=[refusals.check(read_poisson_code, n, namespace, names, ignored) for n in noises],
     )
 
 
-def _collection(code: _Code) -> tuple[Collection, dict]:
+def _collection(code: _Code, dt: float) -> tuple[Collection, dict]:
     """Return an empty collection that knows all states, and the states of synapses by name."""
     plastic = synaptic_states(code.pathways)
-    states = _states([*code.groups, *code.events], code.pathways, code.summed, code.links)
+    states = _states(code)
     for group in code.of_synapses:
         name = group.synapses.name
         written = plastic.pop(name).states if name in plastic else ()
         states[name] = tuple(dict.fromkeys((*group.states, *states.get(name, ()), *written)))
     known = {group.synapses.name: states[group.synapses.name] for group in code.of_synapses}
     synaptic = {n: s.states for n, s in plastic.items()} | known
-    return Collection(states, synaptic, all_linked_neurons(code.links)), plastic
+    return Collection(states, synaptic, all_linked_neurons(code.links), dt=dt), plastic
 
 
 def _build_groups(
@@ -298,7 +315,7 @@ def _build_groups(
     }
     events = {name_of_event(c.group, c.event): build(c) for c in code.events}
     _check_sources(code.pathways, {**built, **events}, refusals)
-    refusals.check(_check_periods, code.groups, code.pathways)
+    refusals.check(_check_periods, code)
     by_name = {c.group.name: c for c in (*code.groups, *code.of_synapses)}
     of_synapses = {c.synapses.name for c in code.of_synapses}
     refusals.check(check_constant_synapses, code.summed, code.pathways, of_synapses)
@@ -312,14 +329,30 @@ def _build_groups(
     return with_copies(built, couplings), by_group, couplings, coupled
 
 
+def _build_pathways(code: _Code, collection: Collection, built: Mapping, refusals: Refusals):
+    """Return the pathways in Brian2's order of execution, those of PoissonInputs among them."""
+    found = [
+        ((p.pathway.order, p.pathway.name), refusals.check(build_pathway, p, collection, built))
+        for p in code.pathways
+    ]
+    found += [
+        ((n.noise.order, n.noise.name), refusals.check(build_poisson_pathway, n, collection))
+        for n in code.noises
+    ]
+    return [pathway for _, pathway in sorted(found, key=lambda place: place[0])]
+
+
 def _active(
     objects: Iterable, ignored: Container[int], refusals: Refusals
 ) -> tuple[list[Any], list[Any]]:
     """Return the objects to read and those that are refused; drop monitors and what is off."""
-    active, refused = [], []
+    active, refused, objects = [], [], list(objects)
+    names = {obj.name for obj in objects}
     for obj in objects:
         if isinstance(obj, brian.MONITORS + (brian.Subgroup,)):
             refusals.check(check_parts, obj, ignored)
+            if isinstance(obj, brian.Subgroup) and obj.contained_objects:
+                refusals.check(_check_part_of, obj, names)
         elif not obj.active:
             refusals.check(check_inactive, obj, ignored)
         else:
@@ -328,6 +361,15 @@ def _active(
     if not any(isinstance(obj, brian.NeuronGroup) for obj in active):
         raise ValueError("The network has no NeuronGroup, so there is nothing to train.")
     return active, refused
+
+
+def _check_part_of(part, names: Container[str]) -> None:
+    """Raise an error for a Subgroup that does something where its group is missing."""
+    if part.source.name not in names:
+        raise ValueError(
+            f"'{part.contained_objects[0].name}' changes neurons of '{part.source.name}', which is "
+            "not part of the network. Add it to the Network or to the list of objects."
+        )
 
 
 def _mention_precision(objects: Iterable) -> None:
@@ -374,13 +416,12 @@ def _check_sources(
             refusals.add(unsupported(code.synapses, code.code, reason, way_out))
 
 
-def _check_periods(groups: Iterable[GroupCode], pathways: Iterable[PathwayCode]) -> None:
+def _check_periods(code: _Code) -> None:
     """Refuse refractory periods that arrivals change."""
-    by_name = {code.group.name: code for code in groups}
-    for code in pathways:
-        for group, name in written_states(code):
-            if group in by_name:  # not synapses, which have no period
-                check_period(by_name[group], [name], code.pathway.name)
+    by_name = {group.group.name: group for group in code.groups}
+    for group, variable, by in _written(code):
+        if group in by_name:  # not synapses, which have no period
+            check_period(by_name[group], [variable], by)
 
 
 def _check_readout(readout, synapses: Iterable) -> None:
@@ -406,27 +447,27 @@ def _check_names(objects: Iterable) -> None:
             seen.add(part.name)
 
 
-def _states(
-    groups: list[GroupCode],
-    pathways: list[PathwayCode],
-    summed: list[SummedCode],
-    links: list[LinkCode],
-) -> dict[str, tuple[str, ...]]:
+def _states(code: _Code) -> dict[str, tuple[str, ...]]:
     """Return each group's states: differential equations first, then what events write.
 
     Last come those that are computed from other neurons at every step.
     """
     states: dict[str, dict] = {}
-    for code in groups:
-        equations = code.group.user_equations.values()
+    for group in (*code.groups, *code.events):
+        equations = group.group.user_equations.values()
         own = [eq.varname for eq in equations if _is_differential(eq)]
-        states.setdefault(code.group.name, {}).update(dict.fromkeys(own + event_states(code)))
-    for code in pathways:
-        for group, name in written_states(code):
-            states.setdefault(group, {})[name] = None
+        states.setdefault(group.group.name, {}).update(dict.fromkeys(own + event_states(group)))
+    for group, name, _ in _written(code):
+        states.setdefault(group, {})[name] = None
     found = {name: tuple(own) for name, own in states.items()}
-    add_coupled_states(found, summed, links)
+    add_coupled_states(found, code.summed, code.links)
     return found
+
+
+def _written(code: _Code) -> list[tuple[str, str, str]]:
+    """Return the variables that arrivals write: group, variable, and by what."""
+    found = [(*written, p.pathway.name) for p in code.pathways for written in written_states(p)]
+    return found + [(*noise.written, noise.noise.name) for noise in code.noises]
 
 
 def _is_differential(equation) -> bool:

@@ -11,6 +11,7 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 from brian_eventprop._units import to_si
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import inline, names, parse
+from brian_eventprop.reading.equations.own_steps import expression_of
 from brian_eventprop.reading.equations.statements import resolve
 from brian_eventprop.reading.equations.symbols import Collection, add_symbols, group_symbol
 from brian_eventprop.reading.equations.timed_arrays import TimedValueReader
@@ -67,6 +68,8 @@ def read_readout(
         reader = _timed_reader(readout, group, expression, namespace, symbols, collection)
         expression = as_number(expression, booleans(group.variables))
         expression = with_bodies(expression, own_functions(reader.variables))
+        if groups[name].every > 1:
+            expression = expression_of(expression, group.clock)
         expression, timed_values = (
             reader.expression(expression),
             tuple(reader.timed_values.values()),

@@ -144,6 +144,8 @@ class Group:
         The names of kind 'trace'.
     regular
         What `run_regularly` does, in order.
+    every
+        Every how many time steps of the network the state update runs: its own dt is a multiple.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Group:
     refractory_condition: str | None = None
     derivatives_refractory: Mapping[str, str] = field(default_factory=dict)
     regular: tuple[Regular, ...] = ()
+    every: int = 1
 
     @property
     def may_be_refractory(self) -> bool:
@@ -179,12 +182,20 @@ class Group:
 class SpikeInput:
     """A source of given spikes: `SpikeGeneratorGroup` or a replayed `PoissonGroup`.
 
-    ``dt`` is its own time step in seconds, None if it is the network's.
+    ``dt`` is its own time step in seconds, None if it is the network's.  Of a `PoissonInput` the
+    numbers of spikes are given; ``most`` is the largest one, and each neuron that gets them has as
+    many members here as such a number has binary digits: member k stands for 2**k spikes.
     """
 
     name: str
     size: int
     dt: float | None = None
+    most: int = 0
+
+    @property
+    def digits(self) -> int:
+        """How many members one neuron with a `PoissonInput` has."""
+        return self.most.bit_length()
 
 
 @dataclass(frozen=True)
@@ -204,6 +215,8 @@ class Pathway:
     The value is the derivative, which may read more of them.  With ``alone`` the code has one
     result because no two synapses write the same neuron.  ``of_event`` says that it is no code of
     Synapses but what a spike does to a group that has the same neurons; ``synapses`` is that group.
+
+    ``timed_values`` are the names of kind 'timed', whose values the target has.
     """
 
     name: str
@@ -223,6 +236,7 @@ class Pathway:
     pre_side: str = "pre"
     alone: bool = False
     of_event: bool = False
+    timed_values: tuple[TimedValue, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -257,6 +271,8 @@ class Coupling:
         The first neuron and the last one (excluded) whose state is computed; others keep it.
     late
         Whether Brian2 updates one of the groups before it computes the state.
+    every
+        Every how many time steps of the network Brian2 computes a sum.
     """
 
     name: str
@@ -271,6 +287,7 @@ class Coupling:
     span: tuple[int, int]
     late: bool = False
     text: str = ""
+    every: int = 1
 
     @property
     def receiver(self) -> str:
@@ -358,7 +375,7 @@ class NetworkValues:
         int64, in creation order.
     spikes
         Per input of the network: the spikes the Brian2 object itself holds, ``(indices, times)``
-        sorted by time, then index; None where it holds none (a `PoissonGroup`).
+        sorted by time, then index; None where it holds none (a `PoissonGroup`, a `PoissonInput`).
     timed_values
         Per timed array: the values that the Brian2 object itself holds, (cells, columns).
     timed_dimensions

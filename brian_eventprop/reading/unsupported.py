@@ -99,20 +99,37 @@ def check_reserved(obj, code: str, reserved=("lastspike", "not_refractory")) -> 
 
 
 def check_clocks(objects: Iterable) -> float:
-    """Return the one time step of all objects in seconds."""
+    """Return the smallest time step of objects in seconds; others must be multiples of it.
+
+    Synapses whose code runs with spikes alone have the time steps of their source.
+    """
     steps = {}
     for obj in objects:
+        if not _has_steps(obj):
+            continue
         step = getattr(obj.clock, "dt_", None)
         if step is None:
             raise unsupported(
                 obj, f"clock '{obj.clock.name}'", "it has no regular time step", "Give it a dt."
             )
         steps.setdefault(float(step), obj)
-    if len(steps) > 1:
-        (first, a), (second, b) = list(steps.items())[:2]
-        reason = f"'{a.name}' runs with dt={first:g} s, so there are several clocks"
-        raise unsupported(b, f"dt={second:g} s", reason, "Give all objects the same dt.")
-    return next(iter(steps))
+    smallest = min(steps)
+    refusals = Refusals()
+    for step, obj in steps.items():
+        if abs(step / smallest - round(step / smallest)) > 1e-9 * step / smallest:
+            reason = f"it is no multiple of dt={smallest:g} s of '{steps[smallest].name}'"
+            way_out = "Give it a multiple, or all objects the same dt."
+            refusals.add(unsupported(obj, f"dt={step:g} s", reason, way_out))
+    refusals.raise_found()
+    return smallest
+
+
+def _has_steps(obj) -> bool:
+    """Whether Brian2 runs code of an object itself at every step of its clock."""
+    if not isinstance(obj, brian.Synapses):
+        return True
+    regular = any(is_regular(obj, part) and part.active for part in obj.contained_objects)
+    return obj.state_updater is not None or bool(obj.summed_updaters) or regular
 
 
 def networks_in(network) -> list:
@@ -155,17 +172,10 @@ def check_object(obj) -> bool:
             "Write it as equations, or name it in ignore=[...] if it does not change the network."
         )
         raise unsupported(obj, "network_operation", reason, way_out)
-    if isinstance(obj, brian.PoissonInput):
-        reason = f"the input is drawn at random: {_RANDOM}"
-        way_out = (
-            "Use a PoissonGroup with Synapses, whose spikes are given, or add numbers that you "
-            "draw with run_regularly('v += w*counts(t, i)'), counts being a TimedArray."
-        )
-        raise unsupported(obj, obj.abstract_code or "PoissonInput", reason, way_out)
     if isinstance(obj, brian.SpatialNeuron):
         reason = "the cable equation couples the compartments at every step"
         raise unsupported(obj, "SpatialNeuron", reason, "Use a NeuronGroup of point neurons.")
-    if not isinstance(obj, (*WHOLE, brian.Subgroup, *brian.MONITORS)):
+    if not isinstance(obj, (*WHOLE, brian.PoissonInput, brian.Subgroup, *brian.MONITORS)):
         reason = f"objects of the class '{type(obj).__name__}' are unknown here"
         raise unsupported(obj, type(obj).__name__, reason, "Remove it from the network.")
     return True
@@ -230,13 +240,17 @@ def _check_methods(obj, part) -> None:
 
 def _check_part(obj, part) -> None:
     """Refuse an active part that an object contains and Brian2 did not make itself."""
-    if isinstance(part, brian.NetworkOperation | brian.PoissonInput):
+    if isinstance(part, brian.NetworkOperation):
         check_object(part)
-    if is_regular(obj, part):
-        return  # read with the group
+    if is_regular(obj, part) or _is_of_synapses(part):
+        return  # read with the group, or with the Synapses
+    if isinstance(part, brian.PoissonInput):
+        reason = f"it is a part of '{obj.name}'"
+        way_out = "Make it an object of the network, with counts that you give."
+        raise unsupported(part, part.abstract_code or "PoissonInput", reason, way_out)
     if type(part) is brian.CodeRunner:
         reason = f"run_regularly of '{part.group.name}' changes variables outside of the equations"
-        way_out = "Write it as a differential equation, or call run_regularly of a NeuronGroup."
+        way_out = "Write it as a differential equation."
         raise unsupported(obj, part.abstract_code, reason, way_out)
     if not isinstance(part, brian.Subgroup) and not _is_read(part):
         reason = f"Brian2 runs '{part.name}' with it, whose class is unknown here"
@@ -265,9 +279,21 @@ def own_parts(obj) -> dict[int, tuple]:
 
 
 def is_regular(obj, part) -> bool:
-    """Whether a part is what `run_regularly` of a whole `NeuronGroup` has made."""
-    of_group = isinstance(obj, brian.NeuronGroup) and type(part) is brian.CodeRunner
-    return of_group and part.group.name == obj.name
+    """Whether a part is what `run_regularly` of neurons, a Subgroup of them, or Synapses made.
+
+    That of a `PoissonGroup` sets rates, which do not matter: its spikes are given.
+    """
+    if type(part) is not brian.CodeRunner:
+        return False
+    own, of = (g.source if isinstance(g, brian.Subgroup) else g for g in (obj, part.group))
+    known = brian.NeuronGroup | brian.Synapses | brian.PoissonGroup
+    return isinstance(own, known) and own.name == of.name
+
+
+def _is_of_synapses(part) -> bool:
+    """Whether a part is what `run_regularly` of Synapses made, which Brian2 puts below neurons."""
+    of_synapses = type(part) is brian.CodeRunner and isinstance(part.group, brian.Synapses)
+    return of_synapses and any(own is part for own in part.group.contained_objects)
 
 
 def _is_read(part) -> bool:

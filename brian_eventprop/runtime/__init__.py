@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from brian_eventprop.adjoint.conditions import derive_conditions
 from brian_eventprop.adjoint.coupling.jumps import check_grid
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.runtime.backends import INTERPRETER
@@ -58,9 +59,37 @@ def solver_for(
             )
         kind = SOLVERS[solver, backend]
         return kind(system, network, duration, threads, tolerance or TOLERANCE)
+    _check_own_steps(system)
     check_grid(system)
     warn_of_gaps(system)
     return SOLVERS[solver, backend](system, network, n_steps, precision == "float32", threads)
+
+
+def _check_own_steps(system) -> None:
+    """Refuse what the time grid lacks where groups have a coarser one of their own."""
+    for g in system.groups:
+        spec, reason = g.group, ""
+        if spec.every > 1 and spec.threshold is not None:
+            reason = "its neurons spike, and the slope of a crossing is that of a step"
+        elif spec.every > 1 and derive_conditions(g) is not None:
+            reason = "its equations have a condition or a step, which changes within a step"
+        elif spec.every > 1 and any(r.kind == "maximum" for r in g.readouts):
+            reason = "a Maximum of it may lie between its own steps"
+        if reason:
+            raise UnsupportedError(
+                f"'{spec.name}': 'dt={spec.every * system.spec.dt:g} s' is not supported with "
+                f"solver='clock', where other objects have dt={system.spec.dt:g} s: {reason}. "
+                "Give all objects the same dt, or use solver='event'."
+            )
+    every = {g.group.name: g.group.every for g in system.groups}
+    for c in (c.coupling for c in system.couplings):
+        slow = {c.every, every.get(c.source, 1), every.get(c.target, 1)} - {1}
+        if slow and c.owner != c.receiver:
+            raise UnsupportedError(
+                f"Synapses '{c.owner}': '{c.text}' is not supported with solver='clock': the "
+                "Synapses and the groups that they connect have several time steps. Give them the "
+                "same dt, or use solver='event'."
+            )
 
 
 def _check_autapses(system, network) -> None:

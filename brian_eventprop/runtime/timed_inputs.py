@@ -69,10 +69,18 @@ def _constant(group: Group, symbol: Symbol, values: Mapping, start: int, stop: i
 
 
 def cells_on_grid(
-    timed: TimedInput, timed_value: TimedValue, n_steps: int, n_cells: int, dt: float
+    timed: TimedInput,
+    timed_value: TimedValue,
+    n_steps: int,
+    n_cells: int,
+    dt: float,
+    every: int = 1,
 ):
-    """Return the cell of the array at every time step, rounded as Brian2 does."""
-    times = np.arange(n_steps) * dt + timed_value.offset * dt
+    """Return the cell of the array at every time step, rounded as Brian2 does.
+
+    ``every`` is the number of time steps in one of the group's own.
+    """
+    times = np.arange(n_steps) * dt + timed_value.offset * every * dt
     upsampled = np.round(times / (timed.dt / timed.factor))
     cells = (upsampled / timed.factor).astype(np.int64)
     return np.clip(cells, 0, n_cells - 1)

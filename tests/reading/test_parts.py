@@ -37,19 +37,6 @@ def network():
     return G, S
 
 
-def of_subgroup(G, S):
-    G[:2].run_regularly("I = 2", dt=1 * ms)
-
-
-def of_second_subgroup(G, S):
-    G[:1].run_regularly("I = 3").active = False
-    G[1:].run_regularly("I = 2")
-
-
-def of_synapses(G, S):
-    S.run_regularly("w = 2")
-
-
 def of_pathway(G, S):
     S.pre.run_regularly("w = 2")
 
@@ -84,13 +71,10 @@ def pathway_removed(G, S):
 
 
 CASES = {
-    of_subgroup: ("NeuronGroup 'G': 'I = 2'", "run_regularly of 'G_subgroup"),
-    of_second_subgroup: ("'I = 2'", "run_regularly of 'G_subgroup"),
-    of_synapses: ("'w = 2'", "run_regularly of 'S'"),
     of_pathway: ("'w = 2'", "run_regularly of 'S_pre'"),
     operation: ("NetworkOperation 'op'", "Python code"),
     operation_deep_below: ("NetworkOperation 'op'", "Python code"),
-    poisson_below: ("'poissoninput", "drawn at random"),
+    poisson_below: ("'poissoninput", "it is a part of 'G'"),
     own_code_runner: ("NeuronGroup 'G': 'Runner'", "Remove it from G"),
     resetter_removed: ("'G_spike_resetter'", "Brian2 does not run it"),
     pathway_removed: ("'S_pre'", "Brian2 does not run it"),
@@ -106,6 +90,21 @@ def test_what_hangs_below_an_object_is_refused(change):
             read_network(objects, [], {})
         for part in CASES[change]:
             assert part in str(error.value)
+
+
+def test_operations_of_subgroups_and_synapses_are_read():
+    G, S = network()
+    G[:2].run_regularly("I = 2", dt=1 * ms, name="first")
+    G[:1].run_regularly("I = 3").active = False
+    G[1:].run_regularly("I = 4", name="second")
+    S.run_regularly("w = 2", name="third")
+    for objects in ([G, S], Network(G), [G, G[1:], S]):
+        spec, _ = read_network(objects, [], {})
+        assert [r.name for r in spec.group("G").regular] == ["first", "second"]
+        assert [r.name for r in spec.group("S").regular] == ["third"]
+    spec, _ = read_network([G, S], [], {}, ignore=["second", "third"])
+    assert [r.name for r in spec.group("G").regular] == ["first"]
+    assert [g.name for g in spec.groups] == ["G"]
 
 
 def test_synapses_below_a_group_are_run_with_it():
@@ -134,21 +133,19 @@ def test_inactive_objects_with_active_parts():
     assert len(read_network([G, S, H], [], {})[0].groups) == 1
 
 
-def test_operations_of_subgroups_alone():
-    G, _ = network()
-    part = G[1:3]
-    part.run_regularly("I = 2")
+def test_operations_of_a_poisson_group_do_not_matter():
+    """They set rates, and the spikes are given."""
     P = PoissonGroup(3, 10 * Hz, name="P")
     P[:2].run_regularly("rates = 20*Hz")
-    for objects, name in (([part, G], "G_subgroup"), ([P, network()[0]], "P_subgroup")):
-        with pytest.raises(UnsupportedError, match=f"run_regularly of '{name}"):
-            read_network(objects, [], {})
+    P.run_regularly("rates = rand()*Hz", dt=1 * ms)
+    for objects in ([P, *network()], Network(P, *network())):
+        spec, _ = read_network(objects, [], {})
+        assert [i.name for i in spec.inputs] == ["P"]
 
 
-def test_brian2_runs_the_operation_of_a_subgroup():
-    """What is refused would make spikes."""
+def test_brian2_runs_the_operation_of_a_subgroup_with_its_group():
     G, S = network()
-    of_subgroup(G, S)
+    G[:2].run_regularly("I = 2", dt=1 * ms)
     S.active = False
     monitor = SpikeMonitor(G)
     run(20 * ms)

@@ -245,9 +245,7 @@ def test_what_other_parts_of_a_step_would_see():
             build(coupled("v += 0.1"), solver)
         with pytest.raises(UnsupportedError, match="reads 'y' of the step before"):
             build(coupled("k = y"), solver)
-    build(coupled("k += 0.1"), "clock")
-    with pytest.raises(UnsupportedError, match="lets states of 'G' jump.*solver='clock'"):
-        build(coupled("k += 0.1"), "event")
+        build(coupled("k += 0.1"), solver)
     G = NeuronGroup(2, model_of, name="G", refractory="u > 0.5", **options)
     G.run_regularly("u *= 0.5", dt=2 * ms)
     with pytest.raises(UnsupportedError, match="'u' jumps at fixed times"):

@@ -186,17 +186,10 @@ def _lacking(group: GroupAdjoint, flow: ContinuousFlow) -> tuple[str, str]:
     if any(r.kind == "maximum" for r in group.readouts):
         reason = f"a Maximum of '{name}' would need the slopes of all neurons"
         return reason, "Use an Integral or a Value, or solver='clock'."
-    if spec.regular:
-        reason = f"'{spec.regular[0].name}' lets states of '{name}' jump at fixed times"
-        return reason, _ON_THE_CLOCK
     if group.released is not None:
         return f"refractoriness in '{name}' ends with the states of a neuron", _ON_THE_CLOCK
     if spec.derivatives_refractory:
         return f"the equations of '{name}' are others while refractory", _ON_THE_CLOCK
-    timed = {value.name for value in spec.timed_values}
-    if group.crossing is not None and {s.name for s in group.crossing.g.free_symbols} & timed:
-        reason = f"a TimedArray in the threshold of '{name}' lifts neurons at fixed times"
-        return reason, _ON_THE_CLOCK
     return "", ""
 
 

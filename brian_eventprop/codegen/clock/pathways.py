@@ -7,7 +7,7 @@ import sympy as sp
 from brian_eventprop.adjoint.groups import COUPLED, moved
 from brian_eventprop.adjoint.pathways import INCREMENT, PRE, SYNAPTIC, ArrivalRule, PathwayAdjoint
 from brian_eventprop.adjoint.symbolic.expressions import symbol
-from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED
+from brian_eventprop.adjoint.symbolic.loop_invariant import PER_ELEMENT, SHARED, TIME_VARYING
 from brian_eventprop.adjoint.symbolic.reverse import compose
 from brian_eventprop.codegen.clock.autapses import AutapseCode
 from brian_eventprop.codegen.clock.groups import GroupCode
@@ -203,6 +203,9 @@ class PathwayCode:
             value = values[f"bar.{name}"]
             if name in self.shared_grads:
                 lines.append(f"{self.shared_grad(name)} += {value}")
+            elif self.adjoint.invariants.levels[name] == TIME_VARYING:
+                timed = self.target.timed_gradient(name.removeprefix("post__"))
+                lines.append(f"{timed} += {value}")
             else:
                 lines.append(
                     f"{self.a('grad_weight')}[{self.element_grads.index(name)}, k] += {value}"

@@ -32,7 +32,8 @@ class Collection:
     """What has been read so far: the states of each group, and values and dimensions by key.
 
     ``states`` are those of neuron groups, ``synaptic_states`` those of `Synapses`; ``links`` has
-    the neurons that linked variables of each group, and of `Synapses`, stand for.
+    the neurons that linked variables of each group, and of `Synapses`, stand for.  ``dt`` is the
+    network's time step in seconds, 0 if all objects have the same.
     """
 
     states: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,6 +43,11 @@ class Collection:
     dimensions: dict[Key, Any] = field(default_factory=dict)
     timed: dict[str, tuple[TimedInput, Any]] = field(default_factory=dict)
     timed_values: dict[tuple[str, str], Any] = field(default_factory=dict)
+    dt: float = 0.0
+
+    def every(self, clock) -> int:
+        """Return how many time steps of the network a step of a clock has."""
+        return round(float(clock.dt_) / self.dt) if self.dt else 1
 
     def add(self, key: Key, values, dimension) -> Key:
         """Keep a value; the first one under a key stays."""

@@ -31,6 +31,8 @@ class TimedValueReader:
         The group, the variables behind the names of its code, and what has been read so far.
     part
         The first and last neuron (excluded) of the part of the group whose code it is, if any.
+    owner
+        The object that errors name, if not the group.
 
     Attributes
     ----------
@@ -38,8 +40,9 @@ class TimedValueReader:
         The names that were put in, in the order of their first use.
     """
 
-    def __init__(self, group, variables: Mapping, collection: Collection, part=None):
+    def __init__(self, group, variables: Mapping, collection: Collection, part=None, owner=None):
         self.group, self.collection, self.part = group, collection, part
+        self.owner = owner or group
         self.variables = variables
         self.arrays = {n: v for n, v in variables.items() if isinstance(v, brian.TimedArray)}
         self.timed_values: dict[str, TimedValue] = {}
@@ -58,7 +61,7 @@ class TimedValueReader:
         """
         if not self.arrays:
             return statements
-        constants = {"t", "dt"} | self._constants()
+        constants = {"t", "dt"} | self._known()
         definitions: dict[str, str] = {}
         result = []
         for s in statements:
@@ -68,6 +71,15 @@ class TimedValueReader:
             if names(text) <= constants and not functions(text) & self.arrays.keys():
                 definitions[s.target] = text
         return result
+
+    def _known(self) -> set[str]:
+        """Return the names in the code whose value a neuron keeps during a trial."""
+        return self._constants()
+
+    def _column(self, text: str, call: ast.Call) -> str:
+        """Return which column of an array a call reads, in the names of the group."""
+        del call
+        return text
 
     def _constants(self) -> set[str]:
         """Return the names whose value a neuron keeps during a trial."""
@@ -95,9 +107,12 @@ class TimedValueReader:
         offset = _offset(inline(ast.unparse(when), definitions))
         if offset is None:
             reason = f"'{array}' is a TimedArray, called at another time than t"
-            raise unsupported(self.group, ast.unparse(call), reason, _TIMES)
-        column = inline(ast.unparse(where[0]), definitions) if where else ""
-        timed_value = TimedValue("", array, offset, column, self.part, self._names(call, column))
+            raise unsupported(self.owner, ast.unparse(call), reason, _TIMES)
+        column, part = "", None
+        if where:
+            column = self._column(inline(ast.unparse(where[0]), definitions), call)
+            part = self.part
+        timed_value = TimedValue("", array, offset, column, part, self._names(call, column))
         self._remember(array)
         name = self._free_name(timed_value)
         self.timed_values[name] = replace(timed_value, name=name)
@@ -125,7 +140,7 @@ class TimedValueReader:
         for name in set(used) - self._constants():
             reason = f"which column of '{call.func.id}' a neuron reads must depend on constants"
             way_out = f"Use 'i', or a parameter instead of '{name}', as 'channel : integer'."
-            raise unsupported(self.group, ast.unparse(call), reason, way_out)
+            raise unsupported(self.owner, ast.unparse(call), reason, way_out)
         variables = {**self.group.variables, **self.variables}
         find = (group_symbol(self.group, n, variables[n], self.collection) for n in used)
         return tuple(symbol for symbol in find if symbol is not None)

@@ -11,6 +11,7 @@ from brian_eventprop._names import name_of
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.network import network_objects
 from brian_eventprop.reading.spec import Key, NetworkSpec, Symbol
+from brian_eventprop.reading.synapses.pathways import parent
 
 
 def write_values(values: Mapping[Key, np.ndarray], spec: NetworkSpec, objects) -> None:
@@ -66,10 +67,13 @@ def write_connections(synapses, pre: np.ndarray, post: np.ndarray) -> None:
 
 
 def owners_of(objects) -> dict[str, Any]:
-    """Return every object that owns variables: groups, synapses and pathways."""
+    """Return every object that owns variables: groups, synapses and pathways.
+
+    For a `PoissonInput` it is the group whose variables and namespace it uses.
+    """
     owners = {}
     for obj in network_objects(objects):
-        owners[obj.name] = obj
+        owners[obj.name] = parent(obj._group) if isinstance(obj, brian.PoissonInput) else obj
         for pathway in getattr(obj, "_pathways", ()):
             owners[pathway.name] = pathway
     return owners

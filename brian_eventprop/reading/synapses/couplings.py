@@ -10,6 +10,7 @@ import numpy as np
 
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.own_steps import statements_of
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -269,6 +270,8 @@ def in_order(groups: Iterable[GroupCode]) -> list[GroupCode]:
 def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     synapses = code.synapses
     statements = without_unused(spell_out_all(code.block.statements), [TERM])
+    if (every := collection.every(code.updater.clock)) > 1:
+        statements = statements_of(statements, code.updater.clock)
     used = {name for s in statements for name in names(s.expression)}
 
     def find(name, variable, collection):
@@ -288,7 +291,7 @@ def _summed(code: SummedCode, groups, collection: Collection) -> Coupling:
     late = any(u is not None and _place(u) < _place(code.updater) for u in updaters)
     return Coupling(
         code.name, synapses.name, source, target, side, code.state, len(synapses), symbols,
-        statements, _span(code), late, code.text,
+        statements, _span(code), late, code.text, every,
     )  # fmt: skip
 
 

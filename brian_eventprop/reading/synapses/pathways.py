@@ -13,6 +13,7 @@ import numpy as np
 from brian_eventprop.reading import brian
 from brian_eventprop.reading.delays import check_delays
 from brian_eventprop.reading.equations.expressions import names
+from brian_eventprop.reading.equations.own_steps import statements_of
 from brian_eventprop.reading.equations.statements import (
     Block,
     code_text,
@@ -32,6 +33,7 @@ from brian_eventprop.reading.synapses.aliases import (
     with_one_name_each,
 )
 from brian_eventprop.reading.synapses.others import other_flow, other_neuron
+from brian_eventprop.reading.synapses.timed_arrays import ArrivalTimedValues, of_target
 from brian_eventprop.reading.unsupported import (
     check_functions,
     check_reserved,
@@ -122,7 +124,13 @@ def build_pathway(
 ) -> Pathway:
     """Put the specification together once all groups are built."""
     synapses, pathway = code.synapses, code.pathway
-    statements = without_unused(spell_out_all(code.block.statements), code.block.written)
+    reader = ArrivalTimedValues(synapses, code.block.variables, code.indices, collection)
+    if not isinstance(reader.group, brian.NeuronGroup):
+        _refuse_timed_values(code, reader)
+    statements = reader.block(spell_out_all(code.block.statements))
+    if float(synapses.clock.dt_) != collection.dt:
+        statements = statements_of(statements, synapses.clock)
+    statements = without_unused(statements, code.block.written)
     used = set(code.block.written)
     for statement in statements:
         used |= names(statement.expression)
@@ -131,16 +139,19 @@ def build_pathway(
         line = line_with(code.code, [name])
         return pathway_symbol(pathway, synapses, name, variable, collection, line)
 
-    symbols: dict[str, Symbol] = {}
+    symbols: dict[str, Symbol] = of_target(reader.symbols)
     add_symbols(symbols, used, code.block.variables, find, collection)
     delays = pathway._delays
-    step = float(synapses.clock.dt_)
+    step = float(pathway.clock.dt_)
     side, owner = other_neuron(code, symbols)
+    _check_time(code, symbols)
     check_delays(synapses.name, pathway.name, np.asarray(delays.get_value()), step, "synapse")
     delay = collection.add((pathway.name, "delay"), delays.get_value(), delays.dim)
     add_parameters(synapses, collection)
     _check_pre_synaptic_writes(code, symbols, groups)
     symbols, receiver = _receiver(synapses, symbols, groups)
+    if receiver == "synapse":
+        _refuse_timed_values(code, reader)
     others = _synaptic_flow(code, symbols, groups)
     if owner:
         others |= other_flow(code, symbols, groups[owner], side)
@@ -160,7 +171,30 @@ def build_pathway(
         pre_group=owner,
         pre_side=side,
         alone=code.alone,
+        timed_values=tuple(reader.timed_values.values()),
     )
+
+
+def _check_time(code: PathwayCode, symbols: Mapping[str, Symbol]) -> None:
+    """Refuse code that reads the time where that of the Synapses is not always that of spikes."""
+    step, own = float(code.pathway.clock.dt_), float(code.synapses.clock.dt_)
+    used = sorted(n for n, s in symbols.items() if s.kind in ("t", "timed"))
+    if used and abs(step / own - round(step / own)) > 1e-9 * step / own:
+        reason = (
+            f"it reads '{used[0]}' of the Synapses, whose dt={own:g} s is not that of the spikes, "
+            f"{step:g} s"
+        )
+        way_out = f"Give '{code.synapses.name}' the dt of '{code.sender.name}'."
+        raise unsupported(code.synapses, code.code, reason, way_out)
+
+
+def _refuse_timed_values(code: PathwayCode, reader: ArrivalTimedValues) -> None:
+    """Refuse timed arrays where no neuron with equations receives the event."""
+    for array in reader.arrays:
+        line = line_with(code.code, [array])
+        reason = f"'{array}' is a TimedArray, and the code acts on no variable of neurons"
+        way_out = "Let a variable of the post-synaptic neurons follow it, and read that."
+        raise unsupported(code.synapses, line, reason, way_out)
 
 
 def _touches(symbols: Mapping[str, Symbol], side: str) -> bool:
@@ -249,7 +283,7 @@ def _resolve_pathway(synapses, pathway, namespace: Mapping) -> dict[str, Any]:
         refusals.check(check_reserved, synapses, user)
         text = refusals.check(_event_driven_update, synapses, user) or user
         variables = resolve(synapses, text, namespace, {"delay": pathway._delays})
-        refusals.check(check_functions, synapses, _everything(synapses, user), variables)
+        refusals.check(check_functions, synapses, _everything(synapses, user), variables, True)
     return variables
 
 
@@ -263,7 +297,8 @@ def _read_pathway(synapses, pathway, namespace: Mapping) -> PathwayCode:
     text = _event_driven_update(synapses, user)
     delays = pathway._delays
     variables = use_indices(synapses, _resolve_pathway(synapses, pathway, namespace))
-    read = read_block(synapses, text, variables, user_code=_everything(synapses, user))
+    user_code = _everything(synapses, user)
+    read = read_block(synapses, text, variables, user_code=user_code, timed_values=True)
     indices = copy.copy(synapses.variables.indices)
     indices["delay"] = "0" if delays.scalar else "_idx"
     block = with_one_name_each(synapses, user, read, indices)

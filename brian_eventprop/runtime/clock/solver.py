@@ -451,7 +451,8 @@ class ClockCPU:
         for k, timed_value in enumerate(timed_values):
             timed, array = timed_input(spec, timed_value), given[timed_value.array]
             arrays[g.name, f"timed{k}"] = np.ascontiguousarray(array, self.dtype)
-            cells.append(cells_on_grid(timed, timed_value, self.n_steps, array.shape[1], spec.dt))
+            grid = self.n_steps, array.shape[1], spec.dt, group.every
+            cells.append(cells_on_grid(timed, timed_value, *grid))
             column.append(columns(group, timed_value, values, array.shape[2]))
         arrays[g.name, "trial"] = np.stack([rows(given[t.array], n_trials) for t in timed_values])
         arrays[g.name, "cell"], arrays[g.name, "column"] = np.stack(cells), np.stack(column)

@@ -348,7 +348,7 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
         known = {s.name: s for s in _states(g.name, timed_values)}
         groups.append(
             replace(
-                g, update=(), update_refractory=(), timed_values=timed_values,
+                g, update=(), update_refractory=(), every=1, timed_values=timed_values,
                 symbols=_constants(g.symbols) | known, states=(*g.states, *known),
             )
         )  # fmt: skip
@@ -358,7 +358,12 @@ def _without_steps(spec: NetworkSpec) -> NetworkSpec:
         known = {s.name: s for s in _states(r.group, by_name.get(r.group, ()))}
         used = {name: s for name, s in known.items() if name in r.symbols}
         readouts.append(replace(r, symbols=_constants(r.symbols) | used))
-    return replace(spec, groups=tuple(groups), readouts=tuple(readouts))
+    pathways = []
+    for p in spec.pathways:
+        known = {s.name: replace(s, side="post") for s in _states(p.target, p.timed_values)}
+        pathways.append(replace(p, symbols=_constants(p.symbols) | known))
+    readouts, pathways = tuple(readouts), tuple(pathways)
+    return replace(spec, groups=tuple(groups), readouts=readouts, pathways=pathways)
 
 
 def _now(timed_values):

@@ -6,6 +6,7 @@ from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms
 from helpers.backends import gradient_arrays
 
 import brian_eventprop as bep
+from brian_eventprop._names import name_of
 from brian_eventprop.reading import check_influence, key_of, read_network
 from brian_eventprop.reading.equations.influence import influences
 
@@ -91,7 +92,7 @@ def test_what_leads_to_spike_times_and_to_a_state_that_a_reset_moves():
 def test_refused_by_name(owner, name, reason):
     spec, reached = found(lambda source, hidden, output, *rest: bep.Final(output, "v"))
     assert (owner, name) not in reached
-    with pytest.raises(ValueError, match=f"'{owner}.{name}' is in train") as error:
+    with pytest.raises(ValueError, match=f"'{name_of((owner, name))}' is in train") as error:
         check_influence([(owner, name)], spec)
     assert reason in str(error.value)
 
