@@ -84,3 +84,33 @@ def trials(seed: int = 0, n: int = 3):
     steps = rng.choice(4 * 80 * n, count, replace=False)
     times = (steps % 80) * 2e-4
     return bep.SpikeData(times, steps // 80 % 4, steps // 320, n_trials=n, n_channels=4)
+
+
+def upstroke(on_pre, refractory, **options):
+    """AdEx neurons whose synapses have a source with a state; spikes arrive in every time step."""
+    defaultclock.dt = 0.1 * ms
+    source = NeuronGroup(
+        12, "dv/dt = 1/(1.15*ms) : 1\ndz/dt = -z/(20*ms) : 1", threshold="v > 1", reset="v = 0",
+        method="euler", name="source",
+    )  # fmt: skip
+    source.v, source.z = "i/12.0", 1
+    group = NeuronGroup(
+        2,
+        "dv/dt = (0.1*exp((v - 1)/0.1) - v + g*(3 - v))/(8*ms) : 1\ndg/dt = -g/(5*ms) : 1",
+        threshold="v > 2", reset="v = 0", method="euler", name="group",
+        refractory=refractory,
+    )  # fmt: skip
+    s = Synapses(source, group, "w : 1", on_pre=on_pre, name="s")
+    s.connect()
+    s.w, s.delay = "0.1 + 0.02*j + 0.005*i", 0.3 * ms
+    other = Synapses(source, group, "w : 1", on_pre="g_post += w*(1.5 - g_post)", name="other")
+    other.connect()
+    other.w, other.delay = 0.02, 0.3 * ms
+    loss = bep.Sum(bep.SpikeTimes(group, "t/(10*ms)"))
+    return bep.EventPropModel(
+        [source, group, s, other],
+        train=[s.w, source.z, s.delay, other.w, other.delay],
+        loss=loss,
+        duration=14 * ms,
+        **options,
+    )

@@ -12,7 +12,7 @@ from helpers.networks import random as random_networks
 from helpers.networks import small as small_networks
 from helpers.networks.synapses import plastic
 from helpers.networks.synapses import trials as plastic_trials
-from helpers.networks.touching import touching
+from helpers.networks.touching import touching, upstroke
 from helpers.networks.touching import trials as touching_trials
 
 import brian_eventprop as bep
@@ -248,3 +248,12 @@ def test_coupled_neurons_of_several_blocks(monkeypatch):
     compiled(coupled.model_below_threshold(backend="cuda", precision="float32"), None)
     check(device, {"forward", "record", "backward"}, single=True, trigonometric=True)
     assert "cudaCGSynchronize" in device.ptx["backward"]
+
+
+@pytest.mark.slow
+def test_arrivals_on_explosive_upstrokes_one_after_the_other(device):
+    start_scope()
+    device.only = "forward|record|backward"
+    code = "g_post += w*(1.2 - g_post)*z_pre\nz_pre *= 0.95"
+    compiled(upstroke(code, 1 * ms, backend="cuda", precision="float32"), None)
+    check(device, {"forward", "record", "backward"}, single=True)

@@ -1,11 +1,10 @@
 """Arrivals that touch two groups at once, in the emulator of a GPU: what the CPU gives."""
 
 import pytest
-from brian2 import NeuronGroup, Synapses, defaultclock, ms, start_scope
+from brian2 import ms, start_scope
 from helpers.backends import arrays_of, check_equal
-from helpers.networks.touching import KINDS, touching, trials
+from helpers.networks.touching import KINDS, touching, trials, upstroke
 
-import brian_eventprop as bep
 from brian_eventprop.runtime.cuda import solver as clock_cuda
 from brian_eventprop.runtime.cuda import workspace
 
@@ -60,37 +59,6 @@ def test_blocks_that_run_a_trial_together(kind, both, monkeypatch):
     assert model._solver.device.largest_cluster > 1
 
 
-def upstroke(on_pre, refractory, **options):
-    """AdEx neurons whose synapses have a source with a state; spikes arrive in every time step."""
-    start_scope()
-    defaultclock.dt = 0.1 * ms
-    source = NeuronGroup(
-        12, "dv/dt = 1/(1.15*ms) : 1\ndz/dt = -z/(20*ms) : 1", threshold="v > 1", reset="v = 0",
-        method="euler", name="source",
-    )  # fmt: skip
-    source.v, source.z = "i/12.0", 1
-    group = NeuronGroup(
-        2,
-        "dv/dt = (0.1*exp((v - 1)/0.1) - v + g*(3 - v))/(8*ms) : 1\ndg/dt = -g/(5*ms) : 1",
-        threshold="v > 2", reset="v = 0", method="euler", name="group",
-        refractory=refractory,
-    )  # fmt: skip
-    s = Synapses(source, group, "w : 1", on_pre=on_pre, name="s")
-    s.connect()
-    s.w, s.delay = "0.1 + 0.02*j + 0.005*i", 0.3 * ms
-    other = Synapses(source, group, "w : 1", on_pre="g_post += w*(1.5 - g_post)", name="other")
-    other.connect()
-    other.w, other.delay = 0.02, 0.3 * ms
-    loss = bep.Sum(bep.SpikeTimes(group, "t/(10*ms)"))
-    return bep.EventPropModel(
-        [source, group, s, other],
-        train=[s.w, source.z, s.delay, other.w, other.delay],
-        loss=loss,
-        duration=14 * ms,
-        **options,
-    )
-
-
 #: The arrivals read the state of the target.
 CODE = "g_post += w*(1.2 - g_post)*z_pre"
 
@@ -102,6 +70,7 @@ def test_explosive_upstrokes(more, refractory, emulator):
     found = []
     for backend in ("interpreter", "cuda"):
         emulator(threads=2)
+        start_scope()
         model = upstroke(CODE + more, refractory, backend=backend)
         found.append(arrays_of(model.run(), model.gradient(), model))
     check_equal(found[1], found[0])
