@@ -171,6 +171,8 @@ def _extended(chain: Chain, name: str, node) -> Chain:
 
 def _vector(name: str, node, values) -> np.ndarray:
     values = np.asarray(values, dtype=float)
+    if values.ndim > 1:  # one trial, as some simulators have it
+        values = np.squeeze(values)
     if values.ndim > 1:
         raise unsupported(name, node, "its numbers are no vector", "Flatten them.")
     return values
@@ -191,13 +193,12 @@ def size_of(parts: Parts, name: str, found: list[Chain]) -> int:
     UnsupportedError
         If the neurons are no vector, or nothing tells their number.
     """
-    node = parts.nodes[name]
+    node, sizes = parts.nodes[name], set()
     if _kind(node) == "Input":
         shape = np.atleast_1d(next(iter(node.input_type.values())))
-        if len(shape) != 1:
-            raise unsupported(name, node, f"its shape is {tuple(shape)}", "Flatten it.")
-        return int(shape[0])
-    sizes = {_vector(name, node, node.r).size}
+        sizes = {int(shape[0])} if len(shape) == 1 else set()
+    else:
+        sizes = {_vector(name, node, node.r).size}
     for chain in found:
         if chain.weight is not None and name in (chain.source, chain.target):
             sizes |= {
@@ -207,7 +208,8 @@ def size_of(parts: Parts, name: str, found: list[Chain]) -> int:
             sizes.add(size_of(parts, chain.source, found))
     sizes -= {1} if len(sizes) > 1 else set()
     if len(sizes) != 1:
-        raise unsupported(name, node, f"it has {sorted(sizes)} neurons", "Let all sizes agree.")
+        reason = f"it has {' or '.join(map(str, sorted(sizes))) or 'no known number of'} neurons"
+        raise unsupported(name, node, reason, "Let all sizes agree, of vectors and matrices.")
     return sizes.pop()
 
 

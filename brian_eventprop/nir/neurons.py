@@ -89,7 +89,7 @@ def _check_rest(group: Group, obj) -> None:
     """Refuse what a group may have besides equations, a threshold and a reset."""
     refusals = Refusals()
     if group.may_be_refractory:
-        period = group.refractory or group.refractory_condition
+        period = group.text.rpartition("\nrefractory: ")[2]
         reason = "NIR's neurons are never refractory"
         refusals.add(unsupported(obj, f"refractory={period}", reason, "Leave it out."))
     for regular in group.regular:

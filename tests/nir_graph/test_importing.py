@@ -92,6 +92,21 @@ def test_numbers_for_all_neurons_take_the_size_of_the_weights():
     assert len(bep.nir.read(made, dt=0.1 * ms)["n"]) == 2
 
 
+def test_inputs_with_an_axis_for_trials():
+    """Norse and Rockpool write the shape of a whole batch."""
+    nodes = {
+        "input": nir.Input({"input": np.array([1, 10, 3])}),
+        "w": nir.Linear(WEIGHT),
+        "n": lif(),
+    }
+    made = nir.NIRGraph(nodes, [("input", "w"), ("w", "n")], type_check=False)
+    assert len(bep.nir.read(made, dt=0.1 * ms)["input"]) == 3
+    nodes["w"] = nir.Scale(np.ones(2))
+    made = nir.NIRGraph(nodes, [("input", "w"), ("w", "n")], type_check=False)
+    with pytest.raises(bep.UnsupportedError, match="'input': 'Input'.*no known number of neurons"):
+        bep.nir.read(made, dt=0.1 * ms)
+
+
 def test_subgraphs_and_numbers_as_names():
     inner = nir.NIRGraph(
         {
