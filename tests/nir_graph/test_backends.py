@@ -1,5 +1,7 @@
 """The same spikes in another simulator that reads NIR: snnTorch, through its own import."""
 
+import copy
+
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
@@ -81,25 +83,34 @@ def test_delta_synapses(simulator, r):
     np.testing.assert_array_equal(found[:-2], expected[2:])
 
 
-def test_a_network_from_snntorch_spikes_here():
-    """The other way: what snnTorch has written, for its time step of 0.1 ms."""
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_network_from_snntorch_spikes_here(recurrent):
+    """The other way: what snnTorch has written, for its time step of 0.1 ms.
+
+    When it reads recurrent layers of its own, it sends their input through the recurrent weights;
+    Norse does not.
+    """
     snntorch = pytest.importorskip("snntorch")
     export = pytest.importorskip("snntorch.export_nir")
     torch.manual_seed(1)
-    net = torch.nn.Sequential(
-        torch.nn.Linear(6, 5, bias=False),
-        snntorch.Synaptic(
-            alpha=torch.full((5,), 0.98), beta=torch.full((5,), 0.995), init_hidden=True,
-            threshold=torch.full((5,), 20.0), reset_mechanism="zero", reset_delay=False,
-        ),
-    )  # fmt: skip
+    options = {
+        "alpha": torch.full((5,), 0.98), "beta": torch.full((5,), 0.995), "init_hidden": True,
+        "threshold": torch.full((5,), 20.0), "reset_mechanism": "zero",
+    }  # fmt: skip
+    cells = snntorch.RSynaptic if recurrent else snntorch.Synaptic
+    options |= {"linear_features": 5} if recurrent else {"reset_delay": False}
+    net = torch.nn.Sequential(torch.nn.Linear(6, 5, bias=False), cells(**options))
     net[0].weight.data = torch.rand(5, 6)
+    if recurrent:
+        net[1].recurrent.bias, net[1].recurrent.weight.data = None, torch.randn(5, 5)
     graph = export.export_to_nir(net, torch.zeros(6))
     data = spikes(6, 4)
-    expected = in_snntorch(graph, raster(data))
+    simulator = in_norse if recurrent else in_snntorch
+    expected = simulator(copy.deepcopy(graph), raster(data))
     assert expected.sum() > 10
     network = bep.nir.read(graph, dt=0.1 * ms, method="euler")
     (group,) = network.outputs
-    (synapses,) = network.synapses.values()
-    made = model(network.objects, [synapses.w], [bep.SpikeCount(group)])
+    assert len(network.synapses) == 1 + recurrent
+    first = next(s for s in network.synapses.values() if s.source is not group)
+    made = model(network.objects, [first.w], [bep.SpikeCount(group)])
     np.testing.assert_array_equal(steps_of(made.run(data), group)[1:], expected[:-1])
