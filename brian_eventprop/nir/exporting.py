@@ -158,12 +158,20 @@ class _Export:
                 synaptic = read_synapses(pathway, obj, target, self.values, network, grid)
                 sizes = self.sizes[pathway.source], self.sizes[pathway.target]
                 factor = self._factor(target)
+                self._note_delays(obj.name, synaptic.delays)
                 step = self.dt if exact else None
                 return pathway, branches(synaptic, obj, sizes, factor, self.per_step, step)
 
             found.append(refusals.check(made))
         refusals.raise_found()
         return [pair for pair in found if pair[0].size]
+
+    def _note_delays(self, name: str, delays: np.ndarray) -> None:
+        """Say that a reader will round delays that are no whole numbers of its steps."""
+        if not np.allclose(delays / self.dt, np.rint(delays / self.dt), rtol=0, atol=1e-6):
+            self.notes.append(
+                f"Delays of '{name}' are no whole numbers of dt: readers may round them."
+            )
 
     def _factor(self, target: Neurons) -> np.ndarray:
         """Return what a jump of 1 is as a weight.

@@ -112,11 +112,17 @@ def test_several_synapses_between_two_neurons_add_up():
     np.testing.assert_array_equal(bep.nir.export(made).nodes["twice"].weight, expected)
 
 
-def test_notes_say_what_nir_cannot(caplog):
+def test_notes_say_what_nir_cannot():
     made, _ = delta()
     notes = bep.nir.export(made).metadata["notes"]
     assert "dt = 0.0001 s" in notes and "potentials of 'cells' are in volt" in notes
     assert "NIR does not say where neurons start: those of 'cells'" in notes
+    made = small(delay="i*1.3*ms")
+    assert "Delays of 's' are no whole numbers" in bep.nir.export(made, dt=1 * ms).metadata["notes"]
+    assert "Delays" not in bep.nir.export(made).metadata["notes"]
+
+
+def test_inputs_without_synapses_are_left_out():
     made = small()
     cells = next(o for o in made.objects if o.name == "cells")
     lonely = SpikeGeneratorGroup(1, [], [] * ms, name="lonely")
