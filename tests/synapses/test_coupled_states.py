@@ -198,11 +198,10 @@ def through_glia(dt=0.1, **options):
     return model, views, objects
 
 
-@pytest.mark.compiled
 def test_sums_from_and_into_synapses_in_exact_time():
     model, _, _ = through_glia(solver="event")
     assert len(model.run().spikes["a"].t) >= 4
-    bep.check_gradient(model, entries=2, raises=True, show=False)
+    Along(model).assert_slope()
 
 
 def test_sums_of_what_jumps_with_a_neuron_are_refused_on_the_grid_through_synapses_too():

@@ -105,7 +105,9 @@ def test_precomputed_inputs(precision, device, monkeypatch):
     check(device, kernels, single=precision == "float32")
 
 
-@pytest.mark.parametrize("kind", ["ended by arrivals", "period of a state"])
+@pytest.mark.parametrize(
+    "kind", ["ended by arrivals", pytest.param("period of a state", marks=pytest.mark.slow)]
+)
 def test_refractoriness_that_ends_with_states(kind, device):
     device.only = "forward|record|backward"
     model = refractory.model(refractory.KINDS[kind], "clock", backend="cuda", precision="float32")
