@@ -1,5 +1,7 @@
 """Exact gradients for spiking networks written in Brian2."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 from brian_eventprop import datasets, nir, plotting
 from brian_eventprop.data.augmentation import Blend, ChannelShift
 from brian_eventprop.data.parameter_files import load_parameters
@@ -46,5 +48,15 @@ __all__ = [
     *_losses,
     *_training,
 ]
+
+try:
+    __version__ = version("brian-eventprop")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "unknown"
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__", "__doc__"])
+
 
 report_own_errors()

@@ -16,7 +16,7 @@ from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.reading.spec import NetworkSpec, SpikeInput
 
 #: About how many digits are looked at together.
-_TOGETHER = 2**20
+TOGETHER = 2**20
 
 
 def drawn_spikes(spec: NetworkSpec, traces: Mapping, n_steps: int) -> dict[str, SpikeData]:
@@ -73,7 +73,7 @@ def _as_spikes(source: SpikeInput, counts: np.ndarray, dt: float) -> SpikeData:
     """Return spikes that stand for the powers of 2 that each number is the sum of."""
     small = np.min_scalar_type(source.most)
     powers = small.type(1) << np.arange(source.digits, dtype=small)
-    together = max(_TOGETHER // max(source.size, 1), 1)
+    together = max(TOGETHER // max(source.size, 1), 1)
     times, channels, counted = [np.empty(0)], [np.empty(0, np.int64)], [0]
     for trial in counts:
         counted.append(0)

@@ -32,6 +32,7 @@ from brian_eventprop.losses.base import Loss, evaluate
 from brian_eventprop.model import vjp
 from brian_eventprop.model.brian_messages import note_as_read
 from brian_eventprop.model.copying import CopiedModel
+from brian_eventprop.model.display import Summary, summary_of
 from brian_eventprop.model.equations import Equations
 from brian_eventprop.model.finite import mention_no_number, not_finite
 from brian_eventprop.model.late_spikes import check_end
@@ -930,6 +931,34 @@ class EventPropModel(CopiedModel):
                 "backend='cpu' or backend='interpreter'."
             )
         return self._solver.functions
+
+    def summary(self) -> Summary:
+        """Return tables of the groups, projections and trained variables, to be printed.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", method="exact", name="cells")
+        >>> neuron.v = [1, 2]
+        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
+        ...                            loss=bep.Sum(bep.Final(neuron, "v")))
+        >>> print(model.summary())
+        EventPropModel: 10. ms with solver='clock', backend='cpu', 2 trained values
+        <BLANKLINE>
+        group  neurons  states  spikes
+        -----  -------  ------  ------
+        cells  2        v       none
+        <BLANKLINE>
+        trained  values  range
+        -------  ------  ------
+        cells.v  2       1 to 2
+        """
+        return summary_of(self)
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
 
     def __repr__(self) -> str:
         trained = ", ".join(self.parameters)

@@ -65,6 +65,10 @@ class Spikes(Mapping):
             raise KeyError(f"{name!r} is no neuron group of the model; it has: {known}")
         return self._by_name[name]
 
+    def __repr__(self) -> str:
+        counts = (f"{name}: {len(self._of(name).times)}" for name in self._by_name)
+        return f"Spikes({', '.join(counts)})"
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 
@@ -93,6 +97,11 @@ class Result:
     losses: np.ndarray | None
     readout: tuple[np.ndarray, ...]
     spikes: Spikes
+
+    def __repr__(self) -> str:
+        loss = "no loss" if self.loss is None else f"loss {self.loss:.6g}"
+        shapes = ", ".join(str(np.shape(values)) for values in self.readout)
+        return f"Result({loss}, readouts {shapes}, {self.spikes!r})"
 
 
 class Gradients(Mapping):
@@ -210,6 +219,15 @@ class Gradients(Mapping):
         if key in self._shapes:  # there may be axes of trials and readouts before
             array = array.reshape(*array.shape[:-1], *self._shapes[key])
         return Quantity(array, dim=self._dimensions[key] ** -1)
+
+    def __repr__(self) -> str:
+        """Say the norm of each gradient in SI units, its share of zeros, and what grazes."""
+        parts = []
+        for key, array in self._arrays.items():
+            zeros = np.mean(np.asarray(array) == 0) if np.size(array) else 0.0
+            some = f", {zeros:.0%} zeros" if zeros else ""
+            parts.append(f"{name_of(key)}: norm {np.linalg.norm(array):.4g}{some}")
+        return f"Gradients({'; '.join(parts)}; {self.grazing} spikes graze)"
 
     def __iter__(self):
         return (name_of(key) for key in self._arrays)

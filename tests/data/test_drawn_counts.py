@@ -11,7 +11,7 @@ DT = 1e-4
 
 @pytest.mark.parametrize("most, together", [(1, 2**20), (5, 40), (300, 2**20), (300, 1)])
 def test_the_spikes_add_up(most, together, monkeypatch):
-    monkeypatch.setattr(drawn_counts, "_TOGETHER", together)
+    monkeypatch.setattr(drawn_counts, "TOGETHER", together)
     counts = np.random.default_rng(0).integers(0, most + 1, (3, 7, 4))
     counts[1] = 0
     source = SpikeInput("noise", 4 * most.bit_length(), most=most)

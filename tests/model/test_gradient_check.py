@@ -5,6 +5,7 @@ import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms
 
 import brian_eventprop as bep
+from brian_eventprop._names import name_of
 
 
 def network(solver="event", loss=None, n_inputs=4, train=None, threads=1):
@@ -88,8 +89,8 @@ def test_wrong_gradients_are_found(right, change, key, entries):
     report = bep.check_gradient(model, show=False, entries=entries)
     found = {array.name: array for array in report.arrays}
     assert not report.ok
-    assert found[".".join(key)].verdict == "DIFFERS", str(report)
-    others = [array for name, array in found.items() if name != ".".join(key)]
+    assert found[name_of(key)].verdict == "DIFFERS", str(report)
+    others = [array for name, array in found.items() if name != name_of(key)]
     assert all(array.ok for array in others), str(report)
 
 

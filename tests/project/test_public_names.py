@@ -12,6 +12,7 @@ OTHERS = {
     "_Intrinsic",  # Numba's class of intrinsics
     "_defn",  # and the function that defines one
     "_cached_cc",  # the architecture that numba-cuda-mlir compiles for
+    "_repr_html_",  # what a notebook asks objects for
     "_refractory",  # the period or condition of a group of Brian2
 }
 

@@ -105,6 +105,6 @@ def test_the_scripts_run(names, monkeypatch, tmp_path):
     assert told == [("wandb", 0), ("mlflow", 0)]
 
     run.pop("model")()
-    assert sorted(names["values"]) == ["s_in.w", "s_in.delay", "s_out.w"]
+    assert sorted(names["values"]) == ["s_in.delay", "s_in.w", "s_out.w"]
     np.testing.assert_array_equal(names["s_out"].w[:], names["values"]["s_out.w"])
     assert not run

@@ -66,7 +66,7 @@ def test_blocks_that_run_a_trial_together(name, both, monkeypatch):
     build = model_below_threshold if name == "below" else case(name)
     spikes = None if name == "below" else batch(2)
     model, _ = both(build, spikes, threads=1, cores=12)
-    assert model._solver.device.largest_cluster > 1
+    assert model.runtime.device.largest_cluster > 1
 
 
 def test_no_bit_depends_on_the_order_of_the_threads(emulator):

@@ -34,7 +34,7 @@ def test_spikes_that_arrive_at_their_own_neuron_at_once(rule, emulator):
         model, _, _ = plastic(rule, True, at_once=True, backend=backend)
         gave.append(arrays_of(model.run(trials(n=2)), model.gradient(), model))
     check_equal(*gave)
-    assert "carried" in model._solver.source
+    assert "carried" in model.runtime.source
 
 
 def test_trials_in_waves_and_batches_of_other_sizes(emulator, monkeypatch):

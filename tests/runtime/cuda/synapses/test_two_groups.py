@@ -37,7 +37,7 @@ def both(emulator):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_as_on_the_cpu(kind, both):
     model = both(kind, True)
-    in_turn = {p.in_turn for p in model._solver.module.pathways if p.apart}
+    in_turn = {p.in_turn for p in model.runtime.module.pathways if p.apart}
     assert True not in in_turn if kind in ALONE else True in in_turn or kind not in IN_TURN
 
 
@@ -56,7 +56,7 @@ def test_trials_in_waves(kind, both, monkeypatch):
 def test_blocks_that_run_a_trial_together(kind, both, monkeypatch):
     monkeypatch.setattr(clock_cuda, "BARRIER_COST", 0)
     model = both(kind, threads=1, cores=12)
-    assert model._solver.device.largest_cluster > 1
+    assert model.runtime.device.largest_cluster > 1
 
 
 #: The arrivals read the state of the target.
@@ -75,4 +75,4 @@ def test_explosive_upstrokes(more, refractory, emulator):
         found.append(arrays_of(model.run(), model.gradient(), model))
     check_equal(found[1], found[0])
     assert len(found[0]["group", "i"]) > 2
-    assert [p.in_turn for p in model._solver.module.pathways if p.apart] == [bool(more)]
+    assert [p.in_turn for p in model.runtime.module.pathways if p.apart] == [bool(more)]
