@@ -29,7 +29,7 @@ class Estimate:
     correlation : array (n_parameters, n_parameters)
         Of the errors.
     residuals : array (n_residuals,)
-        What is left, in SI units.
+        What is left, in SI units; weighted, if the fit was.
     result : `scipy.optimize.OptimizeResult`
         What SciPy returned.
     """
@@ -63,7 +63,9 @@ class Estimate:
         return "\n".join(rows)
 
 
-def covariance(jacobian: np.ndarray, residuals: np.ndarray, free: np.ndarray) -> np.ndarray:
+def covariance(
+    jacobian: np.ndarray, residuals: np.ndarray, free: np.ndarray, least: float = 0.0
+) -> np.ndarray:
     """Return the covariance of the parameters of a least-squares fit.
 
     Parameters
@@ -74,6 +76,8 @@ def covariance(jacobian: np.ndarray, residuals: np.ndarray, free: np.ndarray) ->
         At the best parameters; their variance is that of the measurement, the same for all.
     free : array of bool (n_parameters,)
         Which parameters are not at a bound.
+    least : float
+        The variance of a residual is no smaller.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def covariance(jacobian: np.ndarray, residuals: np.ndarray, free: np.ndarray) ->
     _, singular, rows = np.linalg.svd(own / scale, full_matrices=False)
     known = singular > _NOTHING * max(singular[0], 1e-300)
     inverse = (rows[known].T / singular[known] ** 2) @ rows[known]
-    inverse *= np.sum(residuals**2) / freedom / np.outer(scale, scale)
+    inverse *= max(np.sum(residuals**2) / freedom, least) / np.outer(scale, scale)
     lost = np.any(np.abs(rows[~known]) > 1e-6, axis=0)
     inverse[lost, lost] = np.inf
     found[np.ix_(free, free)] = inverse

@@ -18,10 +18,13 @@ from brian_eventprop._checks import whole_number
 from brian_eventprop._units import to_seconds
 from brian_eventprop.fit.cells import Cell, Copies
 from brian_eventprop.fit.estimate import Estimate, covariance
-from brian_eventprop.fit.lockstep import adam, minimize_together
+from brian_eventprop.fit.lockstep import adam, evolve, minimize_together
 from brian_eventprop.fit.space import Space
 from brian_eventprop.fit.track import Track
 from brian_eventprop.readouts import SpikeTimes, Value
+
+#: What least squares are told; residuals are numbers around 1.
+_LEAST_SQUARES = {"x_scale": "jac", "ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-12}
 
 #: Least squares begin this far within the bounds, as a part of their distance.
 _INSIDE = 1e-6
@@ -104,22 +107,25 @@ class Fitter(ABC):
         cell = self._fitted(cell or self._cell, space)
         return Copies(cell, n, middle, readouts, self._options)
 
-    def _search(self, copies: Copies, loss, rounds: int, optimizer: str, random, traces) -> None:
+    def _search(self, copies: Copies, loss, rounds, optimizer, random, traces) -> None:
         """Improve all starts; loss takes readouts and returns losses, cotangents and metrics."""
         space, track = self._space, self._track
 
+        def losses_of(x):
+            found, of, metrics = loss(copies.run(space.values(x), traces))
+            return (None, None) if track.take(x, metrics) else (found, of)
+
         def evaluate(x):
-            losses, of, metrics = loss(copies.run(space.values(x), traces))
-            if track.take(x, metrics):
-                return None
-            slopes = copies.gradient(of) * space.slopes(x)
-            return losses, slopes
+            found, of = losses_of(x)
+            return None if of is None else (found, copies.gradient(of) * space.slopes(x))
 
         def draw():
             return random.random(len(space.names))
 
         if optimizer == "adam":
             adam(evaluate, track.x, rounds)
+        elif optimizer == "differential_evolution":
+            evolve(lambda x: losses_of(x)[0], track.x, rounds, random)
         else:
             minimize_together(evaluate, track.x, rounds, optimizer, draw)
 
@@ -189,8 +195,7 @@ class Fitter(ABC):
             Standard errors, covariance and residuals.
         """
         space, begin, kwds = self._space_to_refine(params, kwds)
-        same = self._refining is not None and self._space is not None
-        if not same or space.names != self._space.names:
+        if self._refining is None or space.names != self._space.names:
             self._refining = self._jacobian_copies(space)
         self._space = space
         last: dict = {}
@@ -209,14 +214,13 @@ class Fitter(ABC):
             return found[self._compared()] * space.slopes(x)
 
         x = np.clip(space.points(begin), _INSIDE, 1 - _INSIDE)
-        found = least_squares(
-            residuals, x, slopes, **{"bounds": (0.0, 1.0), "x_scale": "jac"} | kwds
-        )
+        found = least_squares(residuals, x, slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds)
         jacobian = found.jac / space.slopes(found.x)
         values = space.values(found.x)
         free = found.active_mask == 0
         left = self._residuals(self._refining.run(values, self._traces))
-        estimate = Estimate(space, values, covariance(jacobian, left, free), left, found)
+        spread = covariance(jacobian, left, free, self._variance())
+        estimate = Estimate(space, values, spread, left * self._unit(), found)
         self._best = estimate.params
         return estimate.params, estimate
 
@@ -234,6 +238,14 @@ class Fitter(ABC):
             raise TypeError("give params, or call fit() first")
         space = self._prepare(given)
         return space, space.in_si(params), rest
+
+    def _variance(self) -> float:
+        """Return the least variance of a residual."""
+        return 0.0
+
+    @abstractmethod
+    def _unit(self) -> float:
+        """Return a residual of 1 in SI units."""
 
     @abstractmethod
     def _jacobian_copies(self, space: Space) -> Copies:

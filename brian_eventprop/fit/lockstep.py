@@ -1,5 +1,7 @@
 """Many searches in step: SciPy's minimisers, or Adam, on all starts, one batch for each round.
 
+Beside them, SciPy's differential evolution, which needs no gradients and has one population.
+
 Each minimiser of SciPy has a thread of its own, and asks for one point at a time; when all have
 asked, the points are evaluated as one batch.
 """
@@ -10,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import differential_evolution, minimize
 
 #: Takes points (n, n_parameters); returns losses (n,) and gradients (n, n_parameters).
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -118,3 +120,33 @@ def adam(
         size = np.sqrt(square / (1 - 0.99 ** (k + 1))) + 1e-12
         step = rate * (last + (1 - last) * (1 + np.cos(np.pi * k / rounds)) / 2)
         x = np.clip(x - step * down / size, 0.0, 1.0)
+
+
+def evolve(evaluate: Callable, starts: np.ndarray, rounds: int, random) -> None:
+    """Let a population evolve within 0..1, without gradients.
+
+    Parameters
+    ----------
+    evaluate
+        Returns the losses (n,) of points, or None to stop.
+    starts, rounds
+        As in `minimize_together`.
+    random : `numpy.random.Generator`
+        Chooses what is combined.
+    """
+    if len(starts) < 5:
+        raise ValueError(f"differential evolution needs n_samples=5 or more, not {len(starts)}")
+
+    def losses(x):
+        found = evaluate(x.T.copy())
+        if found is None:
+            raise _Over
+        return np.where(np.isfinite(found), found, _BAD)
+
+    try:
+        differential_evolution(
+            losses, [(0.0, 1.0)] * starts.shape[1], init=starts, maxiter=max(rounds - 1, 0),
+            polish=False, tol=0, vectorized=True, updating="deferred", rng=random,
+        )  # fmt: skip
+    except _Over:
+        pass

@@ -100,7 +100,8 @@ class SpikeFitter(Fitter):
         n_rounds : int
             How many batches of `n_samples` neurons are run at most; the first ones draw the starts.
         optimizer : str
-            ``'adam'``, or a method of `scipy.optimize.minimize` with gradients and bounds.
+            ``'adam'``, ``'differential_evolution'``, which is one search, without gradients, or a
+            method of `scipy.optimize.minimize` with gradients and bounds.
         filter_tau : Quantity, optional
             Time constant of the distance at the end, by default a fifth of the mean interval
             between spikes; at the beginning it is the mean interval.
@@ -143,16 +144,11 @@ class SpikeFitter(Fitter):
         )
         scale = self._worth_a_spike() if rate_scale is None else rate_scale
 
-        def readouts(group):
-            return [SpikeTimes(group, which="each"), SpikeCount(group, scale=scale)]
-
-        copies = self._copies(self.n_samples, readouts, self._space)
+        copies = self._search_copies(scale)
         random = random_of(seed)
 
         def loss_with(tau):
-            distance = VanRossum(copies.group, tau=tau * second)
-            final = VanRossum(copies.group, tau=last * second)
-            return lambda found: self._loss(found, distance, final, rate, delta)
+            return self._loss_of(copies, tau, last, rate, delta)
 
         rounds -= self._draw_starts(copies, loss_with(last), random, self._traces)
         # wide first: spikes far from their targets are pulled, too
@@ -164,6 +160,18 @@ class SpikeFitter(Fitter):
     def generate_spikes(self, params=None) -> list[Quantity]:
         """Return the spike times for the recorded inputs; see `generate`."""
         return self.generate("spikes", params)
+
+    def _search_copies(self, scale) -> Copies:
+        def readouts(group):
+            return [SpikeTimes(group, which="each"), SpikeCount(group, scale=scale)]
+
+        return self._copies(self.n_samples, readouts, self._space)
+
+    def _loss_of(self, copies: Copies, tau: float, last: float, rate: float, delta: float):
+        """Return the loss of the readouts, with one time constant to go by and one to judge by."""
+        distance = VanRossum(copies.group, tau=tau * second)
+        final = VanRossum(copies.group, tau=last * second)
+        return lambda found: self._loss(found, distance, final, rate, delta)
 
     def _worth_a_spike(self):
         threshold = self._cell.arguments["threshold"]
@@ -222,9 +230,17 @@ class SpikeFitter(Fitter):
         params : dict
             With units.
         estimate : `Estimate`
-            Standard errors, covariance and residuals, in seconds.
+            Standard errors, covariance and residuals, in seconds.  On the grid of the time step
+            the error of a spike time is taken to be ``dt/sqrt(12)`` at least, that of rounding.
         """
         return super().refine(params, **kwds)
+
+    def _variance(self) -> float:
+        """Return the variance of times that are rounded to the grid: nothing is more exact."""
+        return 1 / 12 if self._options["solver"] == "clock" else 0.0
+
+    def _unit(self) -> float:
+        return float(self.dt)
 
     def _jacobian_copies(self, space: Space) -> Copies:
         def readouts(group):
@@ -236,7 +252,7 @@ class SpikeFitter(Fitter):
         times = self._first(np.sort(readouts[0][:, 0]))
         times = np.where(np.isfinite(times), times, float(self.duration))
         with np.errstate(invalid="ignore"):
-            return (times - self._target).ravel()[self._compared()]
+            return ((times - self._target) / self._unit()).ravel()[self._compared()]
 
     def _first(self, times: np.ndarray) -> np.ndarray:
         """Return as many spikes of each recording as there are recorded ones at most."""
@@ -250,7 +266,7 @@ class SpikeFitter(Fitter):
         of = np.zeros(times.shape)
         k = np.arange(min(times.shape[1:]))
         of[:, k, k] = np.isfinite(times[:, k, k])
-        return [of], np.ones(self._target.shape)
+        return [of], np.full(self._target.shape, 1 / self._unit())
 
     def _compared(self):
         return np.flatnonzero(np.isfinite(self._target).ravel())

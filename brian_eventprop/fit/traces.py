@@ -98,7 +98,8 @@ class TraceFitter(Fitter):
         n_rounds : int
             How many batches of `n_samples` neurons are run at most; the first ones draw the starts.
         optimizer : str
-            A method of `scipy.optimize.minimize` with gradients and bounds, or ``'adam'``.
+            A method of `scipy.optimize.minimize` with gradients and bounds, ``'adam'``, or
+            ``'differential_evolution'``, which is one search, without gradients.
         coupling : list of quantities, optional
             Rates, such as ``[1, 0.1]/ms``, at which the variable is drawn to its recording, one
             after the other; the last part of the rounds has none.  With it the error of a neuron
@@ -248,6 +249,9 @@ class TraceFitter(Fitter):
             return [Value(group, self.output_var, at=times)]
 
         return self._copies(len(times), readouts, space)
+
+    def _unit(self) -> float:
+        return self._scale
 
     def _roots(self) -> np.ndarray:
         own = self._weights[:, self._chosen]
