@@ -19,6 +19,7 @@ from brian_eventprop._units import to_seconds
 from brian_eventprop.fit.cells import Cell, Copies
 from brian_eventprop.fit.estimate import Estimate, covariance
 from brian_eventprop.fit.lockstep import adam, evolve, minimize_together
+from brian_eventprop.fit.residuals import Residuals, settle
 from brian_eventprop.fit.space import Space
 from brian_eventprop.fit.track import Track
 from brian_eventprop.readouts import SpikeTimes, Value
@@ -198,29 +199,18 @@ class Fitter(ABC):
         if self._refining is None or space.names != self._space.names:
             self._refining = self._jacobian_copies(space)
         self._space = space
-        last: dict = {}
-
-        def residuals(x):
-            readouts = self._refining.run(space.values(x), self._traces)
-            last["x"], last["readouts"] = x.copy(), readouts
-            return self._residuals(readouts)
-
-        def slopes(x):
-            if not np.array_equal(last["x"], x):
-                residuals(x)
-            of, scale = self._one_each(last["readouts"])
-            found = self._refining.gradient(of, per_recording=True)
-            found = found.reshape(-1, len(space.names)) * scale.reshape(-1, 1)
-            return found[self._compared()] * space.slopes(x)
-
+        residuals = Residuals(
+            space, self._refining, self._traces, self._residuals, self._one_each, self._compared()
+        )
         x = np.clip(space.points(begin), _INSIDE, 1 - _INSIDE)
-        found = least_squares(residuals, x, slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds)
-        jacobian = found.jac / space.slopes(found.x)
-        values = space.values(found.x)
-        free = found.active_mask == 0
-        left = self._residuals(self._refining.run(values, self._traces))
-        spread = covariance(jacobian, left, free, self._variance())
-        estimate = Estimate(space, values, spread, left * self._unit(), found)
+        found = least_squares(
+            residuals, x, residuals.slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds
+        )
+        x = settle(residuals, found.x) if self._on_grid() else found.x
+        free = (x > 1e-9) & (x < 1 - 1e-9) & (found.active_mask == 0)
+        left, jacobian = residuals(x), residuals.slopes(x) / space.slopes(x)
+        spread = covariance(jacobian, left, free, 1 / 12 if self._on_grid() else 0.0)
+        estimate = Estimate(space, space.values(x), spread, left * self._unit(), found)
         self._best = estimate.params
         return estimate.params, estimate
 
@@ -239,9 +229,9 @@ class Fitter(ABC):
         space = self._prepare(given)
         return space, space.in_si(params), rest
 
-    def _variance(self) -> float:
-        """Return the least variance of a residual."""
-        return 0.0
+    def _on_grid(self) -> bool:
+        """Whether the values are times on the grid of the time step, of which a step is 1."""
+        return False
 
     @abstractmethod
     def _unit(self) -> float:

@@ -235,9 +235,8 @@ class SpikeFitter(Fitter):
         """
         return super().refine(params, **kwds)
 
-    def _variance(self) -> float:
-        """Return the variance of times that are rounded to the grid: nothing is more exact."""
-        return 1 / 12 if self._options["solver"] == "clock" else 0.0
+    def _on_grid(self) -> bool:
+        return self._options["solver"] == "clock"
 
     def _unit(self) -> float:
         return float(self.dt)
