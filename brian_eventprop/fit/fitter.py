@@ -12,13 +12,13 @@ from brian2.core.functions import Function
 from brian2.core.namespace import get_local_namespace
 from brian2.units.fundamentalunits import get_dimensions
 from brian2.utils.stringtools import get_identifiers
-from scipy.optimize import least_squares
 
 from brian_eventprop._checks import whole_number
 from brian_eventprop._units import to_seconds
 from brian_eventprop.fit.cells import Cell, Copies
 from brian_eventprop.fit.estimate import Estimate, covariance
 from brian_eventprop.fit.lockstep import adam, evolve, minimize_together
+from brian_eventprop.fit.minimizers import optimize
 from brian_eventprop.fit.residuals import Residuals, settle
 from brian_eventprop.fit.space import Space
 from brian_eventprop.fit.track import Track
@@ -203,7 +203,7 @@ class Fitter(ABC):
             space, self._refining, self._traces, self._residuals, self._one_each, self._compared()
         )
         x = np.clip(space.points(begin), _INSIDE, 1 - _INSIDE)
-        found = least_squares(
+        found = optimize().least_squares(
             residuals, x, residuals.slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds
         )
         x = settle(residuals, found.x) if self._on_grid() else found.x

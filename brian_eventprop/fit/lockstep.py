@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import differential_evolution, minimize
+
+from brian_eventprop.fit.minimizers import optimize
 
 #: Takes points (n, n_parameters); returns losses (n,) and gradients (n, n_parameters).
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -43,6 +44,7 @@ def minimize_together(
     draw
         Returns a new point, for a search that has converged.
     """
+    optimize()  # which may not be installed
     n, size = starts.shape
     asked, left = np.array(starts), [rounds]
     answers: list = [None, None]
@@ -77,7 +79,7 @@ def minimize_together(
         point = starts[k]
         try:
             while True:
-                minimize(one, point, jac=True, method=method, bounds=[(0.0, 1.0)] * size)
+                optimize().minimize(one, point, jac=True, method=method, bounds=[(0.0, 1.0)] * size)
                 point = draw()
         except (_Over, threading.BrokenBarrierError):
             pass
@@ -144,7 +146,7 @@ def evolve(evaluate: Callable, starts: np.ndarray, rounds: int, random) -> None:
         return np.where(np.isfinite(found), found, _BAD)
 
     try:
-        differential_evolution(
+        optimize().differential_evolution(
             losses, [(0.0, 1.0)] * starts.shape[1], init=starts, maxiter=max(rounds - 1, 0),
             polish=False, tol=0, vectorized=True, updating="deferred", rng=random,
         )  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from brian2 import Quantity
-from scipy.stats import qmc
 
 from brian_eventprop._units import to_si
 
@@ -83,7 +82,8 @@ class Space:
 
     def draw(self, n: int, random: np.random.Generator) -> np.ndarray:
         """Return n points, one in each of n layers of every parameter (a Latin hypercube)."""
-        return qmc.LatinHypercube(len(self.names), rng=random).random(n)
+        layers = random.permuted(np.tile(np.arange(n), (len(self.names), 1)), axis=1).T
+        return (layers + random.random(layers.shape)) / n
 
     def with_units(self, values: np.ndarray) -> dict[str, Quantity]:
         """Return one set of values by name."""

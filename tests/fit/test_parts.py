@@ -28,6 +28,12 @@ def test_bounds_that_are_none(pair):
         Space.of({"tau": pair}, DIMENSIONS)
 
 
+def test_every_layer_of_a_parameter_has_one_start():
+    space = Space.of({"tau": [1, 2] * ms, "v": [-1, 3] * volt}, DIMENSIONS)
+    x = space.draw(8, np.random.default_rng(0))
+    assert np.array_equal(np.sort(np.floor(8 * x), axis=0), np.tile(np.arange(8)[:, None], 2))
+
+
 def rosenbrock(x):
     """Return values and gradients with the minimum at (0.6, 0.36)."""
     a, b = x[:, 0], x[:, 1] - x[:, 0] ** 2
