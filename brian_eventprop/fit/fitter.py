@@ -27,6 +27,10 @@ from brian_eventprop.readouts import SpikeTimes, Value
 #: What least squares are told; residuals are numbers around 1.
 _LEAST_SQUARES = {"x_scale": "jac", "ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-12}
 
+#: On the grid of the time step, least squares begin again where steps of Gauss and Newton have led,
+#: so many times at most.
+_TURNS = 4
+
 #: Least squares begin this far within the bounds, as a part of their distance.
 _INSIDE = 1e-6
 
@@ -177,13 +181,17 @@ class Fitter(ABC):
         return pandas.DataFrame({k: np.asarray(Quantity(c)) for k, c in columns.items()})
 
     # ---- least squares ----
-    def refine(self, params: Mapping | None = None, **kwds) -> tuple[dict, Estimate]:
+    def refine(
+        self, params: Mapping | None = None, *, n_starts: int = 1, **kwds
+    ) -> tuple[dict, Estimate]:
         """Refine parameters by least squares with the exact Jacobian; return them with error bars.
 
         Parameters
         ----------
         params : dict, optional
             Where to begin, by default at the best ones so far.
+        n_starts : int
+            From how many of the best starts of `fit`, if no `params` are given; the best is kept.
         **kwds
             Other bounds of some parameters, ``g_L=[1, 20]*nS``; everything else goes to
             `scipy.optimize.least_squares`, such as ``loss='soft_l1'`` or ``max_nfev=20``.
@@ -195,18 +203,16 @@ class Fitter(ABC):
         estimate : `Estimate`
             Standard errors, covariance and residuals.
         """
-        space, begin, kwds = self._space_to_refine(params, kwds)
+        n_starts = whole_number(n_starts, "n_starts", least=1)
+        space, begin, kwds = self._space_to_refine(params, n_starts, kwds)
         if self._refining is None or space.names != self._space.names:
             self._refining = self._jacobian_copies(space)
         self._space = space
         residuals = Residuals(
             space, self._refining, self._traces, self._residuals, self._one_each, self._compared()
         )
-        x = np.clip(space.points(begin), _INSIDE, 1 - _INSIDE)
-        found = optimize().least_squares(
-            residuals, x, residuals.slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds
-        )
-        x = settle(residuals, found.x) if self._on_grid() else found.x
+        each = [self._least_squares(residuals, x, kwds) for x in space.points(begin)]
+        x, found = min(each, key=lambda pair: np.sum(residuals(pair[0]) ** 2))
         free = (x > 1e-9) & (x < 1 - 1e-9) & (found.active_mask == 0)
         left, jacobian = residuals(x), residuals.slopes(x) / space.slopes(x)
         spread = covariance(jacobian, left, free, 1 / 12 if self._on_grid() else 0.0)
@@ -214,7 +220,20 @@ class Fitter(ABC):
         self._best = estimate.params
         return estimate.params, estimate
 
-    def _space_to_refine(self, params, kwds: Mapping):
+    def _least_squares(self, residuals: Residuals, x: np.ndarray, kwds: Mapping):
+        """Return the best point from a start, and what SciPy says."""
+        for _ in range(_TURNS):
+            x = np.clip(x, _INSIDE, 1 - _INSIDE)
+            found = optimize().least_squares(
+                residuals, x, residuals.slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds
+            )
+            x = settle(residuals, found.x) if self._on_grid() else found.x
+            if np.array_equal(x, found.x):  # no better
+                break
+        return x, found
+
+    def _space_to_refine(self, params, n_starts: int, kwds: Mapping):
+        """Return the space, values to begin with (any, n_parameters), and what is left of kwds."""
         names = set(self.parameter_names) | set(self._cell.equations.diff_eq_names)
         given = {name: pair for name, pair in kwds.items() if name in names}
         rest = {name: value for name, value in kwds.items() if name not in names}
@@ -223,11 +242,13 @@ class Fitter(ABC):
             dims = dict(zip(self._space.names, self._space.dimensions, strict=True))
             known = {n: [Quantity(a, dim=dims[n]), Quantity(b, dim=dims[n])] for n, a, b in old}
             given = {**known, **given}
-        params = self._best if params is None else params
-        if params is None:
+        if params is None and self._best is None:
             raise TypeError("give params, or call fit() first")
+        begin = [self._best if params is None else params]
+        if params is None and self._track is not None:
+            begin += self._track.rows()[1:n_starts]
         space = self._prepare(given)
-        return space, space.in_si(params), rest
+        return space, np.array([space.in_si(values) for values in begin]), rest
 
     def _on_grid(self) -> bool:
         """Whether the values are times on the grid of the time step, of which a step is 1."""

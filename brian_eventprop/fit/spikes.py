@@ -210,7 +210,7 @@ class SpikeFitter(Fitter):
         return losses.reshape(n_recordings, n).sum(axis=0), pull
 
     # ---- least squares ----
-    def refine(self, params=None, **kwds):
+    def refine(self, params=None, *, n_starts=5, **kwds):
         """Refine parameters by least squares of spike times; return them with error bars.
 
         The k-th spike is compared with the k-th recorded one.  A missing spike stands at the end of
@@ -221,6 +221,8 @@ class SpikeFitter(Fitter):
         ----------
         params : dict, optional
             Where to begin, by default at the best ones so far.
+        n_starts : int
+            From how many of the best starts of `fit`, if no `params` are given; the best is kept.
         **kwds
             Other bounds of some parameters, ``g_L=[1, 20]*nS``; everything else goes to
             `scipy.optimize.least_squares`, such as ``loss='soft_l1'`` or ``max_nfev=20``.
@@ -233,7 +235,7 @@ class SpikeFitter(Fitter):
             Standard errors, covariance and residuals, in seconds.  On the grid of the time step
             the error of a spike time is taken to be ``dt/sqrt(12)`` at least, that of rounding.
         """
-        return super().refine(params, **kwds)
+        return super().refine(params, n_starts=n_starts, **kwds)
 
     def _on_grid(self) -> bool:
         return self._options["solver"] == "clock"

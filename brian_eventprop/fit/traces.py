@@ -212,13 +212,15 @@ class TraceFitter(Fitter):
         return errors / self._scale**2, [of], {"error": errors}
 
     # ---- least squares ----
-    def refine(self, params=None, n_values=200, **kwds):
+    def refine(self, params=None, n_values=200, *, n_starts=1, **kwds):
         """Refine parameters by least squares with the exact Jacobian; return them with error bars.
 
         Parameters
         ----------
         params : dict, optional
             Where to begin, by default at the best ones so far.
+        n_starts : int
+            From how many of the best starts of `fit`, if no `params` are given; the best is kept.
         n_values : int
             How many values of each recording are compared at most, evenly spread.
         **kwds
@@ -240,7 +242,7 @@ class TraceFitter(Fitter):
         if self._refining is not None and not np.array_equal(chosen, self._chosen):
             self._refining = None
         self._chosen = chosen
-        return super().refine(params, **kwds)
+        return super().refine(params, n_starts=n_starts, **kwds)
 
     def _jacobian_copies(self, space: Space) -> Copies:
         times = self._chosen * self.dt
