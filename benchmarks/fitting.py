@@ -8,7 +8,7 @@ batches of ``samples``.  Recovered is a parameter within 2 % of the truth.
     python benchmarks/fitting.py --seeds 20 --peer env/bin/python
 
 ``--peer`` is the Python of an environment with brian2modelfitting 0.4, which needs older packages:
-"numpy<2" "brian2<2.8" "setuptools<70" "bayesian-optimization<1.5" "scikit-learn<1.5".
+"numpy<2" "brian2<2.8" "setuptools<70" "bayesian-optimization<1.5" "scikit-learn<1.5" "cython<3.1".
 """
 
 import argparse
