@@ -102,8 +102,8 @@ for k, name in enumerate(names):
         label="refined, 2 standard errors" if not k else "",
     )  # fmt: skip
 right.axhline(1, color="black", lw=0.8)
-right.set(xticks=range(5), xticklabels=names, ylabel="parameter / true value", ylim=(0, 2.2))
-right.legend(frameon=False)
+right.set(xticks=range(5), xticklabels=names, ylabel="parameter / true value", ylim=(0, 2.5))
+right.legend(frameon=False, ncol=3, loc="upper center")
 setting.folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(setting.folder / "fit_neuron.png", dpi=150)
 print(f"picture: {setting.folder / 'fit_neuron.png'}")

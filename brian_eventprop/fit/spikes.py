@@ -233,7 +233,8 @@ class SpikeFitter(Fitter):
             With units.
         estimate : `Estimate`
             Standard errors, covariance and residuals, in seconds.  On the grid of the time step
-            the error of a spike time is taken to be ``dt/sqrt(12)`` at least, that of rounding.
+            the error of a spike time is taken to be ``dt/sqrt(12)`` at least, that of rounding, and
+            standard errors are a lower limit, since rounding moves all later spikes as well.
         """
         return super().refine(params, n_starts=n_starts, **kwds)
 
