@@ -79,6 +79,7 @@ class Fitter(ABC):
         self._track: Track | None = None
         self._best: dict | None = None
         self._refining: Copies | None = None
+        self._searched: tuple | None = None
 
     # ---- the search ----
     def _prepare(self, bounds: Mapping) -> Space:
@@ -115,6 +116,7 @@ class Fitter(ABC):
     def _search(self, copies: Copies, loss, rounds, optimizer, random, traces) -> None:
         """Improve all starts; loss takes readouts and returns losses, cotangents and metrics."""
         space, track = self._space, self._track
+        self._searched = copies, loss, traces
 
         def losses_of(x):
             found, of, metrics = loss(copies.run(space.values(x), traces))
@@ -157,6 +159,28 @@ class Fitter(ABC):
     def best_error(self) -> Quantity | None:
         """The error of the best start of `fit`."""
         return None if self._track is None else self._track.best()[1]
+
+    def evaluate(self, params: Mapping) -> tuple[float, dict[str, Quantity]]:
+        """Return what `fit` minimised at last, and its gradient, for optimisers elsewhere.
+
+        Parameters
+        ----------
+        params : dict
+            Values of all fitted parameters, with units.
+
+        Returns
+        -------
+        loss : float
+            The loss of the last rounds, with the options of the last `fit`.
+        gradient : dict
+            Its derivatives, with units.
+        """
+        if self._searched is None:
+            raise RuntimeError("there is no loss yet: call fit() first")
+        copies, loss, traces = self._searched
+        losses, of, _ = loss(copies.run(self._space.in_si(params), traces))
+        each = zip(self._space.names, copies.gradient(of)[0], self._space.dimensions, strict=True)
+        return float(losses[0]), {name: Quantity(g, dim=dim**-1) for name, g, dim in each}
 
     def results(self, format: str = "list"):
         """Return the parameters and metrics of every start, the best one first.

@@ -53,19 +53,12 @@ def test_the_search_follows_the_exact_gradient():
     current, recorded = two_recordings()
     fitter = fitter_of(current, recorded, n_samples=1)
     fitter.fit(5, seed=1, **BOUNDS)
-    space = fitter._space
-    copies = fitter._copies(1, fitter._readouts, space)
-
-    def loss(x):
-        losses, of, _ = fitter._loss(copies.run(space.values(x[None]), fitter._traces))
-        return losses[0], of
-
-    x, h = np.array([0.3, 0.6]), 1e-5
-    _, of = loss(x)
-    exact = (copies.gradient(of) * space.slopes(x[None]))[0]
-    steps = np.eye(2) * h
-    differences = [(loss(x + s)[0] - loss(x - s)[0]) / (2 * h) for s in steps]
-    np.testing.assert_allclose(exact, differences, rtol=1e-6)
+    R, tau, h = 15 * Mohm, 12 * ms, 1e-5
+    _, slopes = fitter.evaluate({"R": R, "tau": tau})
+    for name, size in {"R": R, "tau": tau}.items():
+        at = {"R": R, "tau": tau}
+        ends = [fitter.evaluate({**at, name: size * (1 + s)})[0] for s in (h, -h)]
+        np.testing.assert_allclose(slopes[name] * size, (ends[0] - ends[1]) / (2 * h), rtol=1e-6)
 
 
 def test_error_bars_are_those_of_linear_regression():
