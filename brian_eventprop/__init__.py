@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from brian_eventprop import datasets, nir, plotting
+from brian_eventprop import datasets, fit, nir, plotting
 from brian_eventprop.data.augmentation import Blend, ChannelShift
 from brian_eventprop.data.parameter_files import load_parameters
 from brian_eventprop.data.spikes import SpikeData
@@ -40,6 +40,7 @@ __all__ = [
     "Value",
     "check_gradient",
     "datasets",
+    "fit",
     "function",
     "load_parameters",
     "nir",

@@ -41,6 +41,16 @@ def test_yin_yang(tmp_path):
 
 
 @pytest.mark.slow
+def test_fit_neuron(tmp_path):
+    printed = run("fit_neuron.py", folder=tmp_path)
+    assert float(re.search(r"-> ([\d.]+) by least squares", printed)[1]) >= 0.98
+    found = dict(re.findall(r"^(\w+) = ([\d.]+) \+-", printed, re.MULTILINE))
+    for name, true in {"g_L": 10, "C": 200, "a": 3, "b": 0.07, "tau_w": 120}.items():
+        assert abs(float(found[name]) / true - 1) < 0.1
+    assert (tmp_path / "fit_neuron.png").exists()
+
+
+@pytest.mark.slow
 def test_custom_neuron(tmp_path):
     printed = run("custom_neuron.py", folder=tmp_path)
     assert "DIFFERS" not in printed

@@ -29,6 +29,7 @@ RULES = {
     "datasets": BASE | {"data"},
     "plotting": BASE | {"data"},
     "bridges": BASE | {"data"},
+    "fit": BASE | {"model", "readouts", "losses"},
     "torch": BASE | {"bridges", "data"},
     "jax": BASE | {"bridges", "data"},
     "nir": BASE | {"reading", "adjoint"},
