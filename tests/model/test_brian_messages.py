@@ -16,7 +16,7 @@ PROGRAM = """
 from brian2 import *
 import brian_eventprop as bep
 prefs.codegen.target = "numpy"
-G = NeuronGroup(2, "dv/dt = -v/(10*ms) + xi/ms**0.5 : 1", method="euler")
+G = NeuronGroup(2, "dv/dt = -v/(10*ms) + xi/ms**0.5 : 1", threshold="v > 1", method="euler")
 bep.EventPropModel([G], train=[G.v], loss=bep.Sum(bep.Final(G, "v")), duration=5*ms)
 """
 

@@ -119,14 +119,9 @@ def test_gradients_on_the_grid(case):
         np.testing.assert_allclose(found.raw(key), slope, rtol=1e-6, atol=1e-7)
 
 
-def test_the_same_on_a_gpu(emulator):
-    check_same_on_a_gpu(model, subgroups(), emulator)
-
-
-@pytest.mark.parametrize("case", SYNAPSES)
-def test_what_a_gpu_refuses(case):
-    with pytest.raises(UnsupportedError, match="(?s)Synapses 'S'.*backend='cpu'"):
-        model(synapses(case), backend="cuda")
+@pytest.mark.parametrize("case", ALL)
+def test_the_same_on_a_gpu(case, emulator):
+    check_same_on_a_gpu(model, ALL[case](), emulator)
 
 
 def test_a_threshold_that_jumps_among_coupled_neurons():
