@@ -114,7 +114,8 @@ class PureModel:
     def __call__(self, call: Call) -> tuple[np.ndarray, ...]:
         """Return the readouts."""
         with self._lock:
-            return tuple(np.array(values) for values in self._run(call).readout)
+            self._run(call)
+            return tuple(np.array(values) for values in self.model.result.readout)
 
     def pull(self, call: Call, cotangents: Sequence[np.ndarray | None]) -> Pulled:
         """Return what cotangents of the readouts are in terms of the call's own numbers.
@@ -132,7 +133,8 @@ class PureModel:
             If a derivative is not finite.
         """
         with self._lock:
-            self._run(call)
+            if not self._was_last(call):
+                self._run(call)
             gradients = self.model.gradient(of=list(cotangents))
         parameters = {key: gradients.raw(key) for key in call.parameters}
         timed = {name for name, given in call.spikes.items() if given.shape is not None}
@@ -149,16 +151,16 @@ class PureModel:
             if not np.array_equal(parameters.raw(key), array):
                 parameters[key] = Quantity(array, dim=parameters.dimension(key))
 
-    def _run(self, call: Call):
-        """Run the model for a call, unless that is what it ran last."""
-        known = self._last
-        if known and self.model.result is known[1] and call.same(known[0]):
-            return known[1]
+    def _run(self, call: Call) -> None:
         self.set_parameters(call.parameters)
         data = {name: given.data for name, given in call.spikes.items()} or None
-        result = self.model.run(data, traces=dict(call.traces) or None)
-        self._last = call, result
-        return result
+        self._last = call, self.model.run(data, traces=dict(call.traces) or None)
+
+    def _was_last(self, call: Call) -> bool:
+        """Whether the model ran a call last, by whomever it was run."""
+        return self._last is not None and (
+            self.model.result is self._last[1] and call.same(self._last[0])
+        )
 
 
 def _arrays(data: SpikeData) -> tuple[np.ndarray, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from brian2 import second
 
 from brian_eventprop.data.spikes import SpikeData
 
@@ -127,9 +128,4 @@ def from_raster(raster, layout: str, dt: float, n_channels: int) -> GivenSpikes:
             f"{raster.shape}"
         )
     raster = raster.transpose(1, 0, 2) if layout == "TBN" else raster
-    if np.any(raster < 0) or np.any(raster != np.floor(raster)):
-        raise ValueError("a raster holds spike counts: whole numbers, 0 or more")
-    trial, step, channel = np.nonzero(raster)
-    several = raster[trial, step, channel].astype(np.int64)
-    trial, step, channel = (np.repeat(a, several) for a in (trial, step, channel))
-    return GivenSpikes(SpikeData(step * dt, channel, trial, len(raster), n_channels))
+    return GivenSpikes(SpikeData.from_raster(raster, dt * second))

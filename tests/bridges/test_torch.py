@@ -103,6 +103,14 @@ def test_a_backward_pass_after_another_call_runs_the_earlier_one_again():
     np.testing.assert_array_equal(layer.s_delay.grad.numpy(), expected.numpy())
 
 
+def test_spikes_that_the_network_holds_may_change_between_calls():
+    layer = layers.Layer(made())
+    before = layer()[0]
+    source = next(obj for obj in layer.model.objects if obj.name == "source")
+    source.set_spikes([0, 1], [2, 9] * ms)
+    assert not torch.equal(layer()[0], before)
+
+
 def test_an_encoder_before_and_a_head_behind_learn():
     torch.manual_seed(0)
     encoder = torch.nn.Linear(3, 2).double()
