@@ -40,7 +40,6 @@ from brian_eventprop.model.parameters import Parameters
 from brian_eventprop.model.recording.record import Record
 from brian_eventprop.model.recording.recorder import Recorder, of_trial, wanted
 from brian_eventprop.model.results import Gradients, Result, Spikes
-from brian_eventprop.model.vjp import cotangents_of
 from brian_eventprop.reading import (
     Axonal,
     ReadValues,
@@ -137,7 +136,7 @@ class EventPropModel(CopiedModel):
     backend : {'cpu', 'cuda', 'interpreter'}
         What runs the generated code: machine code on the CPU or on a GPU, or the Python
         interpreter, which compiles nothing and in which a debugger can stop (see `functions`), but
-        is slower by far: forty times for a dozen neurons, more for many.
+        is slower by far: twenty to thirty times for a dozen neurons, more for many.
     precision : {'float64', 'float32'}
         Precision of the neurons' states; gradients are summed in double precision.  The event
         solver has double precision only.
@@ -636,7 +635,7 @@ class EventPropModel(CopiedModel):
             Without a loss, or beside it: one array of cotangents per readout (those of the loss, or
             ``readouts``), of the shape of ``result.readout[k]``, with dL/d(value) of each value of
             the whole batch; None for zeros.  For ``SpikeTimes(group, which='each')`` it may have
-            one number per spike, in the order of ``result.spikes[group]``.  The gradient is that
+            one number per spike, in the order of trial, neuron and time.  The gradient is that
             of ``sum(of[k] * readout[k])``, a vector-Jacobian product; it is not divided by the
             number of trials.
         per_trial : bool, optional
@@ -670,7 +669,7 @@ class EventPropModel(CopiedModel):
         run = self._done()
         if of is not None:
             names = [repr(readout) for readout in self.readouts]
-            weights, losses = cotangents_of(of, run.forward.readouts, names), np.zeros(1)
+            weights, losses = vjp.cotangents_of(of, run.forward.readouts, names), np.zeros(1)
         elif self.loss is None:
             raise ValueError(
                 "the model has no loss: say what is differentiated, model.gradient(of=[...]) with "
