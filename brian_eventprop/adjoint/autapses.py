@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 
 from brian_eventprop.adjoint.groups import GroupAdjoint, rate_after_spike
-from brian_eventprop.adjoint.pathways import PathwayAdjoint, is_additive, to_post
+from brian_eventprop.adjoint.pathways import PRE, PathwayAdjoint, is_additive, to_post
 from brian_eventprop.adjoint.symbolic.derivatives import diff
 from brian_eventprop.adjoint.symbolic.expressions import symbol
 from brian_eventprop.adjoint.symbolic.reverse import commute, compose
@@ -115,3 +115,57 @@ def _is_zero(expression: sp.Expr) -> bool:
         except (TypeError, OverflowError, ZeroDivisionError):  # it may well depend on the arrival
             return False
     return True
+
+
+def changes_slope_read(
+    system: AdjointSystem,
+    p: PathwayAdjoint,
+    q: PathwayAdjoint,
+    onto_itself: tuple[bool, bool] = (False, False),
+) -> bool:
+    """Whether an arrival by `p` changes how fast that goes on what one by `q` reads after it.
+
+    Both come without delay from a spike of their target.  What `q` writes into its synapse, or into
+    another neuron, would have grown with the slopes at the crossing, carried through `p`, had the
+    spike come later; f at the states that `q` finds is something else.  ``onto_itself`` tells of
+    each whether its pre-synaptic neuron is its target.
+    """
+    target = system.group(q.pathway.target)
+    flow = {f"post__{s}": to_post(e, target) for s, e in target.flow().items()}
+    after = _named(compose(p.free.statements, _written(p, flow)), onto_itself[0], "other.")
+    after = {s: after[s] for s in flow}
+    at_arrival = {symbol(s): e for s, e in after.items()}
+    found = {s: e.xreplace(at_arrival) for s, e in flow.items()}
+    carried_on = {
+        s: sum((diff(e, symbol(r)) * f for r, f in flow.items()), diff(e, symbol("t")))
+        for s, e in after.items()
+    }
+    written = _named(compose(q.free.statements, _written(q, flow)), onto_itself[1])
+    errors = (
+        sum(diff(e, symbol(r)).xreplace(at_arrival) * (carried_on[r] - found[r]) for r in flow)
+        for s, e in written.items()
+        if s not in flow
+    )
+    return not all(_is_zero(e) for e in errors)
+
+
+def _written(p: PathwayAdjoint, neuronal: Iterable[str]) -> list[str]:
+    """Return the states of the neuron and all others that a pathway writes."""
+    return list(dict.fromkeys([*neuronal, *(s.target for s in p.free.statements)]))
+
+
+def _named(after: Mapping[str, sp.Expr], onto_itself: bool, prefix: str = "") -> dict:
+    """Name states of the pre-synaptic neuron as those of the target, where it is that.
+
+    Names that are the pathway's own get a prefix.
+    """
+
+    def name(s):
+        if onto_itself and s.name.startswith(PRE):
+            return symbol(f"post__{s.name.removeprefix(PRE)}")
+        own = prefix and s.name != "t" and not s.name.startswith("post__")
+        return symbol(f"{prefix}{s.name}") if own else s
+
+    return {
+        s: sp.sympify(e).xreplace({x: name(x) for x in e.free_symbols}) for s, e in after.items()
+    }

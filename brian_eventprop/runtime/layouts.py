@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from brian_eventprop.adjoint.autapses import order_matters
+from brian_eventprop.adjoint.autapses import changes_slope_read, order_matters
 from brian_eventprop.adjoint.system import AdjointSystem
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.kernels.clock.tiles import TILE
 from brian_eventprop.reading.spec import NetworkValues
 
@@ -14,7 +15,13 @@ def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[s
     """Return the groups whose spikes may arrive at their own neuron at once, before the reset.
 
     Only those where the order matters.  A delay that is trained may become 0.
+
+    Raises
+    ------
+    UnsupportedError
+        If an arrival reads what another one has changed whose spike is the same.
     """
+    _check_slopes(system, network)
     loops = (
         p for p in system.pathways if p.pathway.source == p.pathway.target and p.touches_target
     )
@@ -30,6 +37,47 @@ def _at_once(pathway, system, network) -> bool:
     own = pre == post
     may_become = pathway.delay in system.trained
     return bool(np.any(own if may_become else own & (steps == 0)))
+
+
+def _check_slopes(system, network) -> None:
+    """Refuse what the clock solver lacks: plasticity that reads what the very spike has changed."""
+    loops = [p for p in system.pathways if p.pathway.source == p.pathway.target]
+    loops = [p for p in loops if _at_once(p.pathway, system, network)]
+    same = {p.pathway.name: _onto_itself(p, network) for p in loops}
+    for number, q in enumerate(loops):
+        for p in loops[: number + 1]:
+            names = p.pathway.name, q.pathway.name
+            meet = p is not q or same[names[0]] or _several(p, network)
+            if p.pathway.target != q.pathway.target or not meet:
+                continue
+            if changes_slope_read(system, p, q, (same[names[0]], same[names[1]])):
+                _refuse_slope(p, q)
+
+
+def _refuse_slope(p, q) -> None:
+    way_out = "Connect no neuron to itself (connect(condition='i != j'))"
+    if p.pathway.sender != "pre":
+        way_out = "Move what it changes to a pathway of its own with a later order"
+    raise UnsupportedError(
+        f"Synapses '{q.pathway.synapses}': '{q.pathway.text}' is not supported with "
+        f"solver='clock' after '{p.pathway.text}' of '{p.pathway.synapses}', which the same spike "
+        "runs on the same neuron without delay: the slope of what it reads would be taken from "
+        f"the wrong side of that jump. {way_out}{'' if q.pre else _OR_EVENTS}."
+    )
+
+
+_OR_EVENTS = ", or use solver='event'"
+
+
+def _several(p, network) -> bool:
+    """Whether a spike runs the code of several synapses on its own neuron."""
+    receivers = network.receivers(p.pathway)
+    own = receivers[network.senders(p.pathway) == receivers]
+    return bool(own.size) and int(np.bincount(own).max()) > 1
+
+
+def _onto_itself(p, network) -> bool:
+    return bool(p.pre) and bool(np.any(network.touched(p.pathway) == network.receivers(p.pathway)))
 
 
 def ring_shape(name: str, arriving, longest, size: int, n_steps: int) -> np.ndarray:

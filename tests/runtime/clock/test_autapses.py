@@ -173,3 +173,71 @@ def test_autapses_that_only_add_have_the_exact_gradient():
     assert list(counts) == [2, 3]
     expected = -counts / np.array([1.4, 1.5])
     np.testing.assert_allclose(np.asarray(model.gradient()[neurons.v]), expected, rtol=0.005)
+
+
+#: Code of on_pre and on_post, and whether what on_post reads has another slope by then.
+PLASTICITY = [
+    ("v_post += w", "u += 0.3*v_post", True),
+    ("I_post += w", "u += 0.3*v_post", True),
+    ("v_post += w*v_post", "u += 0.3*v_post; I_post += 0.05*u", True),
+    ("v_post += w", "u += 0.3*v_pre", True),
+    ("v_post += w; u += 0.1*v_pre", "u += 0.1", True),
+    ("u += 0.1*v_post", "I_post += w*u; u += 0.1*I_post", False),
+    ("low_post += w", "u += 0.3*v_post", False),  # which nothing else reads
+    ("v_post += w", "u += 0.3*low_post", False),
+]
+
+
+@pytest.mark.parametrize("on_pre, on_post, refused", PLASTICITY)
+def test_the_slope_of_what_on_post_reads_is_that_of_the_crossing(on_pre, on_post, refused):
+    """Its value is that after on_pre, its slope is not: refused, but without autapses."""
+    model_of_plasticity(on_pre, on_post, senders=(1, 0))
+    if not refused:
+        model_of_plasticity(on_pre, on_post)
+        return
+    with pytest.raises(bep.UnsupportedError, match=r"wrong side of that jump.*i != j"):
+        model_of_plasticity(on_pre, on_post)
+
+
+def test_gpus_refuse_it_too(emulator):
+    emulator(seed=1)
+    with pytest.raises(bep.UnsupportedError, match="wrong side of that jump"):
+        model_of_plasticity("v_post += w", "u += 0.3*v_post", "cuda")
+
+
+def test_one_synapse_may_change_what_the_next_one_reads():
+    on_post = "u += 0.3*v_post; I_post += 0.05*u"
+    with pytest.raises(bep.UnsupportedError, match="pathway of its own with a later order"):
+        model_of_plasticity("u += w", on_post, senders=(1, 0, 1))
+    on_post = {"first": "u += 0.3*v_post", "second": "I_post += 0.05*u"}
+    model_of_plasticity("u += w", on_post, senders=(1, 0, 1))
+
+
+def model_of_plasticity(on_pre, on_post, backend="cpu", senders=(0, 1)):
+    neurons, s = autapses("v = 0.2*v - 0.1", on_pre, senders=senders)
+    s = Synapses(neurons, neurons, "w : 1\nu : 1", on_pre=on_pre, on_post=on_post, name="s")
+    s.connect(i=list(senders), j=[k % 2 for k in range(len(senders))])
+    s.w = 0.2
+    loss = bep.Sum(bep.Final(s, "u"))
+    options = {"loss": loss, "duration": 30 * ms, "backend": backend}
+    return bep.EventPropModel([neurons, s], train=[neurons.I, s.u], **options)
+
+
+@pytest.mark.parametrize("on_pre, on_post", [pair[:2] for pair in PLASTICITY[-3:-1]])
+def test_plasticity_of_autapses_converges_to_exact_time(on_pre, on_post):
+    def gradient(solver, dt):
+        neurons, _ = autapses("v = 0.2*v - 0.1", on_pre, dt=dt)
+        neurons.I, neurons.low = 1.5, 0.3
+        s = Synapses(neurons, neurons, "w : 1\nu : 1", on_pre=on_pre, on_post=on_post, name="s")
+        s.connect(j="i")
+        s.w = 0.2
+        model = bep.EventPropModel(
+            [neurons, s], train=[neurons.I], loss=bep.Sum(bep.Final(s, "u")), duration=30 * ms,
+            solver=solver, backend="interpreter",
+        )  # fmt: skip
+        model.run()
+        return np.asarray(model.gradient()[neurons.I])
+
+    exact = gradient("event", 0.1)
+    errors = [np.abs(gradient("clock", dt) - exact).max() for dt in (0.1, 0.025)]
+    assert errors[1] < 0.4 * errors[0] + 1e-9 * np.abs(exact).max()  # first order in dt
