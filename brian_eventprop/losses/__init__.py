@@ -12,6 +12,7 @@ there.  No loss turns that into NaN; each says what it does with it.
 from brian_eventprop.losses.base import Loss, WeightedSum
 from brian_eventprop.losses.firing_rate import FiringRate
 from brian_eventprop.losses.first_spike import ShiftInvariantFirstSpike, TimeToFirstSpike
+from brian_eventprop.losses.silence_margin import SilenceMargin
 from brian_eventprop.losses.spike_trains import SpikeTrainError, VanRossum
 from brian_eventprop.losses.values import CrossEntropy, MeanSquaredError, Sum
 
@@ -21,6 +22,7 @@ __all__ = [
     "Loss",
     "MeanSquaredError",
     "ShiftInvariantFirstSpike",
+    "SilenceMargin",
     "SpikeTrainError",
     "Sum",
     "TimeToFirstSpike",

@@ -68,8 +68,8 @@ class SilenceWarning(_SpikeCounter):
                 logger.warn(
                     f"The group '{name}' did not spike in epoch {epoch}. The gradient says nothing "
                     "of spikes that do not exist, so nothing before this group is learned. Start "
-                    "with larger weights, or let the trainer raise them: "
-                    "callbacks=[bep.LiftSilent({synapses.w: amount})].",
+                    "with larger weights, or add a term to the loss that wakes silent neurons, "
+                    f"bep.SilenceMargin({name}, 'v', threshold).",
                     "silent_group",
                 )
 
