@@ -2,6 +2,9 @@
 
 import nox
 
+#: Any warning is an error, and all of them are shown.
+STRICT = ("-W", "--keep-going")
+
 nox.options.sessions = ["lint", "tests"]
 
 
@@ -34,3 +37,25 @@ def lint(session):
     session.install("ruff")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def docs(session):
+    """The site, in ``docs/_build/html``: pages and examples run, any warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", *STRICT, "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def linkcheck(session):
+    """Links to the rest of the web, which needs a network; `docs` checks those between pages."""
+    session.install("-e", ".[docs]")
+    quick = {"DOCS_QUICK": "1"}
+    session.run("sphinx-build", *STRICT, "-b", "linkcheck", "docs", "docs/_build/links", env=quick)
+
+
+@nox.session
+def docs_browser(session):
+    """The pages that `docs` has built, opened by Chromium in a wide and in a narrow window."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "slow", "tests/docs", *session.posargs)

@@ -10,6 +10,13 @@ class UnsupportedError(NotImplementedError):
 
     The message names the Brian2 object, the equation or statement, the reason and the way out.
 
+    Parameters
+    ----------
+    message : str
+        What the error says.
+    refusals : sequence of str, optional
+        One sentence for each feature, if there are several.
+
     Attributes
     ----------
     refusals : tuple of str

@@ -80,6 +80,13 @@ class _Expression(Readout):
 class Integral(_Expression):
     """Integral of an expression over the trial.
 
+    Parameters
+    ----------
+    group : `NeuronGroup` or `Subgroup`
+        Whose neurons are measured.
+    expression : str
+        What is measured, in Brian2's syntax; ``t`` is the time, ``T`` the duration of the trial.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup
@@ -117,6 +124,13 @@ class Final(_Expression):
 
 class Maximum(_Expression):
     """Largest value of an expression during the trial; the gradient goes to the first maximum.
+
+    Parameters
+    ----------
+    group : `NeuronGroup` or `Subgroup`
+        Whose neurons are measured.
+    expression : str
+        What is measured, in Brian2's syntax; ``t`` is the time, ``T`` the duration of the trial.
 
     Notes
     -----

@@ -54,6 +54,20 @@ def stratified_split(
 def hold_out(data: SpikeData, values, column: str = "speaker") -> tuple[SpikeData, SpikeData]:
     """Return the trials of all others, and those whose ``data.extra[column]`` is in `values`.
 
+    Parameters
+    ----------
+    data : `SpikeData`
+        All trials.
+    values : list
+        What of the column is held out.
+    column : str
+        Which column of ``data.extra``.
+
+    Returns
+    -------
+    tuple of two `SpikeData`
+        The rest, and the trials that are held out.
+
     Examples
     --------
     >>> data = SpikeData([], [], [], 5, 1, extra={"speaker": [0, 3, 1, 3, 2]})
@@ -74,6 +88,13 @@ def leave_one_out(
     data: SpikeData, column: str = "speaker"
 ) -> Iterator[tuple[object, SpikeData, SpikeData]]:
     """Yield ``(value, rest, held)`` for every speaker (or value of another column) in turn.
+
+    Parameters
+    ----------
+    data : `SpikeData`
+        All trials.
+    column : str
+        Which column of ``data.extra``.
 
     Examples
     --------

@@ -64,6 +64,11 @@ class WeightedSum(Loss):
 
     Usually written with ``+`` and ``*``.  The labels are those of the first loss that has any.
 
+    Parameters
+    ----------
+    terms : list of pairs
+        ``(weight, loss)``, with numbers as weights.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup

@@ -20,6 +20,11 @@ from brian_eventprop.readouts import Readout
 class Sum(Loss):
     """Sum of everything that is measured; no targets.  Spikes that are missing count nothing.
 
+    Parameters
+    ----------
+    *readouts : `Readout`
+        What is summed, over readouts, neurons, spikes and times.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup

@@ -16,6 +16,11 @@ MOST_SHOWN = 8
 class History:
     """Numbers per epoch; every column is an array, epochs without a value hold NaN.
 
+    Parameters
+    ----------
+    rows : iterable of dict, optional
+        The numbers of each epoch, by the name of the column.
+
     Examples
     --------
     >>> history = History()

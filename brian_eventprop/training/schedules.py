@@ -20,6 +20,18 @@ __all__ = ["cosine", "ease_in", "exponential", "linear", "piecewise", "step", "w
 def exponential(rate, factor: float) -> Callable:
     """Return ``rate * factor**epoch``.
 
+    Parameters
+    ----------
+    rate : float or Quantity
+        In the unit of the variable.
+    factor : float
+        By which each epoch multiplies it.
+
+    Returns
+    -------
+    callable
+        The rate by the epoch.
+
     Examples
     --------
     >>> [exponential(8.0, 0.5)(epoch) for epoch in range(3)]
@@ -31,6 +43,20 @@ def exponential(rate, factor: float) -> Callable:
 
 def step(rate, epochs: int, factor: float = 0.1) -> Callable:
     """Return a rate that is multiplied by a factor after every so many epochs.
+
+    Parameters
+    ----------
+    rate : float or Quantity
+        In the unit of the variable.
+    epochs : int
+        After how many epochs it is multiplied, again and again.
+    factor : float
+        By which.
+
+    Returns
+    -------
+    callable
+        The rate by the epoch.
 
     Examples
     --------
@@ -67,6 +93,20 @@ def linear(rate, epochs: int, last: float = 0.0) -> Callable:
 
     It stays there afterwards.
 
+    Parameters
+    ----------
+    rate : float or Quantity
+        In the unit of the variable.
+    epochs : int
+        When it ends.
+    last : float
+        Part of the rate that is left in the end.
+
+    Returns
+    -------
+    callable
+        The rate by the epoch.
+
     Examples
     --------
     >>> [linear(1.0, 4)(epoch) for epoch in range(6)]
@@ -81,6 +121,20 @@ def cosine(rate, epochs: int, last: float = 0.0) -> Callable:
 
     It stays there afterwards.
 
+    Parameters
+    ----------
+    rate : float or Quantity
+        In the unit of the variable.
+    epochs : int
+        When it ends.
+    last : float
+        Part of the rate that is left in the end.
+
+    Returns
+    -------
+    callable
+        The rate by the epoch.
+
     Examples
     --------
     >>> [round(cosine(1.0, 4)(epoch), 3) for epoch in range(6)]
@@ -94,6 +148,18 @@ def warm_up(rate, epochs: int) -> Callable:
     """Return a rate, or another schedule, that grows from a small value over the first epochs.
 
     Epoch k gets the part ``(k + 1) / (epochs + 1)`` of it, so it is whole from `epochs` on.
+
+    Parameters
+    ----------
+    rate : float, Quantity or schedule
+        What it grows to.
+    epochs : int
+        How many epochs it grows.
+
+    Returns
+    -------
+    callable
+        The rate by the epoch.
 
     Examples
     --------
@@ -113,6 +179,20 @@ def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
 
     Step n gets the part ``start * growth**n`` of it, until that is 1.  An optimiser calls it with
     the epoch and the number of steps done, at every step.
+
+    Parameters
+    ----------
+    rate : float, Quantity or schedule
+        What it grows to.
+    start : float
+        Part of it in the first step.
+    growth : float
+        By which each step multiplies that part.
+
+    Returns
+    -------
+    callable
+        The rate by the epoch and the number of steps done.
 
     Examples
     --------
