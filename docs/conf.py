@@ -37,6 +37,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "figures", "extensions", "_templates"]
 default_role = "py:obj"
 nitpicky = True
+toc_object_entries_show_parents = "hide"
 
 # ---- pages with code, which is run when the site is built ----
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -44,6 +45,7 @@ myst_heading_anchors = 3
 #: A look at the text only, ``DOCS_QUICK=1``: no page and no example is run.
 quick = bool(os.environ.get("DOCS_QUICK"))
 nb_execution_mode = "off" if quick else "cache"  # a page that has not changed is not run again
+suppress_warnings = ["myst-nb.lexer"] if quick else []
 nb_execution_cache_path = str(HERE / "_build" / "executed")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 240

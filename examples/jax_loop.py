@@ -7,6 +7,10 @@ The network stays a Brian2 network; JAX calls it on the host.  Needs JAX and opt
 import argparse
 
 import jax
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from brian2 import *
@@ -72,13 +76,21 @@ def accuracy(data, times):
 data, test = bep.datasets.yin_yang("train", size=setting.size), bep.datasets.yin_yang("test")
 times, test_times = 1e3 * data.padded(), 1e3 * test.padded()  # in ms, (trials, neurons, spikes)
 print(f"accuracy at the start: {accuracy(test, test_times):.1%}")
-state = optimizer.init(parameters)
+state, curve = optimizer.init(parameters), []
 for epoch in range(setting.epochs):
     losses = []
     for batch in np.array_split(random.permutation(len(data)), len(data) // 50):
         given = times[batch], np.asarray(data.targets)[batch]
         parameters, state, value = step(parameters, state, *given)
         losses.append(float(value))
-    print(f"epoch {epoch}: loss {np.mean(losses):.3f}")
+    curve.append(np.mean(losses))
+    print(f"epoch {epoch}: loss {curve[-1]:.3f}")
 print(f"accuracy at the end: {accuracy(test, test_times):.1%}")
+before = s_in.delay[:]
 logits.write_back(parameters)  # the trained values are now in the Brian2 objects
+
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+axes[0].plot(curve)
+axes[0].set(xlabel="epoch", ylabel="loss")
+bep.plotting.delays(before, s_in.delay[:], axes[1:])
+figure.savefig("jax_loop.png", dpi=110)

@@ -7,6 +7,10 @@ Representation, and reads the file as Brian2 objects again: they give the same s
 Needs the package nir: pip install 'brian-eventprop[nir]'.
 """
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import nir
 import numpy as np
 from brian2 import *
@@ -45,6 +49,7 @@ trainer.fit(data, epochs=6, batch_size=20)
 print(f"accuracy, delays in steps of 0.1 ms: {trainer.evaluate(test)['accuracy']:.1%}")
 
 # ---- delays on the grid of a chip: whole milliseconds, 62 at most ----
+learned = model.parameters[s_in.delay]
 print(bep.quantize(model, test, dt=1 * ms, maximum=62))
 print(f"accuracy, delays in steps of 1 ms: {trainer.evaluate(test)['accuracy']:.1%}")
 
@@ -69,3 +74,12 @@ same = np.array_equal(spikes[0].t, spikes[1].t) and np.array_equal(spikes[0].i, 
 agree = np.sum(first.readout[0].argmax(1) == second.readout[0].argmax(1))
 print(f"{len(spikes[0].t)} spikes, {'all the same' if same else 'DIFFERENT'} after the way back")
 print(f"predictions that agree: {agree} of {len(test)}")
+
+# ---- a picture: learned and rounded delays, and the spikes of one trial after the way back ----
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+bep.plotting.delays(learned, model.parameters[s_in.delay], axes[:2])
+axes[1].set(xlabel="learned (ms)", ylabel="on the grid (ms)")
+bep.plotting.raster(spikes[0], axes=axes[2], color="0.7", s=150)
+bep.plotting.raster(spikes[1], axes=axes[2])
+axes[2].set(title="hidden neurons: Brian2 (grey), read again")
+figure.savefig("nir_export.png", dpi=110)

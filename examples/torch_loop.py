@@ -6,6 +6,10 @@ layer behind it, and takes the steps.  Needs PyTorch (``pip install torch``).
 
 import argparse
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import torch
 from brian2 import *
 
@@ -57,6 +61,7 @@ def accuracy(data):
 
 data, test = bep.datasets.yin_yang("train", size=setting.size), bep.datasets.yin_yang("test")
 print(f"accuracy at the start: {accuracy(test):.1%}")
+curve = []
 for epoch in range(setting.epochs):
     losses = []
     for batch in torch.randperm(len(data)).split(50):
@@ -67,6 +72,14 @@ for epoch in range(setting.epochs):
         optimizer.step()
         losses.append(loss.item())
     schedule.step()
-    print(f"epoch {epoch}: loss {sum(losses) / len(losses):.3f}")
+    curve.append(sum(losses) / len(losses))
+    print(f"epoch {epoch}: loss {curve[-1]:.3f}")
 print(f"accuracy at the end: {accuracy(test):.1%}")
+before = s_in.delay[:]
 layer.write_back()  # the trained values are now in the Brian2 objects
+
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+axes[0].plot(curve)
+axes[0].set(xlabel="epoch", ylabel="loss")
+bep.plotting.delays(before, s_in.delay[:], axes[1:])
+figure.savefig("torch_loop.png", dpi=110)

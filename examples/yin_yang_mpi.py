@@ -8,6 +8,10 @@ import argparse
 import hashlib
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 from brian2 import *
 
 import brian_eventprop as bep
@@ -48,9 +52,11 @@ optimizer = bep.Adam({s_in.w: 5e-3, s_in.delay: 0.1 * ms, s_out.w: 5e-3})
 trainer = bep.Trainer(model, optimizer, callbacks, communicator)
 done = callbacks[0].resume(trainer) if callbacks else 0
 data = bep.datasets.yin_yang("train", size=setting.size)
-trainer.fit(data, epochs=setting.epochs - done, batch_size=40, progress="lines")
+history = trainer.fit(data, epochs=setting.epochs - done, batch_size=40, progress="lines")
 measured = trainer.evaluate(bep.datasets.yin_yang("test", size=min(setting.size, 1000)))
 if communicator.writes:
     digest = hashlib.sha256(model.parameters.flatten().tobytes()).hexdigest()[:16]
     print(f"test accuracy {measured['accuracy']:.1%} with {communicator.size} processes")
     print(f"parameters {digest}")
+    history.plot()
+    plt.savefig("yin_yang_mpi.png", dpi=110)

@@ -41,31 +41,31 @@ GROUPS = {
     ),
     "Find the parameters of neurons and synapses": (
         Example("trace_fitting", "Conductances from voltage traces"),
-        Example("fit_neuron", "An adaptive neuron from its spikes, with error bars"),
-        Example("scipy_fit", "A neuron and its delays fitted by SciPy"),
-        Example("custom_neuron", "A neuron of your own"),
-        Example("short_term_plasticity", "Depressed and facilitated synapses"),
+        Example("fit_neuron", "An adaptive neuron from its spikes", "half a minute"),
+        Example("scipy_fit", "A neuron and its delays fitted by SciPy", "half a minute"),
+        Example("custom_neuron", "A neuron of your own", "half a minute"),
+        Example("short_term_plasticity", "Depressed and facilitated synapses", "half a minute"),
         Example("gap_junctions", "Gap junctions from spikes"),
         Example("positions", "Positions of neurons from conduction delays"),
-        Example("optimal_stimulus", "The weakest current for given spike times"),
+        Example("optimal_stimulus", "The weakest current for given spike times", "half a minute"),
         Example("learning_rule", "A learning rule learned by its gradient"),
     ),
     "With other libraries": (
-        Example("torch_loop", "A layer of PyTorch", "about a minute, and PyTorch"),
-        Example("jax_loop", "A function of JAX", "about a minute, and JAX"),
+        Example("torch_loop", "A layer of PyTorch", "about a minute, and needs PyTorch"),
+        Example("jax_loop", "A function of JAX", "about a minute, and needs JAX"),
         Example("nir_export", "To a chip by NIR", "about a minute"),
         Example("yin_yang_mpi", "Several processes train one network",
-                "about a minute, and an MPI library"),
+                "about a minute, and needs an MPI library"),
     ),
     "Real data": (
         Example("braille", "Braille letters under a fingertip",
-                "a few seconds per epoch, and the published data",
+                "a second per epoch, and needs the published data",
                 ("layers", "experiment")),
-        Example("digits", "Spoken digits", "ten to thirty seconds per epoch, and data",
+        Example("digits", "Spoken digits", "ten to thirty seconds per epoch, and needs data",
                 ("layers", "experiment")),
-        Example("shd", "Spiking Heidelberg Digits", "hours, and the published data",
+        Example("shd", "Spiking Heidelberg Digits", "hours, and needs the published data",
                 ("speech_recipe",)),
-        Example("ssc", "Spiking Speech Commands", "days, and the published data",
+        Example("ssc", "Spiking Speech Commands", "days, and needs the published data",
                 ("speech_recipe",)),
     ),
 }  # fmt: skip
@@ -154,7 +154,7 @@ def page(example: Example, places: Places, picture: str | None, printed: str) ->
     if printed:
         parts.append(f"It prints:\n\n```text\n{printed.rstrip()}\n```")
     if example.takes:
-        parts.append(f"It takes {example.takes}, and was not run when this page was built.")
+        parts.append(f"It takes {example.takes}. It was not run when this page was built.")
     parts.append(f"## Code\n\n{listing(example.name)}")
     for helper in example.helpers:
         parts.append(f"It imports `examples/{helper}.py`:")

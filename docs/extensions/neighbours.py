@@ -39,6 +39,8 @@ def redirect(app, docname, source):
     else:
         text = text.replace("](../benchmarks/", f"]({up}benchmarks/")
         text = text.replace("](../examples/README.md", f"]({up}gallery/results/README.md")
+    if docname.startswith("benchmarks/") and not text.startswith("#"):
+        text = f"# {docname.rpartition('/')[2].replace('_', ' ').capitalize()}\n\n{text}"
     text = re.sub(r"\[([^\]]+)\]\((?:\.\./)*(?:examples|benchmarks)/\w+\.py\)", r"\1", text)
     source[0] = text
 

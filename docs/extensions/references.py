@@ -106,7 +106,8 @@ def skip(app, what, name, member, skipped, options):
         getattr(member, "fget", None), "__qualname__", ""
     )
     owner = of.partition(".")[0]
-    return True if name in INNER.get(owner, ()) else None
+    inner = name in INNER.get(owner, ()) or name == "instead"
+    return True if inner else None
 
 
 def setup(app):

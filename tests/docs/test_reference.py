@@ -65,7 +65,9 @@ def arguments(thing):
 
 def described(text, section):
     """The names that a section of a docstring describes: its lines that are not indented."""
-    found = re.search(rf"^{section}\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^{section}\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", text, re.MULTILINE | re.DOTALL
+    )
     heads = re.findall(r"^\S.*", found[1], re.MULTILINE) if found else []
     return {name.strip(" *") for head in heads for name in head.partition(" : ")[0].split(",")}
 
