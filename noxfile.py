@@ -19,7 +19,7 @@ def tests(session):
 def bridges(session):
     """The bridges to PyTorch and JAX, which the tests leave out where these are not installed."""
     session.install("-e", ".[test,torch,jax]")
-    session.run("pytest", "tests/bridges", *session.posargs)
+    session.run("pytest", "tests/bridges", "tests/docs/test_pages.py", *session.posargs)
     session.run("pytest", "-m", "slow", "tests/project/test_examples.py", "-k", "torch or jax")
 
 

@@ -86,7 +86,7 @@ for epoch in range(setting.epochs):
     curve.append(np.mean(losses))
     print(f"epoch {epoch}: loss {curve[-1]:.3f}")
 print(f"accuracy at the end: {accuracy(test, test_times):.1%}")
-before = s_in.delay[:]
+before = np.array(s_in.delay) * second  # a copy
 logits.write_back(parameters)  # the trained values are now in the Brian2 objects
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")

@@ -10,6 +10,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from brian2 import *
 
@@ -75,7 +76,7 @@ for epoch in range(setting.epochs):
     curve.append(sum(losses) / len(losses))
     print(f"epoch {epoch}: loss {curve[-1]:.3f}")
 print(f"accuracy at the end: {accuracy(test):.1%}")
-before = s_in.delay[:]
+before = np.array(s_in.delay) * second  # a copy
 layer.write_back()  # the trained values are now in the Brian2 objects
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")

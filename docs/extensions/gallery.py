@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,13 +99,21 @@ def make(app):
     """Write the pages of all examples, and the one that shows them."""
     places = Places(Path(app.srcdir))
     places.pages.mkdir(exist_ok=True)
-    pictures = {}
-    for example in (one for group in GROUPS.values() for one in group):
-        run_now = not (example.takes or os.environ.get("DOCS_QUICK"))
-        picture, printed = fresh(example, places) if run_now else kept(example, places)
+    examples = [example for group in GROUPS.values() for example in group]
+    with ThreadPoolExecutor(2) as pool:  # scripts in processes of their own
+        found = list(pool.map(lambda example: result_of(example, places), examples))
+    for example, (picture, printed) in zip(examples, found, strict=True):
         write(places.pages / f"{example.name}.md", page(example, places, picture, printed))
-        pictures[example.name] = picture
+    pictures = {
+        example.name: picture for example, (picture, _) in zip(examples, found, strict=True)
+    }
     write(places.pages / "index.md", index(places, pictures))
+
+
+def result_of(example: Example, places: Places) -> tuple[str | None, str]:
+    """Return the picture of an example and what it prints, by running it if it takes seconds."""
+    run_now = not (example.takes or os.environ.get("DOCS_QUICK"))
+    return fresh(example, places) if run_now else kept(example, places)
 
 
 def kept(example: Example, places: Places) -> tuple[str | None, str]:

@@ -29,19 +29,16 @@ def copy(app):
 
 
 def redirect(app, docname, source):
-    """Let links to the repository lead to the copies, and name scripts without a link."""
-    text = source[0]
-    depth = docname.count("/")
-    up = "../" * depth
-    if docname.startswith("benchmarks/"):
-        text = text.replace("](../docs/", "](" + "../" * depth)
-        text = text.replace("](../../docs/", "](" + "../" * depth)
+    """Let links that hold in the repository lead to the pages of the site."""
+    up, text = "../" * docname.count("/"), source[0]
+    if docname.startswith(("benchmarks/", "gallery/results/")):
+        text = re.sub(r"\]\((?:\.\./)+docs/", f"]({up}", text)
+        if not text.startswith("#"):
+            text = f"# {docname.rpartition('/')[2].replace('_', ' ').capitalize()}\n\n{text}"
     else:
-        text = text.replace("](../benchmarks/", f"]({up}benchmarks/")
-        text = text.replace("](../examples/README.md", f"]({up}gallery/results/README.md")
-    if docname.startswith("benchmarks/") and not text.startswith("#"):
-        text = f"# {docname.rpartition('/')[2].replace('_', ' ').capitalize()}\n\n{text}"
-    text = re.sub(r"\[([^\]]+)\]\((?:\.\./)*(?:examples|benchmarks)/\w+\.py\)", r"\1", text)
+        text = re.sub(r"\]\((?:\.\./)+benchmarks/", f"]({up}benchmarks/", text)
+    text = re.sub(r"\]\((?:\.\./)+examples/README\.md", f"]({up}gallery/results/README.md", text)
+    text = re.sub(r"\]\((?:\.\./)+examples/(\w+)\.py\)", rf"]({up}gallery/\1.md)", text)
     source[0] = text
 
 
