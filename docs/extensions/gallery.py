@@ -198,7 +198,7 @@ def index(places: Places, pictures: dict) -> str:
         cards = "\n".join(card(example, pictures[example.name], places) for example in group)
         parts.append(f"## {title}\n\n::::{{grid}} 1 2 3 3\n:gutter: 3\n\n{cards}\n::::")
     names = "\n".join(example.name for group in GROUPS.values() for example in group)
-    parts.append(f":::{{toctree}}\n:hidden:\n\n{names}\nresults/README\n:::")
+    parts.append(f":::{{toctree}}\n:hidden:\n\n{names}\nResults <results/README>\n:::")
     return "\n\n".join(parts) + "\n"
 
 
