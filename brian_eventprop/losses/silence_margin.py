@@ -12,8 +12,8 @@ from brian_eventprop.readouts import Maximum, SpikeCount
 class SilenceMargin(Loss):
     """Penalty on silent neurons: how far they stay below the threshold.
 
-    Every neuron shall spike in one trial of a batch, or in a share of them.  Where it does not, the
-    silent trials that come closest to the threshold are pulled over it:
+    Every neuron shall spike in a share of the trials of a batch.  Where it does not, the silent
+    trials that come closest to the threshold are pulled over it, as many as are missing:
     ``strength * (threshold - peak) / scale``, mean over these trials, summed over the neurons.  Add
     it to another loss: ``TimeToFirstSpike(...) + SilenceMargin(hidden, 'v', 1)``.
 
@@ -27,7 +27,7 @@ class SilenceMargin(Loss):
         The value that it must exceed, in its unit, one for all or one per neuron.
     share : float, optional
         The least share of the trials of a batch in which a neuron shall spike, between 0 and 1;
-        one trial in any case, which is what is asked for without it.
+        at least one trial.
     strength : float, optional
         Factor of the penalty.
     scale : float or Quantity, optional
@@ -50,7 +50,7 @@ class SilenceMargin(Loss):
     >>> from brian2 import NeuronGroup
     >>> import numpy as np
     >>> hidden = NeuronGroup(2, "v : 1", threshold="v > 1", reset="v = 0", name="hidden_sm")
-    >>> loss = SilenceMargin(hidden, "v", 1, share=0.5)
+    >>> loss = SilenceMargin(hidden, "v", 1)
     >>> counts, peaks = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[1.0, 0.5], [0.2, 0.75]])
     >>> losses, (_, derivative) = loss((counts, peaks))
     >>> losses, derivative
@@ -58,7 +58,7 @@ class SilenceMargin(Loss):
            [ 0., -2.]]))
     """
 
-    def __init__(self, group, expression, threshold, *, share=0.0, strength=1.0, scale=1.0):
+    def __init__(self, group, expression, threshold, *, share=0.5, strength=1.0, scale=1.0):
         self.readouts = (SpikeCount(group), Maximum(group, expression))
         self.threshold, self.scale = plain_numbers(threshold, "threshold"), number(scale, "scale")
         self.share, self.strength = number(share, "share"), number(strength, "strength")

@@ -34,7 +34,7 @@ def silent_network(solver="event", unit=1):
 
 def test_as_many_trials_are_pulled_as_lack_a_spike():
     group = NeuronGroup(3, "v : 1", threshold="v > 1", reset="v = 0")
-    loss = bep.SilenceMargin(group, "v", 1, share=0.5)
+    loss = bep.SilenceMargin(group, "v", 1)
     losses, (of_counts, of_peaks) = loss((COUNTS, PEAKS))
     # the first neuron lacks two spikes, the second as well, the third has enough of them
     expected = (0.6 + 0.7) / 2 + (0.1 + 0.3) / 2
@@ -53,7 +53,7 @@ def test_as_many_trials_are_pulled_as_lack_a_spike():
 
 def test_one_spike_in_a_batch_is_the_least():
     group = NeuronGroup(3, "v : 1", threshold="v > 1", reset="v = 0")
-    _, (_, of_peaks) = bep.SilenceMargin(group, "v", 1)((COUNTS, PEAKS))
+    _, (_, of_peaks) = bep.SilenceMargin(group, "v", 1, share=0)((COUNTS, PEAKS))
     assert np.argwhere(of_peaks).tolist() == [[0, 1], [3, 0]]
 
 
