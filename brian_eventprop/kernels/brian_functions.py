@@ -11,7 +11,7 @@ from brian_eventprop.kernels.linking import PartCompiler
 
 # `_nrt` (counting references, without which no arrays can be made) is inherited from callers that
 # do not, unless it is said
-OPTIONS = {"cache": True, "error_model": "numpy", "_nrt": True}
+OPTIONS = {"cache": True, "error_model": "numpy", "_nrt": True, "no_cfunc_wrapper": True}
 
 #: Options of a function that is always inlined: to load it would take longer than to compile it.
 PART = {

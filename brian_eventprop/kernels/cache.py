@@ -28,7 +28,8 @@ from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps, pickle
 
-from brian_eventprop.kernels.linking import PartCompiler, without_literals
+from brian_eventprop.kernels.inference import with_compared_flags
+from brian_eventprop.kernels.linking import PartCompiler, WholeCompiler, without_literals
 
 logger = get_logger(__name__)
 
@@ -189,12 +190,14 @@ def njit(*signatures, cache: bool = False, **options):
     Numba would take machine code from the disk unless the very file has changed.  A function of
     another helper may be a part of it, so here it is kept by the content of all of them.
     """
+    options = {"pipeline_class": WholeCompiler} | options
     compiled = numba.njit(**options)
 
     def decorated(function):
         dispatcher = compiled(function)
         if not isinstance(dispatcher, Dispatcher):  # compilation is switched off
             return dispatcher
+        with_compared_flags(dispatcher)
         if options.get("pipeline_class") is PartCompiler:
             without_literals(dispatcher)
         if cache:

@@ -13,6 +13,8 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.environment import lookup_environment
 
+from brian_eventprop.kernels.inference import REPLACED
+
 #: Passes for what the generated code has none of: closures, ``with``, literals as types, array
 #: expressions, calls to be inlined.  After each, Numba analyses the whole function once more.
 _NOT_NEEDED = frozenset({
@@ -101,7 +103,11 @@ class WholeCompiler(Compiler):
     def define_pipelines(self):
         (full,) = super().define_pipelines()
         manager = PassManager("generated code")
-        manager.passes = [entry for entry in full.passes if entry[0] not in _NOT_NEEDED]
+        manager.passes = [
+            (REPLACED.get(step, step), text)
+            for step, text in full.passes
+            if step not in _NOT_NEEDED
+        ]
         manager.finalize()
         return [manager]
 

@@ -17,7 +17,7 @@ from brian_eventprop.runtime.trial_pool import TrialPool
 LONG = 2**14
 
 #: Compile a function that goes over long arrays; those for `ArrayPasses` go over ``first..last``.
-compiled = njit(nogil=True, error_model="numpy", cache=True)
+compiled = njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
 
 
 class ArrayPasses:

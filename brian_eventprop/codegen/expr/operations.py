@@ -122,7 +122,7 @@ def _module(operation: Operation, views) -> str:
         "import math", "", "import numpy as np", "", *sorted(head), "",
         f"FLOAT, PAIR = np.{number}, np.{pair}", "", "",
         '@njit("int64(int64, int64, int64)", nogil=True, error_model="numpy", cache=True, '
-        "no_cpython_wrapper=True)",
+        "no_cpython_wrapper=True, _nrt=False)",  # no operation makes arrays
         f"def run_{operation.name}(context, trial, n):",
         *(f"    {line}" for line in (*made, *operation.lines)),
         textwrap.indent(operation.body, "    ").rstrip(), "    return 0", "",

@@ -50,8 +50,8 @@ BACKWARD = (
     "recorded", "final", "neurons", "arrivals", "after_segment", "end",
 )  # fmt: skip
 
-_OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True}
-_INNER = {**_OPTIONS, "no_cpython_wrapper": True}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "cache": True, "no_cfunc_wrapper": True}
+_INNER = {**_OPTIONS, "no_cpython_wrapper": True, "_nrt": False}
 
 
 @njit(**_INNER)

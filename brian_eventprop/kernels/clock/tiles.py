@@ -361,7 +361,7 @@ def collect(pairs, bound, base, tiles, stride, off, grads):
                 k += four
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
 def sum_chunks(start, end, grads, order, grad_weight, grad_delay):
     """Add the gradients of all chunks of trials in their order, in double precision; clear them.
 
