@@ -6,15 +6,12 @@ damaged), the kernels are compiled all the same: the cache saves time and nothin
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import linecache
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -119,6 +116,19 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
+def write_checked(path: Path, content: bytes) -> None:
+    """Write a file that begins with the digest of the rest."""
+    _write(path, hashlib.sha256(content).digest() + content)
+
+
+def read_checked(path: Path) -> bytes | None:
+    """Return the content of such a file; None if there is none, or a damaged one."""
+    content = _read(path)
+    if content is None or hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+        return None
+    return content[_DIGEST:]
+
+
 # ---- machine code ----
 class KernelCache(_Cache):
     """The compiled versions of one function, a file each, which begins with its digest.
@@ -140,18 +150,17 @@ class KernelCache(_Cache):
         """Return a compiled version from the disk, None if there is no usable one."""
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
-        content = None if path is None else _read(path)
-        if content is None or hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+        content = None if path is None else read_checked(path)
+        if content is None:
             return None
-        return CompileResult._rebuild(target_context, *pickle.loads(content[_DIGEST:]))
+        return CompileResult._rebuild(target_context, *pickle.loads(content))
 
     def save_overload(self, sig, data) -> None:
         """Write a compiled version, unless it holds addresses of this process."""
         path = self._path(sig, data.codegen)
         if path is None or data.library.has_dynamic_globals or data.lifted:
             return
-        content = dumps(data._reduce())
-        _write(path, hashlib.sha256(content).digest() + content)
+        write_checked(path, dumps(data._reduce()))
 
     def enable(self) -> None:
         """Do nothing: a cache that is not wanted is not made."""
@@ -179,9 +188,10 @@ def _content(function) -> str:
 
 @lru_cache
 def helpers_source() -> str:
-    """Return what the machine code of the helpers depends on besides each file itself."""
+    """Return a digest of what the helpers' machine code depends on besides each file itself."""
     texts = (file.read_text() for file in HELPERS)
-    return "\n".join((*texts, numba.__version__, np.__version__, sys.version))
+    whole = "\n".join((*texts, numba.__version__, np.__version__, sys.version))
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def njit(*signatures, cache: bool = False, **options):
@@ -212,21 +222,6 @@ def njit(*signatures, cache: bool = False, **options):
     return decorated
 
 
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Let Python look for cycles of garbage less often while something is compiled.
-
-    Numba makes many objects, and each search goes through those of NumPy, SymPy and Brian2 as well:
-    all in all an eighth of the time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 50_000) if before[0] else 0, *(max(n, 20) for n in before[1:]))
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 # ---- generated modules ----
 def load_module(source: str, tag: str) -> ModuleType:
     """Import a generated module; its text is written to the disk, where a debugger finds it."""
@@ -238,8 +233,7 @@ def load_module(source: str, tag: str) -> ModuleType:
     module.__generated__ = source, tag
     sys.modules[name] = module
     try:
-        with seldom_collected():
-            exec(compile(source, module.__file__, "exec"), module.__dict__)
+        exec(compile(source, module.__file__, "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise

@@ -10,12 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
-
-from brian_eventprop.kernels.cache import seldom_collected
 
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
 #: for each of several threads where nothing is.
@@ -89,8 +86,7 @@ class TrialPool:
         # the first call compiles, but for plain Python; several threads would wait for a lock
         known = bool(getattr(kernel, "signatures", True))
         if not known:
-            with seldom_collected():
-                next(jobs[0])
+            next(jobs[0])
         began = time.perf_counter()
         self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed
@@ -102,8 +98,7 @@ class TrialPool:
         """Call a kernel once, for all trials."""
         known = bool(getattr(kernel, "signatures", True))
         began = time.perf_counter()
-        with nullcontext() if known else seldom_collected():
-            found = kernel(0, n_trials, *arguments(0))
+        found = kernel(0, n_trials, *arguments(0))
         if known:  # else it was compiled, too
             self.per_trial[key] = (time.perf_counter() - began) / n_trials
         return found
