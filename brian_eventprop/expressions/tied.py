@@ -91,6 +91,19 @@ class _TiedVariable:
             else:
                 np.add.at(into[atom.key], np.broadcast_to(atom.index, term.shape), term)
 
+    def push(self, tangents: Mapping[Key, np.ndarray], bound: Mapping) -> np.ndarray:
+        """Return the tangent of the variable, given those of what it is made of."""
+        with np.errstate(all="ignore"):
+            partials = self.partials(bound)
+        found = np.zeros(self.size)
+        for name, slope in partials.items():
+            atom = self.atoms[name]
+            if atom.key in tangents:
+                tangent = tangents[atom.key]
+                tangent = tangent if atom.index is None else tangent[atom.index]
+                found += np.where(tangent == 0, 0.0, tangent * slope)
+        return found
+
 
 class Tied:
     """All variables of a model that are expressions.
@@ -150,6 +163,10 @@ class Tied:
         for v in self.variables:
             v.pull(np.asarray(gradients[v.key], float), bound[v.key], found)
         return found
+
+    def push(self, tangents: Mapping[Key, np.ndarray], bound: Bound) -> dict:
+        """Return tangents with those of the computed variables, given those of the quantities."""
+        return {**tangents, **{v.key: v.push(tangents, bound[v.key]) for v in self.variables}}
 
 
 def tied_variables(

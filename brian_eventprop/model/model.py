@@ -35,6 +35,7 @@ from brian_eventprop.model.copying import CopiedModel
 from brian_eventprop.model.display import Summary, summary_of
 from brian_eventprop.model.equations import Equations
 from brian_eventprop.model.finite import mention_no_number, not_finite
+from brian_eventprop.model.jvp import Tangents, direction_of, tangents_of
 from brian_eventprop.model.late_spikes import check_end
 from brian_eventprop.model.parameters import Parameters
 from brian_eventprop.model.recording.record import Record
@@ -723,6 +724,76 @@ class EventPropModel(CopiedModel):
             self._as_gradients(Backward(arrays, {}, grazing), np.zeros(1))
             for arrays, grazing in zip(*found, strict=True)
         )
+
+    def jvp(
+        self, tangents: Mapping, data=None, targets=None, traces: Mapping | None = None
+    ) -> Tangents:
+        """Return the derivative of a run in one direction of its parameters: forward mode.
+
+        The run's events are gone through once more, with the tangent of every state beside it,
+        by code that shares nothing with the adjoint: ``sum(gradients*tangents)`` is ``jvp.loss``
+        to rounding, which proves either.  It is interpreted, so it is for small networks.
+
+        Parameters
+        ----------
+        tangents : dict
+            How variables move: quantities in the shape of the variable, by Brian2's views, names of
+            constants or of timed arrays, trained or not; and by input group (or its name) how the
+            time of each spike moves, in the order of the spikes given.  All else stands still.
+        data, targets, traces
+            The batch, as in `run`; by default that of the last run.
+
+        Returns
+        -------
+        Tangents
+            With ``loss``, ``losses``, ``readout`` and ``spikes``: the derivatives of those of
+            `Result`.
+
+        Raises
+        ------
+        UnsupportedError
+            For what forward mode does not have; the message names it.
+        ValueError
+            If a tangent has another shape than its variable.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(1, "dv/dt = (2 - v)/tau : 1", threshold="v > 1", reset="v = 0",
+        ...                      method="exact", name="neuron")
+        >>> tau = 10*ms
+        >>> model = bep.EventPropModel([neuron], train=["tau"], duration=10*ms, solver="event",
+        ...                            loss=bep.Sum(bep.SpikeTimes(neuron, "t/ms")),
+        ...                            backend="interpreter")
+        >>> result = model.run()
+        >>> tangents = model.jvp({"tau": 1*ms})
+        >>> tangents.spikes[neuron]      # of 10*ms*log(2)
+        array([0.69314718]) * msecond
+        >>> round(float(model.gradient()["tau"][0]*ms) - tangents.loss, 12)
+        0.0
+        """
+        run = self._run_of(data, targets, traces)
+        values = self.values()
+        shapes = {key: self._network.shapes.get(key, np.shape(v)) for key, v in values.items()}
+        spikes = {name: len(d.times) for name, d in run.batch.data.items()}
+        spikes = {name: n for name, n in spikes.items() if name not in self._drawn}
+        found = direction_of(tangents, self.key_of, shapes, self._network.dimensions, spikes)
+        if self._tied:
+            found = replace(found, values=self._tied.push(found.values, run.bound))
+        return tangents_of(self, run.forward, run.batch.timed, values, found, run.derivatives)
+
+    def _run_of(self, data, targets, traces) -> _Run:
+        """Return the last run, or one of other data or with the parameters of now."""
+        last = self._last
+        if data is None and targets is None and traces is None and self._ran is not None:
+            batch, known = self._ran
+            if last is not None and last.version == self.parameters.version:
+                return last
+            data, targets, traces = batch.given, known, batch.traces
+        self.run(data, targets, traces)
+        return self._done()
 
     def _as_gradients(self, found: Backward, losses: np.ndarray) -> Gradients:
         arrays = {key: found.gradients[key] for key in self.parameters.keys}

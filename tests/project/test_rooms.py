@@ -21,10 +21,12 @@ RULES = {
     "codegen": BASE | {"reading", "adjoint", "plan", "kernels"},
     "runtime": BASE | {"reading", "adjoint", "plan", "codegen", "kernels", "data"},
     "data": BASE | {"reading"},
+    "forward": BASE | {"reading"},
     "readouts": BASE,
     "losses": BASE | {"readouts", "data"},
     "expressions": BASE | {"reading", "codegen"},
-    "model": BASE | {"reading", "adjoint", "runtime", "readouts", "losses", "data", "expressions"},
+    "model": BASE
+    | {"reading", "adjoint", "runtime", "readouts", "losses", "data", "expressions", "forward"},
     "training": BASE | {"data", "losses", "plotting"},
     "datasets": BASE | {"data"},
     "plotting": BASE | {"data"},

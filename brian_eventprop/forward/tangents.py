@@ -1,0 +1,184 @@
+"""The tangents of a run: of its readouts and spike times, in a direction of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from brian_eventprop.forward.code import compiled, statements
+from brian_eventprop.forward.duals import Dual, dual
+from brian_eventprop.forward.event import (
+    ARRIVAL,
+    CELL,
+    REGULAR,
+    SAMPLE,
+    EventTrial,
+    GivenSpikes,
+)
+from brian_eventprop.forward.layout import Constants
+from brian_eventprop.forward.network import Network
+from brian_eventprop.forward.readouts import (
+    check_readouts,
+    sample_times,
+    spike_readout,
+    state_readout,
+)
+from brian_eventprop.forward.supported import check_supported
+from brian_eventprop.reading.spec import Key, NetworkSpec, NetworkValues
+
+
+@dataclass(frozen=True)
+class Run:
+    """What forward mode needs of a run; all arrays are in SI units.
+
+    Attributes
+    ----------
+    spec, network
+        The network, and which neurons its synapses connect.
+    values
+        What the run computed with, by key.
+    tangents
+        The direction: a derivative of some of them, by key.
+    inputs
+        For each input and trial, its spikes and how their times move.
+    spikes
+        For each group and trial, the times and neurons of its spikes.
+    timed
+        The values of each `TimedArray`, (trials or 1, cells, columns).
+    duration
+        The end of a trial.
+    readouts
+        The values of the readouts, (trials, ...).
+    """
+
+    spec: NetworkSpec
+    network: NetworkValues
+    values: Mapping[Key, np.ndarray]
+    tangents: Mapping[Key, np.ndarray]
+    inputs: Mapping[str, tuple[GivenSpikes, ...]]
+    spikes: Mapping[str, tuple[GivenSpikes, ...]]
+    timed: Mapping[str, np.ndarray]
+    duration: float
+    readouts: tuple[np.ndarray, ...]
+
+
+#: How far the readouts found here may be from those of the run, relative to the largest one.
+AGREEMENT = 1e-7
+
+
+def tangents_in_exact_time(run: Run) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+    """Return the tangents of all readouts, and those of all spike times by group."""
+    check_supported(run.spec)
+    check_readouts(run.spec)
+    n_trials = len(run.readouts[0])
+    with np.errstate(all="ignore"):  # what is not finite, and matters, is no agreement
+        found = [_trial(run, trial) for trial in range(n_trials)]
+    readouts = []
+    for k, value in enumerate(run.readouts):
+        _check_agreement(run.spec.readouts[k], np.stack([f[0][k].v for f in found]), value)
+        readouts.append(np.stack([f[0][k].d for f in found]))
+    moves = {g: np.concatenate([f[1][g] for f in found]) for g in run.spikes}
+    return tuple(readouts), moves
+
+
+def _trial(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarray]]:
+    network = Network(run.spec, constants_of(run, trial))
+    spikes = {g: parts[trial] for g, parts in run.spikes.items()}
+    simulated = EventTrial(network, spikes, run.duration)
+    _plan(run, trial, simulated)
+    simulated.run()
+    samples = {**simulated.samples, run.duration: network.coupled(simulated.y, Dual(run.duration))}
+    readouts = []
+    for k, readout in enumerate(run.spec.readouts):
+        if readout.kind in ("spike_times", "spike_count"):
+            most = run.readouts[k].shape[-1] if readout.which == "each" else 0
+            readouts.append(spike_readout(network, k, spikes[readout.group], most))
+        elif readout.kind == "maximum":
+            best = Dual(*simulated.maxima.best[k])
+            readouts.append(best[readout.start : readout.stop])
+        else:
+            readouts.append(state_readout(network, k, samples, run.duration))
+    return readouts, {g: s.moves for g, s in spikes.items()}
+
+
+def _plan(run: Run, trial: int, simulated: EventTrial) -> None:
+    """Put on the agenda what is known from the start."""
+    for name, parts in run.inputs.items():
+        given = parts[trial]
+        for time, neuron, move in zip(given.times, given.neurons, given.moves, strict=True):
+            for rank, what in simulated.send(name, int(neuron), float(time), float(move)):
+                simulated.plan(float(time), ARRIVAL, (rank,), what)
+    for readout in run.spec.readouts:
+        if readout.kind == "value":
+            for time in sample_times(readout, run.duration):
+                simulated.plan(float(time), SAMPLE, (), None)
+    for timed in run.spec.timed:
+        for cell in range(1, run.timed[timed.name].shape[1]):
+            simulated.plan(cell * timed.dt, CELL, (), {timed.name: cell})
+    for code in simulated.network.groups.values():
+        for regular in code.group.regular:
+            block, k = statements(regular.statements), 0
+            while k * regular.steps * run.spec.dt < run.duration * (1 - 1e-12):
+                simulated.plan(k * regular.steps * run.spec.dt, REGULAR, (), (code, block))
+                k += 1
+
+
+def constants_of(run: Run, trial: int) -> Constants:
+    """Return the numbers of a trial with their tangents."""
+    values = {}
+    for key, value in run.values.items():
+        value = np.asarray(value, float)
+        tangent = np.asarray(run.tangents.get(key, 0.0), float)
+        values[key] = Dual(value, np.array(np.broadcast_to(tangent, value.shape)))
+    timed = {}
+    for name, array in run.timed.items():
+        own = array[trial if len(array) > 1 else 0]
+        tangent = np.asarray(run.tangents.get(("", name), 0.0), float)
+        tangent = tangent.reshape(own.shape) if tangent.size == own.size else np.zeros(own.shape)
+        timed[name] = Dual(own, tangent)
+    cells = {timed.name: 0 for timed in run.spec.timed}
+    found = Constants(run.spec, values, run.network, timed, {}, cells)
+    columns = {
+        (g.name, v.name): _columns(g, v, found)
+        for g in run.spec.groups
+        for v in _timed_values(run.spec, g)
+        if v.column
+    }
+    return Constants(run.spec, values, run.network, timed, columns, cells)
+
+
+def _timed_values(spec: NetworkSpec, group) -> list:
+    pathways = (p for p in spec.pathways if p.target == group.name)
+    readouts = (r for r in spec.readouts if r.group == group.name)
+    return [v for part in (group, *pathways, *readouts) for v in part.timed_values]
+
+
+def _columns(group, timed, constants: Constants) -> np.ndarray:
+    """Return the column of a timed array that each neuron of a group reads."""
+    start, stop = timed.part or (0, group.size)
+    names = {}
+    for symbol in timed.names:
+        if symbol.kind == "index":
+            names[symbol.name] = Dual(np.arange(stop - start, dtype=float))
+        elif symbol.kind == "number":
+            names[symbol.name] = Dual(stop - start if symbol.name == "N" else symbol.value)
+        else:
+            value = constants.values[symbol.key]
+            names[symbol.name] = value[start:stop] if symbol.kind == "neuron" else value[0]
+    result = np.zeros(group.size, np.int64)
+    result[start:stop] = np.rint(dual(compiled(timed.column)(names)).v)
+    return result
+
+
+def _check_agreement(readout, found: np.ndarray, value: np.ndarray) -> None:
+    """Stop if the states found here are not those of the run: tangents would mean nothing."""
+    there = np.isfinite(value)
+    size = np.max(np.abs(value[there]), initial=1e-300)
+    error = np.max(np.abs(found[there] - value[there]), initial=0.0)
+    if not error <= AGREEMENT * size:
+        raise RuntimeError(
+            f"forward mode does not reproduce the run: the {readout.kind} readout "
+            f"'{readout.expression}' of '{readout.group}' differs by {error:.3g} of {size:.3g}"
+        )

@@ -1,0 +1,127 @@
+"""Forward against reverse mode in exact time: all arrays and input times at once, to rounding.
+
+Forward mode knows the spikes of the run, but nothing of the adjoint: it integrates with another
+method, and differentiates by dual numbers what the equations say.
+"""
+
+from itertools import count
+
+import numpy as np
+import pytest
+from brian2 import start_scope
+from helpers.agreement import ROUNDING, agreement, by_part
+from helpers.derivatives import Weighted
+from helpers.networks import coupled, reference, synapses
+from helpers.networks.combined import DURATION, combine, every_pair
+
+import brian_eventprop as bep
+
+#: These run by default; `-m slow` runs all.
+FAST = {
+    ("lif", "exponential"), ("refractory", "exponential"), ("quadratic", "conductance"),
+    ("adex", "delta"),
+}  # fmt: skip
+
+#: The solver's own steps shall not be what is measured.
+TOLERANCE = 1e-13
+
+#: The one of the rules of plasticity that runs by default, without a refractory period.
+CHOSEN = ("voltage", False)
+
+#: So many networks that both modes can compare are the thorough proof.
+MANY = 1000
+
+
+def combined(case, seed):
+    """A model of a random network; the derivatives of its readouts are random, too."""
+    net = combine(*case, seed=seed)
+    return bep.EventPropModel(
+        net.objects, train=net.train, loss=Weighted(seed), readouts=net.readouts,
+        duration=DURATION, solver="event", tolerance=TOLERANCE,
+    )  # fmt: skip
+
+
+def assert_agreement(model, *batch, seed=0, spikes=1):
+    found = agreement(model, *batch, seed=seed)
+    assert sum(len(model.result.spikes[g]) for g in model.result.spikes) >= spikes
+    assert found.forward != 0 and found.grazing == 0
+    assert found.error < ROUNDING, by_part(model, seed)
+
+
+CASES = [
+    pytest.param(case, id="-".join(case), marks=[] if case[:2] in FAST else pytest.mark.slow)
+    for case in every_pair()
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_random_network(case):
+    assert_agreement(combined(case, 1), seed=1)
+
+
+@pytest.mark.slow
+def test_a_thousand_random_networks():
+    """Every neuron model with every synapse model, over and over with other numbers."""
+    pairs, errors = every_pair(), []
+    for seed in count(2):
+        for case in pairs:
+            start_scope()
+            found = agreement(combined(case, seed), seed=seed)
+            if not found.grazing:
+                errors.append((found.error, case, seed))
+            if len(errors) == MANY:
+                print(f"{MANY} networks, worst {max(errors)}")
+                assert max(errors)[0] < ROUNDING, sorted(errors)[-5:]
+                return
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("short_term_plasticity", marks=pytest.mark.slow), "stdp", "gap_junctions"],
+)
+def test_reference_cases_of_synapses(name):
+    _, model, _ = synapses.reference(name, solver="event", tolerance=TOLERANCE)
+    assert_agreement(model)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "lif_recurrent_delay" else pytest.param(n, marks=pytest.mark.slow)
+     for n in reference.NAMES],
+)  # fmt: skip
+def test_reference_cases(name):
+    assert_agreement(reference.model_of(reference.build(name), solver="event", tolerance=TOLERANCE))
+
+
+@pytest.mark.parametrize(
+    "rule, refractory",
+    [
+        pytest.param(rule, refractory, marks=[pytest.mark.slow] * ((rule, refractory) != CHOSEN))
+        for rule in synapses.RULES
+        for refractory in (False, True)
+    ],
+)
+def test_synapses_with_states(rule, refractory):
+    model, *_ = synapses.plastic(rule, refractory, solver="event", tolerance=TOLERANCE)
+    assert_agreement(model)
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k != "delta")) for k in coupled.KINDS]
+)
+def test_coupled_neurons(kind):
+    case = reference.build_case(
+        coupled.case(kind, 1) | {"expected": {"grads": {}, "loss": 0.0, "spikes": {}}}, kind,
+        coupled.KINDS[kind].get("method", "rk4"),
+    )  # fmt: skip
+    assert_agreement(reference.model_of(case, solver="event", tolerance=TOLERANCE))
+
+
+def test_a_wrong_tangent_would_be_seen():
+    """The test above can fail: a tenth of a percent in one of the delays is far from rounding."""
+    model = combined(("lif", "exponential", "recurrent", "integrals"), 1)
+    found = agreement(model, seed=1)
+    key = next(k for k in found.reverse if k[1] == "delay")
+    wrong = {**found.reverse, key: found.reverse[key] * 1.001}
+    assert type(found)(wrong, found.forward, 0).error > 1e3 * ROUNDING
+    assert np.isfinite(found.forward)
