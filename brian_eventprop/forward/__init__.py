@@ -1,6 +1,6 @@
 """Forward mode: tangents of a run, found without anything of the adjoint."""
 
 from brian_eventprop.forward.event import GivenSpikes
-from brian_eventprop.forward.tangents import Run, tangents_in_exact_time
+from brian_eventprop.forward.tangents import Run, tangents_along
 
-__all__ = ["GivenSpikes", "Run", "tangents_in_exact_time"]
+__all__ = ["GivenSpikes", "Run", "tangents_along"]

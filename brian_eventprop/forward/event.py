@@ -88,7 +88,7 @@ class EventTrial:
             if code.part.source != source:
                 continue
             synapses = np.flatnonzero(self.network.constants.network.senders(code.part) == neuron)
-            delay = self._delays(code, synapses)
+            delay = self.network.constants.delay(code.part, synapses)
             for late in np.unique(delay.v):
                 chosen = np.flatnonzero(delay.v == late)
                 what = code, synapses[chosen], move + delay.d[chosen]
@@ -97,14 +97,6 @@ class EventTrial:
                 else:
                     self.plan(time + late, ARRIVAL, (rank,), what)
         return at_once
-
-    def _delays(self, code: SynapseCode, synapses: np.ndarray) -> Dual:
-        delays, part = self.network.constants.values[code.part.delay], code.part
-        if part.axonal:
-            index = self.network.constants.network.senders(part)[synapses]
-        else:
-            index = synapses if len(delays.v) == part.size else np.zeros(len(synapses), int)
-        return delays[index]
 
     # ---- the trial ----
     def run(self) -> None:
@@ -268,11 +260,12 @@ class EventTrial:
             }
             names |= {name: Dual(*settled[:, at[synapses]]) for name, at in code.places.items()}
             names = run(code.block, names | {"t": t})
+            held = self.network.held(self.refractory)
             for target in dict.fromkeys(name for name, _ in code.block):
                 if target in code.places:
-                    value = dual(names[target])
-                    y[0, code.places[target][synapses]] = value.v
-                    y[1, code.places[target][synapses]] = value.d
+                    value, places = dual(names[target]), code.places[target][synapses]
+                    y[0, places] = np.where(held[places], y[0, places], value.v)
+                    y[1, places] = np.where(held[places], y[1, places], value.d)
             return y
 
         self._jump(move, act)

@@ -88,7 +88,7 @@ def _step(flow, t, h, y, size):
 
 
 def _midpoint(flow, t, h, n, y, slope):
-    """Return how far the midpoint rule goes in `n` substeps; small differences keep their digits."""
+    """Return how far the midpoint rule goes in `n` substeps."""
     step = h / n
     before, now = np.zeros_like(y), step * slope
     for k in range(1, n):

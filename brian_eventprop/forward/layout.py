@@ -104,6 +104,19 @@ class Constants:
         """Return the same at other cells of the timed arrays."""
         return replace(self, cells=cells)
 
+    def at_step(self, n: int) -> Constants:
+        """Return the same at a time step of the grid, where Brian2 rounds to a cell."""
+        if not self.spec.timed:
+            return self
+        return replace(self, cells={t.name: (t, n) for t in self.spec.timed})
+
+    def delay(self, part: Pathway, synapses) -> Dual:
+        """Return the delays of some synapses of a pathway."""
+        delays = self.values[part.delay]
+        if part.axonal:
+            return delays[self.network.senders(part)[synapses]]
+        return delays[synapses if len(delays.v) == part.size else np.zeros_like(synapses)]
+
     def of_group(self, name: str, symbols: Mapping[str, Symbol], timed_values=()) -> dict:
         """Return the constants in the code of a group by name."""
         links = self.network.links.get(name, {})
@@ -137,11 +150,20 @@ class Constants:
         found = {}
         for timed in timed_values:
             values = self.timed[timed.array]
-            cell = min(self.cells[timed.array], len(values.v) - 1)
+            cell = min(self._cell(timed), len(values.v) - 1)
             columns = self.columns.get((group, timed.name))
             row = values[cell]
             found[timed.name] = row[columns[members]] if columns is not None else row[0]
         return found
+
+    def _cell(self, timed) -> int:
+        """Return the present cell of a timed array, or that of a stage of the present step."""
+        cell = self.cells[timed.array]
+        if isinstance(cell, int):
+            return cell
+        array, n = cell
+        time = (n + timed.offset) * self.spec.dt
+        return max(int(np.round(time / (array.dt / array.factor)) / array.factor), 0)
 
 
 def _number(value: Dual) -> Dual:

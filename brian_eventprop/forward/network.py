@@ -172,6 +172,14 @@ class Network:
                 found[:, slot] = _rows(value, found[:, slot])
         return found
 
+    def held(self, refractory: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return which entries no synapse changes now: frozen ones of refractory neurons."""
+        found = np.zeros(len(self.layout.node), bool)
+        for code in self.groups.values():
+            for state in code.group.frozen:
+                found[self.layout.slots[code.name, state]] = refractory[code.name]
+        return found
+
     # ---- thresholds ----
     def above(self, code: GroupCode, y: np.ndarray, t: float) -> np.ndarray:
         """Return which neurons of a group fulfil the condition for a spike."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.forward.code import has_edges
-from brian_eventprop.reading.spec import NetworkSpec
+from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 
 
 def check_supported(spec: NetworkSpec) -> None:
@@ -28,6 +32,32 @@ def check_supported(spec: NetworkSpec) -> None:
         for statement in coupling.statements:
             if edge := has_edges(statement.expression):
                 raise _unsupported(coupling.owner, edge, "a sum changes")
+
+
+def check_on_grid(spec: NetworkSpec, network: NetworkValues, values: Mapping) -> None:
+    """Refuse what forward mode does not have on the time grid."""
+    for coupling in spec.couplings:
+        raise _not_on_grid(coupling.owner, f"'{coupling.text}', a continuous coupling")
+    for group in spec.groups:
+        if group.every > 1:
+            raise _not_on_grid(group.name, "a time step of its own")
+        if group.regular:
+            raise _not_on_grid(group.name, "run_regularly")
+    for readout in spec.readouts:
+        if readout.kind == "maximum":
+            raise _not_on_grid(readout.group, f"the Maximum of '{readout.expression}'")
+    for p in spec.pathways:
+        own = network.senders(p) == network.post[p.name]
+        late = np.broadcast_to(values[p.delay], own.shape) if not p.axonal else np.ones(own.shape)
+        touches = any(s.kind == "state" and s.side == "post" for s in p.symbols.values())
+        if p.source == p.target and touches and np.any(own & (late < 0.5 * spec.dt)):
+            raise _not_on_grid(p.synapses, "spikes that arrive at their own neuron at once")
+
+
+def _not_on_grid(name: str, what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"'{name}': forward mode does not have {what} with solver='clock'. Use solver='event'."
+    )
 
 
 def _unsupported(name: str, text: str, what: str) -> UnsupportedError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brian_eventprop.forward.clock import ClockTrial, GridSpikes
 from brian_eventprop.forward.code import compiled, statements
 from brian_eventprop.forward.duals import Dual, dual
 from brian_eventprop.forward.event import (
@@ -25,7 +26,7 @@ from brian_eventprop.forward.readouts import (
     spike_readout,
     state_readout,
 )
-from brian_eventprop.forward.supported import check_supported
+from brian_eventprop.forward.supported import check_on_grid, check_supported
 from brian_eventprop.reading.spec import Key, NetworkSpec, NetworkValues
 
 
@@ -51,6 +52,9 @@ class Run:
         The end of a trial.
     readouts
         The values of the readouts, (trials, ...).
+    after
+        On the time grid, the pathways whose arrivals come after the resets of their step; None in
+        exact time.
     """
 
     spec: NetworkSpec
@@ -62,19 +66,23 @@ class Run:
     timed: Mapping[str, np.ndarray]
     duration: float
     readouts: tuple[np.ndarray, ...]
+    after: frozenset[str] | None = None
 
 
 #: How far the readouts found here may be from those of the run, relative to the largest one.
 AGREEMENT = 1e-7
 
 
-def tangents_in_exact_time(run: Run) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+def tangents_along(run: Run) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
     """Return the tangents of all readouts, and those of all spike times by group."""
     check_supported(run.spec)
+    if run.after is not None:
+        check_on_grid(run.spec, run.network, run.values)
     check_readouts(run.spec)
     n_trials = len(run.readouts[0])
     with np.errstate(all="ignore"):  # what is not finite, and matters, is no agreement
-        found = [_trial(run, trial) for trial in range(n_trials)]
+        one = _trial if run.after is None else _trial_on_grid
+        found = [one(run, trial) for trial in range(n_trials)]
     readouts = []
     for k, value in enumerate(run.readouts):
         _check_agreement(run.spec.readouts[k], np.stack([f[0][k].v for f in found]), value)
@@ -101,6 +109,42 @@ def _trial(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarray]]:
         else:
             readouts.append(state_readout(network, k, samples, run.duration))
     return readouts, {g: s.moves for g, s in spikes.items()}
+
+
+def _trial_on_grid(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarray]]:
+    network, dt = Network(run.spec, constants_of(run, trial)), run.spec.dt
+    n_steps = int(np.rint(run.duration / dt))
+    spikes = {g: parts[trial] for g, parts in run.spikes.items()}
+    on_grid = {g: _in_steps(s, dt) for g, s in spikes.items()}
+    times = {
+        k: sample_times(r, n_steps * dt)
+        for k, r in enumerate(run.spec.readouts)
+        if r.kind == "value"
+    }
+    wanted = {int(np.rint(t / dt)) for own in times.values() for t in own}
+    simulated = ClockTrial(network, on_grid, n_steps, run.after, frozenset(wanted))
+    for name, parts in run.inputs.items():
+        given = _in_steps(parts[trial], dt)
+        for step, neuron, move in zip(given.steps, given.neurons, given.moves, strict=True):
+            simulated.send(name, int(neuron), int(step), float(move))
+    simulated.run()
+    end = n_steps * dt
+    samples = {
+        time: simulated.samples[int(np.rint(time / dt))] for t in times.values() for time in t
+    }
+    samples[end] = simulated.y
+    readouts = []
+    for k, readout in enumerate(run.spec.readouts):
+        if readout.kind in ("spike_times", "spike_count"):
+            most = run.readouts[k].shape[-1] if readout.which == "each" else 0
+            readouts.append(spike_readout(network, k, spikes[readout.group], most))
+        else:
+            readouts.append(state_readout(network, k, samples, end))
+    return readouts, {g: s.moves for g, s in spikes.items()}
+
+
+def _in_steps(given: GivenSpikes, dt: float) -> GridSpikes:
+    return GridSpikes(np.rint(given.times / dt).astype(np.int64), given.neurons, given.moves)
 
 
 def _plan(run: Run, trial: int, simulated: EventTrial) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from brian2 import Quantity, second
 
-from brian_eventprop.forward import GivenSpikes, Run, tangents_in_exact_time
+from brian_eventprop.forward import GivenSpikes, Run, tangents_along
 from brian_eventprop.model.jvp.directions import Direction
 
 
@@ -63,14 +63,14 @@ def tangents_of(
     """
     spikes = {name: _trials(found) for name, found in forward.spikes.items()}
     inputs = {
-        name: _input_trials(given, direction.inputs.get(name))
+        name: _input_trials(given, direction.inputs.get(name), model.spec.dt)
         for name, given in forward.inputs.items()
     }
     run = Run(
         model.spec, model.network, values, direction.values, inputs, spikes, timed,
-        float(model.duration), forward.readouts,
+        float(model.duration), forward.readouts, _after_resets(model),
     )  # fmt: skip
-    readouts, moves = tangents_in_exact_time(run)
+    readouts, moves = tangents_along(run)
     losses = None
     if derivatives is not None:
         parts = zip(derivatives, readouts, strict=True)
@@ -91,9 +91,27 @@ def _trials(spikes) -> tuple[GivenSpikes, ...]:
     )
 
 
-def _input_trials(given, moves: np.ndarray | None) -> tuple[GivenSpikes, ...]:
-    moves = np.zeros(len(given.table)) if moves is None else moves[given.original]
+def _after_resets(model) -> frozenset[str] | None:
+    """Return the pathways whose arrivals the clock solver has after the resets of their step."""
+    if model.solver == "event":
+        return None
+    found, groups = set(), {g.name: g for g in model.runtime.module.groups}
+    for p in model.runtime.module.pathways:
+        group, adds = groups[p.target.name], p.adjoint.increment
+        if group.rings and adds is not None and adds.state in group.rings_after:
+            found.add(p.name)
+    return frozenset(found)
+
+
+def _input_trials(given, moves: np.ndarray | None, dt: float) -> tuple[GivenSpikes, ...]:
+    moves = np.zeros(len(given.original)) if moves is None else moves[given.original]
     parts = [slice(*ends) for ends in zip(given.ptr[:-1], given.ptr[1:], strict=True)]
-    return tuple(
-        GivenSpikes(given.table[p, 0], given.table[p, 3].astype(np.int64), moves[p]) for p in parts
-    )
+    times, neurons = _times_of(given, dt)
+    return tuple(GivenSpikes(times[p], neurons[p], moves[p]) for p in parts)
+
+
+def _times_of(given, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times and neurons of the spikes of an input as its solver has them."""
+    if hasattr(given, "table"):
+        return given.table[:, 0], given.table[:, 3].astype(np.int64)
+    return given.steps * dt, given.neurons
