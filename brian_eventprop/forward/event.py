@@ -119,10 +119,10 @@ class EventTrial:
         self._look(self.y, np.zeros_like(self.last))
 
     def _look(self, y: np.ndarray, move: np.ndarray, slope: np.ndarray | None = None) -> None:
-        """Look at the states beside an event for maxima; states that do not move have no `move`."""
+        """Look at the states beside an event for maxima; those that do not move have no `move`."""
         if self.maxima:
             slope = self._slope() if slope is None else slope
-            self.maxima.see(self.t, y, slope, np.nan_to_num(move))
+            self.maxima.see(self.t, y, slope, move)
 
     def _next(self) -> float | None:
         times = [self.agenda[0][0]] if self.agenda else []

@@ -36,10 +36,15 @@ class Maxima:
         return bool(self.codes)
 
     def see(self, t: float, y: np.ndarray, slope: np.ndarray, move: np.ndarray) -> None:
-        """Look at states at an event that moves by `move`; ``slope`` is f there."""
-        moved = np.stack([y[0], y[1] + slope * move])
+        """Look at states at an event that moves by `move`, NaN where it moves nothing.
+
+        ``slope`` is f there.  A neuron that the event does not touch flows on, to other values.
+        """
+        moved = np.stack([y[0], y[1] + slope * np.nan_to_num(move)])
         for k in self.codes:
-            self._take(k, self._value(k, moved, Dual(t, self._of_neurons(k, move))))
+            own = self._of_neurons(k, move)
+            value = self._value(k, moved, Dual(t, np.nan_to_num(own)))
+            self._take(k, Dual(np.where(np.isnan(own), -np.inf, value.v), value.d))
 
     def between(
         self, start: float, y: np.ndarray, stop: float, end: np.ndarray, flow: Callable,

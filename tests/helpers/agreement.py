@@ -8,6 +8,8 @@ import numpy as np
 from brian2 import Quantity, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
+import brian_eventprop as bep
+
 #: Rounding: both modes have sums of thousands of terms, of 1e-16 each, and integrate to 1e-13.
 ROUNDING = 1e-11
 
@@ -73,3 +75,18 @@ def by_part(model, seed: int = 0) -> dict:
         key: (np.sum(np.asarray(gradients[key]) * np.asarray(d)), model.jvp({key: d}).loss)
         for key, d in along.items()
     }
+
+
+def redraw(model, seed: int, channels: int, duration: float = 0.028, count: int = 18):
+    """Give a model other parameters, by a tenth of their size, and return other input spikes."""
+    rng = np.random.default_rng(seed)
+    for key, value in drawn_from(model).items():
+        model.parameters.set_raw(key, value * rng.uniform(0.9, 1.1, value.shape))
+    times, neurons = rng.uniform(3e-4, duration, count), rng.integers(0, channels, count)
+    return bep.SpikeData(times, neurons, np.zeros(count, int), 1, channels)
+
+
+def drawn_from(model) -> dict:
+    """The parameters with which a model was made."""
+    first = model.network.values
+    return {key: np.array(first[key], float) for key in model.parameters.keys}
