@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.forward.code import run
 from brian_eventprop.forward.duals import Dual, dual
 from brian_eventprop.forward.extrapolation import solve
@@ -93,10 +94,22 @@ class EventTrial:
                 chosen = np.flatnonzero(delay.v == late)
                 what = code, synapses[chosen], move + delay.d[chosen]
                 if late == 0:
+                    self._check_delay(code, what, source, neuron, delay.d[chosen])
                     at_once.append((rank, what))
                 else:
                     self.plan(time + late, ARRIVAL, (rank,), what)
         return at_once
+
+    def _check_delay(self, code: SynapseCode, what, source: str, neuron: int, change) -> None:
+        """Refuse to change a delay of 0 of a spike that touches its own neuron."""
+        part = code.part
+        own = self.network.constants.network.receivers(part)[what[1]] == neuron
+        if part.receiver == "post" and part.target == source and np.any(own & (change != 0)):
+            raise UnsupportedError(
+                f"Synapses '{part.synapses}': forward mode has no tangent of a delay of 0 where a "
+                "spike arrives at its own neuron: after its reset it would be another event. Leave "
+                "these delays where they are."
+            )
 
     # ---- the trial ----
     def run(self) -> None:

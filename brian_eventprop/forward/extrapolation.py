@@ -58,6 +58,8 @@ def solve(flow: Callable, start: float, stop: float, y: np.ndarray, size) -> np.
         found, columns = _step(flow, t, end - t, y, size)
         if found is None:
             step = 0.35 * (end - t)
+            if t + step == t:
+                break
             continue
         t, y = end, found
         step *= 1.0 if columns > 4 else 2.0

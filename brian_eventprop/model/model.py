@@ -774,6 +774,11 @@ class EventPropModel(CopiedModel):
         >>> round(float(model.gradient()["tau"][0]*ms) - tangents.loss, 12)
         0.0
         """
+        if self.backend == "cuda" or self._options[0] == "float32":
+            raise UnsupportedError(
+                "model.jvp is exact to rounding and interpreted: it goes with backend='cpu' or "
+                "'interpreter', and precision='float64'."
+            )
         run = self._run_of(data, targets, traces)
         values = self.values()
         shapes = {key: self._network.shapes.get(key, np.shape(v)) for key, v in values.items()}

@@ -1,8 +1,7 @@
 """Forward against reverse mode on the time grid: the jumps of docs/gradient.md, step by step."""
 
-import numpy as np
 import pytest
-from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms
+from brian2 import NeuronGroup, ms
 from helpers.agreement import ROUNDING, agreement, by_part, redraw
 from helpers.derivatives import Weighted
 from helpers.networks import synapses
@@ -12,7 +11,9 @@ import brian_eventprop as bep
 from brian_eventprop.errors import UnsupportedError
 
 #: These run by default; `-m slow` runs all.
-FAST = {("lif", "delta"), ("refractory", "conductance"), ("adaptive", "saturating")}
+FAST = {("refractory", "delta")}
+
+RULES = list(synapses.RULES)
 
 #: Their potentials explode, which has rules of its own on the grid.
 EXPLOSIVE = ("quadratic", "adex", "izhikevich")
@@ -60,45 +61,21 @@ def test_other_numbers(case):
 
 
 @pytest.mark.parametrize(
-    "rule", [pytest.param(r, marks=[pytest.mark.slow] * (r != "triplet")) for r in synapses.RULES]
+    "rule",
+    [pytest.param(r, marks=[pytest.mark.slow] * (r != "depression")) for r in RULES],
 )
 def test_synapses_with_states(rule):
     model, *_ = synapses.plastic(rule, True, solver="clock")
     assert_agreement(model)
 
 
-def driven(equations="dv/dt = (drive(t) + I - v)/tau : 1\ndI/dt = -I/(5*ms) : 1", **options):
-    """Neurons with a TimedArray, a trained time constant, several trials and shared delays."""
-    rng = np.random.default_rng(4)
-    drive = TimedArray(rng.uniform(0.5, 1.5, 10), dt=3 * ms)
-    source = SpikeGeneratorGroup(3, [], [] * ms, name="source")
-    group = NeuronGroup(
-        3, equations + "\ntau : second (shared)\nk : 1", threshold="v > 1 and k < 2",
-        reset="v = 0; k += 0.3", method="euler", name="driven", **options,
-    )  # fmt: skip
-    group.tau, group.v = 8 * ms, [0.1, 0.5, 0.3]
-    s = Synapses(source, group, "w : 1", on_pre="I_post += w", delay=1.5 * ms, name="s_driven")
-    s.connect()
-    s.w = rng.uniform(0.2, 0.7, 9)
-    model = bep.EventPropModel(
-        [source, group, s], train=[s.w, s.delay, group.tau, group.v, group.k, drive],
-        loss=bep.Sum(bep.Integral(group, "v*k"), bep.Value(group, "v*I", at=[7, 13] * ms)),
-        duration=25 * ms, namespace={"drive": drive},
-    )  # fmt: skip
-    n = 30
-    data = bep.SpikeData(rng.uniform(0, 0.02, n), rng.integers(0, 3, n), np.arange(n) // 10, 3, 3)
-    return model, data
-
-
-def test_timed_arrays_and_batches():
-    assert_agreement(*driven())
-
-
 def test_what_is_not_covered_is_refused():
-    model, data = driven("dv/dt = (drive(t) + clip(I, 0, 1) - v)/tau : 1\ndI/dt = -I/(5*ms) : 1")
-    model.run(data)
-    with pytest.raises(UnsupportedError, match=r"'driven': forward mode does not have 'clip\("):
-        model.jvp({"s_driven.w": 1.0})
+    group = NeuronGroup(1, "dv/dt = clip(1 - v, 0, 1)/(9*ms) : 1", method="euler", name="cut")
+    model = bep.EventPropModel(
+        [group], train=[group.v], loss=bep.Sum(bep.Final(group, "v")), duration=5 * ms
+    )
+    with pytest.raises(UnsupportedError, match=r"'cut': forward mode does not have 'clip\("):
+        model.jvp({group.v: 1.0})
     net = combine("quadratic", "exponential", "recurrent", "integrals", seed=1)
     model = bep.EventPropModel(
         net.objects, train=net.train, loss=Weighted(1), readouts=net.readouts, duration=DURATION

@@ -15,15 +15,14 @@ import brian_eventprop as bep
 
 #: These run by default; `-m slow` runs all.
 FAST = {
-    ("lif", "exponential"), ("refractory", "exponential"), ("quadratic", "conductance"),
-    ("adex", "delta"),
+    ("refractory", "exponential"), ("adex", "delta"),
 }  # fmt: skip
 
 #: The solver's own steps shall not be what is measured.
 TOLERANCE = 1e-13
 
 #: The one of the rules of plasticity that runs by default, without a refractory period.
-CHOSEN = ("voltage", False)
+CHOSEN = ("depression", False)
 
 #: So often each of 56 networks is drawn anew in the thorough proof: 1008 in all.
 DRAWS = 18
@@ -72,7 +71,11 @@ def test_a_thousand_networks(case):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param("short_term_plasticity", marks=pytest.mark.slow), "stdp", "gap_junctions"],
+    [
+        pytest.param("short_term_plasticity", marks=pytest.mark.slow),
+        pytest.param("stdp", marks=pytest.mark.slow),
+        "gap_junctions",
+    ],
 )
 def test_reference_cases_of_synapses(name):
     _, model, _ = synapses.reference(name, solver="event", tolerance=TOLERANCE)
@@ -101,9 +104,7 @@ def test_synapses_with_states(rule, refractory):
     assert_agreement(model)
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k != "delta")) for k in coupled.KINDS]
-)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) for k in coupled.KINDS])
 def test_coupled_neurons(kind):
     case = reference.build_case(
         coupled.case(kind, 1) | {"expected": {"grads": {}, "loss": 0.0, "spikes": {}}}, kind,
@@ -112,6 +113,7 @@ def test_coupled_neurons(kind):
     assert_agreement(reference.model_of(case, solver="event", tolerance=TOLERANCE))
 
 
+@pytest.mark.slow
 def test_a_wrong_tangent_would_be_seen():
     """The test above can fail: a tenth of a percent in one of the delays is far from rounding."""
     model = combined(("lif", "exponential", "recurrent", "integrals"), 1)
