@@ -78,11 +78,15 @@ def by_part(model, seed: int = 0) -> dict:
 
 
 def redraw(model, seed: int, channels: int, duration: float = 0.028, count: int = 18):
-    """Give a model other parameters, by a tenth of their size, and return other input spikes."""
+    """Give a model other parameters, by a tenth of their size, and return other input spikes.
+
+    No two spikes are in one time step of the grid.
+    """
     rng = np.random.default_rng(seed)
     for key, value in drawn_from(model).items():
         model.parameters.set_raw(key, value * rng.uniform(0.9, 1.1, value.shape))
-    times, neurons = rng.uniform(3e-4, duration, count), rng.integers(0, channels, count)
+    steps = rng.choice(np.arange(3, int(duration / 1e-4)), count, replace=False)
+    times, neurons = 1e-4 * (steps + rng.uniform(0.1, 0.9, count)), rng.integers(0, channels, count)
     return bep.SpikeData(times, neurons, np.zeros(count, int), 1, channels)
 
 
