@@ -1,0 +1,6 @@
+"""The networks of the suite, each a function of a random generator that returns a file's content."""
+
+from . import integrate_and_fire, nonlinear, readouts, resets, synapses  # noqa: F401
+from .building import NETWORKS
+
+__all__ = ["NETWORKS"]
