@@ -11,11 +11,9 @@ from .simulator.dual import Real
 from .simulator.network import Copies, at, number
 from .simulator.simulation import Simulation
 
-#: Largest step of the differences, relative to the largest number of what is moved.
-STEP = Real("1e-3")
-#: The same where an upstroke explodes: no copy may spike before the others are on their way.
-SMALL_STEP = Real("2e-5")
-LEVELS = 4
+#: Largest step of the differences, relative to the largest number of what is moved, how many
+#: smaller ones follow, and by how much they shrink.
+STEP, LEVELS, RATIO = Real("4e-3"), 6, 4
 #: Half a unit in the last place of a double, relative: what is lost when a number is stored.
 ROUNDOFF = Real(2) ** -53
 
@@ -25,15 +23,17 @@ def values_at(file: dict, path: str) -> np.ndarray:
 
 
 def by_differences(file: dict, **options) -> dict[str, np.ndarray]:
-    """Return the gradient by everything that is trained, by Richardson's extrapolation.
+    """Return the gradient by everything that is trained, by Ridders' method.
 
-    Central differences with steps h, h/2, h/4 and h/8 leave an error of h**8.  All copies run in one
+    Central differences with steps h, h/4, h/16 ... are extrapolated to h = 0, and of the table of
+    extrapolations the one is taken that differs least from its neighbours.  All copies run in one
     go, without derivatives of anything.
     """
     trained = {path: values_at(file, path) for path in file["trained"]}
-    step = SMALL_STEP if "explosive upstroke" in file["tags"] else STEP
     steps = {
-        path: [step * max(np.max(np.abs(v)), Real("1e-3")) / 2**k for k in range(LEVELS)]
+        path: np.array(
+            [STEP * (np.max(np.abs(v)) or Real("1e-3")) / RATIO**k for k in range(LEVELS)]
+        )
         for path, v in trained.items()
     }
     rows = 1 + 2 * LEVELS * sum(v.size for v in trained.values())
@@ -44,21 +44,28 @@ def by_differences(file: dict, **options) -> dict[str, np.ndarray]:
             for h in steps[path]:
                 moved[path][row : row + 2, entry] = h, -h
                 row += 2
-    with dual.copies():
+    with dual.copies(), np.errstate(all="ignore"):
         losses = Simulation(file, Copies(moved), **options).run().losses[1:]
     out, losses = {}, losses.reshape(-1, LEVELS, 2)
     for path, value in trained.items():
         mine, losses = losses[: value.size], losses[value.size :]
-        out[path] = extrapolated((mine[..., 0] - mine[..., 1]) / (2 * np.array(steps[path])))
+        differences = (mine[..., 0] - mine[..., 1]) / (2 * steps[path])
+        out[path] = np.array([extrapolated(row) for row in differences])
     return out
 
 
-def extrapolated(differences: np.ndarray) -> np.ndarray:
-    """Return Richardson's extrapolation of differences (entries, levels), each step half the last."""
-    for m in range(1, differences.shape[1]):
-        better = differences[:, 1:] - differences[:, :-1]
-        differences = differences[:, 1:] + better / (4**m - 1)
-    return differences[:, 0]
+def extrapolated(differences: np.ndarray) -> Real:
+    """Return the best extrapolation to h = 0 of central differences with shrinking steps."""
+    best, error, last = differences[-1], Real(np.inf), [differences[0]]
+    for difference in differences[1:]:
+        row = [difference]
+        for m, above in enumerate(last, 1):
+            row.append(row[-1] + (row[-1] - above) / (RATIO ** (2 * m) - 1))
+            estimate = max(abs(row[m] - row[m - 1]), abs(row[m] - above))
+            if estimate < error:
+                best, error = row[m], estimate
+        last = row
+    return best
 
 
 def rounded_at_random(file: dict, rng) -> dict:

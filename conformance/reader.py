@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+FOLDER = Path(__file__).parent / "networks"
 FORMAT = "event-adjoint conformance 1"
 NUMBERS = (int, float, list)
 #: Keys of each kind of entry and the types of their values; the README explains them.
@@ -123,3 +124,9 @@ def compare(network: dict, loss=None, spikes=None, gradients=None) -> dict:
     for path, value in (gradients or {}).items():
         out[path] = digits(value, expected["gradients"][path])
     return out
+
+
+def load_all(names=()) -> list[dict]:
+    """Return the files of these names, or all of them."""
+    names = names or sorted(path.stem for path in FOLDER.glob("*.json"))
+    return [load(FOLDER / f"{name}.json") for name in names]

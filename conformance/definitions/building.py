@@ -19,9 +19,9 @@ def numbers(values, digits=4):
 
 
 def parameters(values: dict) -> dict:
-    """Return ``{"tau": 0.02, "g": (1e-9, "siemens")}`` as entries; without a unit, times are seconds.
+    """Return ``{"tau": 0.02, "g": (1e-9, "siemens")}`` as entries of a file.
 
-    Names that begin with ``tau``, ``t_`` or ``delay`` are times; all other numbers have no unit.
+    Names that begin with ``tau`` or ``t_`` are seconds; other numbers have no unit unless given.
     """
     out = {}
     for name, value in values.items():

@@ -180,7 +180,7 @@ def lif_refractory_per_neuron(rng):
 
 @network
 def lif_release_spikes(rng):
-    """No spike while refractory, but the potential goes on: some spikes are set off by the release."""
+    """No spike while refractory, but the potential goes on: its end sets off some spikes."""
     hidden = lif(2, refractory="t_ref", t_ref=0.004)
     return layers(
         rng, hidden, (3, 2), 0.05, 9, ["s_in.w", "s_in.delay", "hid.t_ref", "s_out.delay"],
@@ -213,7 +213,11 @@ def lif_two_populations(rng):
     m, e, i = 3, 3, 2
     return file(
         0.04,
-        {"exc": lif(e, "v > vth", vth=1.0), "inh": lif(i, tau_m=0.01, tau_s=0.003), "out": leaky(2)},
+        {
+            "exc": lif(e, "v > vth", vth=1.0),
+            "inh": lif(i, tau_m=0.01, tau_s=0.003),
+            "out": leaky(2),
+        },
         {
             "s_in": pathway(rng, "inp", "exc", all_to_all(m, e), (3, 6)),
             "s_ei": pathway(rng, "exc", "inh", all_to_all(e, i), (2, 4)),

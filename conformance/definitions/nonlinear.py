@@ -269,7 +269,8 @@ def hodgkin_huxley(rng):
 @network
 def persistent_sodium(rng):
     """Sodium at its steady state and slow potassium, both sigmoids (Izhikevich's I_Na,p + I_K)."""
-    equations = """dv/dt = (gl*(El - v) + gNa*(ENa - v)/(1 + exp((-20 - v)/15)) + gK*n*(EK - v) + I)/tau_m : 1
+    equations = """dv/dt = (gl*(El - v) + gNa*(ENa - v)/(1 + exp((-20 - v)/15)) \
+        + gK*n*(EK - v) + I)/tau_m : 1
         dn/dt = (1/(1 + exp((-25 - v)/5)) - n)/tau_n : 1
         dI/dt = -I/tau_s : 1"""
     return _channels(
@@ -284,7 +285,8 @@ def persistent_sodium(rng):
 @network
 def morris_lecar(rng):
     """Morris and Lecar's neurons: tanh and cosh in the equations."""
-    equations = """dv/dt = (2*(-60 - v) + gCa*(120 - v)*(1 + tanh((v + 1.2)/18))/2 + 8*n*(-84 - v) + b + I)/tau_m : 1
+    equations = """dv/dt = (2*(-60 - v) + gCa*(120 - v)*(1 + tanh((v + 1.2)/18))/2 \
+        + 8*n*(-84 - v) + b + I)/tau_m : 1
         dn/dt = phi*((1 + tanh((v - 2)/30))/2 - n)*cosh((v - 2)/60)/tau_1 : 1
         dI/dt = -I/tau_s : 1"""
     return _channels(

@@ -103,7 +103,8 @@ def readout_integral_of_spiking(rng):
 def readout_spike_times_squared(rng):
     """A nonlinear function of the spike times, summed over spikes."""
     return layers(
-        rng, lif(3, tau_r=0.01), (3, 3), 0.05, 8, ["s_in.w", "s_in.delay", "hid.tau_m", "hid.tau_r"],
+        rng, lif(3, tau_r=0.01), (3, 3), 0.05, 8,
+        ["s_in.w", "s_in.delay", "hid.tau_m", "hid.tau_r"],
         readout("spike_times", "groups/hid", "exp(-t/tau_r)",
                 {"kind": "squared_error", "targets": [0.5, 1.0, 0.2]}),
         ["current-based LIF", "spike times", "squared error"],

@@ -5,6 +5,7 @@ from .building import (
     all_to_all,
     file,
     group,
+    integral,
     layers,
     lif,
     network,
@@ -59,7 +60,8 @@ def reset_that_reads_the_current(rng):
 def reset_of_all_states(rng):
     """The current is set to zero, too: after a spike nothing of the past is left."""
     return layers(
-        rng, lif(3, reset=["v = 0", "I = 0"]), (3, 3), 0.05, 12, ["s_in.w", "s_in.delay", "s_out.w"],
+        rng, lif(3, reset=["v = 0", "I = 0"]), (3, 3), 0.05, 12,
+        ["s_in.w", "s_in.delay", "s_out.w"],
         tags=["reset of all states"], w_in=(4, 8),
     )  # fmt: skip
 
@@ -147,6 +149,10 @@ def mihalas_niebur(rng):
     )  # fmt: skip
 
 
+#: Where arrivals set off spikes, only the potential itself depends on the weights.
+SEEN = integral("groups/hid", "v**2", (1.0, -0.5, 0.8))
+
+
 def _delta(size, **more):
     return group(size, "dv/dt = (b - v)/tau_m : 1", "v > 1", tau_m=0.02, **more)
 
@@ -157,7 +163,7 @@ def delta_synapses(rng):
     hidden = _delta(3, reset="v = 0", b=0.2)
     return layers(
         rng, hidden, (3, 3), 0.05, 16, ["s_in.w", "s_in.delay", "s_rec.w", "hid.b", "inp.time"],
-        tags=["delta synapses", "spike at an arrival", "recurrent"],
+        SEEN, tags=["delta synapses", "spike at an arrival", "recurrent"],
         s_in=pathway(rng, "inp", "hid", all_to_all(3, 3), (0.2, 0.7), "v_post += w"),
         recurrent=pathway(rng, "hid", "hid", others(3), (-0.3, 0.4), "v_post += w"),
     )  # fmt: skip
@@ -169,7 +175,7 @@ def delta_synapses_soft_reset(rng):
     hidden = _delta(3, reset="v -= 1", b=[0.5, 1.2, 0.0])
     return layers(
         rng, hidden, (3, 3), 0.05, 16, ["s_in.w", "s_in.delay", "hid.b", "hid.tau_m"],
-        tags=["delta synapses", "spike at an arrival", "reset by subtraction"],
+        SEEN, tags=["delta synapses", "spike at an arrival", "reset by subtraction"],
         s_in=pathway(rng, "inp", "hid", all_to_all(3, 3), (0.2, 0.7), "v_post += w"),
     )  # fmt: skip
 
@@ -183,7 +189,7 @@ def delta_synapses_refractory(rng):
     )  # fmt: skip
     return layers(
         rng, hidden, (3, 3), 0.05, 18, ["s_in.w", "s_in.delay", "hid.t_ref", "hid.b", "hid.tau_m"],
-        tags=["delta synapses", "spike at an arrival", "refractory"],
+        SEEN, tags=["delta synapses", "spike at an arrival", "refractory"],
         s_in=pathway(rng, "inp", "hid", all_to_all(3, 3), (0.2, 0.6), "v_post += w"),
     )  # fmt: skip
 

@@ -51,6 +51,7 @@ def voltage_jumps_to_reversal(rng):
     hidden = group(3, "dv/dt = (b - v)/tau_m : 1", "v > 1", "v = 0", tau_m=0.02, b=0.3)
     return layers(
         rng, hidden, (3, 3), 0.05, 16, ["s_in.w", "s_in.E", "s_in.delay", "hid.b"],
+        integral("groups/hid", "v**2", (1.0, -0.5, 0.8)),
         tags=["multiplicative synapses", "delta synapses", "spike at an arrival"],
         s_in=pathway(
             rng, "inp", "hid", all_to_all(3, 3), (0.05, 0.3), "v_post += w*(E - v_post)", E=3.0
@@ -111,10 +112,12 @@ def short_term_plasticity(rng):
 def short_term_depression_recurrent(rng):
     """Depression alone, in recurrent synapses."""
     return layers(
-        rng, lif(3), (3, 3), 0.05, 8, ["s_in.w", "s_rec.w", "s_rec.U", "s_rec.tau_d", "s_rec.delay"],
+        rng, lif(3), (3, 3), 0.05, 8,
+        ["s_in.w", "s_rec.w", "s_rec.U", "s_rec.tau_d", "s_rec.delay"],
         tags=["short-term plasticity", "recurrent"],
         recurrent=pathway(
-            rng, "hid", "hid", others(3), (0.5, 2), equations="dx/dt = (1 - x)/tau_d : 1 (event-driven)",
+            rng, "hid", "hid", others(3), (0.5, 2),
+            equations="dx/dt = (1 - x)/tau_d : 1 (event-driven)",
             on_pre=["I_post += w*U*x", "x *= 1 - U"], U=0.4, tau_d=0.02, initial={"x": 1.0},
         ),
     )  # fmt: skip
@@ -207,7 +210,8 @@ GAP = LIF.replace("I - v", "I + Igap - v") + "\nIgap : 1"
 def _coupled(rng, hidden, expression, trained, tags, w_gap, **more):
     size = hidden["size"]
     gap = pathway(
-        rng, "hid", "hid", others(size), w_gap, (), equations=f"Igap_post = {expression} : 1 (summed)",
+        rng, "hid", "hid", others(size), w_gap, (),
+        equations=f"Igap_post = {expression} : 1 (summed)",
         delay=0.0, **more,
     )  # fmt: skip
     out = layers(rng, hidden, (3, size), 0.05, 8, trained, tags=["summed variables", *tags])

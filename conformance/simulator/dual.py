@@ -1,8 +1,8 @@
 """Numbers with their derivatives by every trained quantity.
 
 A dual is an array (1 + directions, n) in extended precision: row 0 has the values of n neurons or
-synapses (or one value for all), the other rows their derivatives.  Within ``copies()`` all rows are values, those of
-copies of the network with other parameters, for differences.
+synapses (or one value for all), the other rows their derivatives.  Within ``copies()`` all rows
+are values, those of copies of the network with other parameters, for differences.
 """
 
 from __future__ import annotations

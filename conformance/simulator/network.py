@@ -317,7 +317,8 @@ class Program:
         return np.maximum.reduceat(array, self.starts, axis=1)
 
     def _below(self, term, scale, tolerance) -> bool:
-        return bool(np.all(self._per_state(term) <= tolerance * self._per_state(scale)))
+        above = self._per_state(term) > tolerance * self._per_state(scale)
+        return not np.any(above)  # copies that are lost (not a number) decide nothing
 
     def _shorter(self, X, h, tolerance):
         """Return steps for which the last terms are small: one for all, or one for each copy."""

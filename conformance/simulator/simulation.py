@@ -90,8 +90,8 @@ class Simulation:
             times = self.network.directions.dual(f"inputs/{name}/time", data["time"])
             for k, neuron in enumerate(data["neuron"]):
                 self._send(name, neuron, times[:, k : k + 1], ())
-        for at in self.readouts.times:
-            self._push(dual.constant(at, self.rows), "sample", at)
+        for when in self.readouts.times:
+            self._push(dual.constant(when, self.rows), "sample", when)
 
     def _send(self, source: str, neuron: int, when, done) -> None:
         """Push the arrivals of a spike, but for those of synapses that are done."""

@@ -1,0 +1,173 @@
+"""The networks in Brian2 and brian-eventprop.
+
+    python -m conformance.adapters.brian_eventprop_adapter [--solver clock] [--dt 1e-5] [NAME ...]
+
+A file is made into Brian2 objects, which any Brian2 script may use, and these into a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import brian2
+import numpy as np
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, second
+
+import brian_eventprop as bep
+from conformance.losses import slope, value
+from conformance.reader import at, compare, load_all
+
+READOUTS = {
+    "integral": lambda group, r: bep.Integral(group, r["expression"]),
+    "final": lambda group, r: bep.Final(group, r["expression"]),
+    "maximum": lambda group, r: bep.Maximum(group, r["expression"]),
+    "value": lambda group, r: bep.Value(group, r["expression"], at=np.asarray(r["at"]) * second),
+    "spike_times": lambda group, r: bep.SpikeTimes(group, r["expression"]),
+    "first_spike": lambda group, r: bep.SpikeTimes(group, r["expression"], which="first"),
+}
+
+
+@dataclass
+class Built:
+    """A file as Brian2 objects: by path, and what is trained as views of them."""
+
+    objects: dict
+    trained: dict
+    readouts: list
+
+
+def declarations(data: dict) -> str:
+    """Return the equations with the parameters in Brian2's syntax."""
+    lines = list(data["equations"])
+    for name, entry in data["parameters"].items():
+        flags = "constant" if np.ndim(entry["value"]) else "constant, shared"
+        lines.append(f"{name} : {entry['unit']} ({flags})")
+    return "\n".join(lines)
+
+
+def fill(target, data: dict) -> None:
+    """Set parameters and initial values; ``name_`` is Brian2's way of giving plain SI numbers."""
+    for name, entry in data["parameters"].items():
+        setattr(target, f"{name}_", entry["value"])
+    for name, entry in data["initial"].items():
+        setattr(target, f"{name}_", entry)
+
+
+def neurons(name: str, data: dict) -> NeuronGroup:
+    group = NeuronGroup(
+        data["size"],
+        declarations(data),
+        threshold=data["threshold"],
+        reset="\n".join(data["reset"]) or None,
+        refractory=data["refractory"] or False,
+        method=("exact", "rk4"),
+        name=name,
+    )
+    fill(group, data)
+    return group
+
+
+def synapses(name: str, data: dict, source, target) -> Synapses:
+    shared = np.ndim(data["delay"]) == 0
+    out = Synapses(
+        source,
+        target,
+        declarations(data),
+        on_pre="\n".join(data["on_pre"]) or None,
+        on_post="\n".join(data["on_post"]) or None,
+        delay=data["delay"] * second if shared and data["on_pre"] else None,
+        method=("exact", "rk4"),
+        name=name,
+    )
+    out.connect(i=data["source_index"], j=data["target_index"])
+    if not shared:
+        out.delay = data["delay"] * second
+    fill(out, data)
+    return out
+
+
+def build(network: dict) -> Built:
+    """Return the Brian2 objects of a file."""
+    objects = {f"groups/{n}": neurons(n, d) for n, d in network["groups"].items()}
+    for name, data in network["inputs"].items():
+        objects[f"inputs/{name}"] = SpikeGeneratorGroup(
+            data["size"], data["neuron"], data["time"] * second, name=name
+        )
+    for name, data in network["synapses"].items():
+        ends = (
+            next(
+                objects[f"{k}/{data[end]}"] for k in ("groups", "inputs") if data[end] in network[k]
+            )
+            for end in ("source", "target")
+        )
+        objects[f"synapses/{name}"] = synapses(name, data, *ends)
+    trained = {
+        path: getattr(objects["/".join(path.split("/")[:2])], path.split("/")[-1])
+        for path in network["trained"]
+        if not path.startswith("inputs")
+    }
+    readouts = [READOUTS[r["kind"]](objects[r["of"]], r) for r in network["readouts"]]
+    return Built(objects, trained, readouts)
+
+
+def run(network: dict, **options) -> dict:
+    """Return loss, spikes and gradients of a file, as `compare` takes them."""
+    built = build(network)
+    model = bep.EventPropModel(
+        list(built.objects.values()),
+        train=list(built.trained.values()),
+        readouts=built.readouts,
+        duration=network["duration"] * second,
+        **options,
+    )
+    result = model.run()
+    values = [np.asarray(values)[0] for values in result.readout]
+    losses = [r["loss"] for r in network["readouts"]]
+    of = [slope(loss, v)[None] for loss, v in zip(losses, values, strict=True)]
+    gradients = model.gradient(of=of)
+    return {
+        "loss": sum(value(loss, v) for loss, v in zip(losses, values, strict=True)),
+        "spikes": {
+            name: (np.asarray(found.i), np.asarray(found.t))
+            for name, data in network["groups"].items()
+            if data["threshold"]
+            for found in [result.spikes[built.objects[f"groups/{name}"]]]
+        },
+        "gradients": {
+            path: gradient_of(network, path, built, gradients) for path in network["trained"]
+        },
+    }
+
+
+def gradient_of(network: dict, path: str, built: Built, gradients) -> np.ndarray:
+    """Return a gradient in the shape of the file, where one number may stand for all neurons."""
+    if path.startswith("inputs"):
+        by_name = gradients.inputs
+        found = by_name[path.split("/")[1]] if isinstance(by_name, dict) else by_name
+    else:
+        found = gradients[built.trained[path]]
+    found = np.asarray(found, dtype=float)
+    return found if np.ndim(at(network, path)) else found.sum()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--solver", default="event", choices=("event", "clock"))
+    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--dt", type=float, default=1e-5, help="time step in seconds")
+    given = parser.parse_args()
+    brian2.prefs.codegen.target = "numpy"
+    brian2.defaultclock.dt = given.dt * second
+    for network in load_all(given.names):
+        try:
+            found = run(network, solver=given.solver, backend=given.backend)
+            digits = compare(network, **found)
+            print(network["name"], {key: round(x, 1) for key, x in digits.items()}, flush=True)
+        except Exception as error:  # the table says which networks are refused, and why
+            print(network["name"], "REFUSED", type(error).__name__, str(error)[:300], flush=True)
+
+
+if __name__ == "__main__":
+    main()

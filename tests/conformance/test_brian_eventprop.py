@@ -1,0 +1,32 @@
+"""Our event solver finds the numbers of the suite's files."""
+
+import pytest
+
+from conformance import reader
+from conformance.adapters.brian_eventprop_adapter import run
+
+NAMES = sorted(path.stem for path in reader.FOLDER.glob("*.json"))
+#: Linear and nonlinear neurons, a release from refractoriness, arrivals that spike, plasticity.
+FAST = ["lif_one_neuron", "lif_release_spikes", "readout_final"]
+#: Equations without a closed solution are integrated with a tolerance; what is left of it.
+FEWEST_DIGITS = 9
+
+
+def agrees(name, backend):
+    (network,) = reader.load_all([name])
+    digits = reader.compare(network, **run(network, solver="event", backend=backend))
+    allowed = network["expected"]["digits_in_double_precision"]["gradients"]
+    for path, found in digits.items():
+        assert found >= min(FEWEST_DIGITS, allowed.get(path, 16) - 2), (path, digits)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_the_event_solver_agrees(name):
+    agrees(name, "interpreter")
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", NAMES)
+def test_the_compiled_event_solver_agrees_on_every_file(name):
+    agrees(name, "cpu")
