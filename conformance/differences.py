@@ -9,7 +9,7 @@ import numpy as np
 from .simulator import dual
 from .simulator.dual import Real
 from .simulator.network import Copies, at, number
-from .simulator.simulation import Simulation
+from .simulator.simulation import Outcome, Simulation
 
 #: Largest step of the differences, relative to the largest number of what is moved, how many
 #: smaller ones follow, and by how much they shrink.
@@ -22,8 +22,8 @@ def values_at(file: dict, path: str) -> np.ndarray:
     return np.atleast_1d(np.asarray(number(at(file, path)), dtype=Real))
 
 
-def by_differences(file: dict, **options) -> dict[str, np.ndarray]:
-    """Return the gradient by everything that is trained, by Ridders' method.
+def by_differences(file: dict, **options) -> tuple[dict[str, np.ndarray], Outcome]:
+    """Return the gradient by everything that is trained, by Ridders' method, and the unmoved trial.
 
     Central differences with steps h, h/4, h/16 ... are extrapolated to h = 0, and of the table of
     extrapolations the one is taken that differs least from its neighbours.  All copies run in one
@@ -45,13 +45,13 @@ def by_differences(file: dict, **options) -> dict[str, np.ndarray]:
                 moved[path][row : row + 2, entry] = h, -h
                 row += 2
     with dual.copies(), np.errstate(all="ignore"):
-        losses = Simulation(file, Copies(moved), **options).run().losses[1:]
-    out, losses = {}, losses.reshape(-1, LEVELS, 2)
+        outcome = Simulation(file, Copies(moved), **options).run()
+    out, losses = {}, outcome.losses[1:].reshape(-1, LEVELS, 2)
     for path, value in trained.items():
         mine, losses = losses[: value.size], losses[value.size :]
         differences = (mine[..., 0] - mine[..., 1]) / (2 * steps[path])
         out[path] = np.array([extrapolated(row) for row in differences])
-    return out
+    return out, outcome
 
 
 def extrapolated(differences: np.ndarray) -> Real:

@@ -64,8 +64,7 @@ def expected(file: dict, seed: int = 0) -> dict:
     """Return spikes, loss and gradients of a network, with the digits that hold."""
     found = run(file, file["trained"])
     rounded = run(rounded_at_random(file, np.random.default_rng(seed)), file["trained"])
-    other = run(file, **OTHERWISE)
-    differences = by_differences(file, **OTHERWISE)
+    differences, other = by_differences(file, **OTHERWISE)
     times = [np.concatenate([t for _, t in r.spikes.values()]) for r in (found, other, rounded)]
     return {
         "loss": float(found.loss),

@@ -212,7 +212,7 @@ def net_of(layout: Layout, numbers: dict, adjoint):
         FileModel, layout.n, layout.network["duration"], layout.in_size,
         key=jax.random.PRNGKey(0), wmask=jnp.asarray(mask),
         init_delays=None if without else layout.of_synapses(numbers, "delay"),
-        buffer_capacity=None if without else 400, 
+        buffer_capacity=None if without else 400,
         max_event_steps=layout.events(without), solver_stepsize=1e-4,
         output_no_spike_value=jnp.inf, root_finder=optx.Newton(1e-13, 1e-13, optx.rms_norm),
         stepsize_controller=dfx.PIDController(rtol=1e-12, atol=1e-13, dtmax=1e-3),

@@ -161,6 +161,8 @@ class Program:
 
     def __init__(self, network: Network):
         self.network, self.nodes, self.known = network, [], {}
+        #: Coefficients of all states, which the nodes of states see parts of.
+        self.X = np.zeros((network.orders + 2, network.rows, network.size), dtype=Real)
         self.time = self._keep(taylor.Time(network.orders, network.rows))
         everything = network.populations.values()
         self.rhs = [
@@ -176,7 +178,6 @@ class Program:
             for p in [network.populations[r["of"]]]
             if r["kind"] == "maximum"
         ]
-        self.states = [node for node in self.nodes if isinstance(node, taylor.State)]
         still = (taylor.State, taylor.Time)
         self.moving = [n for n in self.nodes if not n.steady and not isinstance(n, still)]
         self.starts = [where.start for where, _, _ in self.rhs]
@@ -260,9 +261,7 @@ class Program:
             value = dual.constant(self.network.file["duration"], self.network.rows)
             return self._make(taylor.Steady, value)
         if name in p.equations:
-            node = self._make(taylor.State, p.n)
-            node.where = p.slices[name]
-            return node
+            return self._keep(taylor.State(self.X[:, :, p.slices[name]]))
         if name in p.parameters:
             return self._make(taylor.Steady, p.parameters[name])
         if name in p.sub:
@@ -294,17 +293,16 @@ class Program:
         t and h are columns with one entry, or one per copy.
         """
         network = self.network
-        X = np.zeros((network.orders + 2, network.rows, network.size), dtype=Real)
+        X = self.X
         X[0], self.time.c[0, : len(t)] = x, t
         power, small, scale = np.ones_like(h), 0, np.abs(x)
         for k in range(network.orders + 1):
-            for node in self.states:
-                node.c[k] = X[k][:, node.where]
             for node in self.moving:
                 node.order(k)
             for where, node, frozen in self.rhs:
-                part = node.c[k] / (k + 1)
-                X[k + 1][:, where] = part * frozen.active if frozen is not None else part
+                np.divide(node.c[k], k + 1, out=X[k + 1, :, where])
+                if frozen is not None:
+                    X[k + 1, :, where] *= frozen.active
             power *= h
             term = np.abs(X[k + 1] * power)
             scale = np.maximum(scale, term)
@@ -335,8 +333,7 @@ class Program:
         """Return the right-hand sides without derivatives, as (1, states)."""
         self.time.c[0] = 0
         self.time.c[0, : len(t)] = t
-        for node in self.states:
-            node.c[0] = x[:, node.where]
+        self.X[0] = x
         for node in self.moving:
             node.order(0)
         out = np.zeros((1, self.network.size), dtype=Real)

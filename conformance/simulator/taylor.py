@@ -62,7 +62,10 @@ class Time(Node):
 
 
 class State(Node):
-    """A state; the simulation fills its coefficients from those of its right-hand side."""
+    """A state: a part of the array that the simulation fills from the right-hand sides."""
+
+    def __init__(self, c):
+        self.n, self.c = c.shape[2], c
 
     def order(self, k):
         pass

@@ -69,11 +69,14 @@ def test_spikes_may_come_in_any_order_but_not_from_other_neurons():
     assert reader.compare(network, spikes={"hid": ((neurons + 1) % 3, times)}) == {"spikes": 0.0}
 
 
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant < 63, reason="the simulation needs numbers of 80 bits"
+)
 def test_the_simulation_finds_the_numbers_of_a_file():
     file = raw("lif_one_neuron")
     found = run(file, file["trained"])
     assert float(found.loss) == pytest.approx(file["expected"]["loss"], rel=1e-15)
-    differences = by_differences(file)
+    differences, _ = by_differences(file)
     for path, expected in file["expected"]["gradients"].items():
         np.testing.assert_allclose(found.gradients[path].astype(float), expected, rtol=1e-15)
         np.testing.assert_allclose(differences[path].astype(float), expected, rtol=1e-12)
