@@ -15,8 +15,9 @@ import numpy as np
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, second
 
 import brian_eventprop as bep
+from conformance.adapters.reporting import report
 from conformance.losses import slope, value
-from conformance.reader import at, compare, load_all
+from conformance.reader import at
 
 READOUTS = {
     "integral": lambda group, r: bep.Integral(group, r["expression"]),
@@ -160,13 +161,12 @@ def main() -> None:
     given = parser.parse_args()
     brian2.prefs.codegen.target = "numpy"
     brian2.defaultclock.dt = given.dt * second
-    for network in load_all(given.names):
-        try:
-            found = run(network, solver=given.solver, backend=given.backend)
-            digits = compare(network, **found)
-            print(network["name"], {key: round(x, 1) for key, x in digits.items()}, flush=True)
-        except Exception as error:  # the table says which networks are refused, and why
-            print(network["name"], "REFUSED", type(error).__name__, str(error)[:300], flush=True)
+    report(
+        "brian-eventprop",
+        f"brian_eventprop_{given.solver}",
+        given.names,
+        lambda network: run(network, solver=given.solver, backend=given.backend),
+    )
 
 
 if __name__ == "__main__":

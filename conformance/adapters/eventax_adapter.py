@@ -1,20 +1,19 @@
 """The networks in Eventax, as far as it can express them.
 
-    python conformance/adapters/eventax_adapter.py [NAME ...]
+    python -m conformance.adapters.eventax_adapter [NAME ...]
 
 Eventax takes neurons as JAX code, so a file's equations become one neuron model for all groups;
 synapses are a matrix of weights and one of delays.  Settings are its most exact ones: double
 precision, Dopri8 with tight tolerances, the root of the threshold to 1e-13, and derivatives through
 every step (`RecursiveCheckpointAdjoint`), or those of its own EventProp adjoint (--eventprop).
 
-Needs eventax, and NumPy; run it with the top of the repository on PYTHONPATH.
+Needs eventax.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import time
 
 import diffrax as dfx
 import equinox as eqx
@@ -26,7 +25,8 @@ from eventax.adjoint import EventPropAdjoint
 from eventax.evnn import EvNN
 from eventax.neuron_models import NeuronModel
 
-from conformance.reader import at, compare, load_all
+from conformance.adapters.reporting import report
+from conformance.reader import at
 
 jax.config.update("jax_enable_x64", True)
 FUNCTIONS = {n: getattr(jnp, n) for n in ("exp", "log", "sin", "cos", "tanh", "sqrt", "cosh")}
@@ -314,14 +314,8 @@ def main() -> None:
     given = parser.parse_args()
     exact = {"solver": dfx.Dopri8(), "stepsize_controller": dfx.PIDController(1e-12, 1e-13)}
     adjoint = EventPropAdjoint(**exact) if given.eventprop else dfx.RecursiveCheckpointAdjoint()
-    for network in load_all(given.names):
-        start = time.time()
-        try:
-            digits = compare(network, **run(network, adjoint))
-            line = {key: round(x, 1) for key, x in digits.items()}
-        except Exception as error:  # the table says which networks cannot be run, and why
-            line = f"CANNOT {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-        print(network["name"], line, f"{time.time() - start:.0f} s", flush=True)
+    setting = "eventax_eventprop" if given.eventprop else "eventax"
+    report("eventax", setting, given.names, lambda network: run(network, adjoint))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """The networks in jaxsnn, as far as it can express them.
 
-    python conformance/adapters/jaxsnn_adapter.py [--analytical] [NAME ...]
+    python -m conformance.adapters.jaxsnn_adapter [--analytical] [NAME ...]
 
 jaxsnn finds spike times in closed form for leaky integrate-and-fire neurons whose membrane is as
 slow as the synapse, or twice as slow, in double precision here.  Weights are trained, by its
 EventProp or (--analytical) by differentiating the closed forms.
 
-Needs jaxsnn, and NumPy; run it with the top of the repository on PYTHONPATH.
+Needs jaxsnn.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +24,7 @@ from jaxsnn.event.modules.lif.lif import LIFParameters  # noqa: E402
 from jaxsnn.event.topology import Topology  # noqa: E402
 from jaxsnn.event.types import Spike  # noqa: E402
 
-from conformance.reader import compare, load_all  # noqa: E402
+from conformance.adapters.reporting import report  # noqa: E402
 
 LIF_EQUATIONS = ["dv/dt = (I - v)/tau_m : 1", "dI/dt = -I/tau_s : 1"]
 
@@ -150,14 +149,8 @@ def main() -> None:
     parser.add_argument("--analytical", action="store_true")
     given = parser.parse_args()
     method = "analytical" if given.analytical else "eventprop"
-    for network in load_all(given.names):
-        start = time.time()
-        try:
-            digits = compare(network, **run(network, method))
-            line = {key: round(x, 1) for key, x in digits.items()}
-        except Exception as error:  # the table says which networks cannot be run, and why
-            line = f"CANNOT {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-        print(network["name"], line, f"{time.time() - start:.0f} s", flush=True)
+    setting = "jaxsnn_analytical" if given.analytical else "jaxsnn"
+    report("jaxsnn", setting, given.names, lambda network: run(network, method))
 
 
 if __name__ == "__main__":

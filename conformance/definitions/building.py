@@ -128,10 +128,10 @@ def file(duration, groups, synapses, readouts, trained, inputs=None, tags=()):
 def _path(short: str) -> str:
     """Return ``s_in.w`` as the path ``synapses/s_in/parameters/w``.
 
-    Synapses' names begin with ``s_``; ``.v(0)`` is an initial value.
+    Names of synapses begin with ``s_``; ``.v(0)`` is an initial value, ``.time`` one of inputs.
     """
     owner, name = short.split(".")
-    if owner.startswith("in"):
+    if name == "time":
         return f"inputs/{owner}/time"
     kind = "synapses" if owner.startswith("s_") else "groups"
     if name == "delay":

@@ -213,7 +213,7 @@ class Cos(_Chain):
 class ExpRel(_Chain):
     """(exp(x) - 1)/x as the integral of exp(s x) over s in 0..1, which has no 0/0.
 
-    Gauss's rule with 40 nodes leaves nothing to see for abs(x) up to 40.
+    Gauss's rule with 28 nodes leaves an error below 1e-20 for abs(x) up to 25.
     """
 
     def __init__(self, orders, rows, *parts):
@@ -222,13 +222,13 @@ class ExpRel(_Chain):
 
         super().__init__(orders, rows, *parts)
         with mpmath.workdps(30):
-            p = lambda x: mpmath.legendre(40, x)  # noqa: E731
-            roots = [mpmath.findroot(p, mpmath.mpf(x)) for x in leggauss(40)[0]]
+            p = lambda x: mpmath.legendre(28, x)  # noqa: E731
+            roots = [mpmath.findroot(p, mpmath.mpf(x)) for x in leggauss(28)[0]]
             slopes = [mpmath.diff(p, x) for x in roots]
             weights = [1 / ((1 - x * x) * d * d) for x, d in zip(roots, slopes, strict=True)]
             self.s = np.array([Real(mpmath.nstr((1 + x) / 2, 25)) for x in roots])
             self.w = np.array([Real(mpmath.nstr(w, 25)) for w in weights])
-        self.e = np.zeros((*self.slope.shape, 40), dtype=Real)
+        self.e = np.zeros((*self.slope.shape, 28), dtype=Real)
 
     def start(self, u):
         rows = len(u)
