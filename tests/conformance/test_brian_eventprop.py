@@ -6,8 +6,8 @@ from conformance import reader
 from conformance.adapters.brian_eventprop_adapter import run
 
 NAMES = sorted(path.stem for path in reader.FOLDER.glob("*.json"))
-#: Linear and nonlinear neurons, a release from refractoriness, arrivals that spike, plasticity.
-FAST = ["lif_one_neuron", "lif_release_spikes", "readout_final"]
+#: One neuron, spikes that the end of a refractory period sets off, two layers.
+FAST = ["lif_one_neuron", "lif_release_spikes", "lif_two_layers"]
 #: Equations without a closed solution are integrated with a tolerance; what is left of it.
 FEWEST_DIGITS = 9
 
