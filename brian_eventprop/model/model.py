@@ -29,6 +29,11 @@ from brian_eventprop.data.timed_inputs import given_traces, timed_values
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.expressions import Expression, tied_variables, with_quantities
 from brian_eventprop.losses.base import Loss, evaluate
+from brian_eventprop.messages.compiling import (
+    announces_compiling,
+    compiling_announced,
+    part_of,
+)
 from brian_eventprop.model import vjp
 from brian_eventprop.model.brian_messages import note_as_read
 from brian_eventprop.model.copying import CopiedModel
@@ -239,7 +244,8 @@ class EventPropModel(CopiedModel):
         self.system = derive(self.spec, (*in_kernels, *traced))
         self.solver, self.backend = solver, backend
         self._namespace = _of_equations(self.objects, namespace)
-        self._solver = self._solver_for(self.system, self._network)
+        with compiling_announced(lambda: part_of(self)):
+            self._solver = self._solver_for(self.system, self._network)
         check_influence(in_kernels, self.spec)
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
@@ -388,6 +394,7 @@ class EventPropModel(CopiedModel):
         return next(obj for obj in self.objects if obj.name == name), pathways
 
     # ---- run and differentiate ----
+    @announces_compiling("forward pass")
     def run(self, spikes=None, targets=None, traces: Mapping | None = None) -> Result:
         """Run a batch of trials.
 
@@ -447,6 +454,7 @@ class EventPropModel(CopiedModel):
         check_exclusive(self.spec, forward.spikes)
         return forward
 
+    @announces_compiling("kernels")
     def record(
         self,
         group,
@@ -625,6 +633,7 @@ class EventPropModel(CopiedModel):
             prepared[name] = self._solver.prepare(name, given)
         return prepared
 
+    @announces_compiling("backward pass")
     def gradient(self, of: Sequence | None = None, per_trial: bool = False) -> Gradients:
         """Return the gradient of the last run's mean loss, or of a sum over its readouts.
 
@@ -683,6 +692,7 @@ class EventPropModel(CopiedModel):
         back, keys = self._back, self.parameters.keys
         return self._as_gradients(vjp.per_trial(self._alone(run), weights, back, keys), losses)
 
+    @announces_compiling("backward pass")
     def jacobian(self) -> tuple[Gradients, ...]:
         """Return the derivative of every value of the readouts of the last run, for small problems.
 
@@ -810,6 +820,7 @@ class EventPropModel(CopiedModel):
             self.parameters.units, self._network.shapes, found.traces,
         )  # fmt: skip
 
+    @announces_compiling("backward pass")
     def gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
         """Return the gradient of the last run's mean loss as plain arrays in SI units, by key.
 

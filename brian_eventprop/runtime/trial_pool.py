@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from brian_eventprop.messages.long_work import LongWork
+
 #: Largest number of chunks that a batch is cut into where something is summed over the chunks, and
 #: for each of several threads where nothing is.
 CHUNKS = 8
@@ -23,6 +25,13 @@ LAST, PIECES = 2, 4
 
 #: Seconds of work from which on other threads pay: they must be woken up, and waited for.
 PARALLEL_SECONDS = 2e-3
+
+#: Seconds of work from which on it is cut into pieces that take about ``PIECE_SECONDS`` where that
+#: leaves all bits as they are, so that a progress bar can move.
+LONG_SECONDS, PIECE_SECONDS = 2.0, 0.25
+
+#: Chunks of the first call, of which nobody knows how long it takes, if nothing is summed.
+FIRST = 16
 
 _END = object()
 
@@ -50,6 +59,7 @@ class TrialPool:
         spikes: Iterable[np.ndarray] = (),
         summed: bool = True,
         divisible: bool = False,
+        title: str = "trials",
     ) -> list:
         """Call ``kernel(first, last, *arguments(chunk))`` for every chunk of trials.
 
@@ -58,12 +68,13 @@ class TrialPool:
         chunks, their number grows with that of the threads, and one thread has one chunk.  A
         ``divisible`` chunk may pass from thread to thread: the kernel is called for a few of its
         trials at a time, one call after the other.  Returns what the kernel returned, in the order
-        of the trials.
+        of the trials.  Where it takes long, a progress bar with the ``title`` is shown.
         """
         key = getattr(kernel, "key", kernel)
-        little = self.per_trial.get(key, np.inf) * n_trials < PARALLEL_SECONDS
-        n_threads = 1 if little else self.threads
-        most = CHUNKS if summed else CHUNKS * n_threads if n_threads > 1 else 1
+        expected = self.per_trial.get(key, np.inf) * n_trials
+        n_threads = 1 if expected < PARALLEL_SECONDS else self.threads
+        pieces = _pieces(expected)
+        most = CHUNKS if summed else max(pieces, CHUNKS * n_threads if n_threads > 1 else 1)
         n_chunks = min(most, n_trials)
         if n_chunks == 1:
             return [self._alone(kernel, key, n_trials, arguments)]
@@ -71,24 +82,29 @@ class TrialPool:
         work = sum((np.diff(ptr[bounds]) for ptr in spikes), np.zeros(n_chunks))
         order = np.argsort(-work, kind="stable")
         undivided = n_chunks - LAST * n_threads if divisible and n_threads > 1 else n_chunks
+        fewest = -(-pieces // n_chunks) if divisible and LONG_SECONDS < expected < np.inf else 1
         found: list[list] = [[] for _ in order]
+        work_done = LongWork(title, n_trials, "trial")
 
         def job(chunk, n_pieces):
             start, size = bounds[chunk], bounds[chunk + 1] - bounds[chunk]
             n = min(n_pieces, size)
             for first, last in pairwise(start + size * piece // n for piece in range(n + 1)):
                 found[chunk].append(kernel(first, last, *arguments(chunk)))
+                work_done.add(last - first)
                 yield
 
         jobs = [
-            job(chunk, 1 if k < undivided else PIECES) for k, chunk in enumerate(order.tolist())
+            job(chunk, fewest if k < undivided else max(fewest, PIECES))
+            for k, chunk in enumerate(order.tolist())
         ]
         # the first call compiles, but for plain Python; several threads would wait for a lock
         known = bool(getattr(kernel, "signatures", True))
         if not known:
             next(jobs[0])
         began = time.perf_counter()
-        self._work_off(jobs, n_threads)
+        with work_done:
+            self._work_off(jobs, n_threads)
         if known:  # else a part of the work was not timed
             seconds = (time.perf_counter() - began) * min(n_threads, n_chunks)
             self.per_trial[key] = seconds / n_trials
@@ -153,6 +169,13 @@ class TrialPool:
         if self._pool is None or self._pid != os.getpid():
             self._pool, self._pid = ThreadPoolExecutor(self.threads - 1), os.getpid()
         return self._pool
+
+
+def _pieces(expected: float) -> int:
+    """Return into how many pieces work of so many seconds is cut for a progress bar, 1 for none."""
+    if expected <= LONG_SECONDS:
+        return 1
+    return FIRST if expected == np.inf else int(np.ceil(expected / PIECE_SECONDS))
 
 
 def completed(first: Iterable, pairs: Sequence, arrays: Mapping) -> Callable[[Mapping], list]:

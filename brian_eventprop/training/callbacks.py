@@ -58,20 +58,27 @@ class Callback:
 
 
 class ProgressBar(Callback):
-    """A bar over all batches, with the numbers of the last epoch beside it."""
+    """A bar over all batches, with the numbers of the last epoch beside it.
+
+    It appears after the first batch, which may have to wait for kernels to be compiled: the
+    remaining time is that of the other batches.
+    """
 
     writes = True
 
     def on_train_begin(self, trainer, epochs, batches):
-        from tqdm.auto import tqdm
-
         del trainer
-        total = None if batches is None else epochs * batches
-        self.bar = tqdm(total=total, unit="batch", dynamic_ncols=True)
+        self.total = None if batches is None else epochs * batches
+        self.bar = None
 
     def on_batch_end(self, trainer, batch, result):
+        from tqdm.auto import tqdm
+
         del trainer, batch, result
-        self.bar.update()
+        if self.bar is None:
+            self.bar = tqdm(total=self.total, initial=1, unit="batch", dynamic_ncols=True)
+        else:
+            self.bar.update()
 
     def on_epoch_end(self, trainer, epoch, row):
         del trainer
@@ -80,7 +87,8 @@ class ProgressBar(Callback):
 
     def on_train_end(self, trainer):
         del trainer
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 class EarlyStopping(Callback):

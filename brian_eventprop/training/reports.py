@@ -8,10 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from brian_eventprop._checks import whole_number
+from brian_eventprop.messages.wanted import in_notebook
 from brian_eventprop.training.callbacks import Callback
 from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["GradientNorms", "LineLog", "Report", "TensorBoardLog"]
+
+#: Most lines of `LineLog` in a notebook, which keeps all that is written.
+IN_NOTEBOOK = 50
 
 
 class GradientNorms(Callback):
@@ -132,30 +137,57 @@ class LineLog(Callback):
     ----------
     file : file, optional
         Where to; by default the standard output.
+    most : int, optional
+        Write about so many lines and leave out epochs evenly if there are more; the last one is
+        always written.  By default 50 in a notebook, and all elsewhere.
 
     Examples
     --------
-    >>> trainer.fit(data, 2, 20, progress="lines")  # doctest: +SKIP
-    epoch 0 (1 of 2): loss 1.0997, accuracy 0.2667, 0.31 s
-    epoch 1 (2 of 2): loss 0.9123, accuracy 0.5333, 0.22 s
+    >>> trainer.fit(data, 3, 20, progress="lines")  # doctest: +SKIP
+    epoch 0 (1 of 3): loss 1.0997, accuracy 0.2667, 2.31 s
+    epoch 1 (2 of 3): loss 0.9123, accuracy 0.5333, 0.22 s, 00:00 left
+    epoch 2 (3 of 3): loss 0.8027, accuracy 0.6124, 0.22 s
     """
 
     writes = True
 
-    def __init__(self, file=None):
+    def __init__(self, file=None, most: int | None = None):
         self.file = file
+        self.most = None if most is None else whole_number(most, "most", least=1)
 
     def on_train_begin(self, trainer, epochs, batches):
         del batches
-        self.first, self.epochs = trainer.epoch, epochs
+        self.first, self.epochs, self.line = trainer.epoch, epochs, ""
+        most = self.most or (IN_NOTEBOOK if in_notebook() else max(epochs, 1))
+        self.every = -(-epochs // most)
 
     def on_epoch_recorded(self, trainer):
         row = dict(trainer.history.rows[-1])
         epoch, seconds = int(row.pop("epoch")), row.pop("seconds")
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
         done = epoch - self.first + 1
-        line = f"epoch {epoch} ({done} of {self.epochs}): {numbers}, {seconds:.2f} s"
-        print(line, file=self.file or sys.stdout, flush=True)
+        self.line = f"epoch {epoch} ({done} of {self.epochs}): {numbers}, {seconds:.2f} s"
+        if 1 < done < self.epochs:  # kernels are compiled in the first epoch
+            self.line += f", {_clock((self.epochs - done) * seconds)} left"
+        if (done - 1) % self.every == 0 or done == self.epochs:
+            self._write()
+
+    def on_train_end(self, trainer):
+        del trainer
+        self._write()
+
+    def _write(self) -> None:
+        """Write the last line, unless it was written."""
+        if self.line:
+            print(self.line, file=self.file or sys.stdout, flush=True)
+        self.line = ""
+
+
+def _clock(seconds: float) -> str:
+    """Return a duration as minutes and seconds, with hours if there are any."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
 
 
 class TensorBoardLog(Callback):

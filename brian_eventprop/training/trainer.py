@@ -12,6 +12,9 @@ from brian2.utils.logger import get_logger
 from brian_eventprop._checks import whole_number
 from brian_eventprop._copies import NotPickled
 from brian_eventprop.data.augmentation import checked
+from brian_eventprop.messages.compiling import compiling_announced, part_of
+from brian_eventprop.messages.long_work import LongWork
+from brian_eventprop.messages.wanted import silent
 from brian_eventprop.training import checkpoint
 from brian_eventprop.training.batches import size_of, with_next
 from brian_eventprop.training.callbacks import Callback, EarlyStopping, ProgressBar
@@ -115,8 +118,8 @@ class Trainer(NotPickled):
         early_stopping : int or `EarlyStopping`, optional
             Stop after that many epochs without improvement, and restore the best parameters.
         progress : bool or 'lines'
-            Whether to show a progress bar; with 'lines' one line is written per epoch, see
-            `LineLog`.
+            Whether to show a progress bar, and a line when kernels are compiled; with 'lines' one
+            line is written per epoch, see `LineLog`.
         augment : callable or sequence of them, optional
             Variations of the training trials, made anew for every batch, such as ``[Blend(),
             ChannelShift(40)]``; any function ``f(batch, random, data)`` that returns the trials to
@@ -130,9 +133,11 @@ class Trainer(NotPickled):
         """
         given = data, epochs, batch_size, validation, shuffle, seed, early_stopping, progress
         if self.communicator is None:
-            return self._fit(*given, augment)
+            with silent(not progress):
+                return self._fit(*given, augment)
         try:
-            return self._fit(*given, augment)
+            with silent(not (progress and self.communicator.writes)):
+                return self._fit(*given, augment)
         except BaseException:
             self.communicator.abort()
             raise
@@ -227,8 +232,10 @@ class Trainer(NotPickled):
 
     def _measured(self, source: Source) -> dict[str, float]:
         totals = _Totals(self.model.loss)
-        for spikes, targets in source.epoch(self.epoch):
-            totals.add(self._run(spikes, targets), targets)
+        with LongWork("evaluation", source.count, "batch") as work:
+            for spikes, targets in source.epoch(self.epoch):
+                totals.add(self._run(spikes, targets), targets)
+                work.add(1)
         return totals.means()
 
     def predict(self, data, batch_size: int | None = None) -> np.ndarray:
@@ -295,7 +302,8 @@ class Trainer(NotPickled):
         self._call(hooks, "on_epoch_begin", self.epoch)
         totals = _Totals(self.model.loss)
         for number, ((spikes, targets), coming) in enumerate(with_next(source.epoch(self.epoch))):
-            result = self._step(spikes, targets, number, coming)
+            with compiling_announced(lambda: part_of(self.model)):
+                result = self._step(spikes, targets, number, coming)
             totals.add(result, targets)
             self._call(hooks, "on_batch_end", number, result)
             del result  # so that its spikes need not be kept

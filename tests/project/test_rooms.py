@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "brian_eventprop"
 
 # Small modules that every room may import.
-BASE = {"errors", "_checks", "_copies", "_names", "_units"}
+BASE = {"errors", "_checks", "_copies", "_names", "_units", "messages"}
 
 #: A room, and the rooms that it may import from.
 RULES = {
@@ -36,6 +36,7 @@ RULES = {
     "jax": BASE | {"bridges", "data"},
     "nir": BASE | {"reading", "adjoint"},
     "errors": set(),
+    "messages": set(),
     "_checks": BASE,
     "_names": set(),
     "_copies": BASE,

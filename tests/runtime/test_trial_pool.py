@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from brian_eventprop.runtime.array_passes import LONG, ArrayPasses
-from brian_eventprop.runtime.trial_pool import CHUNKS, PARALLEL_SECONDS, TrialPool
+from brian_eventprop.runtime.trial_pool import (
+    CHUNKS,
+    FIRST,
+    PARALLEL_SECONDS,
+    PIECE_SECONDS,
+    TrialPool,
+)
 
 
 class Recorder:
@@ -43,11 +49,21 @@ def test_more_threads_have_more_chunks_unless_something_is_summed():
     for threads, summed, expected in (
         (2, True, CHUNKS), (2, False, 2 * CHUNKS), (1, True, CHUNKS), (1, False, 1),
     ):  # fmt: skip
-        kernel = Recorder()
-        TrialPool(threads).call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
+        kernel, pool = Recorder(), TrialPool(threads)
+        pool.per_trial[kernel] = 0.01
+        pool.call(kernel, n_trials, lambda chunk: (chunk,), summed=summed)
         assert len(kernel.calls) == expected
         covered = [trial for first, last in sorted(kernel.calls) for trial in range(first, last)]
         assert covered == list(range(n_trials))
+
+
+def test_where_nothing_is_summed_there_are_chunks_enough_for_a_progress_bar():
+    pool, n_trials = TrialPool(1), 3 * FIRST
+    for per_trial, expected in ((np.inf, FIRST), (0.01, 1), (PIECE_SECONDS / 4, n_trials // 4)):
+        kernel = Recorder()
+        pool.per_trial[kernel] = per_trial
+        pool.call(kernel, n_trials, lambda chunk: (chunk,), summed=False)
+        assert len(kernel.calls) == expected
 
 
 def test_the_last_chunks_go_from_thread_to_thread_but_each_in_the_order_of_its_trials():

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -89,6 +90,21 @@ def test_progress_bar_counts_batches(run, capsys):
     run.fit(yin_yang(size=25), 2, 10, progress=False)
     assert bar.bar.n == 6
     assert "loss" in capsys.readouterr().err
+
+
+def test_the_remaining_time_does_not_count_what_comes_before_the_end_of_the_first_batch(run):
+    """Such as compiling; here it is the data that are slow in the beginning."""
+    run.callbacks.append(bar := ProgressBar())
+
+    def batches():
+        time.sleep(0.5)
+        data = yin_yang(size=40)
+        for start in range(0, 40, 10):
+            yield data[start : start + 10]
+
+    run.fit(batches, 1, progress=False)
+    assert bar.bar.initial == 1 and bar.bar.n == 4
+    assert bar.bar.format_dict["elapsed"] < 0.4
 
 
 def test_history():

@@ -142,6 +142,31 @@ def test_one_line_per_epoch(capsys):
     assert lines[-1].endswith(f"{history['seconds'][-1]:.2f} s")
 
 
+def test_epochs_are_left_out_evenly_where_there_shall_be_few_lines(monkeypatch):
+    file = io.StringIO()
+    trainer([bep.LineLog(file, most=3)]).fit(DATA, 8, 30, progress=False)
+    lines = file.getvalue().splitlines()
+    assert [line.split(":")[0][6:] for line in lines] == [
+        "0 (1 of 8)", "3 (4 of 8)", "6 (7 of 8)", "7 (8 of 8)",
+    ]  # fmt: skip
+    assert [line.endswith("00:00 left") for line in lines] == [False, True, True, False]
+    # a notebook keeps all that is written, and so has a limit by default
+    for notebook, every in ((True, 2), (False, 1)):
+        monkeypatch.setattr("brian_eventprop.training.reports.in_notebook", lambda n=notebook: n)
+        log = bep.LineLog(file)
+        log.on_train_begin(trainer([]), 100, None)
+        assert log.every == every
+
+
+def test_the_last_line_is_written_though_the_training_stops_early():
+    file = io.StringIO()
+    training = trainer([bep.LineLog(file, most=1)])
+    training.callbacks.append(stop := bep.Callback())
+    stop.on_epoch_end = lambda trainer, epoch, row: setattr(trainer, "stop", epoch == 2)
+    training.fit(DATA, 8, 30, progress=False)
+    assert [line[:7] for line in file.getvalue().splitlines()] == ["epoch 0", "epoch 2"]
+
+
 def test_lines_to_a_file():
     file = io.StringIO()
     trainer([bep.LineLog(file), bep.GradientNorms()]).fit(DATA, 1, 10, progress=False)

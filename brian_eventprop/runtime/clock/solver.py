@@ -313,7 +313,9 @@ class ClockCPU:
         arrays |= shared
         kernel = _ForwardPass(self, given, arrays, segment)
         sent = [own.ptr for own in inputs.values()]
-        found = self.trial_pool.call(kernel, n_trials, lambda _: (), sent, summed=False)
+        found = self.trial_pool.call(
+            kernel, n_trials, lambda _: (), sent, summed=False, title="forward pass"
+        )
         spikes, stored = self._collect(found, n_trials)
         readouts = []
         for k, spec in enumerate(self.system.spec.readouts):
@@ -515,8 +517,9 @@ class ClockCPU:
         kernel = _BackwardPass(self, given, arrays, forward.segment, with_inputs)
         sent = [own.ptr for own in (*forward.inputs.values(), *forward.spikes.values())]
         found = self.trial_pool.call(
-            kernel, forward.n_trials, lambda chunk: (chunk,), sent, divisible=True
-        )
+            kernel, forward.n_trials, lambda chunk: (chunk,), sent, divisible=True,
+            title="backward pass",
+        )  # fmt: skip
         total = self.sums.total(len(kernel.private), self.trial_pool, forward.orders)
         orders = {**forward.orders, **dict.fromkeys(self.sums.in_order)}
         self._pull(forward.constants, orders, total, gradients)

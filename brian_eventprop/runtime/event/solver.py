@@ -123,7 +123,9 @@ class EventCPU(EventKernels):
             arrays |= self._pack_breaks(g, values, timed_values, n_trials, samples)
         arrays |= self._pack(values, inputs, n_trials, constants, numbers, samples)
         prepared = kernels.prepare(windows, arrays)
-        event_logs = self.trial_pool.call(kernels.forward, n_trials, lambda chunk: prepared)
+        event_logs = self.trial_pool.call(
+            kernels.forward, n_trials, lambda chunk: prepared, title="forward pass"
+        )
         spikes, orders = self._collect(event_logs, n_trials)
         readouts = []
         self._check_readouts(arrays, samples)
@@ -306,7 +308,9 @@ class EventCPU(EventKernels):
             }
             return *prepared, own
 
-        grazing = self.trial_pool.call(forward.kernels.backward, forward.n_trials, arguments)
+        grazing = self.trial_pool.call(
+            forward.kernels.backward, forward.n_trials, arguments, title="backward pass"
+        )
         total = sums.total()
         self._pull(forward, total, gradients)
         traces = timed.totals(total)

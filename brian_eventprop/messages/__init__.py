@@ -1,0 +1,1 @@
+"""What is said on the standard error stream while something takes long; see `wanted`."""
