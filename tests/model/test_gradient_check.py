@@ -219,7 +219,7 @@ def test_an_arrival_that_the_grid_has_after_a_spike_is_named():
     ) in str(report)
     # the slope of the crossing is (1 + 1)/(10 ms) after the arrival, and 1/(10 ms) before it
     (array,) = report.arrays
-    assert array.verdict == "DIFFERS"
+    assert array.verdict == "UNDECIDED"
     np.testing.assert_allclose(array.adjoint / array.differences, 2, rtol=0.02)
 
 
@@ -231,7 +231,7 @@ def test_an_arrival_on_the_same_side_of_the_spike_is_not(arrival):
 def test_an_arrival_that_the_grid_has_after_the_end_of_a_refractory_period_is_named():
     source, cell, s = lone_cell(8.92, refractory=2 * ms)
     report = check_lone_cell([source, cell, s], s.delay, bep.Final(cell, "v"))
-    assert report.arrays[0].verdict == "DIFFERS"
+    assert report.verdict == "UNDECIDED"
     assert (
         "an arrival of s_pre at neuron 0 of cell (8.92 ms) and the end of its refractory period "
         "(8.931472 ms) " + REORDERED
@@ -255,8 +255,35 @@ def test_a_condition_is_named_if_its_time_moves():
         source, cell, s = lone_cell(6.92)
         loss = bep.Integral(cell, f"v*int({condition})/ms")
         report = check_lone_cell([source, cell, s], cell.vt, loss)
-        assert report.arrays[0].verdict == "DIFFERS"
+        assert report.arrays[0].verdict == "UNDECIDED"
         assert ("is not smooth" in str(report)) == named, str(report)
+
+
+@pytest.mark.parametrize(
+    "factor, verdict", [(1, "agrees"), (1.5, "UNDECIDED"), (0, "DIFFERS"), (-1, "DIFFERS")]
+)
+def test_the_clock_solver_has_three_verdicts(factor, verdict):
+    """The time step may explain an error, though not any."""
+    source, cell, s = lone_cell(9.5)
+    model = bep.EventPropModel(
+        [source, cell, s], train=[cell.vt], loss=bep.Sum(bep.SpikeTimes(cell, "t/T")),
+        duration=10 * ms, threads=1,
+    )  # fmt: skip
+    spoilt(model, ("cell", "vt"), lambda array: np.multiply(array, factor, out=array))
+    report = bep.check_gradient(model, show=False)
+    assert report.verdict == report.arrays[0].verdict == verdict, str(report)
+    assert report.ok == (verdict == "agrees")
+    assert ("nothing but the time step may explain it" in str(report)) == (not report.ok)
+    assert ("cannot tell" in str(report)) == (verdict == "UNDECIDED")
+    assert ("EventPropModel(..., solver='event')" in str(report)) == (verdict == "UNDECIDED")
+
+
+def test_the_worst_verdict_is_that_of_the_whole(right):
+    model, s, _ = right
+    spoilt(model, ("s", "w"), multiply(0, -1))
+    assert bep.check_gradient(model, show=False).verdict == "DIFFERS"
+    spoilt(model, ("s", "w"), multiply(0, 1))
+    assert bep.check_gradient(model, show=False).verdict == "agrees"
 
 
 def test_spikes_that_graze_on_the_time_grid_alone_are_told():
