@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from brian_eventprop._checks import number
+from brian_eventprop.messages.tables import settings_of
 from brian_eventprop.readouts import Readout
 
 
@@ -41,6 +42,10 @@ class Loss(ABC):
         """Return the label that each trial's readout stands for; None if the loss has no labels."""
         del values
         return None
+
+    def __repr__(self) -> str:
+        parts = [*(repr(readout) for readout in self.readouts), *settings_of(self)]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __add__(self, other: Loss) -> WeightedSum:
         if not isinstance(other, Loss):
@@ -91,6 +96,11 @@ class WeightedSum(Loss):
             inner = loss.terms if isinstance(loss, WeightedSum) else [(1.0, loss)]
             self.terms += [(number(weight, "a weight") * factor, part) for factor, part in inner]
         self.readouts = tuple(readout for _, loss in self.terms for readout in loss.readouts)
+
+    def __repr__(self) -> str:
+        return " + ".join(
+            repr(loss) if weight == 1 else f"{weight:g}*{loss!r}" for weight, loss in self.terms
+        )
 
     def __call__(self, values, targets=None):
         total, derivatives = 0.0, []

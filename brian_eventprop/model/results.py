@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from brian_eventprop._names import name_of
+from brian_eventprop.messages.tables import titled_html
 from brian_eventprop.model.parameters import KeysByName
 from brian_eventprop.reading.spec import Key
 from brian_eventprop.runtime.readouts import GroupSpikes
@@ -32,6 +33,15 @@ class SpikeTrains:
 
     def __len__(self) -> int:
         return len(self.i)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "SpikeTrains(0 spikes)"
+        neurons, trials = len(np.unique(self.i)), len(np.unique(self.sample))
+        return (
+            f"SpikeTrains({len(self)} spikes of {neurons} neurons in {trials} trials, "
+            f"{np.min(self.t)} to {np.max(self.t)})"
+        )
 
 
 class Spikes(Mapping):
@@ -69,6 +79,13 @@ class Spikes(Mapping):
         counts = (f"{name}: {len(self._of(name).times)}" for name in self._by_name)
         return f"Spikes({', '.join(counts)})"
 
+    def _repr_html_(self) -> str:
+        return titled_html("Spikes", ("group", "spikes"), self.rows())
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the name of each group and how often its neurons spike in all trials."""
+        return [(name, f"{len(self._of(name).times)}") for name in self._by_name]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 
@@ -102,6 +119,13 @@ class Result:
         loss = "no loss" if self.loss is None else f"loss {self.loss:.6g}"
         shapes = ", ".join(str(np.shape(values)) for values in self.readout)
         return f"Result({loss}, readouts {shapes}, {self.spikes!r})"
+
+    def _repr_html_(self) -> str:
+        loss = "no loss" if self.loss is None else f"loss {self.loss:.6g}"
+        shapes = ", ".join(str(np.shape(values)) for values in self.readout)
+        return titled_html(
+            f"Result: {loss}, readouts {shapes}", ("group", "spikes"), self.spikes.rows()
+        )
 
 
 class Gradients(Mapping):
@@ -222,12 +246,26 @@ class Gradients(Mapping):
 
     def __repr__(self) -> str:
         """Say the norm of each gradient in SI units, its share of zeros, and what grazes."""
-        parts = []
-        for key, array in self._arrays.items():
-            zeros = np.mean(np.asarray(array) == 0) if np.size(array) else 0.0
-            some = f", {zeros:.0%} zeros" if zeros else ""
-            parts.append(f"{name_of(key)}: norm {np.linalg.norm(array):.4g}{some}")
+        parts = [
+            f"{name}: norm {norm}" + (f", {zeros} zeros" if zeros != "0%" else "")
+            for name, _, norm, _, zeros in self._rows()
+        ]
         return f"Gradients({'; '.join(parts)}; {self.grazing} spikes graze)"
+
+    def _repr_html_(self) -> str:
+        heads = ("dL/d", "shape", "norm (SI units)", "largest", "zeros")
+        return titled_html(f"Gradients: {self.grazing} spikes graze", heads, self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = []
+        for key, array in self._arrays.items():
+            array = np.asarray(array)
+            zeros = np.mean(array == 0) if array.size else 0.0
+            norm, largest = np.linalg.norm(array), np.abs(array).max(initial=0.0)
+            rows.append(
+                (name_of(key), f"{array.shape}", f"{norm:.4g}", f"{largest:.4g}", f"{zeros:.0%}")
+            )
+        return rows
 
     def __iter__(self):
         return (name_of(key) for key in self._arrays)

@@ -8,6 +8,7 @@ import numpy as np
 
 from brian_eventprop._checks import number, whole_number
 from brian_eventprop._copies import copied
+from brian_eventprop.messages.tables import settings_of
 from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar", "ReduceOnPlateau"]
@@ -25,6 +26,9 @@ class Callback:
 
     #: Whether all it does is to write or to tell; with MPI it is called on rank 0 only then.
     writes = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(settings_of(self))})"
 
     def __deepcopy__(self, memo):
         twin = memo[id(self)] = object.__new__(type(self))

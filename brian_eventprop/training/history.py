@@ -7,10 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brian_eventprop.messages.tables import titled_html
+
 __all__ = ["History"]
 
 #: Numbers in a `repr`.
 MOST_SHOWN = 8
+#: Epochs at the beginning and at the end that a notebook shows.
+ENDS = 5
 
 
 class History:
@@ -60,6 +64,16 @@ class History:
         numbers = ", ".join(f"{name}={value:.4g}" for name, value in last[:MOST_SHOWN])
         rest = f", {len(last) - MOST_SHOWN} more" if len(last) > MOST_SHOWN else ""
         return f"History({len(self)} epochs{'; ' if last else ''}{numbers}{rest})"
+
+    def _repr_html_(self) -> str:
+        """Return a table of a few epochs: the first and the last ones."""
+        rows, columns = self.rows, self.columns[:MOST_SHOWN]
+        shown = rows if len(rows) <= 2 * ENDS else [*rows[:ENDS], {}, *rows[-ENDS:]]
+        cells = [
+            [f"{row[name]:.4g}" if name in row else "" if row else "..." for name in columns]
+            for row in shown
+        ]
+        return titled_html(f"History: {len(rows)} epochs", columns, cells)
 
     def to_csv(self, path) -> None:
         """Write all rows to a file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from copy import copy, deepcopy
+from html import escape
 
 import numpy as np
 from brian2.utils.logger import get_logger
@@ -216,6 +217,9 @@ class Trainer(NotPickled):
         hooks = [type(hook).__name__ for hook in self.callbacks]
         shown = ", ".join(hooks[:6]) + (", ..." if len(hooks) > 6 else "")
         return f"Trainer({_short(self.model)}, {self.optimizer!r}, [{shown}]; epoch {self.epoch})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.history._repr_html_()}"
 
     def evaluate(self, data, batch_size: int | None = None) -> dict[str, float]:
         """Return the mean loss and, for data with labels, the accuracy.  Nothing is learned.

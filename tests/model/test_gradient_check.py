@@ -57,6 +57,8 @@ def test_the_right_gradient_agrees(right):
     report = bep.check_gradient(model, show=False)
     assert report.ok, str(report)
     assert all(array.exact_to < 1e-5 for array in report.arrays)
+    assert repr(report).startswith("GradientReport(s.w agrees, s.delay agrees, ")
+    assert repr(report.arrays[0]).startswith("ArrayCheck(s.w: agrees, worst error ")
     assert len(model.run().spikes["cells"]) > 1
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 from brian2 import second
 from brian2.units.fundamentalunits import Quantity
+
+from brian_eventprop.messages.tables import html_table, text_table
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Summary:
 
     def __str__(self) -> str:
         parts = [self.title]
-        parts += [_text(heads, rows) for heads, rows in self.tables if rows]
+        parts += [text_table(heads, rows) for heads, rows in self.tables if rows]
         return "\n\n".join(parts)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        tables = "".join(_html(heads, rows) for heads, rows in self.tables if rows)
+        tables = "".join(html_table(heads, rows) for heads, rows in self.tables if rows)
         return f"<p>{escape(self.title)}</p>{tables}"
 
 
@@ -87,20 +88,3 @@ def _range(values) -> str:
         for end in (low, high)
     ]
     return texts[0] if low == high else " to ".join(texts)
-
-
-def _text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = [heads, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

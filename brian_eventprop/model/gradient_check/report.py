@@ -47,6 +47,10 @@ class ArrayCheck:
     explanation: str = ""
     exact_to: float = np.nan
 
+    def __repr__(self) -> str:
+        word = WORDS.get(self.verdict, self.verdict)
+        return f"ArrayCheck({self.name}: {word}, worst error {self.error:.1e})"
+
     @property
     def ok(self) -> bool:
         """Whether adjoint and differences agree."""
@@ -85,6 +89,10 @@ class GradientReport:
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{a.name} {WORDS.get(a.verdict, a.verdict)}" for a in self.arrays)
+        return f"GradientReport({arrays})"
 
     def __str__(self) -> str:
         width = max(len(array.name) for array in self.arrays)

@@ -41,6 +41,10 @@ class Axonal:
     def __init__(self, delays):
         self.delays = delays
 
+    def __repr__(self) -> str:
+        owner = getattr(getattr(self.delays, "group", None), "name", "")
+        return f"Axonal({owner}.{self.delays.name})" if owner else f"Axonal({self.delays!r})"
+
 
 def with_axonal_delays(spec: NetworkSpec, network: NetworkValues, key: Key):
     """Return a network in which a pathway has one delay for each neuron of its source."""

@@ -50,6 +50,53 @@ def test_what_is_returned_prints_in_one_line():
         assert len(repr(thing)) < 300 and "\n" not in repr(thing)
 
 
+def test_a_notebook_shows_short_tables():
+    model = made()
+    result = model.run()
+    gradients, history = model.gradient(), bep.training.History()
+    for epoch in range(1000):
+        history.append({"epoch": epoch, "loss": 1 / (epoch + 1)})
+    for thing, part in (
+        (result, "<td>cells</td><td>0</td>"),
+        (result.spikes, "<td>cells</td><td>0</td>"),
+        (gradients, "<th>zeros</th>"),
+        (history, "<td>999</td><td>0.001</td>"),
+        (
+            bep.Trainer(model, bep.Adam({"k": 0.1, "s.delay": 1 * ms, "tau": 1 * ms})),
+            "History: 0 epochs",
+        ),
+    ):
+        html = thing._repr_html_()
+        assert part in html and len(html) < 1500, html
+
+
+def test_what_is_made_to_be_handed_over_says_what_it_was_made_with():
+    cells = NeuronGroup(
+        2, "dv/dt = -v/(10*ms) : 1", threshold="v > 1", method="exact", name="cells"
+    )
+    s = Synapses(cells, cells, "w : 1", on_pre="v_post += w", name="s")
+    s.connect()
+    entropy = bep.CrossEntropy(bep.Final(cells, "v"), scale=200)
+    text = "CrossEntropy(Final(cells, 'v'), scale=200.0)"
+    for thing, expected in (
+        (entropy, text),
+        (entropy + 0.5 * bep.Sum(bep.Final(cells, "v")), f"{text} + 0.5*Sum(Final(cells, 'v'))"),
+        (bep.LiftSilent({"s.w": 0.1}), "LiftSilent("),
+        (bep.EarlyStopping(3), "EarlyStopping(patience=3, min_delta=0.0, restore_best=True)"),
+        (bep.Axonal(s.delay), "Axonal(s.delay)"),
+    ):
+        assert repr(thing).startswith(expected), repr(thing)
+        assert " at 0x" not in repr(thing)
+
+
+def test_spike_trains_say_how_many_and_when():
+    from brian_eventprop.model.results import SpikeTrains
+
+    trains = SpikeTrains(np.array([0, 0, 3]), np.array([1, 1, 7]), [1, 2, 40] * ms)
+    assert repr(trains) == "SpikeTrains(3 spikes of 2 neurons in 2 trials, 1. ms to 40. ms)"
+    assert repr(SpikeTrains(np.array([]), np.array([]), [] * ms)) == "SpikeTrains(0 spikes)"
+
+
 def test_the_front_door_shows_what_is_public():
     try:
         expected = version("brian-eventprop")
