@@ -59,7 +59,8 @@ def settings_of(thing, most: int = 6) -> list[str]:
     ['patience=3', 'min_delta=0.0', 'restore_best=True']
     """
     kept = vars(thing)
-    names = [name for name in inspect.signature(type(thing).__init__).parameters if name in kept]
+    given = inspect.signature(type(thing).__init__).parameters
+    names = [name for name in given if name in kept and name != "readouts"]
     return [f"{name}={_brief(kept[name])}" for name in names if kept[name] is not None][:most]
 
 
