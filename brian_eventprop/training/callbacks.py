@@ -9,9 +9,13 @@ import numpy as np
 from brian_eventprop._checks import number, whole_number
 from brian_eventprop._copies import copied
 from brian_eventprop.messages.tables import settings_of
+from brian_eventprop.messages.wanted import watched
 from brian_eventprop.training.optimizers import name_of
 
 __all__ = ["CSVLog", "Callback", "EarlyStopping", "ProgressBar", "ReduceOnPlateau"]
+
+#: Seconds between two states of a progress bar in a file, which keeps them all.
+IN_FILES = 10.0
 
 
 class Callback:
@@ -80,7 +84,10 @@ class ProgressBar(Callback):
 
         del trainer, batch, result
         if self.bar is None:
-            self.bar = tqdm(total=self.total, initial=1, unit="batch", dynamic_ncols=True)
+            self.bar = tqdm(
+                total=self.total, initial=1, unit="batch", dynamic_ncols=True,
+                mininterval=0.1 if watched() else IN_FILES,
+            )  # fmt: skip
         else:
             self.bar.update()
 

@@ -42,8 +42,9 @@ class Axonal:
         self.delays = delays
 
     def __repr__(self) -> str:
-        owner = getattr(getattr(self.delays, "group", None), "name", "")
-        return f"Axonal({owner}.{self.delays.name})" if owner else f"Axonal({self.delays!r})"
+        group = getattr(self.delays, "group", None)
+        name = getattr(getattr(group, "synapses", group), "name", "synapses")
+        return f"Axonal({name}.delay)"
 
 
 def with_axonal_delays(spec: NetworkSpec, network: NetworkValues, key: Key):
