@@ -89,7 +89,7 @@ def test_the_script_with_torch_runs(few):
 def test_the_script_learns():
     names = run(scripts()["A script"])
     accuracy = names["trainer"].evaluate(bep.datasets.yin_yang("test"))["accuracy"]
-    assert accuracy > 0.965  # found: 97.0 % and 97.7 % after 12 epochs, of two seeds
+    assert accuracy > 0.965  # found: 97.8 and 97.4 % of two other seeds
     # the trained values are in the Brian2 objects
     trained = names["model"].parameters[names["s_in"].delay]
     assert (names["s_in"].delay[:] == trained).all()
