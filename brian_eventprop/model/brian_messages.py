@@ -16,8 +16,6 @@ from pathlib import Path
 import brian2
 from brian2.utils.logger import brian_excepthook
 
-from brian_eventprop.reading.unsupported import objects_below
-
 _HERE, _BRIAN2 = str(Path(__file__).parents[1]), str(Path(brian2.__file__).parent)
 _UNUSED = "brian2.core.base.unused_brian_object"
 
@@ -30,6 +28,8 @@ def report_own_errors() -> None:
 
 def note_as_read(objects: Iterable) -> None:
     """Brian2 shall not warn when these objects are deleted: a model has read them."""
+    from brian_eventprop.reading.unsupported import objects_below  # not before it is needed
+
     for obj in (part for whole in objects for part in (whole, *objects_below(whole))):
         _READ.places.setdefault(obj.name, set()).add(obj._creation_stack)
 

@@ -38,6 +38,7 @@ RULES = {
     "errors": set(),
     "messages": set(),
     "_checks": BASE,
+    "_lazy": set(),
     "_names": set(),
     "_copies": BASE,
     "_units": BASE,
