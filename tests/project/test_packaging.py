@@ -1,8 +1,10 @@
 """The installed package is complete."""
 
 import configparser
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,11 @@ def test_numba_is_imported_when_a_model_is():
         "bep.EventPropModel; assert 'numba' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_page_of_licences_names_every_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    named = {re.match(r"[\w-]+", line)[0] for line in [*project["dependencies"], *extras]}
+    page = (ROOT / "docs" / "licences.md").read_text().lower().replace("pytorch", "torch")
+    assert {name for name in named if name.lower() not in page} == set()
