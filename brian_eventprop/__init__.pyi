@@ -16,6 +16,7 @@ from .losses import FiringRate as FiringRate
 from .losses import Loss as Loss
 from .losses import MeanSquaredError as MeanSquaredError
 from .losses import ShiftInvariantFirstSpike as ShiftInvariantFirstSpike
+from .losses import SilenceMargin as SilenceMargin
 from .losses import SpikeTrainError as SpikeTrainError
 from .losses import Sum as Sum
 from .losses import TimeToFirstSpike as TimeToFirstSpike

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
-from brian2 import Clock, Mohm, Unit, amp, farad, ms, mV, nA, nS, ohm, pF, second, siemens, um, volt
+from brian2 import (
+    Clock,
+    Mohm,
+    Quantity,
+    Unit,
+    amp,
+    farad,
+    ms,
+    mV,
+    nA,
+    nS,
+    ohm,
+    pF,
+    second,
+    siemens,
+    um,
+    volt,
+)
 from brian2.units.allunits import meter
 from brian2.units.fundamentalunits import (
     Dimension,
@@ -15,6 +33,21 @@ from brian2.units.fundamentalunits import (
 )
 
 from brian_eventprop._checks import plain_numbers
+
+#: Dimensions of a time; a name with a type, which Brian2's units lack.
+TIME: Dimension = second.dim
+
+
+def quantity(numbers, dimensions: Dimension | None) -> Quantity:
+    """Return numbers with a unit: `Quantity` itself says nothing of the type of what it makes.
+
+    Examples
+    --------
+    >>> from brian2 import ms
+    >>> quantity(0.005, ms.dim)
+    5. * msecond
+    """
+    return cast(Quantity, Quantity(numbers, dim=dimensions))
 
 
 def to_si(value, dimensions: Dimension, what: str) -> np.ndarray:

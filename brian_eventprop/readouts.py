@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from brian2 import NeuronGroup, Quantity, Subgroup, Synapses, second
 
-from brian_eventprop._units import to_si
+from brian_eventprop._units import TIME, to_si
 
 __all__ = ["Final", "Integral", "Maximum", "Readout", "SpikeCount", "SpikeTimes", "Value"]
 
@@ -190,7 +190,7 @@ class Value(_Expression):
 
     def __init__(self, group, expression: str, at: Quantity):
         super().__init__(group, expression)
-        times = to_si(at, second.dim, "at")
+        times = to_si(at, TIME, "at")
         if times.ndim > 1 or not times.size or not np.all((times >= 0) & (times < np.inf)):
             raise ValueError(f"at must be a time of the trial, or a list of them, not {at!r}")
         self.at = times * second

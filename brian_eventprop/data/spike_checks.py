@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from brian2 import Quantity, second
 
@@ -22,7 +24,7 @@ def given_times(times) -> np.ndarray:
     return times
 
 
-def given_duration(duration):
+def given_duration(duration) -> Any:
     """Return the length of a trial with its unit; None if it is not known."""
     if duration is None:
         return None

@@ -213,7 +213,7 @@ class SpikeData:
         (SpikeData(1 trials, 4 channels, 2 spikes), array([0.001 , 0.0025]), array([3, 0]))
         """
         joined = joined_events(samples, sensor_size, to_seconds(unit, "unit"))
-        return SpikeData(*joined, targets, duration)
+        return SpikeData(*joined, targets=targets, duration=duration)
 
     def padded(self) -> np.ndarray:
         """Return the times as an array (trials, channels, K), K the most spikes of a channel.

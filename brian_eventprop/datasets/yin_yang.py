@@ -99,7 +99,7 @@ def sample_points(size: int, seed: int, r_small: float = 0.1, r_big: float = 0.5
         while True:
             points[k] = 2 * r_big * random.rand(2)
             inside = np.hypot(*(points[k] - r_big)) <= r_big
-            if inside and classify(*points[k], r_small, r_big) == labels[k]:
+            if inside and classify(*points[k], r_small=r_small, r_big=r_big) == labels[k]:
                 break
     return points, labels
 

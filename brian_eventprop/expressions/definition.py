@@ -7,6 +7,7 @@ from brian2 import Quantity
 from brian2.core.variables import VariableView
 
 from brian_eventprop._checks import plain_numbers
+from brian_eventprop._units import quantity
 
 
 class Expression:
@@ -88,4 +89,4 @@ def _checked(name: str, value) -> Quantity:
     numbers = np.atleast_1d(plain_numbers(value, f"the quantity '{name}'"))
     if not numbers.size or not np.all(np.isfinite(numbers)):
         raise ValueError(f"the quantity '{name}' must have finite start values")
-    return Quantity(numbers, dim=getattr(value, "dim", None))
+    return quantity(numbers, getattr(value, "dim", None))

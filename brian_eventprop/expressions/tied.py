@@ -47,7 +47,7 @@ class _TiedVariable:
 
     def bind(self, values: Mapping[Key, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the values of all names."""
-        found = dict(self.constants)
+        found: dict = dict(self.constants)
         for name, atom in self.atoms.items():
             array = values[atom.key]
             found[name] = array if atom.index is None else array[atom.index]

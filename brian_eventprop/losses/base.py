@@ -23,7 +23,7 @@ class Loss(ABC):
     readouts: tuple[Readout, ...] = ()
 
     @abstractmethod
-    def __call__(self, values, targets=None):
+    def __call__(self, values, targets=None) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return the losses (trials,) and a tuple of their derivatives in each readout."""
 
     def check_targets(self, targets, n_trials: int) -> None:

@@ -62,7 +62,7 @@ class _FirstSpike(Loss):
         checked_labels(targets, (n_trials, len(self.readouts[0].group)))
 
     @abstractmethod
-    def _of_times(self, times, labels, silent, late):
+    def _of_times(self, times, labels, silent, late) -> tuple[np.ndarray, np.ndarray]:
         """Return the losses and their derivatives in the spike times, all of them finite."""
 
 

@@ -14,10 +14,10 @@ Bare numbers are seconds.
 from __future__ import annotations
 
 import numpy as np
-from brian2 import Quantity, second
+from brian2 import Quantity
 
 from brian_eventprop._checks import number
-from brian_eventprop._units import to_si
+from brian_eventprop._units import TIME, to_si
 from brian_eventprop.data.spikes import SpikeData
 from brian_eventprop.losses.base import Loss, needed
 from brian_eventprop.losses.first_spike import positive
@@ -196,7 +196,7 @@ def _trains(given) -> np.ndarray:
     if isinstance(given, SpikeData):
         return given.padded()
     if isinstance(given, Quantity):
-        given = to_si(given, second.dim, "targets")
+        given = to_si(given, TIME, "targets")
     try:
         times = np.array(given, dtype=float)
     except (TypeError, ValueError):  # trains of different lengths
@@ -218,7 +218,7 @@ def _trains(given) -> np.ndarray:
 
 def _one_trial(target) -> np.ndarray:
     if isinstance(target, Quantity):
-        target = to_si(target, second.dim, "target")
+        target = to_si(target, TIME, "target")
     trains = _trains(target if isinstance(target, SpikeData) else [target])
     if len(trains) != 1:
         raise ValueError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from brian2 import Quantity, second
+from brian2 import Quantity
 
 from brian_eventprop._checks import other_than_zero, plain_numbers
-from brian_eventprop._units import to_seconds, to_si
+from brian_eventprop._units import TIME, to_seconds, to_si
 from brian_eventprop.losses.base import (
     Loss,
     checked_labels,
@@ -14,7 +14,7 @@ from brian_eventprop.losses.base import (
     cross_entropy,
     needed,
 )
-from brian_eventprop.readouts import Readout
+from brian_eventprop.readouts import Readout, Value
 
 
 class Sum(Loss):
@@ -172,7 +172,7 @@ class MeanSquaredError(Loss):
 
     def check_targets(self, targets, n_trials):
         (readout,) = self.readouts
-        times = readout.at.shape if readout.of_many_times else ()
+        times = readout.at.shape if isinstance(readout, Value) and readout.of_many_times else ()
         shape = (n_trials, len(readout.group), *times)
         if self.target is None:
             _some_number(self._of_trials(targets, shape))
@@ -195,7 +195,7 @@ class MeanSquaredError(Loss):
     def _plain(self, given, what: str) -> np.ndarray:
         """Return numbers without unit; those with one must be times if times are compared."""
         if self._of_first_times and isinstance(given, Quantity):
-            return to_si(given, second.dim, what)
+            return to_si(given, TIME, what)
         return plain_numbers(given, what)
 
     def _of_trials(self, targets, shape) -> np.ndarray:

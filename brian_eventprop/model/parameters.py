@@ -10,7 +10,7 @@ from brian2.core.variables import VariableView
 
 from brian_eventprop._checks import plain_numbers
 from brian_eventprop._names import name_of
-from brian_eventprop._units import handy_unit, to_si
+from brian_eventprop._units import handy_unit, quantity, to_si
 from brian_eventprop.reading import Axonal, view_key
 from brian_eventprop.reading.spec import Key
 
@@ -144,7 +144,7 @@ class Parameters:
     def __getitem__(self, item) -> Quantity:
         key = self._trained(item)
         array = self._values[key].reshape(self.shape(key))
-        return Quantity(array.copy(), dim=self._dimensions[key])
+        return quantity(array.copy(), self._dimensions[key])
 
     def __setitem__(self, item, value) -> None:
         key = self._trained(item)
@@ -272,7 +272,7 @@ class Parameters:
         list of (float, float)
             One pair for each entry of `flatten`.
         """
-        limits = {key: [-np.inf, np.inf] for key in self.keys}
+        limits: dict[Key, list] = {key: [-np.inf, np.inf] for key in self.keys}
         for item, pair in given.items() if given else ():
             key = self._trained(item)
             for end, value in enumerate(pair):

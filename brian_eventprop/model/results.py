@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from brian_eventprop._names import name_of
+from brian_eventprop._units import quantity
 from brian_eventprop.messages.tables import titled_html
 from brian_eventprop.model.parameters import KeysByName
 from brian_eventprop.reading.spec import Key
@@ -242,7 +243,7 @@ class Gradients(Mapping):
         array = self.raw(key)
         if key in self._shapes:  # there may be axes of trials and readouts before
             array = array.reshape(*array.shape[:-1], *self._shapes[key])
-        return Quantity(array, dim=self._dimensions[key] ** -1)
+        return quantity(array, self._dimensions[key] ** -1)
 
     def __repr__(self) -> str:
         """Say the norm of each gradient in SI units, its share of zeros, and what grazes."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from brian_eventprop._checks import mapping, number, plain_numbers, whole_number
 
@@ -209,7 +210,7 @@ def ease_in(rate, start: float = 0.01, growth: float = 1.05) -> Callable:
 class _Schedule:
     """A rate, or another schedule, and what changes it; other than a closure it can be pickled."""
 
-    rate: object
+    rate: Any
 
     def __repr__(self) -> str:
         name = {"_EaseIn": "ease_in", "_WarmUp": "warm_up"}.get(type(self).__name__)
