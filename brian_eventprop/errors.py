@@ -25,4 +25,4 @@ class UnsupportedError(NotImplementedError):
 
     def __init__(self, message: str, refusals: Sequence[str] = ()):
         super().__init__(message)
-        self.refusals = tuple(refusals) or (message,)
+        self.refusals: tuple[str, ...] = tuple(refusals) or (message,)

@@ -201,7 +201,7 @@ def _trains(given) -> np.ndarray:
         times = np.array(given, dtype=float)
     except (TypeError, ValueError):  # trains of different lengths
         try:
-            return SpikeData.from_lists(given).padded()
+            return SpikeData.from_lists(list(given)).padded()
         except TypeError:
             raise TypeError(
                 "target spike trains are a SpikeData, nested lists targets[sample][neuron], or an "
