@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from brian2 import (
-    Network,
-    NeuronGroup,
-    TimedArray,
-    collect,
-    get_device,
-    get_logger,
-    second,
-)
+from brian2 import second
 from brian2.core.namespace import get_local_namespace
-from brian2.core.variables import VariableView
 
-from brian_eventprop._checks import mapping, plain_numbers, whole_number
+from brian_eventprop._checks import whole_number
 from brian_eventprop._units import to_seconds, to_steps
 from brian_eventprop.adjoint import derive
-from brian_eventprop.data.drawn_counts import drawn_spikes
-from brian_eventprop.data.parameter_files import save_parameters
-from brian_eventprop.data.spike_checks import check_spikes
-from brian_eventprop.data.spikes import SpikeData
-from brian_eventprop.data.timed_inputs import given_traces, timed_values
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.expressions import Expression, tied_variables, with_quantities
-from brian_eventprop.losses.base import Loss, evaluate
+from brian_eventprop.losses.base import evaluate
 from brian_eventprop.messages.compiling import (
     announces_compiling,
     compiling_announced,
     part_of,
 )
 from brian_eventprop.model import vjp
-from brian_eventprop.model.brian_messages import note_as_read
+from brian_eventprop.model.batches.batch import Batch, Run
+from brian_eventprop.model.batches.batching import BatchedModel
+from brian_eventprop.model.building.arguments import (
+    check_device,
+    items,
+    objects_of,
+    of_equations,
+    readouts_of,
+)
+from brian_eventprop.model.building.mentions import mention_monitors
+from brian_eventprop.model.building.wiring import WiredModel
+from brian_eventprop.model.building.written import WrittenModel
 from brian_eventprop.model.copying import CopiedModel
-from brian_eventprop.model.display import Summary, summary_of
-from brian_eventprop.model.equations import Equations
+from brian_eventprop.model.display.views import DisplayedModel
 from brian_eventprop.model.finite import mention_no_number, not_finite
 from brian_eventprop.model.jvp import Tangents, direction_of, tangents_of
-from brian_eventprop.model.late_spikes import check_end
 from brian_eventprop.model.parameters import Parameters
 from brian_eventprop.model.recording.record import Record
 from brian_eventprop.model.recording.recorder import Recorder, of_trial, wanted
@@ -54,66 +49,19 @@ from brian_eventprop.reading import (
     check_input_steps,
     ignored_objects,
     influences,
-    is_monitor,
     key_of,
-    left_out,
-    network_objects,
-    on_own_grid,
-    per_synapse,
-    period_of,
     read_network,
-    read_spikes,
     timed_keys,
     with_axonal_delays,
     with_timed_values,
-    write_connections,
-    write_timed_values,
-    write_values,
 )
-from brian_eventprop.reading.spec import Key, NetworkValues, Pathway
-from brian_eventprop.readouts import Readout
+from brian_eventprop.reading.spec import Key, NetworkValues
 from brian_eventprop.runtime import checked_options
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.solver import Backward, ForwardRun, Solver
-
-logger = get_logger(__name__)
+from brian_eventprop.runtime.solver import Backward, ForwardRun
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """What a run needs: the spikes and traces as they were given, and what was made of them."""
-
-    given: object
-    traces: Mapping | None
-    targets: object
-    data: Mapping[str, SpikeData]
-    prepared: dict
-    timed: Mapping
-    n_trials: int
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What a backward pass needs of the last run.
-
-    ``derivatives`` are those of the loss of each trial in the readouts, ``version`` that of the
-    parameters, ``bound`` what expressions were computed from.
-    """
-
-    batch: _Batch
-    forward: ForwardRun
-    result: Result
-    derivatives: tuple | None
-    version: int
-    bound: Mapping
-
-    def of_mean(self, per_trial: bool) -> tuple:
-        """Return the derivatives of the mean loss, or of each trial's own."""
-        n = 1 if per_trial else self.batch.n_trials
-        return self.derivatives if n == 1 else tuple(d / n for d in self.derivatives)
-
-
-class EventPropModel(CopiedModel):
+class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, CopiedModel):
     """A Brian2 network with a loss and the exact gradient of the loss.
 
     Parameters
@@ -205,33 +153,25 @@ class EventPropModel(CopiedModel):
         ignore: Sequence = (),
         trace_gradients: Sequence = (),
     ):
-        _check_device()
+        check_device()
         threads, tolerance = checked_options(solver, backend, precision, threads, tolerance)
         self._options = precision, threads, tolerance
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
-        given = network is not None
-        if not given:
-            network = collect(level=level + 1)
-        elif isinstance(network, Iterator):
-            network = list(network)
-        everything = network_objects(network)
-        note_as_read(everything)
-        if given and not isinstance(network, Network):
-            _mention_left_out(everything, collect(level=level + 1))
+        network, everything = objects_of(network, level + 1)
         ignored = ignored_objects(everything, ignore)
         self.objects = [obj for obj in everything if id(obj) not in ignored]
-        self.loss, self.readouts = loss, _readouts_of(loss, readouts)
+        self.loss, self.readouts = loss, readouts_of(loss, readouts)
         self.duration = to_seconds(duration, "duration") * second
         self.spec, self._network = read_network(
             network, self.readouts, namespace, float(self.duration), ignore
         )
-        train = _items(train, "train", "s.w")
+        train = items(train, "train", "s.w")
         for item in train:
             if isinstance(item, Axonal):
                 key = self.key_of(item)
                 self.spec, self._network = with_axonal_delays(self.spec, self._network, key)
-        traced = _items(trace_gradients, "trace_gradients", "I_ext")
+        traced = items(trace_gradients, "trace_gradients", "I_ext")
         self._network = with_timed_values(self._network, [*train, *traced])
         self.n_steps = to_steps(float(self.duration), self.spec.dt)
         trained = self._read_expressions(train, namespace)
@@ -243,10 +183,15 @@ class EventPropModel(CopiedModel):
             check_input_steps(self.spec, self._network.values, in_kernels)
         self.system = derive(self.spec, (*in_kernels, *traced))
         self.solver, self.backend = solver, backend
-        self._namespace = _of_equations(self.objects, namespace)
+        self._namespace = of_equations(self.objects, namespace)
         with compiling_announced(lambda: part_of(self)):
             self._solver = self._solver_for(self.system, self._network)
         check_influence(in_kernels, self.spec)
+        self._begin(trained)
+        mention_monitors(self.objects)
+
+    def _begin(self, trained: tuple[Key, ...]) -> None:
+        """Hold the values that were read for the first run."""
         hold = self._solver.hold
         values = {key: np.array(v, dtype=float) for key, v in self._network.values.items()}
         self._values = hold(values)
@@ -256,15 +201,14 @@ class EventPropModel(CopiedModel):
         )
         #: The trained values of timed arrays are read anew in every run.
         self._timed_keys = [key for key in trained if key in shapes and not self._is_quantity(key)]
-        self._last: _Run | None = None
-        self._ran: tuple[_Batch, object] | None = None
+        self._last: Run | None = None
+        self._ran: tuple[Batch, object] | None = None
         self._recorder: Recorder | None = None
         self._as_read = self._network
-        self._coming: dict[str, _Batch] = {}
+        self._coming: dict[str, Batch] = {}
         self._rewired: dict[str, None] = {}
         self._in_brian2 = ReadValues(self.spec, self._network, self.objects)
         self._own: dict[str, tuple] = {}
-        _mention_monitors(self.objects)
 
     def _read_expressions(self, train: Sequence, namespace: Mapping) -> tuple[Key, ...]:
         """Return the keys of all that is trained, with the quantities that expressions bring."""
@@ -299,10 +243,6 @@ class EventPropModel(CopiedModel):
         item = item.delays if isinstance(item, Axonal) else item
         return key_of(item, self.spec, self._network)
 
-    def targets(self, pathway: str) -> np.ndarray:
-        """Return the index of the target neuron of each synapse of a pathway."""
-        return self._network.post[pathway]
-
     # ---- connections ----
     @property
     def network(self) -> NetworkValues:
@@ -313,85 +253,6 @@ class EventPropModel(CopiedModel):
         """Return all numbers that the next run computes with, by key and in SI units."""
         self._compute()
         return {key: np.asarray(array) for key, array in self._values.items()}
-
-    def ends(self, synapses) -> tuple[int, int]:
-        """Return how many source and target neurons a `Synapses` object (or its name) has."""
-        obj, _ = self._projection(synapses)
-        return len(obj.source), len(obj.target)
-
-    def connections(self, synapses, first: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return source and target of each synapse, as ``s.i`` and ``s.j`` of a `Synapses`.
-
-        With `first`, those with which the model was made.
-        """
-        obj, (pathway, *_) = self._projection(synapses)
-        network = self._as_read if first else self._network
-        i = network.pre[pathway] - getattr(obj.source, "start", 0)
-        return i, network.post[pathway] - getattr(obj.target, "start", 0)
-
-    def wiring(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return the connections of every projection that was rewired, by its name."""
-        return {name: self.connections(name) for name in self._rewired}
-
-    def reconnect(self, synapses, i, j) -> None:
-        """Give the synapses of a projection other sources and targets, for the next run.
-
-        Parameters
-        ----------
-        synapses : `Synapses` or str
-            The object or its name.
-        i, j : array
-            Source and target of each synapse, as many as there are; weights, delays and all else
-            stay with their synapse.  `write_back` writes them into the Brian2 object.
-        """
-        obj, pathways = self._projection(synapses)
-        if any(c.owner == obj.name for c in self.spec.couplings):
-            raise UnsupportedError(
-                f"Synapses '{obj.name}' cannot be rewired: they have a (summed) variable. Use "
-                "Synapses of their own for it."
-            )
-        if any(key[0] in (obj.name, *pathways) for key in self._tied.keys):
-            raise UnsupportedError(
-                f"Synapses '{obj.name}' cannot be rewired: a variable of them is an expression. "
-                "Train the variable itself."
-            )
-        used = {(obj.name, name) for name in ("i", "j", "N_incoming", "N_outgoing")}
-        if used & set(self._values):
-            raise UnsupportedError(
-                f"Synapses '{obj.name}' cannot be rewired: its code uses the index of a neuron, "
-                "or its number of synapses. Use a synaptic variable in its place."
-            )
-        if any(p.alone for p in self.spec.pathways if p.synapses == obj.name):
-            raise UnsupportedError(
-                f"Synapses '{obj.name}' cannot be rewired: the result of its code depends on the "
-                "order of arrivals, of which each neuron has one synapse only now."
-            )
-        ends = []
-        for given, end, what in ((i, obj.source, "i"), (j, obj.target, "j")):
-            given = plain_numbers(given, what)
-            inside = given.shape == (len(obj),) and np.all((given >= 0) & (given < len(end)))
-            if not inside or np.any(given != given.astype(np.int64)):
-                raise ValueError(f"{what} must be {len(obj)} indices in 0..{len(end) - 1}")
-            ends.append(given.astype(np.int64) + getattr(end, "start", 0))
-        pre, post = dict(self._network.pre), dict(self._network.post)
-        for pathway in pathways:
-            pre[pathway], post[pathway] = ends
-            self._solver.reconnect(pathway, *ends)
-        self._network = replace(self._network, pre=pre, post=post)
-        self._rewired[obj.name] = self._last = self._recorder = None
-
-    def _of_synapses(self) -> list[Pathway]:
-        """Return the pathways of `Synapses`, not of other events or of a `PoissonInput`."""
-        return [p for p in self.spec.pathways if not p.of_event and p.source not in self._drawn]
-
-    def _projection(self, synapses):
-        name = getattr(synapses, "name", synapses)
-        own = self._of_synapses()
-        pathways = [p.name for p in own if p.synapses == name]
-        if not pathways:
-            known = ", ".join(dict.fromkeys(p.synapses for p in own)) or "none"
-            raise ValueError(f"'{name}' is no Synapses object of the model; it has: {known}")
-        return next(obj for obj in self.objects if obj.name == name), pathways
 
     # ---- run and differentiate ----
     @announces_compiling("forward pass")
@@ -436,7 +297,7 @@ class EventPropModel(CopiedModel):
             mention_no_number([losses], "The loss")
             loss = float(losses.mean())
         result = Result(loss, losses, forward.readouts, Spikes(forward.spikes))
-        self._last = _Run(batch, forward, result, derivatives, self.parameters.version, bound)
+        self._last = Run(batch, forward, result, derivatives, self.parameters.version, bound)
         self._ran = batch, targets
         return result
 
@@ -539,7 +400,7 @@ class EventPropModel(CopiedModel):
         computed = self._tied.evaluate(self._tied.bind(self._values))
         return self._recorder_of(what)({**self._values, **computed}, one, names)
 
-    def _batch_to_record(self, spikes, targets, traces) -> tuple[_Batch, object]:
+    def _batch_to_record(self, spikes, targets, traces) -> tuple[Batch, object]:
         if spikes is None and traces is None and self._ran is not None:
             batch, known = self._ran
             trained = self._trained_timed()
@@ -558,80 +419,6 @@ class EventPropModel(CopiedModel):
                 float(self.duration), self._solver_for, self.loss,
             )  # fmt: skip
         return self._recorder
-
-    def look_ahead(self, spikes=None, traces: Mapping | None = None) -> None:
-        """Get the next batch ready while a GPU is still at work on this one.
-
-        To be called between the gradient and the optimiser's step, as `Trainer` does.  On the CPU
-        it does nothing.
-
-        Parameters
-        ----------
-        spikes, traces
-            What the next `run` will be given: the same objects, not equal ones.
-        """
-        # trained values of timed arrays are part of a batch, and change with the optimiser's step
-        if self.backend == "cuda" and not self._timed_keys:
-            batch = self._coming["batch"] = self._batch(spikes, traces)
-            self._solver.prefetch(self._values, batch.prepared, batch.n_trials, batch.timed)
-
-    def check_inputs(self, spikes) -> None:
-        """Refuse spikes and targets that `run` would refuse: all of a data set before a training.
-
-        Parameters
-        ----------
-        spikes
-            As in `run`, with their targets.
-        """
-        data = self._inputs(spikes)
-        check_end(data, self._end, own=spikes is None)
-        parts = list(data.values()) or [spikes]
-        targets = next((d.targets for d in parts if d.targets is not None), None)
-        self._check_targets(targets, len(parts[0]))
-
-    def _check_targets(self, targets, n_trials: int) -> None:
-        if isinstance(self.loss, Loss):
-            self.loss.check_targets(targets, n_trials)
-
-    def _batch(self, spikes, traces) -> _Batch:
-        """Check a batch and bring it onto the solver's time grid."""
-        data = self._inputs(spikes)
-        check_end(data, self._end, own=spikes is None)
-        sources = data.values() or ([spikes] if isinstance(spikes, SpikeData) else [])
-        targets = next((d.targets for d in sources if d.targets is not None), None)
-        counts = {len(d) for d in data.values()}
-        if len(counts) > 1:
-            raise ValueError(f"the inputs have different numbers of trials: {sorted(counts)}")
-        mapping(traces, "traces", "{'I_ext': array}")
-        brought = given_traces(self.spec, spikes, traces)
-        given = self.spec, self._network, brought, float(self.duration)
-        timed = timed_values(*given, self._trained_timed())
-        drawn = drawn_spikes(self.spec, brought, self.n_steps)
-        counts |= {len(part) for part in (*timed.values(), *drawn.values()) if len(part) > 1}
-        if len(counts - {1}) > 1 or (data and len(counts) > 1):
-            raise ValueError(f"the inputs and traces have different numbers of trials: {counts}")
-        n_trials = max(counts, default=1)
-        if n_trials == 0:
-            raise ValueError("there are no trials to run")
-        for name, given in drawn.items():
-            same = len(given) < n_trials
-            data[name] = given[np.zeros(n_trials, int)] if same else given
-        prepared = self._prepared(data)
-        return _Batch(spikes, traces, targets, data, prepared, timed, n_trials)
-
-    def _trained_timed(self) -> dict[str, np.ndarray]:
-        """Return the values of the timed arrays that are trained, by name."""
-        return {key[1]: self._values[key] for key in self._timed_keys}
-
-    def _prepared(self, data: Mapping[str, SpikeData]) -> dict:
-        """Return the spikes of the inputs as the solver reads them."""
-        sources = {i.name: i for i in self.spec.inputs} if self.solver == "clock" else {}
-        prepared = {}
-        for name, given in data.items():
-            if name in sources:
-                given = on_own_grid(sources[name], given, self.spec.dt)
-            prepared[name] = self._solver.prepare(name, given)
-        return prepared
 
     @announces_compiling("backward pass")
     def gradient(self, of: Sequence | None = None, per_trial: bool = False) -> Gradients:
@@ -799,7 +586,7 @@ class EventPropModel(CopiedModel):
             found = replace(found, values=self._tied.push(found.values, run.bound))
         return tangents_of(self, run.forward, run.batch.timed, values, found, run.derivatives)
 
-    def _run_of(self, data, targets, traces) -> _Run:
+    def _run_of(self, data, targets, traces) -> Run:
         """Return the last run, or one of other data or with the parameters of now."""
         last = self._last
         if data is None and targets is None and traces is None and self._ran is not None:
@@ -841,7 +628,7 @@ class EventPropModel(CopiedModel):
         shapes = {key: np.shape(self.parameters.raw(key)) for key in self.parameters.keys}
         return self._tied.pull(gradients, bound, shapes)
 
-    def _done(self) -> _Run:
+    def _done(self) -> Run:
         if self._last is None:
             raise RuntimeError("there is nothing to differentiate yet: call run() first")
         return self._last
@@ -858,7 +645,7 @@ class EventPropModel(CopiedModel):
         gradients = self._pulled(found.gradients, self._done().bound)
         return Backward(gradients, inputs, found.grazing, found.traces)
 
-    def _alone(self, run: _Run) -> Iterator[ForwardRun]:
+    def _alone(self, run: Run) -> Iterator[ForwardRun]:
         """Run each trial of the last run on its own."""
         if run.version != self.parameters.version:
             raise RuntimeError(
@@ -873,254 +660,6 @@ class EventPropModel(CopiedModel):
             self._last = replace(run, forward=forward)
 
     @property
-    def _drawn(self) -> set[str]:
-        """The names of the PoissonInputs."""
-        return {source.name for source in self.spec.inputs if source.most}
-
-    @property
-    def _end(self) -> float:
-        """End of a trial in seconds: on the time grid a part of a step is a whole one."""
-        duration = float(self.duration)
-        return max(duration, self.n_steps * self.spec.dt) if self.solver == "clock" else duration
-
-    def _inputs(self, spikes) -> dict[str, SpikeData]:
-        sizes = {i.name: i.size for i in self.spec.inputs if not i.most}
-        if spikes is None:
-            given = {name: self._own_spikes(name, size) for name, size in sizes.items()}
-        elif isinstance(spikes, SpikeData):
-            if not sizes and spikes.n_channels == 0:  # it carries traces only
-                return {}
-            if len(sizes) != 1:
-                raise ValueError(
-                    f"the network has {len(sizes)} inputs ({', '.join(sizes) or 'none'}): give a "
-                    "dict with one SpikeData for each"
-                )
-            given = {next(iter(sizes)): spikes}
-        elif isinstance(spikes, Mapping):
-            given = {getattr(k, "name", k): d for k, d in spikes.items()}
-        else:
-            given = {"": spikes}
-        for data in given.values():
-            if not isinstance(data, SpikeData):
-                raise TypeError(
-                    "spikes must be SpikeData, or a dict with one for each input group, not "
-                    f"{type(data).__name__}: SpikeData(times, channels, trials, n_trials, "
-                    "n_channels)"
-                )
-        if set(given) != set(sizes):
-            needed, found = (", ".join(map(str, names)) or "none" for names in (sizes, given))
-            raise ValueError(f"spikes are needed for {needed}, not for {found}")
-        for name, data in given.items():
-            if data.n_channels != sizes[name]:
-                raise ValueError(
-                    f"'{name}' has {sizes[name]} neurons, but its spikes have "
-                    f"{data.n_channels} channels"
-                )
-            check_spikes(name, data)
-        return given
-
-    def _own_spikes(self, name: str, size: int) -> SpikeData:
-        """Return the spikes that an input group holds now: `set_spikes` may have changed them."""
-        if self._network.spikes[name] is None:
-            raise ValueError(
-                f"the spikes of '{name}' are random: give the ones to replay, "
-                "model.run(SpikeData(...))"
-            )
-        group = next(obj for obj in self.objects if obj.name == name)
-        held = group._neuron_index, group._spike_time, period_of(group)
-        known, data = self._own.get(name, ((None,) * 3, None))
-        if any(a is not b for a, b in zip(held[:2], known[:2], strict=True)) or held[2] != known[2]:
-            indices, times = read_spikes(group, float(self.duration))
-            data = SpikeData(times, indices, np.zeros(len(times), int), 1, size)
-            self._own[name] = held, data
-        return data
-
-    def _mention_changes(self) -> None:
-        """Say what was changed in Brian2's objects since the model has read or written them."""
-        if changed := self._in_brian2.changes():
-            logger.warn(
-                f"After this model was made, values were changed in Brian2: {', '.join(changed)}. "
-                "The model goes on with the values that it has: change trained ones in "
-                "model.parameters, and make a new model for all others.",
-                "changed",
-            )
-
-    # ---- back to Brian2 ----
-    def write_back(self) -> None:
-        """Write the trained values into the Brian2 objects; a plain Brian2 run then uses them."""
-        self._mention_changes()
-        self._compute()
-        keys = [key for key in self.parameters.keys if not self._is_quantity(key)]
-        trained = {key: self._values[key] for key in (*keys, *self._tied.keys)}
-        write_timed_values({key: trained.pop(key) for key in self._timed_keys}, self._network)
-        write_values(per_synapse(trained, self.spec, self._network), self.spec, self.objects)
-        for name in dict.fromkeys(p.synapses for p in self._of_synapses()):
-            obj, (pathway, *_) = self._projection(name)
-            write_connections(obj, self._network.pre[pathway], self._network.post[pathway])
-        self._in_brian2.refresh()
-
-    def save(self, path) -> None:
-        """Write the trained values to an HDF5 file, with units and connections.
-
-        Parameters
-        ----------
-        path : path-like
-            The file, replaced only when the new one is complete; `load_parameters` reads it.
-        """
-        save_parameters(self, path)
-
-    # ---- to look at ----
-    @property
     def result(self) -> Result | None:
         """What the last run returned; None before it, and once a model was rewired."""
         return self._last.result if self._last else None
-
-    @property
-    def equations(self) -> Equations:
-        """The network's equations and the adjoint derived from them: LaTeX in a notebook."""
-        return Equations(self.system)
-
-    @property
-    def runtime(self) -> Solver:
-        """What runs the network; `plan` and `codegen` have made its `module`."""
-        return self._solver
-
-    @property
-    def source(self) -> str:
-        """The generated kernels."""
-        return self._solver.source
-
-    @property
-    def functions(self) -> dict[str, Callable]:
-        """The generated functions by name, once they have been called.
-
-        With ``backend='interpreter'`` they are plain Python functions, in which a debugger can
-        stop.  Those of the clock solver are called after the object and what they do.
-
-        Examples
-        --------
-        >>> from brian2 import *
-        >>> import brian_eventprop as bep
-        >>> start_scope()
-        >>> neuron = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact", name="neuron")
-        >>> neuron.v = 1.0
-        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
-        ...                            loss=bep.Sum(bep.Final(neuron, "v")), backend="interpreter")
-        >>> result = model.run()
-        >>> gradients = model.gradient()
-        >>> model.functions["neuron.step_back"].__name__
-        'run_step_back'
-        """
-        if self.backend == "cuda":
-            raise UnsupportedError(
-                "model.functions: kernels for a GPU are no functions that Python can call. Use "
-                "backend='cpu' or backend='interpreter'."
-            )
-        return self._solver.functions
-
-    def summary(self) -> Summary:
-        """Return tables of the groups, projections and trained variables, to be printed.
-
-        Examples
-        --------
-        >>> from brian2 import *
-        >>> import brian_eventprop as bep
-        >>> start_scope()
-        >>> neuron = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", method="exact", name="cells")
-        >>> neuron.v = [1, 2]
-        >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
-        ...                            loss=bep.Sum(bep.Final(neuron, "v")))
-        >>> print(model.summary())
-        EventPropModel: 10. ms with solver='clock', backend='cpu', 2 trained values
-        <BLANKLINE>
-        group  neurons  states  spikes
-        -----  -------  ------  ------
-        cells  2        v       none
-        <BLANKLINE>
-        trained  values  range
-        -------  ------  ------
-        cells.v  2       1 to 2
-        """
-        return summary_of(self)
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
-    def __repr__(self) -> str:
-        trained = ", ".join(self.parameters)
-        return f"EventPropModel({len(self.spec.groups)} groups, trains {trained})"
-
-
-def _of_equations(objects, namespace: Mapping) -> dict:
-    """Return what the equations of neurons name of a namespace."""
-    groups = [obj for obj in objects if isinstance(obj, NeuronGroup)]
-    used = {name for group in groups for name in group.equations.identifiers}
-    return {name: namespace[name] for name in used if name in namespace}
-
-
-def _mention_left_out(objects, visible) -> None:
-    if missing := left_out(objects, visible):
-        logger.warn(
-            f"Brian2's run() would also run {', '.join(missing)}, which the list of objects lacks "
-            "though all that they act on is in it. Add what the model should have, and set the "
-            "attribute 'active' of what it should not have to False.",
-            "left_out",
-            once=True,
-        )
-
-
-def _mention_monitors(objects) -> None:
-    monitors = [f"{type(obj).__name__} '{obj.name}'" for obj in objects if is_monitor(obj)]
-    if monitors:
-        logger.warn(
-            f"A model does not fill monitors: {', '.join(monitors)} will hold what Brian2's own "
-            "runs record. Find the spikes of all trials of model.run() in result.spikes, and take "
-            "what a StateMonitor would have recorded of one with model.record(group, ['v']).",
-            "monitors",
-            once=True,
-        )
-
-
-def _readouts_of(loss, readouts) -> tuple:
-    if loss is None and not readouts:
-        raise ValueError(
-            "a model needs a loss=..., or readouts=[...] such as [Final(group, 'v')] to "
-            "differentiate"
-        )
-    if isinstance(loss, Loss):
-        if readouts is not None:
-            raise ValueError("readouts=[...] goes with a callable loss; this loss has its own")
-        return tuple(loss.readouts)
-    if loss is not None and (isinstance(loss, type) or not isinstance(loss, Callable)):
-        given = f"the class {loss.__name__}" if isinstance(loss, type) else repr(loss)
-        raise TypeError(
-            f"the loss must be a Loss such as Sum(Final(group, 'v')), or a callable, not {given}"
-        )
-    if not readouts:
-        raise ValueError("a callable loss needs readouts=[...]: what it sees of the network")
-    readouts = (readouts,) if isinstance(readouts, Readout) else tuple(readouts)
-    for readout in readouts:
-        if not isinstance(readout, Readout):
-            raise TypeError(f"readouts must be such as Final(group, 'v'), not {readout!r}")
-    return readouts
-
-
-def _items(given, what: str, example: str) -> list:
-    """Return what may be one item or several as a list."""
-    one = str | tuple | VariableView | Axonal | TimedArray | Expression
-    if isinstance(given, one) and (
-        not isinstance(given, tuple) or (given and all(isinstance(part, str) for part in given))
-    ):
-        return [given]
-    if not isinstance(given, Iterable):
-        raise TypeError(f"{what} must be a list such as [{example}], not {given!r}")
-    return list(given)
-
-
-def _check_device() -> None:
-    name = type(get_device()).__name__
-    if name != "RuntimeDevice":
-        raise UnsupportedError(
-            f"The active Brian2 device is {name}; networks can be read on the runtime device only. "
-            "Call set_device('runtime')."
-        )

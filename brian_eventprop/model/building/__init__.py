@@ -1,0 +1,1 @@
+"""From Brian2's objects to a model, and back."""
