@@ -23,10 +23,11 @@ KNOWN = {
 PACKAGES = ("torch.", "jax.", "optax.", "mpi4py.", "scipy.", "nir.", "matplotlib.", "numpy.")
 #: Methods that other parts of the package call, and users do not.
 INNER = {
-    "EventPropModel": {
-        "check_inputs", "connections", "ends", "instead", "key_of", "look_ahead", "reconnect",
-        "runtime", "targets", "values", "wiring",
-    },
+    "EventPropModel": {"instead", "key_of", "values"},
+    "InputsOfModel": {"check_inputs"},
+    "BatchedModel": {"look_ahead"},
+    "WiredModel": {"connections", "ends", "reconnect", "targets", "wiring"},
+    "DisplayedModel": {"runtime"},
     "Layer": {"call", "in_own_unit", "forward"},
 }  # fmt: skip
 
