@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from brian2 import get_logger
 
 from brian_eventprop.adjoint.autapses import changes_slope_read, order_matters
 from brian_eventprop.adjoint.system import AdjointSystem
 from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.kernels.clock.tiles import TILE
 from brian_eventprop.reading.spec import NetworkValues
+
+logger = get_logger(__name__)
 
 
 def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[str]:
@@ -29,13 +32,13 @@ def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[s
     return frozenset(p.pathway.target for p in found)
 
 
-def _at_once(pathway, system, network) -> bool:
-    """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
+def _at_once(pathway, system, network, dt=None) -> bool:
+    """Whether a neuron has a synapse onto itself without delay; with a system, or may come to."""
     pre, post = network.senders(pathway), network.receivers(pathway)
     delays = np.asarray(network.values[pathway.delay])
-    steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
+    steps = np.rint((delays[pre] if pathway.axonal else delays) / (dt or system.spec.dt))
     own = pre == post
-    may_become = pathway.delay in system.trained
+    may_become = system is not None and pathway.delay in system.trained
     return bool(np.any(own if may_become else own & (steps == 0)))
 
 
@@ -51,7 +54,8 @@ def _check_slopes(system, network) -> None:
             if p.pathway.target != q.pathway.target or not meet:
                 continue
             if changes_slope_read(system, p, q, (same[names[0]], same[names[1]])):
-                _refuse_slope(p, q)
+                now = all(_at_once(x.pathway, None, network, system.spec.dt) for x in (p, q))
+                _refuse_slope(p, q) if now else _warn_of_slope(p, q)
 
 
 def _refuse_slope(p, q) -> None:
@@ -63,6 +67,18 @@ def _refuse_slope(p, q) -> None:
         f"solver='clock' after '{p.pathway.text}' of '{p.pathway.synapses}', which the same spike "
         "runs on the same neuron without delay: the slope of what it reads would be taken from "
         f"the wrong side of that jump. {way_out}{'' if q.pre else _OR_EVENTS}."
+    )
+
+
+def _warn_of_slope(p, q) -> None:
+    logger.warn(
+        f"Synapses '{q.pathway.synapses}': a trained delay of '{p.pathway.synapses}' that falls "
+        "to 0, where a neuron is connected to itself, gives "
+        f"'{q.pathway.text}' the slope from the wrong side of a jump, and the gradient is "
+        "wrong by some per cent. Keep it above half a time step with bounds=, connect no neuron "
+        f"to itself (connect(condition='i != j')){'' if q.pre else _OR_EVENTS}.",
+        "slope_at_once",
+        once=True,
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, Synapses, defaultclock, ms
+from brian2.utils.logger import catch_logs
 from helpers.backends import arrays_of, check_equal
 
 import brian_eventprop as bep
@@ -197,6 +198,20 @@ def test_the_slope_of_what_on_post_reads_is_that_of_the_crossing(on_pre, on_post
         return
     with pytest.raises(bep.UnsupportedError, match=r"wrong side of that jump.*i != j"):
         model_of_plasticity(on_pre, on_post)
+
+
+def test_a_trained_delay_that_is_not_0_yet_is_warned_of():
+    neurons, s = autapses("v = 0", "I_post += w")
+    s = Synapses(
+        neurons, neurons, "w : 1\nu : 1", on_pre="I_post += w", on_post="u += v_post", name="s"
+    )
+    s.connect()
+    s.delay = 1 * ms
+    loss = bep.Sum(bep.Final(s, "u"))
+    options = {"loss": loss, "duration": 30 * ms, "backend": "interpreter"}
+    with catch_logs() as logs:
+        bep.EventPropModel([neurons, s], train=[s.delay], **options)
+    assert any("from the wrong side of a jump" in text for _, _, text in logs)
 
 
 def test_gpus_refuse_it_too(emulator):

@@ -74,8 +74,9 @@ def test_coupled_neurons(name):
     check_both(lambda backend: reference.model_of(reference.build(name), backend=backend))
 
 
-@pytest.mark.parametrize("at_once", [False, True])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "rule, at_once", [*((rule, False) for rule in RULES), ("depression", True), ("bounded", True)]
+)
 def test_synapses_with_states(rule, at_once):
     check_both(
         lambda backend: plastic(rule, True, at_once=at_once, backend=backend)[0],

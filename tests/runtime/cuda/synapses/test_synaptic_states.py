@@ -25,7 +25,7 @@ def test_the_same_as_on_the_cpu(rule, refractory, emulator):
     check_equal(*gave)
 
 
-@pytest.mark.parametrize("rule", ["depression", "voltage"])
+@pytest.mark.parametrize("rule", ["depression"])
 def test_spikes_that_arrive_at_their_own_neuron_at_once(rule, emulator):
     emulator(threads=THREADS)
     gave = []
