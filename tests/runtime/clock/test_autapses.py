@@ -209,7 +209,7 @@ def test_a_trained_delay_that_is_not_0_yet_is_warned_of():
     s.delay = 1 * ms
     loss = bep.Sum(bep.Final(s, "u"))
     options = {"loss": loss, "duration": 30 * ms, "backend": "interpreter"}
-    with catch_logs() as logs:
+    with catch_logs(only_from=("brian_eventprop", "brian2.brian_eventprop")) as logs:
         bep.EventPropModel([neurons, s], train=[s.delay], **options)
     assert any("from the wrong side of a jump" in text for _, _, text in logs)
 
