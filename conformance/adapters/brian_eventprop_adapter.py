@@ -55,6 +55,12 @@ def fill(target, data: dict) -> None:
         setattr(target, f"{name}_", entry)
 
 
+def method_for(data: dict):
+    """Return Brian2's method: "exact" takes SymPy minutes for more than two coupled equations."""
+    coupled = sum(line.startswith("d") and "/dt" in line for line in data["equations"])
+    return ("exact", "rk4") if coupled < 3 else "rk4"
+
+
 def neurons(name: str, data: dict) -> NeuronGroup:
     group = NeuronGroup(
         data["size"],
@@ -62,7 +68,7 @@ def neurons(name: str, data: dict) -> NeuronGroup:
         threshold=data["threshold"],
         reset="\n".join(data["reset"]) or None,
         refractory=data["refractory"] or False,
-        method=("exact", "rk4"),
+        method=method_for(data),
         name=name,
     )
     fill(group, data)
@@ -78,7 +84,7 @@ def synapses(name: str, data: dict, source, target) -> Synapses:
         on_pre="\n".join(data["on_pre"]) or None,
         on_post="\n".join(data["on_post"]) or None,
         delay=data["delay"] * second if shared and data["on_pre"] else None,
-        method=("exact", "rk4"),
+        method=method_for(data),
         name=name,
     )
     out.connect(i=data["source_index"], j=data["target_index"])
