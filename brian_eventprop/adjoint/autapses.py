@@ -132,6 +132,10 @@ def changes_slope_read(
     """
     target = system.group(q.pathway.target)
     flow = {f"post__{s}": to_post(e, target) for s, e in target.flow().items()}
+    written = _named(compose(q.free.statements, _written(q, flow)), onto_itself[1])
+    elsewhere = [e for s, e in written.items() if s not in flow]
+    if not elsewhere:
+        return False
     after = _named(compose(p.free.statements, _written(p, flow)), onto_itself[0], "other.")
     after = {s: after[s] for s in flow}
     at_arrival = {symbol(s): e for s, e in after.items()}
@@ -140,11 +144,9 @@ def changes_slope_read(
         s: sum((diff(e, symbol(r)) * f for r, f in flow.items()), diff(e, symbol("t")))
         for s, e in after.items()
     }
-    written = _named(compose(q.free.statements, _written(q, flow)), onto_itself[1])
     errors = (
         sum(diff(e, symbol(r)).xreplace(at_arrival) * (carried_on[r] - found[r]) for r in flow)
-        for s, e in written.items()
-        if s not in flow
+        for e in elsewhere
     )
     return not all(_is_zero(e) for e in errors)
 

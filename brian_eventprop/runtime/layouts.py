@@ -32,14 +32,19 @@ def known_autapses(system: AdjointSystem, network: NetworkValues) -> frozenset[s
     return frozenset(p.pathway.target for p in found)
 
 
-def _at_once(pathway, system, network, dt=None) -> bool:
-    """Whether a neuron has a synapse onto itself without delay; with a system, or may come to."""
+def _at_once(pathway, system, network) -> bool:
+    """Whether a neuron has, or may come to have, a synapse onto itself without delay."""
+    if pathway.delay in system.trained:
+        return bool(np.any(network.senders(pathway) == network.receivers(pathway)))
+    return _at_once_now(pathway, system, network)
+
+
+def _at_once_now(pathway, system, network) -> bool:
+    """Whether a neuron has a synapse onto itself without delay."""
     pre, post = network.senders(pathway), network.receivers(pathway)
     delays = np.asarray(network.values[pathway.delay])
-    steps = np.rint((delays[pre] if pathway.axonal else delays) / (dt or system.spec.dt))
-    own = pre == post
-    may_become = system is not None and pathway.delay in system.trained
-    return bool(np.any(own if may_become else own & (steps == 0)))
+    steps = np.rint((delays[pre] if pathway.axonal else delays) / system.spec.dt)
+    return bool(np.any((pre == post) & (steps == 0)))
 
 
 def _check_slopes(system, network) -> None:
@@ -54,7 +59,7 @@ def _check_slopes(system, network) -> None:
             if p.pathway.target != q.pathway.target or not meet:
                 continue
             if changes_slope_read(system, p, q, (same[names[0]], same[names[1]])):
-                now = all(_at_once(x.pathway, None, network, system.spec.dt) for x in (p, q))
+                now = all(_at_once_now(x.pathway, system, network) for x in (p, q))
                 _refuse_slope(p, q) if now else _warn_of_slope(p, q)
 
 
