@@ -227,10 +227,17 @@ def gradient_time(bep, name, edit=False):
     return taken, sum(len(s) for s in result.spikes.values())
 
 
+def load_all(bep):
+    """Import what a gradient needs: the package imports the modules of a name when it is asked."""
+    for name in ("EventPropModel", "Final", "Sum"):
+        getattr(bep, name)
+
+
 def measure(name, step):
     """Run one step of a row in this process; return CPU seconds by what was measured."""
     import brian_eventprop as bep
 
+    load_all(bep)
     if step == "other":  # what serves every network is compiled by another one
         NETWORKS["other"] = NETWORKS["README, " + NETWORKS[name][0]]
         gradient_time(bep, "other", edit=True)
