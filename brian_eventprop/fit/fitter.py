@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from brian2 import Equations, Quantity, TimedArray, second
@@ -14,7 +15,7 @@ from brian2.units.fundamentalunits import get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from brian_eventprop._checks import whole_number
-from brian_eventprop._units import to_seconds
+from brian_eventprop._units import quantity, to_seconds
 from brian_eventprop.fit.cells import Cell, Copies
 from brian_eventprop.fit.estimate import Estimate, covariance
 from brian_eventprop.fit.lockstep import adam, evolve, minimize_together
@@ -40,6 +41,9 @@ class Fitter(ABC):
 
     #: How many random points are tried for each start.
     candidates = 4
+
+    #: The fitted variable, or ``'spikes'``.
+    output_var: str
 
     def __init__(
         self, model, input_var, input, dt, n_samples, method, reset, refractory, threshold,
@@ -115,16 +119,22 @@ class Fitter(ABC):
 
     def _search(self, copies: Copies, loss, rounds, optimizer, random, traces) -> None:
         """Improve all starts; loss takes readouts and returns losses, cotangents and metrics."""
-        space, track = self._space, self._track
+        space, track = self._begun()
         self._searched = copies, loss, traces
 
         def losses_of(x):
             found, of, metrics = loss(copies.run(space.values(x), traces))
-            return (None, None) if track.take(x, metrics) else (found, of)
+            return None if track.take(x, metrics) else (found, of)
+
+        def losses_alone(x):
+            known = losses_of(x)
+            return None if known is None else known[0]
 
         def evaluate(x):
-            found, of = losses_of(x)
-            return None if of is None else (found, copies.gradient(of) * space.slopes(x))
+            known = losses_of(x)
+            if known is None:
+                return None
+            return known[0], copies.gradient(known[1]) * space.slopes(x)
 
         def draw():
             return random.random(len(space.names))
@@ -132,22 +142,29 @@ class Fitter(ABC):
         if optimizer == "adam":
             adam(evaluate, track.x, rounds)
         elif optimizer == "differential_evolution":
-            evolve(lambda x: losses_of(x)[0], track.x, rounds, random)
+            evolve(losses_alone, track.x, rounds, random)
         else:
             minimize_together(evaluate, track.x, rounds, optimizer, draw)
 
     def _draw_starts(self, copies: Copies, loss, random, traces) -> int:
         """Try random points and keep the best as starts; return how many rounds it took."""
-        x = self._space.draw(self.candidates * self.n_samples, random)
+        space, track = self._begun()
+        x = space.draw(self.candidates * self.n_samples, random)
         found = []
         for part in np.split(x, self.candidates):
-            found.append(loss(copies.run(self._space.values(part), traces))[2])
+            found.append(loss(copies.run(space.values(part), traces))[2])
         joined = {name: np.concatenate([m[name] for m in found]) for name in found[0]}
-        self._track.keep_best_of(x, joined)
+        track.keep_best_of(x, joined)
         return self.candidates
 
+    def _begun(self) -> tuple[Space, Track]:
+        """Return the space and the starts of the `fit` that is under way."""
+        if self._space is None or self._track is None:
+            raise RuntimeError("there is nothing fitted yet: call fit() first")
+        return self._space, self._track
+
     def _found(self):
-        self._best, error = self._track.best()
+        self._best, error = self._begun()[1].best()
         return self._best, error
 
     @property
@@ -178,9 +195,10 @@ class Fitter(ABC):
         if self._searched is None:
             raise RuntimeError("there is no loss yet: call fit() first")
         copies, loss, traces = self._searched
-        losses, of, _ = loss(copies.run(self._space.in_si(params), traces))
-        each = zip(self._space.names, copies.gradient(of)[0], self._space.dimensions, strict=True)
-        return float(losses[0]), {name: Quantity(g, dim=dim**-1) for name, g, dim in each}
+        space, _ = self._begun()
+        losses, of, _ = loss(copies.run(space.in_si(params), traces))
+        each = zip(space.names, copies.gradient(of)[0], space.dimensions, strict=True)
+        return float(losses[0]), {name: quantity(g, dim**-1) for name, g, dim in each}
 
     def results(self, format: str = "list"):
         """Return the parameters and metrics of every start, the best one first.
@@ -200,7 +218,7 @@ class Fitter(ABC):
             return {name: Quantity(column) for name, column in columns.items()}
         if format != "dataframe":
             raise ValueError(f"format must be 'list', 'dict' or 'dataframe', not {format!r}")
-        import pandas
+        import pandas  # pyright: ignore[reportMissingImports]  # who has none asks for none
 
         return pandas.DataFrame({k: np.asarray(Quantity(c)) for k, c in columns.items()})
 
@@ -229,7 +247,8 @@ class Fitter(ABC):
         """
         n_starts = whole_number(n_starts, "n_starts", least=1)
         space, begin, kwds = self._space_to_refine(params, n_starts, kwds)
-        if self._refining is None or space.names != self._space.names:
+        known = None if self._space is None else self._space.names
+        if self._refining is None or space.names != known:
             self._refining = self._jacobian_copies(space)
         self._space = space
         residuals = Residuals(
@@ -249,7 +268,7 @@ class Fitter(ABC):
         for _ in range(_TURNS):
             x = np.clip(x, _INSIDE, 1 - _INSIDE)
             found = optimize().least_squares(
-                residuals, x, residuals.slopes, bounds=(0.0, 1.0), **_LEAST_SQUARES | kwds
+                residuals, x, residuals.slopes, bounds=(0.0, 1.0), **{**_LEAST_SQUARES, **kwds}
             )
             x = settle(residuals, found.x) if self._on_grid() else found.x
             if np.array_equal(x, found.x):  # no better
@@ -265,10 +284,10 @@ class Fitter(ABC):
             old = zip(self._space.names, self._space.low, self._space.high, strict=True)
             dims = dict(zip(self._space.names, self._space.dimensions, strict=True))
             known = {n: [Quantity(a, dim=dims[n]), Quantity(b, dim=dims[n])] for n, a, b in old}
-            given = {**known, **given}
+            given = known | given
         if params is None and self._best is None:
             raise TypeError("give params, or call fit() first")
-        begin = [self._best if params is None else params]
+        begin: list = [self._best if params is None else params]
         if params is None and self._track is not None:
             begin += self._track.rows()[1:n_starts]
         space = self._prepare(given)
@@ -295,11 +314,11 @@ class Fitter(ABC):
         """Return cotangents, one value for each copy, and the residuals' derivatives by values."""
 
     @abstractmethod
-    def _compared(self):
+    def _compared(self) -> np.ndarray:
         """Return which values of all recordings are residuals: an index."""
 
     # ---- what the model does ----
-    def generate(self, output_var=None, params: Mapping | None = None):
+    def generate(self, output_var=None, params: Mapping | None = None) -> Any:
         """Return what the model does with the recorded inputs.
 
         Parameters
@@ -349,12 +368,11 @@ def _recordings(given, dt) -> Quantity:
     if isinstance(given, TimedArray):
         if abs(given.dt - float(dt)) > 1e-9 * float(dt):
             raise ValueError(f"the input's time step is {given.dt * second}, not dt={dt}")
-        given = Quantity(given.values.T, dim=given.dim)
-    given = Quantity(given)
-    given = given[np.newaxis] if given.ndim == 1 else given
-    if given.ndim != 2 or not given.size:
-        raise ValueError(f"input must have the shape (n_traces, n_steps), not {given.shape}")
-    return given
+        given = quantity(given.values.T, given.dim)
+    dim, values = get_dimensions(given), np.atleast_2d(np.asarray(given, dtype=float))
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"input must have the shape (n_traces, n_steps), not {np.shape(given)}")
+    return quantity(values, dim)
 
 
 def random_of(seed) -> np.random.Generator:

@@ -15,8 +15,8 @@ import numpy as np
 
 from brian_eventprop.fit.minimizers import optimize
 
-#: Takes points (n, n_parameters); returns losses (n,) and gradients (n, n_parameters).
-Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+#: Takes points (n, n_parameters); returns losses (n,) and gradients (n, n_parameters), or None.
+Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray] | None]
 
 #: What the search sees in place of a loss that is infinite or no number.
 _BAD = 1e9

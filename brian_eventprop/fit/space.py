@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from brian2 import Quantity
 
-from brian_eventprop._units import to_si
+from brian_eventprop._units import quantity, to_si
 
 #: Positive bounds this many times apart are searched in logarithms.
 _WIDE = 10.0
@@ -88,7 +88,7 @@ class Space:
     def with_units(self, values: np.ndarray) -> dict[str, Quantity]:
         """Return one set of values by name."""
         each = zip(self.names, values, self.dimensions, strict=True)
-        return {name: Quantity(value, dim=dim) for name, value, dim in each}
+        return {name: quantity(value, dim) for name, value, dim in each}
 
     def in_si(self, given: Mapping) -> np.ndarray:
         """Return the values of a dict as an array."""

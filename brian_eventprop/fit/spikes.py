@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from brian2 import Quantity, mV, second
-from brian2.units.fundamentalunits import DIMENSIONLESS
+from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from brian_eventprop._checks import number, whole_number
-from brian_eventprop._units import to_seconds, to_si
+from brian_eventprop._units import TIME, to_seconds, to_si
 from brian_eventprop.fit.cells import Copies
 from brian_eventprop.fit.fitter import Fitter, random_of
 from brian_eventprop.fit.metrics import gamma_factors
@@ -76,7 +76,7 @@ class SpikeFitter(Fitter):
         )  # fmt: skip
         if isinstance(output, Quantity) and output.ndim == 1:
             output = [output]
-        trains = [np.sort(np.ravel(to_si(one, second.dim, "output"))) for one in output]
+        trains = [np.sort(np.ravel(to_si(one, TIME, "output"))) for one in output]
         if len(trains) != self.n_traces:
             raise ValueError(
                 f"output must have the spikes of {self.n_traces} recordings, not of {len(trains)}"
@@ -165,7 +165,7 @@ class SpikeFitter(Fitter):
         def readouts(group):
             return [SpikeTimes(group, which="each"), SpikeCount(group, scale=scale)]
 
-        return self._copies(self.n_samples, readouts, self._space)
+        return self._copies(self.n_samples, readouts, self._begun()[0])
 
     def _loss_of(self, copies: Copies, tau: float, last: float, rate: float, delta: float):
         """Return the loss of the readouts, with one time constant to go by and one to judge by."""
@@ -177,7 +177,7 @@ class SpikeFitter(Fitter):
         threshold = self._cell.arguments["threshold"]
         names = sorted(get_identifiers(threshold) & set(self.model.diff_eq_names))
         dims = {self.model.dimensions[name] for name in names}
-        if dims == {mV.dim}:
+        if dims == {get_dimensions(mV)}:
             return 10 * mV
         if dims == {DIMENSIONLESS}:
             return 1.0

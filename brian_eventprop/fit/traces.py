@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from brian2 import Hz, Quantity, TimedArray
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch, get_dimensions
 
 from brian_eventprop._checks import plain_numbers, whole_number
-from brian_eventprop._units import to_seconds, to_si
+from brian_eventprop._units import TIME, quantity, to_seconds, to_si
 from brian_eventprop.fit.cells import Copies
 from brian_eventprop.fit.fitter import Fitter, _recordings, random_of
 from brian_eventprop.fit.space import Space
@@ -136,10 +136,13 @@ class TraceFitter(Fitter):
         dimensions = {"error": self.output.dim**2}
         self._track = Track(self._space, self.n_samples, callback, dimensions)
         random = random_of(seed)
-        rates = [] if coupling is None else list(to_si(coupling, Hz.dim, "coupling").ravel())
-        coupled = self._coupled_copies() if rates else None
+        given = [] * Hz if coupling is None else coupling
+        rates = list(np.ravel(to_si(given, get_dimensions(Hz), "coupling")))
         free = self._copies(self.n_samples, self._readouts, self._space)
-        stages = [(coupled, rate) for rate in rates] + [(free, None)]
+        stages: list[tuple[Copies, float | None]] = [(free, None)]
+        if rates:
+            coupled = self._coupled_copies()
+            stages = [(coupled, rate) for rate in rates] + stages
         first, rate = stages[0]
         traces = self._traces_of(rate)
         rounds -= self._draw_starts(first, self._loss, random, traces)
@@ -190,7 +193,7 @@ class TraceFitter(Fitter):
         target = TimedArray(Quantity(known[0], dim=self.output.dim), dt=self.dt)
         rate = TimedArray([0.0] * Hz, dt=self.duration)
         cell = self._cell.coupled_to(self.output_var, target, rate)
-        return self._copies(self.n_samples, self._readouts, self._space, cell)
+        return self._copies(self.n_samples, self._readouts, self._begun()[0], cell)
 
     def _traces_of(self, rate):
         if rate is None:
@@ -245,7 +248,7 @@ class TraceFitter(Fitter):
         return super().refine(params, n_starts=n_starts, **kwds)
 
     def _jacobian_copies(self, space: Space) -> Copies:
-        times = self._chosen * self.dt
+        times = quantity(self._chosen * float(self.dt), TIME)
 
         def readouts(group):
             return [Value(group, self.output_var, at=times)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from brian2 import Quantity
 
+from brian_eventprop._units import quantity
 from brian_eventprop.fit.space import Space
 
 
@@ -61,7 +62,7 @@ class Track:
     def best(self) -> tuple[dict[str, Quantity], Quantity]:
         """Return the best parameters and their error."""
         k = int(np.argmin(_ranked(self.metrics["error"])))
-        error = Quantity(self.metrics["error"][k], dim=self.dimensions["error"])
+        error = quantity(self.metrics["error"][k], self.dimensions["error"])
         return self.space.with_units(self.space.values(self.x[k])), error
 
     def rows(self) -> list[dict]:

@@ -133,8 +133,7 @@ class _Line:
         if self._clock is not None:
             self._clock.join()
         if self._shown is not None or self._seconds() >= LEAST:
-            self._show(f": {self._seconds():.0f} s", refresh=False)
-            self._shown.close()
+            self._show(f": {self._seconds():.0f} s", refresh=False).close()
 
     def _seconds(self) -> float:
         with self._lock:
@@ -146,7 +145,7 @@ class _Line:
             if self._seconds() >= LEAST and (self._shown is None or watched()):
                 self._show(f": {self._seconds():.0f} s so far" if watched() else " ...")
 
-    def _show(self, end: str, refresh: bool = True) -> None:
+    def _show(self, end: str, refresh: bool = True):
         # of tqdm, since it also keeps other bars in their places
         from tqdm.std import tqdm
 
@@ -155,3 +154,4 @@ class _Line:
             self._shown = tqdm(desc=text, bar_format="{desc}", leave=True, dynamic_ncols=True)
         else:
             self._shown.set_description_str(text, refresh)
+        return self._shown

@@ -26,7 +26,7 @@ _STEEP = ("sqrt", "log", "log10", "log1p", "arcsin", "arccos")
 
 
 def not_finite(
-    arrays: Mapping[Key, np.ndarray], spec: NetworkSpec, losses: np.ndarray
+    arrays: Mapping[Key, np.ndarray], spec: NetworkSpec, losses: np.ndarray | None
 ) -> dict[Key, str]:
     """Return what is to be said of each gradient with an entry that is infinite or NaN.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from brian2 import second
@@ -597,13 +598,13 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
         self.run(data, targets, traces)
         return self._done()
 
-    def _as_gradients(self, found: Backward, losses: np.ndarray) -> Gradients:
+    def _as_gradients(self, found: Backward, losses: np.ndarray | None) -> Gradients:
         arrays = {key: found.gradients[key] for key in self.parameters.keys}
         more = {(name, "spike times"): array for name, array in found.inputs.items()}
         more |= {(name, "traces"): array for name, array in found.traces.items()}
         wrong = not_finite({**arrays, **more}, self.spec, losses)
         return Gradients(
-            arrays, self._network.dimensions, self.key_of, found.inputs, found.grazing, wrong,
+            arrays, self._network.dimensions, self.key_of, dict(found.inputs), found.grazing, wrong,
             self.parameters.units, self._network.shapes, found.traces,
         )  # fmt: skip
 
@@ -619,7 +620,8 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
         if self._tied:
             pulled = self._pulled(found.gradients, run.bound)
             return HostGradients(pulled, self._solver.trial_pool, found.grazing)
-        return found.gradients.ordered(self.parameters.keys)
+        gradients = cast(HostGradients, found.gradients)  # a solver's are more than a dict
+        return gradients.ordered(self.parameters.keys)
 
     def _pulled(self, gradients: Mapping, bound: Mapping) -> Mapping:
         """Return gradients of what expressions are made of, given those of the variables."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 
 import numpy as np
 from brian2 import Quantity, Unit
@@ -78,10 +78,10 @@ class Parameters:
     def __init__(
         self,
         trained: tuple[Key, ...],
-        values: dict[Key, np.ndarray],
+        values: MutableMapping[Key, np.ndarray],
         dimensions: Mapping,
         key_of: Callable[[object], Key],
-        hold: Callable[[Mapping], Mapping] = dict,
+        hold: Callable[[Mapping], MutableMapping] = dict,
         shapes: Mapping[Key, tuple[int, ...]] = {},
     ):
         self.keys, self._shapes = Keys(trained), shapes

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from brian_eventprop.runtime.readouts import GroupSpikes
+from brian_eventprop.runtime.trial_pool import TrialPool
 
 
 class ForwardRun(Protocol):
     """What a forward run leaves for the loss; the rest of it is for the backward pass."""
 
     n_trials: int
+    inputs: Mapping
     readouts: tuple[np.ndarray, ...]
     spikes: Mapping[str, GroupSpikes]
 
@@ -52,6 +54,9 @@ class Solver(Protocol):
     A new one is a class with these methods, and a line of `SOLVERS` in `brian_eventprop.runtime`.
     """
 
+    #: Threads for what is done for all trials.
+    trial_pool: TrialPool
+
     @property
     def source(self) -> str:
         """The generated code."""
@@ -59,7 +64,7 @@ class Solver(Protocol):
     def prepare(self, name: str, data) -> object:
         """Return the spikes of an input in the form that `forward` reads."""
 
-    def hold(self, arrays: Mapping) -> Mapping:
+    def hold(self, arrays: Mapping) -> MutableMapping:
         """Return arrays by key where this solver wants to have them."""
 
     def prefetch(self, values, inputs: Mapping, n_trials: int, timed_values: Mapping = {}) -> None:

@@ -93,6 +93,8 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, trainer, epoch, row):
         del trainer
+        if self.bar is None:  # no batch has been counted
+            return
         self.bar.set_description(f"epoch {epoch}")
         self.bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k not in _CLERICAL})
 
@@ -144,7 +146,7 @@ class EarlyStopping(Callback):
             trainer.stop = True
 
     def state(self):
-        if self.best_epoch is None:
+        if self.best_epoch is None or self.best_values is None:
             return {}
         values = {name_of(key): value for key, value in self.best_values.items()}
         for name, ends in self.best_wiring.items():
@@ -265,9 +267,10 @@ class CSVLog(Callback):
 
     def _write(self, row, columns=None) -> None:
         first = self.columns is None
-        self.columns = (columns or list(row)) if first else self.columns
+        names = (columns or list(row)) if self.columns is None else self.columns
+        self.columns = names
         with open(self.path, "w" if first else "a", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, restval="", extrasaction="ignore")
+            writer = csv.DictWriter(file, names, restval="", extrasaction="ignore")
             if first:
                 writer.writeheader()
             writer.writerow(row)

@@ -92,12 +92,10 @@ def restore(trainer, path) -> dict:
     model, optimizer = trainer.model, trainer.optimizer
     if not {"model", "progress"} <= content.keys():
         raise ValueError(f"{path} is not a checkpoint of a training: it holds {list(content)[:5]}")
-    described = describe(model, optimizer)
-    if described != content["model"]:
-        raise ValueError(
-            f"{path} belongs to another training: {difference(described, content['model'])}"
-        )
-    progress = json.loads(content["progress"])
+    described, written = describe(model, optimizer), str(content["model"])
+    if described != written:
+        raise ValueError(f"{path} belongs to another training: {difference(described, written)}")
+    progress = json.loads(str(content["progress"]))
     values = {key: content[f"parameters/{name_of(key)}"] for key in model.parameters.keys}
     optimizer.load(_below(content, "optimizer/"))
     for key, value in values.items():
@@ -138,7 +136,7 @@ def _content(trainer) -> dict[str, np.ndarray | str]:
         "history": trainer.history.rows,
         "callbacks": list(states),
     }
-    content = {
+    content: dict[str, np.ndarray | str] = {
         "model": describe(model, optimizer),
         "progress": json.dumps(progress, default=_number),
     }

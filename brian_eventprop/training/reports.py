@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -209,7 +210,7 @@ class TensorBoardLog(Callback):
 
     def __init__(self, folder):
         self.folder = str(folder)
-        self.writer = None
+        self.writer: Any = None  # a SummaryWriter of either package
 
     def on_train_begin(self, trainer, epochs, batches):
         del trainer, epochs, batches
@@ -230,10 +231,12 @@ class TensorBoardLog(Callback):
 
 def _summary_writer():
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
     except ImportError:
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from torch.utils.tensorboard import (  # pyright: ignore[reportMissingImports]
+                SummaryWriter,
+            )
         except ImportError:
             raise ImportError(
                 "TensorBoardLog needs tensorboardX (pip install tensorboardX), or PyTorch with "

@@ -54,7 +54,7 @@ class DeepR(Callback):
     ):
         if (delays is None) != (range is None):
             raise ValueError("new delays need both: DeepR(s.w, s.delay, range=(0*ms, 20*ms))")
-        self.views, self.range = (weights, delays), None
+        self.views, self.range = (weights, delays), (0.0, 0.0)
         if range is not None:
             if np.size(range) != 2:
                 raise ValueError(f"range must be two times, (0*ms, 20*ms), not {range!r}")
@@ -71,21 +71,23 @@ class DeepR(Callback):
     def on_train_begin(self, trainer, epochs, batches):
         del epochs, batches
         model = trainer.model
-        self.weights, self.delays = (v if v is None else model.key_of(v) for v in self.views)
+        weights, delays = self.views
+        self.weights = model.key_of(weights)
+        self.delays = None if delays is None else model.key_of(delays)
         for key in (self.weights, self.delays):
             if key is not None and key not in model.parameters.keys:
                 raise ValueError(f"{name_of(key)} must be in train=[...] to be rewired")
         self.synapses = self.weights[0]
         self.i, self.j = model.connections(self.synapses)
-        weights = model.parameters.raw(self.weights)
-        if len(weights) != len(self.i):
+        values = model.parameters.raw(self.weights)
+        if len(values) != len(self.i):
             raise ValueError(f"{name_of(self.weights)} is not one weight per synapse")
         if self.delays is not None and len(model.parameters.raw(self.delays)) != len(self.i):
             raise ValueError(f"{name_of(self.delays)} is not one delay per synapse")
         dimension = model.parameters.dimension(self.weights)
         self.initial = float(to_si(self.given, dimension, "initial"))
         self.free = Pairs(model.ends(self.synapses), self.allowed)
-        self.sign = np.where(weights < 0, -1.0, 1.0)
+        self.sign = np.where(values < 0, -1.0, 1.0)
 
     def on_epoch_begin(self, trainer, epoch):
         del trainer, epoch

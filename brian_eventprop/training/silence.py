@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from brian2 import hertz
+from brian2.units.fundamentalunits import get_dimensions
 from brian2.utils.logger import get_logger
 
 from brian_eventprop._checks import mapping
@@ -94,7 +95,7 @@ class RateWarning(_SpikeCounter):
     """
 
     def __init__(self, most=500 * hertz, stop: bool = False):
-        self.most, self.stop = float(to_si(most, hertz.dim, "most")), stop
+        self.most, self.stop = float(to_si(most, get_dimensions(hertz), "most")), stop
         if not self.most > 0:
             raise ValueError("most must be a positive rate")
         self.warned: set[str] = set()

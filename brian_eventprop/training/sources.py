@@ -167,10 +167,11 @@ def source_of(
     if batch_size is not None:
         batch_size = whole_number(batch_size, "batch_size", least=1)
     if _in_memory(data) or _is_dataset(data):
-        if batch_size is None and default is None:
+        trials = batch_size or default
+        if trials is None:
             raise ValueError(f"batch_size=... is missing: how many trials of {what} make a step")
         size = size_of(data) if _in_memory(data) else len(data)
-        order = _Order(size, batch_size or default, shuffle is not False, seed)
+        order = _Order(size, trials, shuffle is not False, seed)
         if _in_memory(data):
             return _InMemory(data, order, augment)
         return _Dataset(data, order, _grid(model, data))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from copy import copy, deepcopy
 from html import escape
+from typing import Any
 
 import numpy as np
 from brian2.utils.logger import get_logger
@@ -326,6 +327,7 @@ class Trainer(NotPickled):
     def _step(self, spikes, targets, number: int, coming=None):
         where = f"in epoch {self.epoch}, batch {number}"
         self.gradients = {}
+        gradients: Any
         if self.communicator is None:
             result = self.model.run(spikes, targets)
             _check_finite(result.losses, "the loss", where)
@@ -364,14 +366,14 @@ def _check_parts(model, optimizer) -> None:
 
 def _callbacks(callbacks) -> list[Callback]:
     several = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
-    callbacks = list(callbacks) if several else [] if callbacks is None else [callbacks]
-    for callback in callbacks:
+    given: list = list(callbacks) if several else [] if callbacks is None else [callbacks]
+    for callback in given:
         if isinstance(callback, type) or not hasattr(callback, "on_train_begin"):
             raise TypeError(
                 "callbacks must be objects such as EarlyStopping(patience=5), not "
                 f"{_short(callback)}"
             )
-    return callbacks
+    return given
 
 
 def _short(item) -> str:

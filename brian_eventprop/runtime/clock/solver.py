@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -285,7 +285,7 @@ class ClockCPU:
         self.sums.make_room()
         self.constants.forget()
 
-    def hold(self, arrays: Mapping) -> Mapping:
+    def hold(self, arrays: Mapping) -> MutableMapping:
         """Return arrays by key as this solver wants to have them."""
         return arrays
 

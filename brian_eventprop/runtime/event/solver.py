@@ -6,7 +6,7 @@ in the order of the chunks, so that the result does not depend on the number of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,7 +103,7 @@ class EventCPU(EventKernels):
         del name
         return in_exact_time(data.times, data.channels, data.trial_ptr, self.trial_pool.function)
 
-    def hold(self, arrays: Mapping) -> Mapping:
+    def hold(self, arrays: Mapping) -> MutableMapping:
         """Return arrays by key as this solver wants to have them."""
         return arrays
 

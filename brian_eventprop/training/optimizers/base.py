@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copyreg
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
+from typing import Any
 
 import numpy as np
 from brian2 import Quantity
@@ -18,7 +19,7 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian_eventprop._copies import NotPickled, copied
 from brian_eventprop._units import to_si, unit_name
-from brian_eventprop.training.optimizers.clipping import checked_clips
+from brian_eventprop.training.optimizers.clipping import ClipNorm, checked_clips
 from brian_eventprop.training.optimizers.given import (
     Key,
     amounts_in_si,
@@ -78,7 +79,7 @@ class Optimizer(NotPickled, ABC):
         self._given_decay = given_amounts(weight_decay, "weight_decay", "{s.w: 0.01}")
         self.clip = checked_clips(clip)
         self.gradient_norm: float | None = None
-        self.model = None
+        self.model: Any = None
         self.epoch = 0
         self.steps = 0
         #: Factor on all learning rates; see `ReduceOnPlateau`.
@@ -106,7 +107,7 @@ class Optimizer(NotPickled, ABC):
         self._dimensions = {key: parameters.dimension(key) for key in trained}
         if self._one_rate is not None:
             self._check_one_rate(trained)
-        self._bounds = {key: default_bounds(key) for key in trained}
+        self._bounds: dict[Key, tuple] = {key: default_bounds(key) for key in trained}
         for view, (low, high) in self._given_bounds:
             key = model.key_of(view)
             if key not in self._bounds:
@@ -127,9 +128,9 @@ class Optimizer(NotPickled, ABC):
 
     def _check_one_rate(self, trained) -> None:
         """Say for which variables the one rate has the wrong unit."""
-        rate = self._one_rate
+        rate: Any = self._one_rate
         value = rate(0, 0) if getattr(rate, "every_step", False) else rate
-        value = value(0) if isinstance(value, Callable) else value
+        value = value(0) if callable(value) else value
         for key in trained:
             try:
                 self._rate_in_si(key, value, "")
@@ -147,7 +148,7 @@ class Optimizer(NotPickled, ABC):
 
     def _rate(self, key: Key, rate) -> np.ndarray:
         value = rate
-        if isinstance(rate, Callable):
+        if callable(rate):
             every_step = getattr(rate, "every_step", False)
             value = rate(self.epoch, self.steps) if every_step else rate(self.epoch)
         value = self.scale * self._rate_in_si(key, value, f"the learning rate of {name_of(key)}")
@@ -185,37 +186,37 @@ class Optimizer(NotPickled, ABC):
         for key, rate in self._rates.items():
             if getattr(rate, "every_step", False):
                 self.rates[key] = self._rate(key, rate)
-        kernel, gradients = self._own_kernel(), self._clipped(gradients)
+        kernel, held = self._own_kernel(), self._clipped(gradients)
         kept = {key: self._kept(key, self.rates[key]) for key in self._decay}
         self.steps += 1
         parameters = self.model.parameters
-        there = getattr(gradients, "held", ()) if kernel else ()
+        there = getattr(held, "held", ()) if kernel else ()
         moved = {}
         for key, rate in self.rates.items():
             if key in there and key not in kept:
                 memory = self._memory, [(slot, key) for slot in self.slots]
-                gradients.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
+                held.step(kernel, key, rate, self._bounds[key], memory, self._numbers())
                 parameters.changed_in_place()
                 continue
             value = parameters.raw(key) * kept[key] if key in kept else parameters.raw(key)
-            moved[key] = self._moved(key, gradients, kernel, value, rate)
-        if hasattr(gradients, "passes"):
-            gradients.passes.run()
+            moved[key] = self._moved(key, held, kernel, value, rate)
+        if hasattr(held, "passes"):
+            held.passes.run()
         for key, array in moved.items():
             parameters.take(key, array)
 
-    def _clipped(self, gradients: Mapping) -> Mapping:
+    def _clipped(self, gradients: Any) -> Any:
         """Return the gradients after what `clip` says."""
         if not self.clip:
             return gradients
         arrays = {key: np.asarray(gradients[key], dtype=float) for key in self.rates}
         for clip, units in zip(self.clip, self._clip_units, strict=True):
-            if hasattr(clip, "norm"):
+            if isinstance(clip, ClipNorm):
                 self.gradient_norm = clip.norm(arrays, units)
             arrays = clip.clipped(arrays, units)
         return gradients.replaced(arrays) if hasattr(gradients, "replaced") else arrays
 
-    def _moved(self, key: Key, gradients: Mapping, kernel: str | None, value, rate) -> np.ndarray:
+    def _moved(self, key: Key, gradients: Any, kernel: str | None, value, rate) -> np.ndarray:
         """Return the values of a variable after the step, once the gradients' passes are made."""
         low, high = self._bounds[key]
         if hasattr(gradients, "moved"):
@@ -307,7 +308,7 @@ class Optimizer(NotPickled, ABC):
         given = [*self.given_rates, *self._given_bounds, *self._given_decay[1]]
         views = [*given, *(pair for clip in self.clip for pair in clip.given[1])]
         if self.model is None and all(isinstance(view, str | tuple) for view, _ in views):
-            return copyreg.__newobj__, (type(self),), vars(self)
+            return getattr(copyreg, "__newobj__"), (type(self),), vars(self)  # noqa: B009
         return super().__reduce__()
 
     def __repr__(self) -> str:

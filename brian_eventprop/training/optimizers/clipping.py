@@ -132,7 +132,8 @@ def checked_clips(clip) -> tuple[Clip, ...]:
     """
     if clip is None:
         return ()
-    clips = tuple(clip) if isinstance(clip, Iterable) and not isinstance(clip, str) else (clip,)
+    several = isinstance(clip, Iterable) and not isinstance(clip, str)
+    clips: tuple = tuple(clip) if several else (clip,)
     for one in clips:
         if not isinstance(one, Clip):
             raise TypeError(
