@@ -51,6 +51,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_execution_show_tb = True
 nb_merge_streams = True
+#: Bars, and "Compiling ...: 3 s so far", move for who looks on; a page would keep every state.
+os.environ.setdefault("BRIAN_EVENTPROP_PROGRESS", "off")
 
 # ---- the reference of all public names ----
 autosummary_generate = True
