@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import second
 from brian2.units.fundamentalunits import Quantity
 
+from brian_eventprop._units import quantity
 from brian_eventprop.messages.tables import html_table, text_table
 
 
@@ -54,7 +55,7 @@ def summary_of(model) -> Summary:
     trained += [(".".join(key), "computed", text) for key, text in model.expressions.items()]
     count = sum(np.size(values) for values in model.parameters.values())
     title = (
-        f"EventPropModel: {model.duration} with solver='{model.solver}', "
+        f"EventPropModel: {_short(model.duration)} with solver='{model.solver}', "
         f"backend='{model.backend}', {count} trained values"
     )
     return Summary(
@@ -83,8 +84,14 @@ def _range(values) -> str:
         return "-"
     low, high = np.min(values), np.max(values)
     dim = getattr(values, "dim", None)
-    texts = [
-        str(Quantity(end, dim=dim)) if dim is not None else f"{float(end):.4g}"
-        for end in (low, high)
-    ]
+    texts = [_short(end if dim is None else quantity(end, dim)) for end in (low, high)]
     return texts[0] if low == high else " to ".join(texts)
+
+
+def _short(value) -> str:
+    """Return a value with four digits and the unit in which Brian2 would write it."""
+    if not isinstance(value, Quantity):
+        return f"{float(value):.4g}"
+    unit = value.get_best_unit()
+    name = "" if value.dim.is_dimensionless else f" {unit}"
+    return f"{float(value / unit):.4g}{name}"

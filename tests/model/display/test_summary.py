@@ -30,8 +30,8 @@ def test_a_summary_has_groups_projections_and_trained_variables():
     for line in (
         r"source  200      -       given",
         r"cells   200      v       v > 1",
-        r"s_pre       source → cells  200       1. ms to 3. ms",
-        r"s.delay  200       1. ms to 3. ms",
+        r"s_pre       source → cells  200       1 ms to 3 ms",
+        r"s.delay  200       1 ms to 3 ms",
         r"s.w      computed  k",
     ):
         assert line in text, text
