@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
+from weakref import ref
 
 import numpy as np
 from brian2 import second
@@ -37,6 +39,7 @@ from brian_eventprop.model.building.written import WrittenModel
 from brian_eventprop.model.copying import CopiedModel
 from brian_eventprop.model.display.views import DisplayedModel
 from brian_eventprop.model.finite import mention_no_number, not_finite
+from brian_eventprop.model.grazing import GrazingModel, GrazingReport, report_of
 from brian_eventprop.model.jvp import Tangents, direction_of, tangents_of
 from brian_eventprop.model.parameters import Parameters
 from brian_eventprop.model.recording.record import Record
@@ -62,7 +65,9 @@ from brian_eventprop.runtime.optimizer_steps import HostGradients
 from brian_eventprop.runtime.solver import Backward, ForwardRun
 
 
-class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, CopiedModel):
+class EventPropModel(
+    BatchedModel, WiredModel, WrittenModel, DisplayedModel, CopiedModel, GrazingModel
+):
     """A Brian2 network with a loss and the exact gradient of the loss.
 
     Parameters
@@ -422,7 +427,9 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
         return self._recorder
 
     @announces_compiling("backward pass")
-    def gradient(self, of: Sequence | None = None, per_trial: bool = False) -> Gradients:
+    def gradient(
+        self, of: Sequence | None = None, per_trial: bool = False, slope_floor=None
+    ) -> Gradients:
         """Return the gradient of the last run's mean loss, or of a sum over its readouts.
 
         One run serves any number of calls.
@@ -439,6 +446,10 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
         per_trial : bool, optional
             Return the gradients of each trial's own loss (or of its part of the sum), with the
             trials as the first axis.  Each trial is run once more, on its own.
+        slope_floor : Quantity or dict, optional
+            Least slope of crossings, ``0.02/ms`` or one by group, ``{hidden: 0.02/ms}``: what
+            hangs on the time of a spike with a smaller one is divided by this one instead, and the
+            gradient is not exact then.  By default there is none.
 
         Returns
         -------
@@ -475,10 +486,12 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
             )
         else:
             weights, losses = run.of_mean(per_trial), run.result.losses
-        if not per_trial:
-            return self._as_gradients(self._back(run.forward, weights), losses)
-        back, keys = self._back, self.parameters.keys
-        return self._as_gradients(vjp.per_trial(self._alone(run), weights, back, keys), losses)
+        floors = self.slope_floors(slope_floor)
+        back, keys = partial(self._back, floors=floors), self.parameters.keys
+        if per_trial:
+            return self._as_gradients(vjp.per_trial(self._alone(run), weights, back, keys), losses)
+        report = partial(_report, ref(self), ref(run), weights)
+        return self._as_gradients(back(run.forward, weights), losses, report)
 
     @announces_compiling("backward pass")
     def jacobian(self) -> tuple[Gradients, ...]:
@@ -598,28 +611,31 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
         self.run(data, targets, traces)
         return self._done()
 
-    def _as_gradients(self, found: Backward, losses: np.ndarray | None) -> Gradients:
+    def _as_gradients(
+        self, found: Backward, losses: np.ndarray | None, report: Callable | None = None
+    ) -> Gradients:
         arrays = {key: found.gradients[key] for key in self.parameters.keys}
         more = {(name, "spike times"): array for name, array in found.inputs.items()}
         more |= {(name, "traces"): array for name, array in found.traces.items()}
         wrong = not_finite({**arrays, **more}, self.spec, losses)
         return Gradients(
             arrays, self._network.dimensions, self.key_of, dict(found.inputs), found.grazing, wrong,
-            self.parameters.units, self._network.shapes, found.traces,
+            self.parameters.units, self._network.shapes, found.traces, report,
         )  # fmt: skip
 
     @announces_compiling("backward pass")
-    def gradient_arrays(self) -> Mapping[tuple[str, str], np.ndarray]:
+    def gradient_arrays(self, floors: Mapping = {}) -> Mapping[tuple[str, str], np.ndarray]:
         """Return the gradient of the last run's mean loss as plain arrays in SI units, by key.
 
         Of the trained variables alone, in their order, as optimisers take it: on a GPU, an array
-        comes to the host when it is looked up.
+        comes to the host when it is looked up.  ``floors`` are those of `slope_floors`.
         """
         run = self._done()
-        found = self._solver.backward(run.forward, run.of_mean(False), False)
+        more = (floors,) if floors else ()
+        found = self._solver.backward(run.forward, run.of_mean(False), False, *more)
         if self._tied:
             pulled = self._pulled(found.gradients, run.bound)
-            return HostGradients(pulled, self._solver.trial_pool, found.grazing)
+            return HostGradients(pulled, self._solver.trial_pool, found.grazing, found.slopes)
         gradients = cast(HostGradients, found.gradients)  # a solver's are more than a dict
         return gradients.ordered(self.parameters.keys)
 
@@ -635,9 +651,12 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
             raise RuntimeError("there is nothing to differentiate yet: call run() first")
         return self._last
 
-    def _back(self, forward: ForwardRun, weights: tuple, with_inputs: bool = True) -> Backward:
+    def _back(
+        self, forward: ForwardRun, weights: tuple, with_inputs: bool = True, floors: Mapping = {}
+    ) -> Backward:
         """Return a backward pass, with dL/d(time) of inputs in the order of the given spikes."""
-        found = self._solver.backward(forward, weights, with_inputs)
+        more = (floors,) if floors else ()
+        found = self._solver.backward(forward, weights, with_inputs, *more)
         inputs = {}
         for name, grads in found.inputs.items() if with_inputs else ():
             if name in self._drawn:  # steps of the time grid do not move
@@ -645,7 +664,8 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
             inputs[name] = np.empty_like(grads)
             inputs[name][forward.inputs[name].original] = grads
         gradients = self._pulled(found.gradients, self._done().bound)
-        return Backward(gradients, inputs, found.grazing, found.traces)
+        slopes = {} if self.backend == "cuda" else found.slopes
+        return Backward(gradients, inputs, found.grazing, found.traces, slopes=slopes)
 
     def _alone(self, run: Run) -> Iterator[ForwardRun]:
         """Run each trial of the last run on its own."""
@@ -665,3 +685,17 @@ class EventPropModel(BatchedModel, WiredModel, WrittenModel, DisplayedModel, Cop
     def result(self) -> Result | None:
         """What the last run returned; None before it, and once a model was rewired."""
         return self._last.result if self._last else None
+
+
+def _report(model: ref, run: ref, weights: tuple, k: int) -> GrazingReport:
+    """Return the flattest crossings of a run, as long as the model has it."""
+    model, run = model(), run()
+    if model is None or run is None or model._last is not run:
+        raise RuntimeError("the model was run since: call report() before the next run")
+    model.slope_floors({})  # refused on CUDA
+
+    def back(floors: Mapping) -> Backward:
+        return model._back(run.forward, weights, False, floors)
+
+    spikes, keys = run.forward.spikes, model.parameters.keys
+    return report_of(spikes, model.slope_dimensions, back, k, keys)

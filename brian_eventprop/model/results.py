@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from brian2 import Quantity, second
 
+from brian_eventprop._checks import whole_number
 from brian_eventprop._names import name_of
 from brian_eventprop._units import quantity
 from brian_eventprop.messages.tables import titled_html
+from brian_eventprop.model.grazing.report import GrazingReport
 from brian_eventprop.model.parameters import KeysByName
 from brian_eventprop.reading.spec import Key
 from brian_eventprop.runtime.readouts import GroupSpikes
@@ -162,8 +164,9 @@ class Gradients(Mapping):
         units: Callable[[Mapping | None], Mapping[Key, Quantity]],
         shapes: Mapping[Key, tuple[int, ...]] = {},
         traces: Mapping[str, np.ndarray] = {},
+        report: Callable[[int], GrazingReport] | None = None,
     ):
-        self._units = units
+        self._units, self._report = units, report
         self._arrays, self._dimensions, self._key_of = arrays, dimensions, key_of
         self._not_finite, self._shapes, self._traces = not_finite, shapes, traces
         per_second = {name: array / second for name, array in inputs.items()}
@@ -200,13 +203,65 @@ class Gradients(Mapping):
         return self._arrays[key]
 
     def __getstate__(self) -> dict:
-        return {**vars(self), "_key_of": KeysByName(self._arrays)}
+        return {**vars(self), "_key_of": KeysByName(self._arrays), "_report": None}
 
     def _trained(self, item) -> Key:
         key = self._key_of(item)
         if key not in self._arrays:
             raise KeyError(f"'{name_of(key)}' is not in train=[...]")
         return key
+
+    def report(self, k: int = 10) -> GrazingReport:
+        """Return the k spikes with the flattest crossings, and the share of the gradient on them.
+
+        A spike's time moves by one over the slope with which its potential crosses the threshold,
+        so a flat crossing makes a large gradient.  It takes two more backward passes: one that
+        finds the slopes, and one in which those spikes stay at their times.
+
+        Parameters
+        ----------
+        k : int, optional
+            How many spikes are wanted; flat is a slope that is a small part of its group's median.
+
+        Returns
+        -------
+        GrazingReport
+            With ``spikes``, ``share``, ``crossings`` and ``medians``; shown as a table.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was run since, or this is no gradient of a whole batch.
+        UnsupportedError
+            On CUDA.
+
+        Examples
+        --------
+        >>> from brian2 import *
+        >>> import brian_eventprop as bep
+        >>> start_scope()
+        >>> neuron = NeuronGroup(2, "dv/dt = (I - v)/(10*ms) : 1\\nI : 1", threshold="v > 1",
+        ...                      reset="v = 0", method="exact", name="cell")
+        >>> neuron.I = [1.05, 2]
+        >>> model = bep.EventPropModel([neuron], train=[neuron.I], duration=40*ms, solver="event",
+        ...                            loss=bep.Sum(bep.SpikeTimes(neuron, "t/ms", which="first")),
+        ...                            backend="interpreter")
+        >>> result = model.run()
+        >>> report = model.gradient().report(1)
+        >>> report
+        group  neuron  trial  time            slope  of the median
+        -----  ------  -----  --------------  -----  -------------
+        cell   0       0      30.44522438 ms  5. Hz  0.05
+        The 1 flattest of 6 crossings carry 100.0% of dL/d(cell.I).
+        >>> report.spikes[0].slope
+        5. * hertz
+        """
+        if self._report is None:
+            raise RuntimeError(
+                "report() is for gradients of a whole batch that were neither copied nor pickled: "
+                "model.gradient().report()"
+            )
+        return self._report(whole_number(k, "k", least=1))
 
     def flatten(self, units: Mapping | None = None) -> np.ndarray:
         """Return the gradient in the vector of `Parameters.flatten`, with the same units.

@@ -17,6 +17,7 @@ from brian_eventprop.reading.live.recording import (
     with_adjoints,
     with_readouts,
 )
+from brian_eventprop.reading.live.thresholds import slope_dimensions
 from brian_eventprop.reading.live.timed_arrays import (
     timed_keys,
     with_timed_values,
@@ -47,6 +48,7 @@ __all__ = [
     "period_of",
     "read_network",
     "read_spikes",
+    "slope_dimensions",
     "timed_keys",
     "view_key",
     "with_adjoints",

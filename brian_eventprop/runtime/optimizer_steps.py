@@ -5,7 +5,7 @@ NumPy goes over all arrays once per operation, a dozen times; the numbers are th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,13 +31,16 @@ _KERNELS = {"adam": _adam}
 class HostGradients(dict):
     """Gradients by key, as NumPy arrays, and the threads for loops over them.
 
-    ``grazing`` is the number of spikes whose part in them is uncertain.
+    ``grazing`` is the number of spikes whose part in them is uncertain, ``slopes`` those of the
+    crossings by group.
     """
 
-    def __init__(self, gradients, trial_pool: TrialPool, grazing: int = 0):
+    def __init__(
+        self, gradients, trial_pool: TrialPool, grazing: int = 0, slopes: Mapping = {}
+    ):  # fmt: skip
         super().__init__(gradients)
         self.trial_pool, self.passes = trial_pool, ArrayPasses(trial_pool)
-        self.grazing = grazing
+        self.grazing, self.slopes = grazing, slopes
 
     def ordered(self, keys) -> HostGradients:
         """Return the gradients in another order of their keys."""
@@ -45,7 +48,7 @@ class HostGradients(dict):
 
     def replaced(self, arrays) -> HostGradients:
         """Return other gradients in place of these, with the same threads."""
-        return HostGradients(arrays, self.trial_pool, self.grazing)
+        return HostGradients(arrays, self.trial_pool, self.grazing, self.slopes)
 
     def moved(
         self,

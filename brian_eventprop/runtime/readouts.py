@@ -6,7 +6,7 @@ spikes, here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,6 +58,20 @@ def count_surrogates(readouts, spikes: GroupSpikes, group: str, weights) -> np.n
             at = spikes.trials[chosen], spikes.neurons[chosen] - spec.start
             surrogate[chosen] += weight[at] / spec.scale
     return surrogate
+
+
+def slope_arrays(spikes: Mapping[str, GroupSpikes], floors: Mapping) -> dict:
+    """Return by (group, role) what the backward pass reads and leaves of crossings' slopes.
+
+    ``floors`` are the least slopes by group, 0 where there is none: what they are below is divided
+    by them.  The slopes are NaN for those spikes that cross no threshold.
+    """
+    arrays = {}
+    for name, own in spikes.items():
+        n = len(own.times)
+        arrays[name, "slope_floor"] = np.array(np.broadcast_to(floors.get(name, 0.0), n), float)
+        arrays[name, "crossing_slope"] = np.full(n, np.nan)
+    return arrays
 
 
 def spike_readouts(system, groups, parameter_map) -> dict[int, SpikeReadout]:

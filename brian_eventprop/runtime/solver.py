@@ -38,6 +38,9 @@ class Backward:
     adjoints
         The adjoint variables that the readouts of the kind 'adjoint' name, (trials, neurons,
         times), by the number of the readout.
+    slopes
+        By group, the slope of the threshold's crossing at each spike, in the order of the forward
+        run; NaN where there was none, since an arrival fired the neuron.  Not on CUDA.
     """
 
     gradients: Mapping
@@ -45,6 +48,7 @@ class Backward:
     grazing: int
     traces: Mapping[str, np.ndarray] = field(default_factory=dict)
     adjoints: Mapping[int, np.ndarray] = field(default_factory=dict)
+    slopes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -75,8 +79,14 @@ class Solver(Protocol):
     ) -> ForwardRun:
         """Run a batch of trials."""
 
-    def backward(self, forward: ForwardRun, weights, with_inputs: bool = True) -> Backward:
-        """Return gradients, given dL/d(value) of each readout."""
+    def backward(
+        self, forward: ForwardRun, weights, with_inputs: bool = True, floors: Mapping = {}
+    ) -> Backward:
+        """Return gradients, given dL/d(value) of each readout.
+
+        ``floors`` are, by group, the least slopes (per second) that dL/dt of a spike is divided by:
+        one number, or one for each spike, infinite for a spike that is held at its time.
+        """
 
     def reconnect(self, pathway: str, pre: np.ndarray, post: np.ndarray) -> None:
         """Take other ends for the synapses of a pathway, as many as before."""

@@ -89,6 +89,10 @@ class EventModule:
 #: What `forward` leaves for `backward`, for each group.
 EVENT_LOG = ("event_log", "window_offsets", "spikes")
 
+#: Of the spikes of a group, for the backward pass: dL/dt by readouts and by arrivals, the least
+#: slope to divide by, and the slopes that it finds.
+OF_SPIKES = ["time", "d_spike_time", "slope_floor", "crossing_slope"]
+
 #: What `spread` and `gather` know of the synapses of a pathway.
 TABLES = ("B", "targets", "ticks")
 
@@ -164,7 +168,7 @@ def _render_coupled(component: Component, tolerance: float) -> EventComponent:
     for g in groups:
         roles = ["grad_initial", *["grad_refractory"] * g.refractory]
         roles += [*["count_surrogate"] * g.has_count_surrogate, *g.timed_gradients]
-        gradients += [(g.name, role) for role in (*roles, *["time", "d_spike_time"] * g.spikes)]
+        gradients += [(g.name, role) for role in (*roles, *OF_SPIKES * g.spikes)]
     each = ("grad_shared", "grad_weight", "grad_delay")
     gradients += [(p.name, role) for p in pathways for role in each]
     for p in component.homes:
@@ -263,7 +267,7 @@ def _gradients(component):
     for g in component.groups:
         roles = ["grad_shared", "grad_neuron", "grad_initial"]
         roles += ["grad_refractory"] * g.fixed_period
-        roles += ["time", "d_spike_time"] * g.spikes
+        roles += OF_SPIKES * g.spikes
         roles += [*["count_surrogate"] * g.has_count_surrogate, *g.timed_gradients, "WR"]
         pairs += [(g.name, role) for role in roles]
     for p in component.homes:

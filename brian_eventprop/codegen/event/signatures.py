@@ -112,7 +112,11 @@ class GroupSignatures:
     @property
     def _spiking(self):
         """The roles of what the backward pass through spikes reads and writes."""
-        roles = ["spikes", "d_spike_time", "time", "d_release", "d_caused"] * self.group.spikes
+        roles = [
+            "spikes", "d_spike_time", "time", "slope_floor", "crossing_slope", "d_release",
+            "d_caused",
+        ]  # fmt: skip
+        roles *= self.group.spikes
         return roles + ["grad_refractory"] * self.group.fixed_period
 
     @cached_property

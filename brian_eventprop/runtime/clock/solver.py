@@ -37,6 +37,7 @@ from brian_eventprop.runtime.readouts import (
     GroupSpikes,
     Samples,
     count_surrogates,
+    slope_arrays,
     spike_readouts,
     unmeasured,
 )
@@ -501,15 +502,19 @@ class ClockCPU:
         return whole
 
     # ---- backward ----
-    def backward(self, forward: Forward, weights, with_inputs: bool = True) -> Backward:
+    def backward(
+        self, forward: Forward, weights, with_inputs: bool = True, floors: Mapping = {}
+    ) -> Backward:
         """Return the gradient of the loss, given its derivatives in the readouts.
 
-        Without `with_inputs`, derivatives in the times of input spikes may be left out.
+        Without `with_inputs`, derivatives in the times of input spikes may be left out.  ``floors``
+        are the least slopes of crossings, see `Solver`.
         """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         timed = TimedGradients(self.module.groups, forward.arrays)
         self.sums.make_room_for(timed)
         common = self._common_arrays(forward, weights, gradients) | timed.by_trial
+        common |= slope_arrays(forward.spikes, floors)
 
         arrays = {**forward.arrays, **forward.stored, **common}
         own = Arrays(_among(self.programs["backward"].keys, {**forward.stored, **common}))
@@ -527,9 +532,10 @@ class ClockCPU:
         gradients |= {("", name): grads.sum(axis=0).ravel() for name, grads in traces.items()}
         inputs = {i.name: common[i.name, "d_input_time"] for i in self.module.inputs}
         grazing = int(sum(found))
-        grads = HostGradients(gradients, self.trial_pool, grazing)
         adjoints = self._adjoints(lambda key: common[key])
-        return Backward(grads, inputs, grazing, traces, adjoints)
+        slopes = {name: common[name, "crossing_slope"] for name in forward.spikes}
+        grads = HostGradients(gradients, self.trial_pool, grazing, slopes)
+        return Backward(grads, inputs, grazing, traces, adjoints, slopes)
 
     def _adjoints(self, find: Callable) -> dict[int, np.ndarray]:
         """Return the adjoint variables that the backward pass has left among the weights."""

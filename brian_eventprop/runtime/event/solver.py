@@ -28,7 +28,12 @@ from brian_eventprop.runtime.event.samples import EventSamples
 from brian_eventprop.runtime.event.sums import EventSums
 from brian_eventprop.runtime.inputs import ExactSpikes, in_exact_time
 from brian_eventprop.runtime.optimizer_steps import HostGradients
-from brian_eventprop.runtime.readouts import GroupSpikes, count_surrogates, spike_readouts
+from brian_eventprop.runtime.readouts import (
+    GroupSpikes,
+    count_surrogates,
+    slope_arrays,
+    spike_readouts,
+)
 from brian_eventprop.runtime.solver import Backward
 from brian_eventprop.runtime.synapse_readouts import synapse_readouts
 from brian_eventprop.runtime.timed_inputs import (
@@ -284,11 +289,17 @@ class EventCPU(EventKernels):
 
     # ---- backward ----
     def backward(
-        self, forward: EventForward, weights: tuple[np.ndarray, ...], with_inputs: bool = True
-    ) -> Backward:
-        """Return the gradient of the loss, given its derivatives in the readouts."""
+        self, forward: EventForward, weights: tuple[np.ndarray, ...], with_inputs: bool = True,
+        floors: Mapping = {},
+    ) -> Backward:  # fmt: skip
+        """Return the gradient of the loss, given its derivatives in the readouts.
+
+        ``floors`` are the least slopes of crossings, see `Solver`.
+        """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common, spiked = self._common_arrays(forward, weights, gradients)
+        for (name, role), array in slope_arrays(forward.spikes, floors).items():
+            spiked[name, role] = _by_chunk(forward, name, array)
         module = forward.module
         timed = TimedGradients(module.groups, forward.arrays)
         sums = self._sums_of(module, timed)
@@ -322,8 +333,12 @@ class EventCPU(EventKernels):
             if spec.kind == "adjoint"
         }
         n = int(sum(grazing))
-        grads = HostGradients(gradients, self.trial_pool, n)
-        return Backward(grads, inputs, n, traces, adjoints)
+        slopes = {
+            name: np.concatenate([np.empty(0), *spiked[name, "crossing_slope"]])[order]
+            for name, order in forward.orders.items()
+        }
+        grads = HostGradients(gradients, self.trial_pool, n, slopes)
+        return Backward(grads, inputs, n, traces, adjoints, slopes)
 
     def _sums_of(self, module, timed: TimedGradients):
         """The arrays to add gradients to; other kernels have others."""
