@@ -36,6 +36,7 @@ from .readouts import Value as Value
 from .training import MPI as MPI
 from .training import Callback as Callback
 from .training import Checkpoint as Checkpoint
+from .training import ClipTrials as ClipTrials
 from .training import CSVLog as CSVLog
 from .training import DeepR as DeepR
 from .training import EarlyStopping as EarlyStopping
@@ -43,11 +44,13 @@ from .training import GradientNorms as GradientNorms
 from .training import History as History
 from .training import LiftSilent as LiftSilent
 from .training import LineLog as LineLog
+from .training import ParameterAverage as ParameterAverage
 from .training import ProgressBar as ProgressBar
 from .training import RateWarning as RateWarning
 from .training import ReduceOnPlateau as ReduceOnPlateau
 from .training import Report as Report
 from .training import SilenceWarning as SilenceWarning
+from .training import SlopeFloor as SlopeFloor
 from .training import TensorBoardLog as TensorBoardLog
 from .training import Trainer as Trainer
 from .training import schedules as schedules

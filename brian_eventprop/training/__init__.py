@@ -14,6 +14,7 @@ from brian_eventprop.training.parallel import MPI
 from brian_eventprop.training.reports import GradientNorms, LineLog, Report, TensorBoardLog
 from brian_eventprop.training.rewiring import DeepR
 from brian_eventprop.training.silence import LiftSilent, RateWarning, SilenceWarning
+from brian_eventprop.training.stability import ClipTrials, ParameterAverage, SlopeFloor
 from brian_eventprop.training.trainer import Trainer
 
 __all__ = [
@@ -21,17 +22,20 @@ __all__ = [
     "CSVLog",
     "Callback",
     "Checkpoint",
+    "ClipTrials",
     "DeepR",
     "EarlyStopping",
     "GradientNorms",
     "History",
     "LiftSilent",
     "LineLog",
+    "ParameterAverage",
     "ProgressBar",
     "RateWarning",
     "ReduceOnPlateau",
     "Report",
     "SilenceWarning",
+    "SlopeFloor",
     "TensorBoardLog",
     "Trainer",
     "schedules",

@@ -48,6 +48,9 @@ class Callback:
     def on_batch_end(self, trainer, batch: int, result) -> None:
         """After the step that followed a batch; ``result`` is what the model's run returned."""
 
+    def on_validation_begin(self, trainer, epoch: int) -> None:
+        """After the last step of an epoch, before its validation, if there is one."""
+
     def on_epoch_end(self, trainer, epoch: int, row: dict) -> None:
         """After the validation of an epoch; ``row`` goes into the history and may be extended."""
 

@@ -26,6 +26,7 @@ from brian_eventprop.training.parallel import MPI
 from brian_eventprop.training.reports import LineLog
 from brian_eventprop.training.silence import RateWarning, SilenceWarning
 from brian_eventprop.training.sources import Source, source_of
+from brian_eventprop.training.stability import checked_choices
 
 __all__ = ["Trainer"]
 
@@ -48,6 +49,9 @@ class Trainer(NotPickled):
         What else shall happen.
     communicator : `MPI`, optional
         The processes that train together; each runs a part of every batch.
+    grazing : `SlopeFloor`, `ClipTrials` or both, optional
+        What is done about spikes whose potential only grazes the threshold, which have huge
+        gradients; the history counts what was clipped.  By default nothing: the gradient is exact.
 
     Attributes
     ----------
@@ -70,11 +74,13 @@ class Trainer(NotPickled):
     )
 
     def __init__(
-        self, model, optimizer, callbacks: Iterable[Callback] = (), communicator: MPI | None = None
-    ):
+        self, model, optimizer, callbacks: Iterable[Callback] = (),
+        communicator: MPI | None = None, grazing=None,
+    ):  # fmt: skip
         _check_parts(model, optimizer)
         self.model, self.optimizer, self.communicator = model, optimizer, communicator
         self.callbacks = _callbacks(callbacks)
+        self.grazing = checked_choices(grazing, model, communicator)
         self.history = History()
         self.epoch = 0
         self.stop = False
@@ -206,6 +212,7 @@ class Trainer(NotPickled):
         twin.model, twin.optimizer = deepcopy(self.model, memo), deepcopy(self.optimizer, memo)
         twin.callbacks = [deepcopy(hook, memo) for hook in self.callbacks]
         twin._watch = [deepcopy(hook, memo) for hook in self._watch]
+        twin.grazing = deepcopy(self.grazing, memo)
         twin.history, twin.settings = deepcopy(self.history, memo), dict(self.settings)
         twin.hooks, twin.gradients, twin._resumed = (
             twin.callbacks,
@@ -265,6 +272,7 @@ class Trainer(NotPickled):
             raise ValueError(f"progress must be True, False or 'lines', not {progress!r}")
         kinds = [type(hook) for hook in self.callbacks]
         hooks = [*self.callbacks, *(hook for hook in self._watch if type(hook) not in kinds)]
+        hooks += self.grazing.hooks if self.grazing else []
         if early_stopping is not None:
             is_hook = isinstance(early_stopping, Callback)
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))
@@ -305,7 +313,7 @@ class Trainer(NotPickled):
         start = time.perf_counter()
         self.optimizer.start_epoch(self.epoch)
         self._call(hooks, "on_epoch_begin", self.epoch)
-        totals = _Totals(self.model.loss)
+        totals, clipped = _Totals(self.model.loss), self.optimizer.clipped_steps
         for number, ((spikes, targets), coming) in enumerate(with_next(source.epoch(self.epoch))):
             with compiling_announced(lambda: part_of(self.model)):
                 result = self._step(spikes, targets, number, coming)
@@ -315,6 +323,9 @@ class Trainer(NotPickled):
         if totals.trials == 0:
             raise ValueError(f"data gave no batches in epoch {self.epoch}")
         row = {"epoch": self.epoch, **totals.means()}
+        if self.optimizer.clip:
+            row["clipped_steps"] = self.optimizer.clipped_steps - clipped
+        self._call(hooks, "on_validation_begin", self.epoch)
         if validation is not None:
             measured = self._measured(validation)
             row.update({f"val_{name}": value for name, value in measured.items()})
@@ -331,7 +342,8 @@ class Trainer(NotPickled):
         if self.communicator is None:
             result = self.model.run(spikes, targets)
             _check_finite(result.losses, "the loss", where)
-            gradients = self.model.gradient_arrays()
+            rule = self.grazing
+            gradients = rule.gradients(self.model) if rule else self.model.gradient_arrays()
         else:
             result, gradients = self.communicator.step(self.model, spikes, targets)
             _check_finite(result.losses, "the loss", where)

@@ -214,3 +214,15 @@ def test_a_checkpoint_knows_both(tmp_path):
         trainer(1 * ms, 0.2).resume(path)
     with pytest.raises(ValueError, match=r"ClipNorm\(1\).*0.002 here and 0.001 in the file"):
         trainer(2 * ms, 0.1).resume(path)
+
+
+def test_clipped_steps_are_counted():
+    data = yin_yang(size=60)
+    model = FakeModel()
+    for clip, expected in (
+        (ClipNorm(1e-6, per={DELAY: ms}), 3),
+        (ClipNorm(1e6, per={DELAY: ms}), 0),
+    ):
+        trainer = bep.Trainer(model, Adam({WEIGHT: 0.1, DELAY: 1 * ms}, clip=clip))
+        history = trainer.fit(data, epochs=2, batch_size=20, progress=False)
+        np.testing.assert_array_equal(history["clipped_steps"], [expected, expected])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from brian_eventprop._units import to_si
 from brian_eventprop.errors import UnsupportedError
+from brian_eventprop.model.vjp import per_trial
 from brian_eventprop.reading import slope_dimensions
+from brian_eventprop.runtime.optimizer_steps import HostGradients
 
 
 class GrazingModel:
@@ -24,6 +26,22 @@ class GrazingModel:
             for g in self.spec.groups
             if g.threshold and g.name in brian_groups
         }
+
+    def trial_gradient_arrays(self, floors: Mapping = {}) -> HostGradients:
+        """Return the gradients of each trial's own loss in the last run, by key.
+
+        Plain arrays (trials, values) in SI units; each trial is run once more, on its own.
+
+        Parameters
+        ----------
+        floors : dict, optional
+            Least slopes of crossings, as from `slope_floors`.
+        """
+        run, keys = self._done(), self.parameters.keys
+        back = partial(self._back, floors=floors, with_inputs=False)
+        found = per_trial(self._alone(run), run.of_mean(True), back, keys)
+        pool = self._solver.trial_pool
+        return HostGradients(found.gradients, pool, found.grazing, found.slopes)
 
     def slope_floors(self, given) -> dict[str, float]:
         """Return the least slopes of crossings in SI units by group, after checking their units.

@@ -40,7 +40,7 @@ def per_trial(
     keys
         Of the trained variables.
     """
-    rows, inputs, traces, grazing = [], [], [], 0
+    rows, inputs, traces, slopes, grazing = [], [], [], [], 0
     for b, forward in enumerate(alone):
         shapes = [own.shape for own in forward.readouts]
         found = back(
@@ -49,9 +49,11 @@ def per_trial(
         rows.append({key: np.array(found.gradients[key]) for key in keys})
         inputs.append(found.inputs)
         traces.append(found.traces)
+        slopes.append(found.slopes)
         grazing += found.grazing
     gradients = {key: np.stack([row[key] for row in rows]) for key in keys}
-    return Backward(gradients, _joined(inputs), grazing, _joined(traces))
+    joined = _joined(slopes)
+    return Backward(gradients, _joined(inputs), grazing, _joined(traces), slopes=joined)
 
 
 def _joined(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

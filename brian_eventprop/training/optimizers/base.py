@@ -60,6 +60,8 @@ class Optimizer(NotPickled, ABC):
     ----------
     gradient_norm : float or None
         What `ClipNorm` found in the last step, before it clipped.
+    clipped_steps : int
+        How many steps `clip` has changed so far.
     """
 
     instead = (
@@ -79,6 +81,7 @@ class Optimizer(NotPickled, ABC):
         self._given_decay = given_amounts(weight_decay, "weight_decay", "{s.w: 0.01}")
         self.clip = checked_clips(clip)
         self.gradient_norm: float | None = None
+        self.clipped_steps = 0
         self.model: Any = None
         self.epoch = 0
         self.steps = 0
@@ -209,11 +212,12 @@ class Optimizer(NotPickled, ABC):
         """Return the gradients after what `clip` says."""
         if not self.clip:
             return gradients
-        arrays = {key: np.asarray(gradients[key], dtype=float) for key in self.rates}
+        given = arrays = {key: np.asarray(gradients[key], dtype=float) for key in self.rates}
         for clip, units in zip(self.clip, self._clip_units, strict=True):
             if isinstance(clip, ClipNorm):
                 self.gradient_norm = clip.norm(arrays, units)
             arrays = clip.clipped(arrays, units)
+        self.clipped_steps += any(np.any(arrays[key] != given[key]) for key in given)
         return gradients.replaced(arrays) if hasattr(gradients, "replaced") else arrays
 
     def _moved(self, key: Key, gradients: Any, kernel: str | None, value, rate) -> np.ndarray:
