@@ -631,8 +631,7 @@ class EventPropModel(
         comes to the host when it is looked up.  ``floors`` are those of `slope_floors`.
         """
         run = self._done()
-        more = (floors,) if floors else ()
-        found = self._solver.backward(run.forward, run.of_mean(False), False, *more)
+        found = self._solver.backward(run.forward, run.of_mean(False), False, floors)
         if self._tied:
             pulled = self._pulled(found.gradients, run.bound)
             return HostGradients(pulled, self._solver.trial_pool, found.grazing, found.slopes)
@@ -655,8 +654,7 @@ class EventPropModel(
         self, forward: ForwardRun, weights: tuple, with_inputs: bool = True, floors: Mapping = {}
     ) -> Backward:
         """Return a backward pass, with dL/d(time) of inputs in the order of the given spikes."""
-        more = (floors,) if floors else ()
-        found = self._solver.backward(forward, weights, with_inputs, *more)
+        found = self._solver.backward(forward, weights, with_inputs, floors)
         inputs = {}
         for name, grads in found.inputs.items() if with_inputs else ():
             if name in self._drawn:  # steps of the time grid do not move
@@ -664,8 +662,7 @@ class EventPropModel(
             inputs[name] = np.empty_like(grads)
             inputs[name][forward.inputs[name].original] = grads
         gradients = self._pulled(found.gradients, self._done().bound)
-        slopes = {} if self.backend == "cuda" else found.slopes
-        return Backward(gradients, inputs, found.grazing, found.traces, slopes=slopes)
+        return Backward(gradients, inputs, found.grazing, found.traces, slopes=found.slopes)
 
     def _alone(self, run: Run) -> Iterator[ForwardRun]:
         """Run each trial of the last run on its own."""

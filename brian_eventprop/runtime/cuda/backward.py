@@ -6,6 +6,7 @@ runs give the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -21,11 +22,16 @@ from brian_eventprop.runtime.cuda.workspace import PARTS
 class CudaBackward(ClockCPU):
     """What `ClockCUDA` does for the gradient; it has the device, the kernels and the memory."""
 
-    def backward(self, forward: Forward, weights, with_inputs: bool = True) -> DeviceBackward:
+    def backward(
+        self, forward: Forward, weights, with_inputs: bool = True, floors: Mapping = {}
+    ) -> DeviceBackward:
         """Return the gradient of the loss, given its derivatives in the readouts.
 
-        The kernels run on while the host goes on; it waits when it looks a number up.
+        The kernels run on while the host goes on; it waits when it looks a number up.  They have no
+        ``floors`` for slopes, which a model refuses before it comes to this.
         """
+        if floors:
+            raise ValueError("the kernels of CUDA have no least slopes of crossings")
         self._gradients_lease.take_back()
         others = [key for key in self.system.trained if key not in self.held.keys]
         gradients = {key: np.zeros(self.shapes[key]) for key in others}

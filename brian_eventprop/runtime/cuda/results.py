@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from weakref import ref
 
 import numpy as np
@@ -175,6 +176,9 @@ class DeviceGradients(Mapping):
 
 class DeviceBackward:
     """What a backward pass returns, most of it looked up when it is needed; see `Backward`."""
+
+    #: Slopes of crossings stay in the kernels.
+    slopes: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def __init__(
         self,
