@@ -168,7 +168,7 @@ class Trainer(NotPickled):
             others = source_of(validation, "validation", self.model, default=default, passes=epochs)
             others.check(self.model)
         hooks = self.hooks = self._hooks(early_stopping, progress)
-        self.settings = source.settings
+        self.settings = {**source.settings, "grazing": repr(self.grazing) if self.grazing else None}
         if self.communicator is not None:
             self.communicator.begin(self.model, self.optimizer)
             self.settings = {**self.settings, "chunks": self.communicator.chunks}
@@ -271,8 +271,9 @@ class Trainer(NotPickled):
         if isinstance(progress, str) and progress != "lines":
             raise ValueError(f"progress must be True, False or 'lines', not {progress!r}")
         kinds = [type(hook) for hook in self.callbacks]
-        hooks = [*self.callbacks, *(hook for hook in self._watch if type(hook) not in kinds)]
-        hooks += self.grazing.hooks if self.grazing else []
+        # what was clipped stands in the row before a callback writes it down
+        hooks = [*(self.grazing.hooks if self.grazing else []), *self.callbacks]
+        hooks += [hook for hook in self._watch if type(hook) not in kinds]
         if early_stopping is not None:
             is_hook = isinstance(early_stopping, Callback)
             hooks.append(early_stopping if is_hook else EarlyStopping(early_stopping))

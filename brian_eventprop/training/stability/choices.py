@@ -23,6 +23,9 @@ class Grazing:
     def __init__(self, floor: SlopeFloor | None = None, trials: ClipTrials | None = None):
         self.floor, self.trials = floor, trials
 
+    def __repr__(self) -> str:
+        return repr(self.hooks)
+
     @property
     def hooks(self) -> list[Callback]:
         """What is called as callbacks are."""

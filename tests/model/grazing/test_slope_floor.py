@@ -22,7 +22,7 @@ def constant_current(solver, *, unit=1, drive=1.05):
     )
     group.I = [drive * unit, 3 * unit]
     loss = bep.Sum(bep.SpikeTimes(group, "t/ms", which="first"))
-    inputs = SpikeGeneratorGroup(1, [], [] * ms)  # without synapses
+    inputs = SpikeGeneratorGroup(1, [], [] * ms, name="nothing")  # without synapses
     return group, bep.EventPropModel(
         [inputs, group], train=[group.I], loss=loss, duration=45 * ms, solver=solver,
         backend="interpreter", namespace={"tau": 10 * ms, "theta": unit},

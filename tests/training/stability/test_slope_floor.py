@@ -1,8 +1,10 @@
 """A trainer that clips by slope: the steps it takes, and what it counts."""
 
+import csv
+
 import numpy as np
 import pytest
-from brian2 import ms, mV, second
+from brian2 import ms, mV, second, start_scope
 from helpers.fake_model import DELAY, WEIGHT, FakeModel
 from model.grazing.test_slope_floor import constant_current
 
@@ -46,6 +48,15 @@ def test_a_part_of_the_median():
     assert history["clipped_spikes"][0] == 1
 
 
+def test_the_log_has_the_count(tmp_path):
+    group, model = constant_current("event")
+    hooks = [bep.CSVLog(tmp_path / "log.csv")]
+    trainer = bep.Trainer(model, bep.SGD({group.I: 1e-4}), hooks, grazing=bep.SlopeFloor(0.1))
+    trainer.fit([(bep.SpikeData([], [], [], 1, 1), None)], 1, progress=False)
+    (row,) = csv.DictReader((tmp_path / "log.csv").open())
+    assert row["clipped_spikes"] == "1"
+
+
 def test_spikes_are_counted_in_each_epoch():
     _, history = steps(bep.SlopeFloor({"cell": 20 / second}), n=3, epochs=2)
     np.testing.assert_array_equal(history["clipped_spikes"], [3, 3])
@@ -84,3 +95,21 @@ def test_what_is_no_choice():
         bep.Trainer(FakeModel(), optimizer, grazing=[bep.ClipTrials(3), bep.ClipTrials(4)])
     with pytest.raises(ValueError, match="do not go together"):
         bep.Trainer(FakeModel(), optimizer, communicator=object(), grazing=bep.ClipTrials(3))
+
+
+@pytest.mark.parametrize("first", [None, bep.SlopeFloor(20 / second)])
+def test_a_training_that_goes_on_without_it_is_reported(first, tmp_path, caplog):
+    def fit(grazing, resume=False):
+        start_scope()  # the same names again
+        group, model = constant_current("event")
+        optimizer, checkpoint = bep.SGD({group.I: 1e-4}), bep.Checkpoint(tmp_path / "run.h5")
+        trainer = bep.Trainer(model, optimizer, [checkpoint], grazing=grazing)
+        if resume:
+            trainer.resume(tmp_path / "run.h5")
+        trainer.fit([(bep.SpikeData([], [], [], 1, 1), None)], 1, progress=False)
+
+    fit(first)
+    fit(first, resume=True)
+    assert "goes on otherwise" not in caplog.text
+    fit(bep.SlopeFloor(0.1) if first is None else None, resume=True)
+    assert "goes on otherwise" in caplog.text and "grazing is" in caplog.text
