@@ -57,7 +57,9 @@ def network(hidden, delays, solver, dt, seed):
     return model, trained, s_in
 
 
-def train(hidden, delays, solver, seed, epochs, batch_size, rate, dt, trials, figure=None):
+def train(
+    hidden, delays, solver, seed, epochs, batch_size, rate, dt, trials, floor=0.0, figure=None
+):
     """Train one network and return what is reported of it."""
     model, rates, s_in = network(hidden, delays, solver, dt, seed)
     before = np.array(s_in.delay[:])
@@ -67,7 +69,8 @@ def train(hidden, delays, solver, seed, epochs, batch_size, rate, dt, trials, fi
     data = {split: bep.datasets.yin_yang(split) for split in ("train", "validation", "test")}
     data["train"] = data["train"][:trials]
     hooks = [bep.LiftSilent({next(iter(rates)): 0.1}), bep.ParameterAverage(0.998)]
-    trainer = bep.Trainer(model, optimizer, hooks)
+    grazing = bep.SlopeFloor(floor) if floor else None
+    trainer = bep.Trainer(model, optimizer, hooks, grazing=grazing)
     history = trainer.fit(
         data["train"],
         epochs=epochs,
@@ -82,7 +85,7 @@ def train(hidden, delays, solver, seed, epochs, batch_size, rate, dt, trials, fi
     return {
         "test_accuracy": trainer.evaluate(data["test"])["accuracy"],
         "validation_accuracy": float(history["val_accuracy"][-1]),
-        "steepest_rise": round(float(np.max(losses[1:] / losses[:-1])), 2),
+        "steepest_rise": round(float(np.max(losses[1:] / losses[:-1], initial=0)), 2),
         "train_accuracy": trainer.evaluate(data["train"])["accuracy"],
         "parameters": n_parameters(model),
         "epoch_seconds": round(float(np.median(history["seconds"])), 2),
@@ -116,6 +119,9 @@ def main():
     parser.add_argument("--rate", type=float, default=2.0, help="factor on all learning rates")
     parser.add_argument("--dt", type=float, default=0.1, help="in ms, of the clock solver")
     parser.add_argument("--trials", type=int, default=5000, help="training trials")
+    parser.add_argument(
+        "--floor", type=float, nargs="+", default=[0.0], help="least slope, parts of the median"
+    )
     parser.add_argument("--results", default="yin_yang_delays.jsonl")
     parser.add_argument("--figure", help="picture of the last network that was trained")
     chosen = parser.parse_args()
@@ -133,6 +139,7 @@ def main():
         rate=[chosen.rate],
         dt=[chosen.dt],
         trials=[chosen.trials],
+        floor=chosen.floor,
     )
     run_all(configurations, train_one, chosen.results)
 
