@@ -1,6 +1,7 @@
 """The networks in Brian2 and brian-eventprop.
 
-    python -m conformance.adapters.brian_eventprop_adapter [--solver clock] [--dt 1e-5] [NAME ...]
+    python -m conformance.adapters.brian_eventprop_adapter [--tolerance 1e-13] [NAME ...]
+    python -m conformance.adapters.brian_eventprop_adapter --solver clock [--dt 1e-5] [NAME ...]
 
 A file is made into Brian2 objects, which any Brian2 script may use, and these into a model.
 """
@@ -8,6 +9,7 @@ A file is made into Brian2 objects, which any Brian2 script may use, and these i
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
 
 import brian2
@@ -31,11 +33,35 @@ READOUTS = {
 
 @dataclass
 class Built:
-    """A file as Brian2 objects: by path, and what is trained as views of them."""
+    """A file as Brian2 objects: by path, and what is trained as the views of them that it is."""
 
     objects: dict
-    trained: dict
+    trained: dict[str, list]
     readouts: list
+
+
+def statements(lines) -> str | None:
+    """Return code as Brian2 writes it, which has no ``max`` and ``min``."""
+    code = "\n".join(lines)
+    code = re.sub(r"\bmax\(([^(),]+),([^(),]+)\)", r"clip(\1,\2, inf)", code)
+    return re.sub(r"\bmin\(([^(),]+),([^(),]+)\)", r"clip(\1, -inf,\2)", code) or None
+
+
+def in_pathways(lines) -> list[str]:
+    """Return the code of as many pathways as are needed so that none reads what it has written.
+
+    Brian2 runs a statement for all synapses before the next one, a file runs all statements for one
+    synapse; only with a pathway for each are both the same whatever arrives at once.
+    """
+    parts, written = [[]], set()
+    for line in lines:
+        target, expression = re.match(r"\s*(\w+)\s*[-+*/]?=(.*)", line).groups()
+        if written & set(re.findall(r"\w+_post\b", expression)):
+            parts.append([])
+            written = set()
+        parts[-1].append(line)
+        written.add(target)
+    return [statements(part) for part in parts if part]
 
 
 def declarations(data: dict) -> str:
@@ -66,7 +92,7 @@ def neurons(name: str, data: dict) -> NeuronGroup:
         data["size"],
         declarations(data),
         threshold=data["threshold"],
-        reset="\n".join(data["reset"]) or None,
+        reset=statements(data["reset"]),
         refractory=data["refractory"] or False,
         method=method_for(data),
         name=name,
@@ -77,21 +103,32 @@ def neurons(name: str, data: dict) -> NeuronGroup:
 
 def synapses(name: str, data: dict, source, target) -> Synapses:
     shared = np.ndim(data["delay"]) == 0
+    code = {f"pre_{k}" if k else "pre": c for k, c in enumerate(in_pathways(data["on_pre"]))}
     out = Synapses(
         source,
         target,
         declarations(data),
-        on_pre="\n".join(data["on_pre"]) or None,
-        on_post="\n".join(data["on_post"]) or None,
-        delay=data["delay"] * second if shared and data["on_pre"] else None,
+        on_pre=code or None,
+        on_post=statements(data["on_post"]),
+        delay={path: data["delay"] * second for path in code} if shared and code else None,
         method=method_for(data),
         name=name,
     )
     out.connect(i=data["source_index"], j=data["target_index"])
-    if not shared:
-        out.delay = data["delay"] * second
+    for order, path in enumerate(code):
+        getattr(out, path).order = order
+        if not shared:
+            getattr(out, path).delay = data["delay"] * second
     fill(out, data)
     return out
+
+
+def views(objects: dict, path: str) -> list:
+    """Return what a path of a file is in Brian2: the delay of every pathway, or one variable."""
+    owner, name = objects["/".join(path.split("/")[:2])], path.split("/")[-1]
+    if name == "delay" and isinstance(owner, Synapses):
+        return [getattr(p, name) for p in owner._pathways if p.prepost == "pre"]
+    return [getattr(owner, name)]
 
 
 def build(network: dict) -> Built:
@@ -110,9 +147,7 @@ def build(network: dict) -> Built:
         )
         objects[f"synapses/{name}"] = synapses(name, data, *ends)
     trained = {
-        path: getattr(objects["/".join(path.split("/")[:2])], path.split("/")[-1])
-        for path in network["trained"]
-        if not path.startswith("inputs")
+        path: views(objects, path) for path in network["trained"] if not path.startswith("inputs")
     }
     readouts = [READOUTS[r["kind"]](objects[r["of"]], r) for r in network["readouts"]]
     return Built(objects, trained, readouts)
@@ -123,7 +158,7 @@ def run(network: dict, **options) -> dict:
     built = build(network)
     model = bep.EventPropModel(
         list(built.objects.values()),
-        train=list(built.trained.values()),
+        train=[view for found in built.trained.values() for view in found],
         readouts=built.readouts,
         duration=network["duration"] * second,
         **options,
@@ -153,7 +188,7 @@ def gradient_of(network: dict, path: str, built: Built, gradients) -> np.ndarray
         by_name = gradients.inputs
         found = by_name[path.split("/")[1]] if isinstance(by_name, dict) else by_name
     else:
-        found = gradients[built.trained[path]]
+        found = sum(np.asarray(gradients[view]) for view in built.trained[path])
     found = np.asarray(found, dtype=float)
     return found if np.ndim(at(network, path)) else found.sum()
 
@@ -164,15 +199,15 @@ def main() -> None:
     parser.add_argument("--solver", default="event", choices=("event", "clock"))
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--dt", type=float, default=1e-5, help="time step in seconds")
+    parser.add_argument("--tolerance", type=float, help="of equations without a closed solution")
     given = parser.parse_args()
     brian2.prefs.codegen.target = "numpy"
     brian2.defaultclock.dt = given.dt * second
-    report(
-        "brian-eventprop",
-        f"brian_eventprop_{given.solver}",
-        given.names,
-        lambda network: run(network, solver=given.solver, backend=given.backend),
-    )
+    options = {"solver": given.solver, "backend": given.backend, "tolerance": given.tolerance}
+    finer = f"{given.tolerance:g}" if given.tolerance else ""
+    finer = f"{given.dt:g}" if given.solver == "clock" else finer
+    setting = f"brian_eventprop_{given.solver}" + (f"_{finer}" if finer else "")
+    report("brian-eventprop", setting, given.names, lambda network: run(network, **options))
 
 
 if __name__ == "__main__":

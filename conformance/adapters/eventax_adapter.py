@@ -4,8 +4,10 @@
 
 Eventax takes neurons as JAX code, so a file's equations become one neuron model for all groups;
 synapses are a matrix of weights and one of delays.  Settings are its most exact ones: double
-precision, Dopri8 with tight tolerances, the root of the threshold to 1e-13, and derivatives through
-every step (`RecursiveCheckpointAdjoint`), or those of its own EventProp adjoint (--eventprop).
+precision, Dopri8 with tight tolerances and short steps, the root of the threshold to 1e-13, and
+derivatives through every step (`RecursiveCheckpointAdjoint`), or those of its own EventProp adjoint
+(--eventprop).  Nearly all the time is JAX's compilation; with XLA_FLAGS
+--xla_backend_optimization_level=0 there is a bit less of it.
 
 Needs eventax.
 """
@@ -34,7 +36,9 @@ FUNCTIONS |= {"exprel": lambda x: jnp.expm1(x) / x, "max": jnp.maximum, "min": j
 EQUATION = re.compile(r"\s*d(\w+)/dt\s*=\s*(.*?)\s*:")
 SUBEXPRESSION = re.compile(r"\s*(\w+)\s*=\s*(.*?)\s*:")
 STATEMENT = re.compile(r"\s*(\w+)\s*([-+*/]?)=\s*(.*)$")
-MAX_SPIKES = 40
+#: The longest step: where a spike lies is found on the solver's interpolation within a step, and
+#: digits of spike times and gradients grow as it shrinks (at 1 ms, two fewer than at 0.25 ms).
+LONGEST_STEP = 2e-4
 
 
 class Unsupported(Exception):
@@ -45,11 +49,30 @@ def evaluate(expression: str, names: dict):
     return eval(expression, {"__builtins__": {}}, FUNCTIONS | names)
 
 
-class Layout:
-    """Where groups, states and pathways lie in Eventax's arrays; plain data without numbers."""
+def with_subexpressions(names: dict, sub: dict) -> dict:
+    """Return names and the values of subexpressions, which may read each other in any order."""
+    names, waiting = dict(names), dict(sub)
+    while waiting:
+        ready = [
+            name for name, expression in waiting.items() if not waiting.keys() & words(expression)
+        ]
+        names |= {name: evaluate(waiting.pop(name), names) for name in ready}
+    return names
 
-    def __init__(self, network: dict):
+
+def words(expression: str) -> set:
+    return set(re.findall(r"[A-Za-z_]\w*", expression))
+
+
+class Layout:
+    """Where groups, states and pathways lie in Eventax's arrays; plain data without numbers.
+
+    ``fixed_thresholds``: Eventax's EventProp takes no derivative by what is in a threshold.
+    """
+
+    def __init__(self, network: dict, fixed_thresholds: bool = False):
         self.network, self.groups, first = network, {}, 0
+        self.fixed_thresholds = fixed_thresholds
         for name, data in network["groups"].items():
             if data["refractory"]:
                 raise Unsupported("refractory periods (the adapter does not map its wrapper)")
@@ -73,8 +96,17 @@ class Layout:
         for k, readout in enumerate(self.network["readouts"]):
             if readout["kind"] == "integral" and readout["of"] == f"groups/{name}":
                 states[f"integral__{k}"] = readout["expression"]
+        if self.fixed_thresholds and self._trains_threshold(name, data, sub):
+            raise Unsupported("trained thresholds (its EventProp takes no derivative by them)")
         rows = slice(first, first + data["size"])
         return {"states": states, "sub": sub, "rows": rows, "data": data}
+
+    def _trains_threshold(self, name, data, sub) -> bool:
+        read = words(data["threshold"] or "")
+        while read & sub.keys():
+            for other in read & sub.keys():
+                read = read - {other} | words(sub[other])
+        return any(f"groups/{name}/parameters/{p}" in self.network["trained"] for p in read)
 
     def _pathway(self, name, data):
         target = re.fullmatch(r"(\w+)_post \+= w", "".join(data["on_pre"]))
@@ -96,6 +128,11 @@ class Layout:
             if taken & set(zip(rows.tolist(), columns.tolist(), strict=True)):
                 raise Unsupported("several synapses between two neurons")
         self.sources[name] = {"rows": rows, "columns": columns, "state": column, "first": first}
+
+    def spikes(self) -> int:
+        """Return room for the spikes of all neurons together; Eventax stops at the last."""
+        expected = self.network["expected"]["spikes"].values()
+        return 10 + sum(len(s["neuron"]) for s in expected)
 
     def events(self, without_delays: bool) -> int:
         """Return room for all events: every loop of JAX has a length that is known beforehand."""
@@ -131,17 +168,13 @@ class FileModel(NeuronModel):
             where[s["rows"], s["columns"]] = s["state"]
         self.state_of = tuple(map(tuple, where.tolist()))
 
-    def names(self, name, y, t):
-        group = self.layout.groups[name]
+    def names(self, name, y, t, numbers=None):
+        group, numbers = self.layout.groups[name], numbers or self.numbers
         part = y[group["rows"]]
         out = {"t": t, "T": self.layout.network["duration"]}
-        out |= {
-            p: self.numbers[f"groups/{name}/parameters/{p}"] for p in group["data"]["parameters"]
-        }
+        out |= {p: numbers[f"groups/{name}/parameters/{p}"] for p in group["data"]["parameters"]}
         out |= {s: part[:, k] for k, s in enumerate(group["states"])}
-        for sub, expression in reversed(list(group["sub"].items())):
-            out[sub] = evaluate(expression, out)
-        return out
+        return with_subexpressions(out, group["sub"])
 
     def init_state(self, n_neurons):
         y = jnp.zeros((n_neurons, self.layout.columns))
@@ -161,12 +194,12 @@ class FileModel(NeuronModel):
 
     def spike_condition(self, t, y, **kwargs):
         out = -jnp.ones(self.layout.n)
+        numbers = all_numbers(self.layout.network) if self.layout.fixed_thresholds else None
         for name, group in self.layout.groups.items():
             if group["data"]["threshold"]:
                 left, right = group["data"]["threshold"].split(">")
-                out = out.at[group["rows"]].set(
-                    evaluate(f"({left}) - ({right})", self.names(name, y, t))
-                )
+                names = self.names(name, y, t, numbers)
+                out = out.at[group["rows"]].set(evaluate(f"({left}) - ({right})", names))
         return out
 
     def input_spike(self, y, from_idx, to_idx, valid_mask):
@@ -215,7 +248,7 @@ def net_of(layout: Layout, numbers: dict, adjoint):
         buffer_capacity=None if without else 400,
         max_event_steps=layout.events(without), solver_stepsize=1e-4,
         output_no_spike_value=jnp.inf, root_finder=optx.Newton(1e-13, 1e-13, optx.rms_norm),
-        stepsize_controller=dfx.PIDController(rtol=1e-12, atol=1e-13, dtmax=1e-3),
+        stepsize_controller=dfx.PIDController(rtol=1e-12, atol=1e-13, dtmax=LONGEST_STEP),
         solver=dfx.Dopri8(), adjoint=adjoint, dtype=jnp.float64, layout=layout, numbers=numbers,
     )  # fmt: skip
 
@@ -236,7 +269,7 @@ def losses(net, layout: Layout, numbers: dict):
     net = with_numbers(net, layout, numbers)
     inputs = input_times(layout, numbers)
     network, total = layout.network, 0.0
-    spikes = net.spikes_until_t(inputs, network["duration"], MAX_SPIKES)
+    spikes = net.spikes_until_t(inputs, network["duration"], layout.spikes())
     for k, readout in enumerate(network["readouts"]):
         if not readout["of"].startswith("groups"):
             raise Unsupported("readouts of synapses")
@@ -289,7 +322,7 @@ def all_numbers(network: dict) -> dict:
 
 def run(network: dict, adjoint) -> dict:
     """Return loss, spikes and gradients of a file, as `compare` takes them."""
-    layout = Layout(network)
+    layout = Layout(network, fixed_thresholds=isinstance(adjoint, EventPropAdjoint))
     numbers = all_numbers(network)
     trained = {path: numbers[path] for path in network["trained"]}
     net = net_of(layout, numbers, adjoint)

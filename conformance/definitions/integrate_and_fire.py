@@ -312,8 +312,8 @@ def lif_many_spikes(rng):
     """High rates and recurrence: rounding errors grow with every spike."""
     return layers(
         rng, lif(4), (4, 4), 0.06, 16, ["s_in.w", "s_rec.w", "s_rec.delay"],
-        tags=["current-based LIF", "recurrent", "many spikes"], w_in=(3, 6),
-        recurrent=pathway(rng, "hid", "hid", others(4), (-1, 1)),
+        tags=["current-based LIF", "recurrent", "many spikes", "shared delay"], w_in=(3, 6),
+        delay=0.003, recurrent=pathway(rng, "hid", "hid", others(4), (-1, 1), delay=0.002),
     )  # fmt: skip
 
 

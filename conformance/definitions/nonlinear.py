@@ -184,10 +184,10 @@ def adex(rng):
 
 @network
 def adex_recurrent(rng):
-    """Recurrent ones with a cut-off at +20 mV; what shapes the upstroke is trained."""
+    """Recurrent ones with a cut-off at -35 mV; what shapes the upstroke is trained."""
     return _adex(
         rng, ["s_in.w", "s_rec.w", "s_rec.delay", "hid.D", "hid.vt", "hid.vc", "hid.u(0)"],
-        ["recurrent", "initial values"], True, vc=(0.02, "volt"),
+        ["recurrent", "initial values"], True, vc=(-0.035, "volt"),
     )  # fmt: skip
 
 
@@ -275,8 +275,8 @@ def persistent_sodium(rng):
         dI/dt = -I/tau_s : 1"""
     return _channels(
         rng, equations, "v > -20", (10, 35),
-        ["s_in.w", "s_in.delay", "hid.gNa", "hid.gK", "hid.tau_n", "hid.v(0)"],
-        ["Hodgkin-Huxley-like", "nonlinear", "initial values"], {"v": -65.0, "n": 0.0004},
+        ["s_in.w", "s_in.delay", "hid.gNa", "hid.gK", "hid.tau_n"],
+        ["Hodgkin-Huxley-like", "nonlinear"], {"v": -65.0, "n": 0.0004},
         gl=8.0, El=-80.0, gNa=20.0, ENa=60.0, gK=10.0, EK=-90.0,
         tau_m=0.001, tau_n=0.001, tau_s=0.002, t_ref=0.003,
     )  # fmt: skip

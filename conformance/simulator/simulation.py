@@ -25,6 +25,10 @@ LONGEST_STEP = Real("2e-3")
 ORDERS = 36
 
 
+class Crowded(ValueError):
+    """A trial has two moments closer together, or a maximum closer to a threshold, than allowed."""
+
+
 @dataclass
 class Outcome:
     """The loss, spikes, readouts and gradients of one trial."""
@@ -53,8 +57,13 @@ class Simulation:
     in one go: each has its own times, the first one decides what happens next.
     """
 
-    def __init__(self, file, directions, longest=LONGEST_STEP, tolerance=TOLERANCE, orders=ORDERS):
+    def __init__(
+        self, file, directions, longest=LONGEST_STEP, tolerance=TOLERANCE, orders=ORDERS,
+        apart=0.0, clear=0.0,
+    ):  # fmt: skip
         self.file, self.longest, self.tolerance = file, longest, tolerance
+        #: The least that `closest` and `grazing` may become before the trial is given up.
+        self.apart, self.clear = apart, clear
         self.network = Network(file, directions, orders)
         self.program, self.rows = self.network.program, self.network.rows
         self.x = self.network.initial()
@@ -143,6 +152,8 @@ class Simulation:
         for p, node in self.program.thresholds:
             found, margin = crossing(node.c[:last, 0], h[0, 0], p.active)
             self.grazing = min(self.grazing, margin)
+            if self.grazing < self.clear:
+                raise Crowded(f"a potential comes close to its threshold at {self.t[0, 0]} s")
             if found is not None and (first is None or found[0] < first[0]):
                 first = found[0], p, found[1], node
         if first is None:
@@ -177,6 +188,8 @@ class Simulation:
         """Apply events that happen at one time, and the spikes that they set off at once."""
         if self.t[0, 0] > self.last_moment:
             self.closest = min(self.closest, self.t[0, 0] - self.last_moment)
+            if self.closest < self.apart:
+                raise Crowded(f"two events come close to each other at {self.t[0, 0]} s")
         self.last_moment = self.t[0, 0]
         if acts[0][0] == "sample" and len(acts) == 1:
             self.readouts.sample(acts[0][1], self.x)
