@@ -684,15 +684,14 @@ class EventPropModel(
         return self._last.result if self._last else None
 
 
-def _report(model: ref, run: ref, weights: tuple, k: int) -> GrazingReport:
+def _report(
+    model_ref: ref[EventPropModel], run_ref: ref[Run], weights: tuple, k: int
+) -> GrazingReport:
     """Return the flattest crossings of a run, as long as the model has it."""
-    model, run = model(), run()
+    model, run = model_ref(), run_ref()
     if model is None or run is None or model._last is not run:
         raise RuntimeError("the model was run since: call report() before the next run")
     model.slope_floors({})  # refused on CUDA
-
-    def back(floors: Mapping) -> Backward:
-        return model._back(run.forward, weights, False, floors)
-
+    back = partial(model._back, run.forward, weights, False)
     spikes, keys = run.forward.spikes, model.parameters.keys
     return report_of(spikes, model.slope_dimensions, back, k, keys)

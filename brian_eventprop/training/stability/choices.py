@@ -69,23 +69,25 @@ def checked_choices(grazing, model, communicator) -> Grazing | None:
         return None
     many = isinstance(grazing, Iterable) and not isinstance(grazing, str)
     given = list(grazing) if many else [grazing]
-    found: dict[type, Callback] = {}
+    floors = [choice for choice in given if isinstance(choice, SlopeFloor)]
+    trials = [choice for choice in given if isinstance(choice, ClipTrials)]
     for choice in given:
-        kind = next((k for k in (SlopeFloor, ClipTrials) if isinstance(choice, k)), None)
-        if kind is None:
+        if not isinstance(choice, SlopeFloor | ClipTrials):
             raise TypeError(
                 "grazing must be such as SlopeFloor(0.1) or ClipTrials(30), not "
                 f"{repr(choice)[:60]}; norms of a whole batch are clipped by the optimiser, "
                 "Adam({...}, clip=ClipNorm(1.0))"
             )
-        if kind in found:
-            raise ValueError(f"grazing has two of {kind.__name__}: give one")
-        found[kind] = choice
+    for several in (floors, trials):
+        if len(several) > 1:
+            raise ValueError(f"grazing has two of {type(several[0]).__name__}: give one")
     if communicator is not None:
         raise ValueError(
             "grazing=[...] and communicator=... do not go together: what is clipped would depend "
             "on the number of processes; leave one out"
         )
-    chosen = Grazing(found.get(SlopeFloor), found.get(ClipTrials))
+    if not given:
+        return None
+    chosen = Grazing(floors[0] if floors else None, trials[0] if trials else None)
     chosen.bind(model)
-    return chosen if found else None
+    return chosen
