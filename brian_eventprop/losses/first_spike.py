@@ -97,6 +97,10 @@ class TimeToFirstSpike(_FirstSpike):
     gradient in that maximum, which lifts the neuron until it spikes.  The pull of ``alpha`` ends at
     ``late``.  A trial without any output spike is predicted as -1, no class.
 
+    A trial whose right neuron is silent costs ``late / tau`` or more, which in a long trial is far
+    more than any other: then a handful of them are most of the mean loss, and the loss of a
+    training jumps whenever one comes or goes.  A ``late`` soon after the last inputs avoids that.
+
     Examples
     --------
     >>> from brian2 import NeuronGroup, ms
