@@ -71,6 +71,10 @@ class Component:
         """The most states that an arrival touches."""
         return max((p.target.width + len(p.elsewhere) for p in self.pathways), default=0)
 
+    def group(self, name: str) -> EventGroupCode:
+        """Return the code of a group by its name."""
+        return next(g for g in self.groups if g.name == name)
+
     def incoming(self, group: EventGroupCode) -> tuple[EventPathwayCode, ...]:
         """Return the pathways into a group."""
         return tuple(p for p in self.pathways if p.target is group)

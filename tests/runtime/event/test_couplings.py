@@ -163,6 +163,73 @@ def test_refusal(arguments, message):
         coupled(**arguments)
 
 
-def test_autapses_without_delay_are_refused():
-    with pytest.raises(FloatingPointError, match="arrives at its own neuron without delay"):
-        coupled(on_pre="v_post += 0.1").run()
+# ---- what happens at once, before the resets ----
+FAST = """dv/dt = (drive - v + S)/(10*ms) : 1
+du/dt = (0.3 - u)/(20*ms) : 1
+S : 1
+drive : 1"""
+
+
+def at_once(on_pre, reset, to_itself=False, duration=7 * ms, same=False, **options):
+    """Neurons with gap junctions that also send spikes without delay, and their synapses."""
+    neurons = NeuronGroup(3, FAST, threshold="v > 1", reset=reset, method="rk4", **options)
+    neurons.drive, neurons.u = 3 if same else [2.5, 3.5, 4.5], 0.4
+    synapses = Synapses(
+        neurons,
+        neurons,
+        """S_post = 0.1*(v_pre - v_post) + 0.1*u_pre : 1 (summed)
+        w : 1
+        da/dt = -a/(20*ms) : 1 (event-driven)""",
+        on_pre=on_pre["pre"],
+        on_post=on_pre.get("post"),
+    )
+    synapses.connect(condition="True" if to_itself else "i != j")
+    synapses.w = "0.1 + 0.02*i + 0.01*j"
+    readouts = [bep.Final(neurons, "v*u"), bep.Final(synapses, "w"), bep.SpikeTimes(neurons)]
+    options = dict(loss=bep.losses.Sum(*readouts), duration=duration, solver="event")
+    train = [neurons.drive, synapses.w, neurons.u]
+    return bep.EventPropModel([neurons, synapses], train=train, **options)
+
+
+AT_ONCE = [
+    # the learning rule reads the potential at the spike, not that after the reset
+    (
+        dict(pre="a += 1\nv_post += w", post="w += 0.02*a*v_post*v_pre + 0.05*u_post*v_post"),
+        "v = 0",
+        {},
+    ),
+    # spikes that arrive at their own neuron
+    (dict(pre="v_post += w"), "v -= 1", dict(to_itself=True)),
+    (dict(pre="u_post += w"), "v = 0", dict(to_itself=True)),
+    (dict(pre="u_post += w*v_post"), "v = 0.1*u", dict(to_itself=True)),
+    (dict(pre="a += 1\nv_post += w", post="u += a*w\nw += 0.02*v_post"), "v = 0.1*u", {}),
+    # the sender's own variable, which its reset changes
+    (dict(pre="u_post += w*u_pre"), "v = 0; u += 0.3", dict(refractory=1 * ms)),
+    (dict(pre="u_pre += w"), "v = 0; u *= 1.1", {}),
+]
+
+
+@pytest.mark.parametrize(
+    "code, reset, options",
+    [pytest.param(*c, marks=[pytest.mark.slow] * (k > 1)) for k, c in enumerate(AT_ONCE)],
+)
+def test_arrivals_without_delay_come_before_the_reset(code, reset, options):
+    model = at_once(code, reset.replace("; ", "\n"), **options)
+    result = model.run()
+    assert sum(map(len, result.spikes.values())) >= 4
+    # forward mode has no part in the solver: the same slope along a direction in all parameters
+    rng = np.random.default_rng(3)
+    along = {v: rng.normal(size=np.shape(v)) for v in model.parameters}
+    gradients = model.gradient()
+    slope = sum(np.sum(np.asarray(gradients[v]) * d) for v, d in along.items())
+    assert float(model.jvp(along).loss) == pytest.approx(slope, rel=1e-9)
+
+
+def test_neurons_that_cross_together_all_spike():
+    """Brian2 delivers what each of them sends before it resets any, so that nothing remains."""
+    model = at_once(dict(pre="v_post += w"), "v = 0", same=True)
+    result = model.run()
+    (spikes,) = result.spikes.values()
+    counts = np.bincount(spikes.i, minlength=3)
+    assert counts[0] >= 1 and np.all(counts == counts[0]), counts
+    np.testing.assert_allclose(np.diff(np.reshape(spikes.t / ms, (-1, 3))), 0, atol=1e-12)
