@@ -51,6 +51,8 @@ class Difference:
     one_sided : bool
     flat : bool
         Whether the loss is the same at all steps up to the first one, but for rounding.
+    gap : float
+        How far the slopes to both sides are apart at the narrower of the steps.
     """
 
     value: float
@@ -61,6 +63,7 @@ class Difference:
     kink: bool = False
     one_sided: bool = False
     flat: bool = False
+    gap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def _extrapolated(rungs: Mapping[int, _Rung], one_sided: bool) -> list[Differenc
                 kink=narrow.gap > wide.gap / 2 and narrow.gap > 10 * error,
                 one_sided=one_sided,
                 flat=flat,
+                gap=narrow.gap,
             )
         )
     return found

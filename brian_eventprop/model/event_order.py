@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brian_eventprop.data.drawn_counts import drawn_spikes
+from brian_eventprop.data.timed_inputs import given_traces
+from brian_eventprop.reading import on_own_grid
 from brian_eventprop.reading.spec import NetworkSpec, NetworkValues
 
 #: Events (s) that are meant to be at one time: a delay of 0, or an arrival that sets off a spike.
@@ -63,32 +66,41 @@ def input_events(exact, on_grid, dt: float) -> Events:
     return Events(trials[order], exact.channels[order], exact.times[order], steps[order])
 
 
-def other_order(
-    spec: NetworkSpec,
-    network: NetworkValues,
-    delays: Mapping,
-    periods: Mapping[str, np.ndarray],
-    trains: Mapping[str, Events],
-    duration: float,
-) -> str:
-    """Name the arrivals that come in another order on the time grid; an empty text if none do.
+@dataclass(frozen=True)
+class Timing:
+    """When all events of a run are.
 
-    Parameters
+    Attributes
     ----------
-    spec, network
-        The network and the ends of its synapses.
     delays
         The delays (s) of the pathways by their key.
     periods
         The refractory period (s) of each neuron of those groups that have one.
     trains
         The spikes of all groups and inputs.
+    """
+
+    delays: Mapping
+    periods: Mapping[str, np.ndarray]
+    trains: Mapping[str, Events]
+
+
+def other_order(spec: NetworkSpec, network: NetworkValues, timing: Timing, duration: float) -> str:
+    """Name the arrivals that come in another order on the time grid; an empty text if none do.
+
+    Parameters
+    ----------
+    spec, network
+        The network and the ends of its synapses.
+    timing
+        When all events are, in exact time and on the grid.
     duration
         Of a trial, in seconds.
     """
-    found = []
+    found, trains, periods = [], timing.trains, timing.periods
     for pathway in spec.pathways:
-        arrivals = _arrivals(pathway, network, delays[pathway.delay], trains, spec.dt, duration)
+        delays = timing.delays[pathway.delay]
+        arrivals = _arrivals(pathway, network, delays, trains, spec.dt, duration)
         spikes = trains[pathway.target]
         found += _reordered(pathway, arrivals, spikes, "its spike")
         if pathway.target in periods:
@@ -100,6 +112,64 @@ def other_order(
         return ""
     others = "" if len(found) == 1 else f" (the first of {len(found)})"
     return f"{min(found)[1]} come in another order on the time grid, or in one time step{others}"
+
+
+def timing_of(
+    model, forward, spikes: Mapping, given: tuple, on_grid: Mapping | None = None
+) -> Timing:
+    """Return when the events of a run of a model in exact time are.
+
+    Parameters
+    ----------
+    model
+        An `EventPropModel`.
+    forward, spikes
+        What its solver returned, and the spikes of its result.
+    given
+        The spikes and traces that it was given.
+    on_grid
+        The same spikes on the time grid, if they are to be compared.
+    """
+    spec, values, data = model.spec, model._values, dict(model._inputs(given[0]))
+    data |= drawn_spikes(spec, given_traces(spec, *given), model.n_steps)
+    trains = {
+        name: spike_events(train, train if on_grid is None else on_grid[name], spec.dt)
+        for name, train in spikes.items()
+    }
+    for source in spec.inputs:
+        own = data[source.name]
+        late = own if on_grid is None else on_own_grid(source, own, spec.dt)
+        trains[source.name] = input_events(own, late, spec.dt)
+    delays = {p.delay: np.asarray(values[p.delay], float) for p in spec.pathways}
+    return Timing(delays, model._solver.refractory_periods(forward), trains)
+
+
+def order_in_exact_time(model, timing: Timing) -> list[np.ndarray]:
+    """Return how many events of its neuron come before each arrival, for every pathway.
+
+    The events are the spikes of the neuron and the ends of its refractory periods.  Where these
+    numbers change with the parameters, the loss has a kink.
+    """
+    spec, found = model.spec, []
+    for pathway in spec.pathways:
+        arrivals = _arrivals(
+            pathway, model.network, timing.delays[pathway.delay], timing.trains, spec.dt,
+            float(model.duration),
+        )  # fmt: skip
+        spikes = timing.trains[pathway.target]
+        events = [spikes]
+        if pathway.target in timing.periods:
+            period = timing.periods[pathway.target]
+            events.append(spikes.later(period, np.zeros(len(period), np.int64)))
+        # an arrival that sets off a spike is before it, whatever the rounding
+        when = arrivals.times - _SAME
+        found += [_before(arrivals, when, own, own.times, ties=False) for own in events]
+    return found
+
+
+def same_order(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    """Whether two runs with the same spikes have all events in the same order."""
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def _arrivals(pathway, network, delays, trains, dt, duration) -> Events:

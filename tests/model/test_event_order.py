@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from brian_eventprop.model.event_order import Events, other_order
+from brian_eventprop.model.event_order import Events, Timing, other_order
 
 DT = 1e-4
 
@@ -60,9 +60,7 @@ def test_reordered_arrivals_are_those_of_a_plain_loop(axonal):
     text = other_order(
         SimpleNamespace(pathways=[pathway], dt=DT),
         ends(pre, post),
-        {("s_pre", "delay"): given},
-        {"cells": period},
-        {"source": source, "cells": target},
+        Timing({("s_pre", "delay"): given}, {"cells": period}, {"source": source, "cells": target}),
         6e-3,
     )
     delays = given[pre] if axonal else given
@@ -79,7 +77,6 @@ def test_events_at_one_time_have_no_order():
     arguments = (
         SimpleNamespace(pathways=[pathway], dt=DT),
         ends(np.array([0]), np.array([0])),
-        {"d": np.array([1e-3])},
-        {},
     )
-    assert not other_order(*arguments, {"a": spike, "b": fired}, 6e-3)
+    timing = Timing({"d": np.array([1e-3])}, {}, {"a": spike, "b": fired})
+    assert not other_order(*arguments, timing, 6e-3)

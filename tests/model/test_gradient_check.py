@@ -301,3 +301,41 @@ def test_spikes_that_graze_on_the_time_grid_alone_are_told():
             duration=0.3 * ms, solver=solver, threads=1,
         )  # fmt: skip
         assert ("graze the threshold" in str(bep.check_gradient(model, show=False))) == told
+
+
+def hidden_kink(late):
+    """A weak arrival so much later than a spike of its neuron; the other neuron's spike bends."""
+    source = SpikeGeneratorGroup(1, [0], [1] * ms, name="source")
+    group = NeuronGroup(
+        2, "dv/dt = (1.5 + I - v)/(10*ms) : 1\ndI/dt = -I/(5*ms) : 1", threshold="v > 1",
+        reset="v = 0", method="exact", name="group",
+    )  # fmt: skip
+    s = Synapses(source, group, "w : 1", on_pre="I_post += w", name="s")
+    s.connect()
+    s.w, s.delay = [1e-5, 0.8], [10 * np.log(3) - 1 + late, 2] * ms
+    return bep.EventPropModel(
+        [source, group, s], train=[s.delay], duration=14 * ms, solver="event",
+        loss=bep.Sum(bep.SpikeTimes(group, "(t/ms)**2")),
+    ), s  # fmt: skip
+
+
+@pytest.mark.parametrize("late", [1e-6, -1e-6])
+def test_a_kink_that_the_steps_hide_is_found_in_the_order_of_events(late):
+    """Central differences are between the slopes of both sides, of which the adjoint is one."""
+    model, s = hidden_kink(late)
+    (array,) = bep.check_gradient(model, entries=1, show=False).arrays
+    assert array.verdict == "UNDECIDED" and "two events at the same time" in array.explanation
+    assert 5e-5 < array.error < 2e-4  # half of the kink
+    gradient = model.gradient()[s.delay]
+    for k, direction in enumerate(np.eye(2) * ms):  # forward mode is on the adjoint's side
+        assert model.jvp({s.delay: direction}).loss == pytest.approx(
+            float(gradient[k] * ms), rel=1e-11, abs=1e-14
+        )
+    spoilt(model, ("s_pre", "delay"), multiply(slice(None), 1.1))  # far more than the kink
+    assert bep.check_gradient(model, entries=1, show=False).verdict == "DIFFERS"
+
+
+def test_steps_that_reach_over_a_kink_are_left_out():
+    model, _ = hidden_kink(3e-4)
+    report = bep.check_gradient(model, entries=1, show=False)
+    assert report.ok, str(report)

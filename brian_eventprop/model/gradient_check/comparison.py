@@ -8,10 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from brian_eventprop._names import name_of
-from brian_eventprop.data.drawn_counts import drawn_spikes
-from brian_eventprop.data.timed_inputs import given_traces
 from brian_eventprop.model.differences import Difference, differentiate
-from brian_eventprop.model.event_order import input_events, other_order, spike_events
+from brian_eventprop.model.event_order import (
+    order_in_exact_time,
+    other_order,
+    same_order,
+    timing_of,
+)
 from brian_eventprop.model.gradient_check.report import (
     DIFFERS,
     UNDECIDED,
@@ -27,7 +30,6 @@ from brian_eventprop.model.gradient_check.verdicts import (
 )
 from brian_eventprop.model.jumps import jumping_expressions
 from brian_eventprop.model.results import Spikes
-from brian_eventprop.reading import on_own_grid
 
 
 def _neurons(spikes):
@@ -101,7 +103,7 @@ class Comparison:
                 name, adjoint.size, chosen, adjoint[chosen], nothing, np.nan, DIFFERS, failure
             )
         moved = _Moved(self.model, key, adjoint, self)
-        found = [moved.along(_unit(int(k), adjoint.size)) for k in chosen]
+        found = [moved.beside(_unit(int(k), adjoint.size), adjoint[k]) for k in chosen]
         nothing = np.finfo(float).eps * abs(self.loss) / moved.size
         check = verdict_of(name, adjoint, chosen, found, self.tolerance, self._reasons, nothing)
         if check.ok and len(chosen) < adjoint.size:
@@ -111,7 +113,8 @@ class Comparison:
     def _with_all(self, check, adjoint, moved, signs) -> ArrayCheck:
         """Compare all entries at once, along a random direction."""
         direction = moved.allowed(signs)
-        expected, found = float(direction @ adjoint), moved.along(direction)
+        expected = float(direction @ adjoint)
+        found = moved.beside(direction, expected)
         scale = max(float(np.linalg.norm(adjoint)), abs(found.value), FLAT * found.slope)
         gap = abs(found.value - expected)
         if gap > max(self.tolerance * scale, found.error):
@@ -132,24 +135,27 @@ class Comparison:
         return Reasons(wrong, self._other_events if clock else "", self.grazing, jumping, clock)
 
     @cached_property
+    def order(self) -> list[np.ndarray]:
+        """The order of all events in exact time; of the run without a change."""
+        return self.order_of(self.forward, self.spikes)
+
+    def order_of(self, forward, spikes) -> list[np.ndarray]:
+        """Return the order of all events of a run."""
+        return order_in_exact_time(
+            self.model, timing_of(self.model, forward, spikes, (self.given[0], None))
+        )
+
+    @cached_property
     def _other_events(self) -> str:
         """What the time grid has otherwise than exact time: who spikes, or in which order."""
         on_grid = _neurons(self.on_grid.spikes)
         if not _equal(on_grid, self.neurons):
             return _other_spikes(on_grid, self.neurons)
         model = self.model
-        spec, values, given = model.spec, model._values, model._inputs(self.given[0])
-        given |= drawn_spikes(spec, given_traces(spec, self.given[0], None), model.n_steps)
-        trains = {
-            name: spike_events(train, self.on_grid.spikes[name], spec.dt)
-            for name, train in self.spikes.items()
-        }
-        for source in spec.inputs:
-            data = given[source.name]
-            trains[source.name] = input_events(data, on_own_grid(source, data, spec.dt), spec.dt)
-        delays = {p.delay: np.asarray(values[p.delay], float) for p in spec.pathways}
-        periods = model._solver.refractory_periods(self.forward)
-        return other_order(spec, model._network, delays, periods, trains, float(model.duration))
+        timing = timing_of(
+            model, self.forward, self.spikes, (self.given[0], None), self.on_grid.spikes
+        )
+        return other_order(model.spec, model._network, timing, float(model.duration))
 
 
 def _choose(adjoint, entries, rng):
@@ -197,8 +203,27 @@ class _Moved:
             return direction
         return np.where(self.array > 1e-3 * self.size, direction, 0.0)
 
-    def along(self, direction) -> Difference:
-        """Return the derivative along a direction."""
+    def beside(self, direction, expected: float) -> Difference:
+        """Return the derivative along a direction, to be compared with an expected one.
+
+        Where the two are apart, it is taken again from steps within which no two events change
+        their order.  At such a change the loss has a kink, which a step may hide: its slopes to
+        both sides may be less apart than the loss bends within the step.  If all steps are too
+        wide for that, and the slopes are apart by as much, the loss has a kink.
+        """
+        found = self.along(direction)
+        apart, scale = abs(found.value - expected), max(self.steepest, abs(found.value))
+        if apart <= max(self.base.tolerance * scale, found.error):
+            return found
+        if not (found.finite and found.same_spikes):
+            return found
+        strict = self.along(direction, in_order=True)
+        if strict.same_spikes:
+            return strict
+        return replace(found, kink=True) if apart <= found.gap + found.error else found
+
+    def along(self, direction, in_order: bool = False) -> Difference:
+        """Return the derivative along a direction; with `in_order` of steps that keep the order."""
         kept = self.array.copy()
         room = np.min(kept[direction != 0], initial=np.inf) if self.bounded else np.inf
 
@@ -208,7 +233,11 @@ class _Moved:
                 result = self.model.run(*self.base.given)
             except FloatingPointError:  # it stops there: a threshold below the reset, for instance
                 return np.nan, False
-            return result.loss, _equal(_neurons(result.spikes), self.base.neurons)
+            same = _equal(_neurons(result.spikes), self.base.neurons)
+            if same and in_order:
+                forward = self.model._last.forward
+                same = same_order(self.base.order_of(forward, result.spikes), self.base.order)
+            return result.loss, same
 
         def good_enough(found):
             scale = max(self.steepest, abs(found.value), FLAT * found.slope)
