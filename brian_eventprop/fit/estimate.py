@@ -10,9 +10,7 @@ from brian2 import Quantity
 
 from brian_eventprop._units import handy_unit
 from brian_eventprop.fit.space import Space
-
-#: Directions with a singular value below this part of the largest one are not determined.
-_NOTHING = 1e-10
+from brian_eventprop.model.curvature import inverse_of_normal
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,13 @@ def covariance(
         ``s**2 (J^T J)^-1`` with ``s**2`` the sum of squares per degree of freedom; infinite where a
         parameter is not determined, NaN where it is not free.
 
+    Notes
+    -----
+    JᵀJ is the Gauss-Newton matrix of half the sum of squares, `EventPropModel.gauss_newton`.  For
+    independent errors of one variance, ``s**2 (J^T J)^-1`` is what the covariance of the
+    parameters approaches as the number of residuals grows (Seber & Wild, Nonlinear Regression,
+    Wiley 1989, chapter 2).
+
     Examples
     --------
     >>> J = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
@@ -97,14 +102,7 @@ def covariance(
     freedom = len(residuals) - int(free.sum())
     if freedom < 1 or not free.any():
         return found
-    own = jacobian[:, free]
-    scale = np.linalg.norm(own, axis=0)
-    scale[scale == 0] = 1.0
-    _, singular, rows = np.linalg.svd(own / scale, full_matrices=False)
-    known = singular > _NOTHING * max(singular[0], 1e-300)
-    inverse = (rows[known].T / singular[known] ** 2) @ rows[known]
-    inverse *= max(np.sum(residuals**2) / freedom, least) / np.outer(scale, scale)
-    lost = np.any(np.abs(rows[~known]) > 1e-6, axis=0)
-    inverse[lost, lost] = np.inf
+    inverse = inverse_of_normal(jacobian[:, free])
+    inverse *= max(np.sum(residuals**2) / freedom, least)
     found[np.ix_(free, free)] = inverse
     return found

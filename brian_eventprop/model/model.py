@@ -37,6 +37,7 @@ from brian_eventprop.model.building.mentions import mention_monitors
 from brian_eventprop.model.building.wiring import WiredModel
 from brian_eventprop.model.building.written import WrittenModel
 from brian_eventprop.model.copying import CopiedModel
+from brian_eventprop.model.curvature import CurvedModel
 from brian_eventprop.model.display.views import DisplayedModel
 from brian_eventprop.model.finite import mention_no_number, not_finite
 from brian_eventprop.model.grazing import GrazingModel, GrazingReport, report_of
@@ -66,7 +67,7 @@ from brian_eventprop.runtime.solver import Backward, ForwardRun
 
 
 class EventPropModel(
-    BatchedModel, WiredModel, WrittenModel, DisplayedModel, CopiedModel, GrazingModel
+    BatchedModel, WiredModel, WrittenModel, DisplayedModel, CopiedModel, GrazingModel, CurvedModel
 ):
     """A Brian2 network with a loss and the exact gradient of the loss.
 
