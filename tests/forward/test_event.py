@@ -6,7 +6,7 @@ method, and differentiates by dual numbers what the equations say.
 
 import numpy as np
 import pytest
-from helpers.agreement import ROUNDING, agreement, by_part, redraw
+from helpers.agreement import ROUNDING, agreement, by_part, conditioning, redraw
 from helpers.derivatives import Weighted
 from helpers.networks import coupled, reference, synapses
 from helpers.networks.combined import DURATION, combine, every_pair
@@ -63,10 +63,17 @@ def test_a_thousand_networks(case):
     for seed in range(DRAWS):
         data = redraw(model, seed, channels=4)
         found = agreement(model, data, seed=seed)
-        if not found.grazing:
-            errors.append((found.error, seed))
+        if found.grazing:
+            continue
+        # The solver's steps are wrong by the tolerance, times the network's condition: draw 2 of
+        # adex-saturating-chain has 2.5e-10, 1.6e-11 and 3.5e-12 with tolerances of 1e-12, 1e-13
+        # and 2e-14, and its gradient moves by 250 times what its parameters do.
+        allowed = ROUNDING
+        if found.error >= ROUNDING:
+            allowed = 3 * TOLERANCE * conditioning(model, data, seed=seed)
+        errors.append(found.error / allowed)
     assert len(errors) > 0.8 * DRAWS
-    assert max(errors)[0] < ROUNDING
+    assert max(errors) < 1
 
 
 @pytest.mark.parametrize(

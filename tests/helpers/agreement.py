@@ -68,6 +68,33 @@ def agreement(model, *batch, seed: int = 0) -> Agreement:
     return Agreement(parts, model.jvp(along).loss, gradients.grazing)
 
 
+def conditioning(model, *batch, seed: int = 0, step: float = 1e-10) -> float:
+    """How many times larger than that of the parameters a relative change of the gradient is.
+
+    Of the parts that `agreement` compares: what an integration step is wrong by, relative to the
+    states, both modes may be apart by this many times.
+    """
+    start = {key: np.array(model.parameters.raw(key)) for key in model.parameters.keys}
+    along, changes = direction(model, seed), []
+
+    def parts():
+        model.run(*batch)
+        gradients = model.gradient()
+        return np.array(
+            [np.sum(np.asarray(gradients[k]) * np.asarray(d)) for k, d in along.items()]
+        )
+
+    at_start = parts()
+    for trial in range(3):
+        rng = np.random.default_rng([seed, trial])
+        for key, value in start.items():
+            model.parameters.set_raw(key, value * (1 + step * rng.normal(size=value.shape)))
+        changes.append(np.sum(np.abs(parts() - at_start)) / np.sum(np.abs(at_start)) / step)
+    for key, value in start.items():
+        model.parameters.set_raw(key, value)
+    return max(changes)
+
+
 def by_part(model, seed: int = 0) -> dict:
     """What both modes say of each array alone, to find the one in which they differ."""
     gradients, along = model.gradient(), direction(model, seed)
