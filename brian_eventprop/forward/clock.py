@@ -74,6 +74,8 @@ class ClockTrial:
         self.long: dict[tuple[str, int], bool] = {}
         self.now: dict[str, dict[int, float]] = {}
         self.crossed = self.y
+        #: By how much states have jumped in this step, times how much later.
+        self.jumped = np.zeros(self.y.shape[1])
         self._order = 0
 
     # ---- arrivals ----
@@ -96,15 +98,21 @@ class ClockTrial:
         """Go through all time steps."""
         for n in range(self.n_steps):
             self._step(n)
+        self.jumped[:] = 0.0  # sums are read once more, and no time passes then
+        self._settle(self.n_steps * self.dt)
         self.samples[self.n_steps] = self.y
 
     def _step(self, n: int) -> None:
         t = n * self.dt
         self.network.take(self.network.constants.at_step(n))
+        ended = {}
         for g, free in self.free.items():
             still = n < free
-            self._release(g, np.flatnonzero(self.refractory[g] & ~still), t)
+            ended[g] = np.flatnonzero(self.refractory[g] & ~still)
             self.refractory[g] = still
+        self._settle(t)
+        for g, longer in ended.items():
+            self._release(g, longer, t)
         if n in self.wanted:
             self.samples[n] = self.y
         before = self.y
@@ -127,22 +135,38 @@ class ClockTrial:
             if what[0].part.name in self.after:
                 self._deliver(*what, n)
 
+    def _settle(self, t: float) -> None:
+        """Compute the sums of other states, at the beginning of a step.
+
+        An event of the step before that came later by its move made a jump later, too, so that
+        sums of this step, per time, have less of it: as much as the move is of a step.
+        """
+        network = self.network
+        if not network.couplings:
+            return
+        moved = np.stack([self.y[0], self.y[1] - self.jumped / self.dt])
+        sums = network.coupled(moved, Dual(t))
+        self.y, self.jumped = self.y.copy(), np.zeros_like(self.jumped)
+        for code in network.couplings:
+            slot = network.layout.slots[code.part.receiver, code.part.state]
+            self.y[:, slot] = sums[:, slot]
+
     def _release(self, group: str, neurons: np.ndarray, t: float) -> None:
         """Let the ends of refractory periods move: f changes there."""
         longer = [j for j in neurons if self.long[group, j]]
         if not longer:
             return
         frozen = self._all_free(group)
-        free = self.network.flow(t, self.y, frozen)[0]
+        free = self._flow(t, self.y, frozen)[0]
         frozen[group][longer] = True
-        still = self.network.flow(t, self.y, frozen)[0]
+        still = self._flow(t, self.y, frozen)[0]
         move = self._moves(group, np.array(longer), self.released[group][longer])
         self.y = np.stack([self.y[0], self.y[1] + (still - free) * np.nan_to_num(move)])
 
     def _updated(self, t: float) -> np.ndarray:
         """Return the states after Brian2's state update, and the integrals."""
         network, found = self.network, self.y.copy()
-        rates = network.flow(t, self.y, self.refractory)
+        rates = self._flow(t, self.y, self.refractory)
         for (owner, _), slot in network.layout.slots.items():
             if owner == INTEGRAL:
                 found[:, slot] += self.dt * rates[:, slot]
@@ -178,7 +202,7 @@ class ClockTrial:
         self._check_upstroke(code, neuron, t, before)
         at_crossing = guard(network.names(code, self.y, Dual(t)), code.group.size)[neuron]
         # the slope of the part of the threshold that decides
-        slopes = network.flow(t, self.y, self._all_free(group))[0]
+        slopes = self._slope_at(t, self.y, self._all_free(group))
         along = network.names(code, np.stack([self.y[0], slopes]), Dual(t, 1.0))
         along |= {name: Dual(x.v) for name, x in network.of_group[group].items()}
         slope = guard(along, code.group.size)[neuron].d
@@ -194,7 +218,7 @@ class ClockTrial:
                 slot = self.network.layout.slots[code.name, state]
                 along = np.stack([y[0], np.zeros_like(y[0])])
                 along[1, slot] = 1.0
-                rate = self.network.flow(t, along, self._all_free(code.name))[1, slot][neuron]
+                rate = self._flow(t, along, self._all_free(code.name))[1, slot][neuron]
                 rate -= self._by_constants(t, y, code.name)[slot][neuron]
                 if rate * self.dt > _EXPLOSIVE:
                     raise UnsupportedError(
@@ -205,7 +229,7 @@ class ClockTrial:
     def _by_constants(self, t: float, y: np.ndarray, group: str) -> np.ndarray:
         """Return the tangents of f that come from parameters alone."""
         still = np.stack([y[0], np.zeros_like(y[0])])
-        return self.network.flow(t, still, self._all_free(group))[1]
+        return self._flow(t, still, self._all_free(group))[1]
 
     def _reset(self, code: GroupCode, neuron: int, move: float, n: int) -> None:
         """Reset a neuron; what that costs by coming later is taken at the crossing."""
@@ -225,11 +249,16 @@ class ClockTrial:
             self.released[g][neuron] = move + float(np.ravel(period.d)[0])
             self.long[g, neuron] = steps > 1
             free[g][neuron] = steps > 1
+        self.jumped += (made[0] - crossing[0]) * move
         later = made[1] - self._slope_at(t, made, free)
         self.y = np.stack([self.y[0], self.y[1] + np.where(own, later * move, 0.0)])
 
+    def _flow(self, t: float, y: np.ndarray, refractory: Mapping) -> np.ndarray:
+        """Return dy/dt; the sums of other states are those of the beginning of the step."""
+        return self.network.flow(t, y, refractory, settled=True)
+
     def _slope_at(self, t: float, y: np.ndarray, refractory: Mapping) -> np.ndarray:
-        return self.network.flow(t, y, refractory)[0]
+        return self._flow(t, y, refractory)[0]
 
     def _written(self, code: GroupCode, y: np.ndarray, neuron: int, t: Dual, plain: bool):
         """Return the states after the reset of a neuron; ``plain`` leaves parameters at rest."""
@@ -264,6 +293,7 @@ class ClockTrial:
         after = self._run(code, k, moved, Dual(t, move))
         then = self._slope_at(t, after, self.refractory)
         written = np.any(after != moved, axis=0)
+        self.jumped += (after[0] - moved[0]) * moves
         kept = self.y[1] + (slope - then) * moves
         self.y = np.stack([after[0], np.where(written, after[1] - then * moves, kept)])
         if watched and was <= 0 < self._guard_after(part.target, receiver, t):

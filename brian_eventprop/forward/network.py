@@ -70,9 +70,11 @@ class Network:
         What the network says.
     constants
         Its numbers, at the first cells of timed arrays.
+    on_grid
+        Whether it is simulated on the time grid, where sums are computed in Brian2's order.
     """
 
-    def __init__(self, spec: NetworkSpec, constants: Constants):
+    def __init__(self, spec: NetworkSpec, constants: Constants, on_grid: bool = False):
         self.spec, self.layout = spec, layout_of(spec)
         self.groups = {g.name: group_code(g, spec) for g in spec.groups}
         network = constants.network
@@ -82,7 +84,7 @@ class Network:
         )
         self.couplings = tuple(
             SynapseCode(c, statements(c.statements), places_of(c, self.layout, network))
-            for c in in_order(spec.couplings)
+            for c in (spec.couplings if on_grid else in_order(spec.couplings))
         )
         self.take(constants)
 
@@ -153,9 +155,16 @@ class Network:
             np.add.at(y[1], index, term.d)
         return y
 
-    def flow(self, t: float, y: np.ndarray, refractory: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return dy/dt, values and tangents; ``refractory`` says which neurons are."""
-        y, found, slots = self.coupled(y, Dual(t)), np.zeros_like(y), self.layout.slots
+    def flow(
+        self, t: float, y: np.ndarray, refractory: Mapping[str, np.ndarray], settled: bool = False
+    ) -> np.ndarray:
+        """Return dy/dt, values and tangents.
+
+        ``refractory`` says which neurons are; with `settled`, sums of other states are taken as
+        they stand in `y`.
+        """
+        y = y if settled else self.coupled(y, Dual(t))
+        found, slots = np.zeros_like(y), self.layout.slots
         for code in self.groups.values():
             names, still = self.names(code, y, Dual(t)), refractory[code.name]
             for state, derivative in code.derivatives.items():

@@ -37,7 +37,11 @@ def check_supported(spec: NetworkSpec) -> None:
 def check_on_grid(spec: NetworkSpec, network: NetworkValues, values: Mapping) -> None:
     """Refuse what forward mode does not have on the time grid."""
     for coupling in spec.couplings:
-        raise _not_on_grid(coupling.owner, f"'{coupling.text}', a continuous coupling")
+        if coupling.late or coupling.every > 1:
+            raise _not_on_grid(
+                coupling.owner,
+                f"'{coupling.text}', which is not computed at the beginning of every time step,",
+            )
     for group in spec.groups:
         if group.every > 1:
             raise _not_on_grid(group.name, "a time step of its own")

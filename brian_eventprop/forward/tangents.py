@@ -112,7 +112,7 @@ def _trial(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarray]]:
 
 
 def _trial_on_grid(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarray]]:
-    network, dt = Network(run.spec, constants_of(run, trial)), run.spec.dt
+    network, dt = Network(run.spec, constants_of(run, trial), on_grid=True), run.spec.dt
     n_steps = int(np.rint(run.duration / dt))
     spikes = {g: parts[trial] for g, parts in run.spikes.items()}
     on_grid = {g: _in_steps(s, dt) for g, s in spikes.items()}

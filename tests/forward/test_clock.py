@@ -4,7 +4,7 @@ import pytest
 from brian2 import NeuronGroup, ms
 from helpers.agreement import ROUNDING, agreement, by_part, redraw
 from helpers.derivatives import Weighted
-from helpers.networks import synapses
+from helpers.networks import coupled, reference, synapses
 from helpers.networks.combined import DURATION, combine, every_pair
 
 import brian_eventprop as bep
@@ -67,6 +67,29 @@ def test_other_numbers(case):
 def test_synapses_with_states(rule):
     model, *_ = synapses.plastic(rule, True, solver="clock")
     assert_agreement(model)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(k, marks=[pytest.mark.slow] * (k != "soft reset"))
+        for k in coupled.KINDS
+        if k != "QIF"  # explosive
+    ],
+)
+def test_coupled_neurons(kind):
+    """A jump moves the sums that read it: by the part of a step that it comes later."""
+    case = reference.build_case(
+        coupled.case(kind, 1) | {"expected": {"grads": {}, "loss": 0.0, "spikes": {}}}, kind,
+        coupled.KINDS[kind].get("method", "rk4"),
+    )  # fmt: skip
+    assert_agreement(reference.model_of(case, solver="clock"))
+
+
+def test_linked_states_of_this_step_are_refused():
+    model = coupled.model_below_threshold("z_followers", solver="clock")
+    with pytest.raises(UnsupportedError, match="'z_followers': .* not computed at the beginning"):
+        model.jvp({})
 
 
 def test_what_is_not_covered_is_refused():

@@ -87,7 +87,7 @@ def slow(*case):
     [
         slow(three_events, "clock"), slow(three_events, "event"), slow(axonal, "event"),
         slow(axonal, "clock"), (driven, "event"), slow(driven, "clock"), (noisy, "event"),
-        slow(noisy, "clock"), slow(linked, "event"),
+        slow(noisy, "clock"), slow(linked, "event"), slow(linked, "clock"),
     ],
 )  # fmt: skip
 def test_both_modes_agree(build, solver):
