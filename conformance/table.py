@@ -17,8 +17,8 @@ def cell(line: dict | None) -> str:
     if "cannot" in line:
         return "-"
     gradients = [digits for key, digits in line.items() if key not in ("loss", "spikes")]
-    if line["spikes"] == 0 or line["spikes"] < 4:
-        return f"other spikes ({line['spikes']})"
+    if line["spikes"] <= 0:
+        return "other spikes"
     return f"{min(gradients, default=0):.1f}" if gradients else "-"
 
 

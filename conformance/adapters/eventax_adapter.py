@@ -39,6 +39,11 @@ STATEMENT = re.compile(r"\s*(\w+)\s*([-+*/]?)=\s*(.*)$")
 #: The longest step: where a spike lies is found on the solver's interpolation within a step, and
 #: digits of spike times and gradients grow as it shrinks (at 1 ms, two fewer than at 0.25 ms).
 LONGEST_STEP = 2e-4
+#: Between two events the package takes no more steps than a trial has of these.
+FIRST_STEP = 2e-5
+#: How far from the threshold a spike may be found.  Where a potential explodes it moves farther
+#: than the first of these in one unit in the last place of the time, and the next one is tried.
+ROOTS = (1e-13, 1e-8, 1e-5)
 
 
 class Unsupported(Exception):
@@ -223,7 +228,7 @@ def input_times(layout: Layout, numbers: dict):
     """Return Eventax's array of input spike times (inputs, spikes), inf where there are fewer."""
     network = layout.network
     most = max((np.bincount(d["neuron"]).max() for d in network["inputs"].values()), default=1)
-    times = jnp.full((max(layout.in_size, 1), int(most)), jnp.inf)
+    times = jnp.full((layout.in_size, int(most)), jnp.inf)
     for name, s in layout.sources.items():
         source = network["synapses"][name]["source"]
         if source in network["inputs"]:
@@ -234,7 +239,7 @@ def input_times(layout: Layout, numbers: dict):
     return times
 
 
-def net_of(layout: Layout, numbers: dict, adjoint):
+def net_of(layout: Layout, numbers: dict, adjoint, root: float):
     """Return the network; its numbers are put into it anew within JAX's transformations."""
     given = layout.network["synapses"].values()
     without = all(np.all(np.asarray(d["delay"]) == 0) for d in given)
@@ -246,8 +251,8 @@ def net_of(layout: Layout, numbers: dict, adjoint):
         key=jax.random.PRNGKey(0), wmask=jnp.asarray(mask),
         init_delays=None if without else layout.of_synapses(numbers, "delay"),
         buffer_capacity=None if without else 400,
-        max_event_steps=layout.events(without), solver_stepsize=1e-4,
-        output_no_spike_value=jnp.inf, root_finder=optx.Newton(1e-13, 1e-13, optx.rms_norm),
+        max_event_steps=layout.events(without), solver_stepsize=FIRST_STEP,
+        output_no_spike_value=jnp.inf, root_finder=optx.Newton(1e-13, root, optx.rms_norm),
         stepsize_controller=dfx.PIDController(rtol=1e-12, atol=1e-13, dtmax=LONGEST_STEP),
         solver=dfx.Dopri8(), adjoint=adjoint, dtype=jnp.float64, layout=layout, numbers=numbers,
     )  # fmt: skip
@@ -269,7 +274,10 @@ def losses(net, layout: Layout, numbers: dict):
     net = with_numbers(net, layout, numbers)
     inputs = input_times(layout, numbers)
     network, total = layout.network, 0.0
-    spikes = net.spikes_until_t(inputs, network["duration"], layout.spikes())
+    inert = jax.lax.stop_gradient(net), jax.lax.stop_gradient(inputs)
+    if any(r["kind"] in ("spike_times", "first_spike") for r in network["readouts"]):
+        inert = net, inputs  # else spikes are only compared, and JAX has less to compile
+    spikes = inert[0].spikes_until_t(inert[1], network["duration"], layout.spikes())
     for k, readout in enumerate(network["readouts"]):
         if not readout["of"].startswith("groups"):
             raise Unsupported("readouts of synapses")
@@ -323,9 +331,18 @@ def all_numbers(network: dict) -> dict:
 def run(network: dict, adjoint) -> dict:
     """Return loss, spikes and gradients of a file, as `compare` takes them."""
     layout = Layout(network, fixed_thresholds=isinstance(adjoint, EventPropAdjoint))
-    numbers = all_numbers(network)
+    for root in ROOTS:
+        try:
+            return run_with(layout, adjoint, root)
+        except Exception as error:
+            if "nonlinear solver" not in str(error) or root == ROOTS[-1]:
+                raise
+
+
+def run_with(layout: Layout, adjoint, root: float) -> dict:
+    network, numbers = layout.network, all_numbers(layout.network)
     trained = {path: numbers[path] for path in network["trained"]}
-    net = net_of(layout, numbers, adjoint)
+    net = net_of(layout, numbers, adjoint, root)
 
     def loss(trained):
         return losses(net, layout, numbers | trained)

@@ -59,7 +59,8 @@ def build(network: dict, method: str):
     if any(r["kind"] not in ("spike_times", "first_spike") for r in network["readouts"]):
         raise Unsupported("readouts other than spike times")
     nodes, edges, weights = {}, [], {}
-    room = 10 + sum(len(s["neuron"]) for s in network["expected"]["spikes"].values())
+    # a recurrent spike takes room twice, when it is sent and when it is received
+    room = 10 + 2 * sum(len(s["neuron"]) for s in network["expected"]["spikes"].values())
     room += sum(len(d["neuron"]) for d in network["inputs"].values())
     for name, data in network["inputs"].items():
         nodes[name] = Source(data["size"])

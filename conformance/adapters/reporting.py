@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,13 @@ from pathlib import Path
 from conformance.reader import compare, load_all
 
 FOLDER = Path(__file__).parents[1] / "results"
+
+
+def reason(error: Exception) -> str:
+    """Return one line of an error: its first one, or the innermost error's if it quotes others."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    quoted = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b: ?\S", line)]
+    return (quoted[-1] if quoted else lines[0])[:200]
 
 
 def report(package: str, setting: str, names, run) -> None:
@@ -22,8 +30,7 @@ def report(package: str, setting: str, names, run) -> None:
             found = compare(network, **run(network))
             line = {key: round(digits, 1) for key, digits in found.items()}
         except Exception as error:  # the table says which networks cannot be run, and why
-            message = str(error).strip() or type(error).__name__
-            line = {"cannot": message.splitlines()[0][:200]}
+            line = {"cannot": reason(error)}
         print(network["name"], line, f"{time.time() - start:.0f} s", flush=True)
         known = json.loads(path.read_text()) if path.exists() else {}
         known |= {"package": package, "version": version(package)}

@@ -325,9 +325,9 @@ def lif_ten_neurons(rng):
     back = [(i, j) for i, j in others(n) if rng.random() < 0.2]
     return layers(
         rng, lif(n), (5, n), 0.04, 10, ["s_in.w", "s_in.delay", "s_rec.w", "s_rec.delay"],
-        tags=["current-based LIF", "recurrent", "sparse"],
-        s_in=pathway(rng, "inp", "hid", pairs, (3, 6)),
-        recurrent=pathway(rng, "hid", "hid", back, (-2, 2)),
+        tags=["current-based LIF", "recurrent", "sparse", "delay per synapse", "shared delay"],
+        s_in=pathway(rng, "inp", "hid", pairs, (3, 6)), delay=0.003,
+        recurrent=pathway(rng, "hid", "hid", back, (-2, 2), delay=0.002),
     )  # fmt: skip
 
 

@@ -18,10 +18,14 @@ def convolve(a, b, first: int, last: int):
     x = a[first : last + 1]
     y = b[last - first :: -1] if last >= first else b[:0]
     if dual.are_copies() or x.shape[1] == 1:
-        return (x * y).sum(0)
-    out = (x * y[:, :1]).sum(0)
-    out[1:] += (x[:, :1] * y[:, 1:]).sum(0)
+        return _summed_products(x, y)
+    out = _summed_products(x, y[:, :1])
+    out[1:] += _summed_products(x[:, :1], y[:, 1:])
     return out
+
+
+def _summed_products(x, y):
+    return np.einsum("k...,k...->...", x, y)
 
 
 class Node:
@@ -229,6 +233,7 @@ class ExpRel(_Chain):
             self.s = np.array([Real(mpmath.nstr((1 + x) / 2, 25)) for x in roots])
             self.w = np.array([Real(mpmath.nstr(w, 25)) for w in weights])
         self.e = np.zeros((*self.slope.shape, 28), dtype=Real)
+        self.inner = np.zeros_like(self.e)  # k u[k] s
 
     def start(self, u):
         rows = len(u)
@@ -237,7 +242,8 @@ class ExpRel(_Chain):
         self.c[0] = (self.e[0] * self.w).sum(-1)
 
     def go_on(self, u, k):
-        self.e[k] = convolve(self.slope[..., None] * self.s, self.e, 1, k) / k
+        self.inner[k] = self.slope[k][..., None] * self.s
+        self.e[k] = convolve(self.inner, self.e, 1, k) / k
         self.c[k] = (self.e[k] * self.w).sum(-1)
 
 
