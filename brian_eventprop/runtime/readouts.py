@@ -60,15 +60,16 @@ def count_surrogates(readouts, spikes: GroupSpikes, group: str, weights) -> np.n
     return surrogate
 
 
-def slope_arrays(spikes: Mapping[str, GroupSpikes], floors: Mapping) -> dict:
+def slope_arrays(spikes: Mapping[str, GroupSpikes], floors: Mapping, names=None) -> dict:
     """Return by (group, role) what the backward pass reads and leaves of crossings' slopes.
 
     ``floors`` are the least slopes by group, 0 where there is none: what they are below is divided
-    by them.  The slopes are NaN for those spikes that cross no threshold.
+    by them.  The slopes are NaN for those spikes that cross no threshold.  ``names`` are those of
+    the groups, by default of all.
     """
     arrays = {}
-    for name, own in spikes.items():
-        n = len(own.times)
+    for name in spikes if names is None else names:
+        n = len(spikes[name].times)
         arrays[name, "slope_floor"] = np.array(np.broadcast_to(floors.get(name, 0.0), n), float)
         arrays[name, "crossing_slope"] = np.full(n, np.nan)
     return arrays

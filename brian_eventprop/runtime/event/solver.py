@@ -298,8 +298,7 @@ class EventCPU(EventKernels):
         """
         gradients = {key: np.zeros(self.shapes[key]) for key in self.system.trained}
         common, spiked = self._common_arrays(forward, weights, gradients)
-        for (name, role), array in slope_arrays(forward.spikes, floors).items():
-            spiked[name, role] = _by_chunk(forward, name, array)
+        spiked |= _slopes_by_chunk(forward, floors)
         module = forward.module
         timed = TimedGradients(module.groups, forward.arrays)
         sums = self._sums_of(module, timed)
@@ -433,6 +432,19 @@ def _by_chunk(forward, name: str, by_time: np.ndarray) -> list[np.ndarray]:
     made[forward.orders[name]] = by_time
     counts = [len(event_log[name, "spikes"]) for event_log in forward.event_logs]
     return np.split(made, np.cumsum(counts)[:-1]) if counts else []
+
+
+def _slopes_by_chunk(forward, floors: Mapping) -> dict[tuple[str, str], list[np.ndarray]]:
+    """Return what `slope_arrays` does, for each chunk; without floors there is nothing to order."""
+    found = {}
+    for name in forward.spikes:
+        counts = [len(event_log[name, "spikes"]) for event_log in forward.event_logs]
+        found[name, "crossing_slope"] = [np.full(n, np.nan) for n in counts]
+        found[name, "slope_floor"] = [np.zeros(n) for n in counts]
+    for (name, role), array in slope_arrays(forward.spikes, floors, floors).items():
+        if role == "slope_floor":
+            found[name, role] = _by_chunk(forward, name, array)
+    return found
 
 
 __all__ = ["EVENT_LOG", "TOLERANCE", "EventCPU", "EventForward"]
