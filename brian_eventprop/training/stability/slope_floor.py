@@ -37,8 +37,8 @@ class SlopeFloor(Callback):
 
     Notes
     -----
-    Surrogates of a vanishing slope are common (Wunderlich and Pehle's equations have none; Eventax
-    and jaxsnn have constants of their own); here it is a choice, and it is counted.  Not for CUDA.
+    Other programs clamp a vanishing slope by a constant of their own; here it is a choice, and what
+    it changes is counted.  Not for CUDA.
 
     Examples
     --------
