@@ -156,16 +156,21 @@ class Network:
         return y
 
     def flow(
-        self, t: float, y: np.ndarray, refractory: Mapping[str, np.ndarray], settled: bool = False
+        self,
+        t: float,
+        y: np.ndarray,
+        refractory: Mapping[str, np.ndarray],
+        settled: bool = False,
+        only: str = "",
     ) -> np.ndarray:
         """Return dy/dt, values and tangents.
 
         ``refractory`` says which neurons are; with `settled`, sums of other states are taken as
-        they stand in `y`.
+        they stand in `y`; ``only`` names a group if the others may stand still.
         """
         y = y if settled else self.coupled(y, Dual(t))
         found, slots = np.zeros_like(y), self.layout.slots
-        for code in self.groups.values():
+        for code in [self.groups[only]] if only else self.groups.values():
             names, still = self.names(code, y, Dual(t)), refractory[code.name]
             for state, derivative in code.derivatives.items():
                 slot = slots[code.name, state]

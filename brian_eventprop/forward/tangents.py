@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brian_eventprop.forward.clock import ClockTrial, GridSpikes
 from brian_eventprop.forward.code import compiled, statements
 from brian_eventprop.forward.duals import Dual, dual
 from brian_eventprop.forward.event import (
@@ -18,6 +17,7 @@ from brian_eventprop.forward.event import (
     EventTrial,
     GivenSpikes,
 )
+from brian_eventprop.forward.grid import ClockTrial, GridSpikes, find_upstrokes
 from brian_eventprop.forward.layout import Constants
 from brian_eventprop.forward.network import Network
 from brian_eventprop.forward.readouts import (
@@ -122,24 +122,35 @@ def _trial_on_grid(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarr
         if r.kind == "value"
     }
     wanted = {int(np.rint(t / dt)) for own in times.values() for t in own}
-    simulated = ClockTrial(network, on_grid, n_steps, run.after, frozenset(wanted))
-    for name, parts in run.inputs.items():
-        given = _in_steps(parts[trial], dt)
-        for step, neuron, move in zip(given.steps, given.neurons, given.moves, strict=True):
-            simulated.send(name, int(neuron), int(step), float(move))
-    simulated.run()
-    end = n_steps * dt
-    samples = {
-        time: simulated.samples[int(np.rint(time / dt))] for t in times.values() for time in t
-    }
-    samples[end] = simulated.y
-    readouts = []
-    for k, readout in enumerate(run.spec.readouts):
-        if readout.kind in ("spike_times", "spike_count"):
-            most = run.readouts[k].shape[-1] if readout.which == "each" else 0
-            readouts.append(spike_readout(network, k, spikes[readout.group], most))
-        else:
-            readouts.append(state_readout(network, k, samples, end))
+
+    def simulated(upstrokes=None) -> ClockTrial:
+        made = ClockTrial(network, on_grid, n_steps, run.after, frozenset(wanted), upstrokes)
+        for name, parts in run.inputs.items():
+            given = _in_steps(parts[trial], dt)
+            for step, neuron, move in zip(given.steps, given.neurons, given.moves, strict=True):
+                made.send(name, int(neuron), int(step), float(move))
+        made.run()
+        return made
+
+    def readouts_of(done: ClockTrial) -> list[Dual]:
+        end, found = n_steps * dt, []
+        samples = {t: done.samples[int(np.rint(t / dt))] for own in times.values() for t in own}
+        samples[end] = done.y
+        for k, readout in enumerate(run.spec.readouts):
+            if readout.kind in ("spike_times", "spike_count"):
+                most = run.readouts[k].shape[-1] if readout.which == "each" else 0
+                found.append(spike_readout(network, k, spikes[readout.group], most))
+            else:
+                found.append(state_readout(network, k, samples, end))
+        return found
+
+    first = simulated()
+    readouts = readouts_of(first)
+    upstrokes = find_upstrokes(first, first.history) if first.history else None
+    if upstrokes and upstrokes.any:
+        # the values are those of the grid, the tangents those of the true flow
+        pairs = zip(readouts, readouts_of(simulated(upstrokes)), strict=True)
+        readouts = [Dual(on_grid.v, true.d) for on_grid, true in pairs]
     return readouts, {g: s.moves for g, s in spikes.items()}
 
 

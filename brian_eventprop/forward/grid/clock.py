@@ -12,15 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brian_eventprop.errors import UnsupportedError
 from brian_eventprop.forward.code import run, statements
 from brian_eventprop.forward.duals import Dual, dual
+from brian_eventprop.forward.grid.upstrokes import History, Upstrokes, driven_states, entries
 from brian_eventprop.forward.guards import Guard, guard_of
 from brian_eventprop.forward.layout import INTEGRAL
 from brian_eventprop.forward.network import GroupCode, Network, SynapseCode
-
-#: Beyond this, dt dv'/dv makes the spike one of an explosive upstroke, which has other rules.
-_EXPLOSIVE = 0.03
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,8 @@ class ClockTrial:
         The pathways whose arrivals come after the resets of their step.
     wanted
         The steps at which states are sampled.
+    upstrokes
+        The true flow of explosive spikes; None if there are none, or while they are looked for.
     """
 
     network: Network
@@ -55,6 +54,7 @@ class ClockTrial:
     n_steps: int
     after: frozenset[str]
     wanted: frozenset[int]
+    upstrokes: Upstrokes | None = None
     y: np.ndarray = field(default=None)
     samples: dict[int, np.ndarray] = field(default_factory=dict)
     due: dict[int, list] = field(default_factory=dict)
@@ -77,6 +77,9 @@ class ClockTrial:
         #: By how much states have jumped in this step, times how much later.
         self.jumped = np.zeros(self.y.shape[1])
         self._order = 0
+        #: The states by group that drive themselves to the threshold.
+        self.driven = {g: driven_states(self, g) for g in groups}
+        self.history = History() if any(self.driven.values()) and not self.upstrokes else None
 
     # ---- arrivals ----
     def send(self, source: str, neuron: int, step: int, move: float) -> None:
@@ -113,10 +116,18 @@ class ClockTrial:
         self._settle(t)
         for g, longer in ended.items():
             self._release(g, longer, t)
+        if self.upstrokes:
+            self.y = self.upstrokes.begin(self, n)
         if n in self.wanted:
             self.samples[n] = self.y
         before = self.y
         self.y = self.crossed = self._updated(t)
+        if self.history:
+            self.history.grid.append(before[0])
+            self.history.updated.append(self.y[0])
+        if self.upstrokes:
+            self.y = self.upstrokes.follow(self, n, before, self.y)
+            self.crossed = self.upstrokes.at_crossing(self, n, self.y)
         self.now = self._crossings(n, before)
         self.lifted = {(g, j): move for g, own in self.now.items() for j, move in own.items()}
         for g, own in self.now.items():
@@ -195,11 +206,14 @@ class ClockTrial:
         code, guard, t = self.network.groups[group], self.guards[group], n * self.dt
         network = self.network
         start = guard(network.names(code, before, Dual(t - self.dt)), code.group.size)[neuron]
+        if self.upstrokes and (group, neuron, n) in self.upstrokes.by_spike:
+            return self.upstrokes.by_spike[group, neuron, n].move
         if start.v > 0:
+            if self.history:
+                self.history.above.add((group, neuron, n))
             if n > 0 and code.period is not None and n - 1 < self.free[group][neuron]:
                 return self.released[group][neuron]
             return self.lifted.get((group, neuron), 0.0)
-        self._check_upstroke(code, neuron, t, before)
         at_crossing = guard(network.names(code, self.y, Dual(t)), code.group.size)[neuron]
         # the slope of the part of the threshold that decides
         slopes = self._slope_at(t, self.y, self._all_free(group))
@@ -212,25 +226,6 @@ class ClockTrial:
     def _all_free(self, group: str) -> dict:
         return {**self.refractory, group: np.zeros_like(self.refractory[group])}
 
-    def _check_upstroke(self, code: GroupCode, neuron: int, t: float, before: np.ndarray) -> None:
-        for y in (before, self.y):
-            for state in self.guards[code.name].states & code.derivatives.keys():
-                slot = self.network.layout.slots[code.name, state]
-                along = np.stack([y[0], np.zeros_like(y[0])])
-                along[1, slot] = 1.0
-                rate = self._flow(t, along, self._all_free(code.name))[1, slot][neuron]
-                rate -= self._by_constants(t, y, code.name)[slot][neuron]
-                if rate * self.dt > _EXPLOSIVE:
-                    raise UnsupportedError(
-                        f"'{code.name}': forward mode does not have explosive upstrokes on the "
-                        f"time grid, as that of '{state}' before a spike. Use solver='event'."
-                    )
-
-    def _by_constants(self, t: float, y: np.ndarray, group: str) -> np.ndarray:
-        """Return the tangents of f that come from parameters alone."""
-        still = np.stack([y[0], np.zeros_like(y[0])])
-        return self._flow(t, still, self._all_free(group))[1]
-
     def _reset(self, code: GroupCode, neuron: int, move: float, n: int) -> None:
         """Reset a neuron; what that costs by coming later is taken at the crossing."""
         g, t = code.name, n * self.dt
@@ -238,6 +233,12 @@ class ClockTrial:
         free = self._all_free(g)
         crossing = np.stack([self.crossed[0], self._slope_at(t, self.crossed, free)])
         made = self._written(code, crossing, neuron, Dual(t, 1.0), plain=True)
+        key = g, neuron, n
+        places, _ = entries(self.network.layout, g, neuron)
+        if self.history:
+            self.history.before[key] = self.y[0, places]
+        if self.upstrokes:
+            self.y = self.upstrokes.before_reset(self, key, self.y)
         self.y = self._written(code, self.y, neuron, Dual(t), plain=False)
         if code.period is not None:
             names = self.network.names(code, self.y, Dual(t))
@@ -252,6 +253,11 @@ class ClockTrial:
         self.jumped += (made[0] - crossing[0]) * move
         later = made[1] - self._slope_at(t, made, free)
         self.y = np.stack([self.y[0], self.y[1] + np.where(own, later * move, 0.0)])
+        if self.history:
+            self.history.after[key] = self.y[0, places]
+            self.history.free[key] = self.free[g][neuron] if code.period is not None else n + 1
+        if self.upstrokes:
+            self.y = self.upstrokes.after_reset(self, key, self.y)
 
     def _flow(self, t: float, y: np.ndarray, refractory: Mapping) -> np.ndarray:
         """Return dy/dt; the sums of other states are those of the beginning of the step."""
