@@ -362,6 +362,8 @@ class EventTrial:
             return y
 
         self._jump(states, act)
+        if self._is_due(code.name) and self.network.above(code, self.y, self.t)[neuron]:
+            self.lifted[code.name, neuron] = move  # it spikes again at once
         for time, later in planned:
             self.plan(time, RELEASE, (code.name, neuron), (code.name, neuron, later))
 

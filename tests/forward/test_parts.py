@@ -114,6 +114,26 @@ def test_a_delay_of_0_at_its_own_neuron_stays_where_it_is():
         model.jvp({s.delay: 1 * ms})
 
 
+def test_a_neuron_that_its_reset_leaves_above_the_threshold_spikes_again_at_once():
+    source = SpikeGeneratorGroup(1, [0], [1] * ms, name="source")
+    group = NeuronGroup(
+        1, "dv/dt = -v/tau : 1\ntau : second", threshold="v > 1", reset="v -= 1.1",
+        method="exact", name="twice",
+    )  # fmt: skip
+    group.tau, group.v = 10 * ms, 0.4
+    s = Synapses(source, group, "w : 1", on_pre="v_post += w", delay=2 * ms, name="s")
+    s.connect()
+    s.w = 2.5
+    model = bep.EventPropModel(
+        [source, group, s], train=[s.w, s.delay, group.tau, group.v], duration=9 * ms,
+        loss=bep.Sum(bep.Final(group, "v**2"), bep.SpikeTimes(group, "(t/ms)**2")),
+        solver="event",
+    )  # fmt: skip
+    found = agreement(model)
+    assert len(model.result.spikes[group]) == 2
+    assert found.forward != 0 and found.error < ROUNDING, by_part(model)
+
+
 def test_precision_and_graphics_cards_are_refused():
     group = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="exact")
     model = bep.EventPropModel(
