@@ -34,6 +34,7 @@ from brian_eventprop.runtime.binding.remembered import Remembered
 from brian_eventprop.runtime.event.batched import Columns, dense_enough, plan, target_table
 from brian_eventprop.runtime.event.chain import EventChain
 from brian_eventprop.runtime.event.components import components, window_counts
+from brian_eventprop.runtime.event.zero_delays import check_zero_delays
 from brian_eventprop.runtime.timed_inputs import timed_values_of
 
 logger = get_logger(__name__)
@@ -65,6 +66,7 @@ class EventKernels:
         order, _, by_event = self._order(self._edges(network.values))
         self._build(order, self._candidates, by_event)
         _warn_of_missing_resets(self.module)
+        check_zero_delays(self.module, system, network)
         self.layouts = {p.name: self._layout(self.pathways[p.name]) for p in self.module.pathways}
         self._columns: dict[str, Columns] = {}
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, linked_var, ms, us
+from brian2.utils.logger import catch_logs
 from helpers.derivatives import assert_gradient
 from helpers.networks import reference
 
@@ -223,6 +224,18 @@ def test_arrivals_without_delay_come_before_the_reset(code, reset, options):
     gradients = model.gradient()
     slope = sum(np.sum(np.asarray(gradients[v]) * d) for v, d in along.items())
     assert float(model.jvp(along).loss) == pytest.approx(slope, rel=1e-9)
+
+
+def test_a_trained_delay_of_0_is_refused_where_resets_matter():
+    model = at_once(AT_ONCE[0][0], "v = 0")
+    neurons, synapses = model.objects
+    options = dict(loss=model.loss, duration=7 * ms, solver="event", backend="interpreter")
+    with pytest.raises(UnsupportedError, match="a trained delay of 0 .* in the coupled group"):
+        bep.EventPropModel([neurons, synapses], train=[synapses.pre.delay], **options)
+    synapses.pre.delay = 0.5 * ms
+    with catch_logs(only_from=("brian_eventprop", "brian2.brian_eventprop")) as messages:
+        bep.EventPropModel([neurons, synapses], train=[synapses.pre.delay], **options)
+    assert any("falls to 0" in text for _, _, text in messages)
 
 
 def test_neurons_that_cross_together_all_spike():
