@@ -94,12 +94,14 @@ def table(rows):
         members.append(row)
     first = groups[0][0]
     shown = [n for n in settings if any(known.get(n) != first[n] for known, _ in groups)]
-    heads = [*shown, "seeds", "test", "validation", "training", "parameters", "s/epoch"]
+    controls = [n for n in rows[0] if n.endswith("_accuracy") and n not in MEASURED]
+    names = [n.removesuffix("_accuracy") for n in controls]
+    heads = [*shown, "seeds", "test", "validation", "training", *names, "parameters", "s/epoch"]
     lines = [" | ".join(heads), " | ".join("---" for _ in heads)]
     for setting, members in groups:
         cells = [str(setting.get(name)) for name in shown]
         cells.append(str(len(members)))
-        cells += [percent([row[name] for row in members]) for name in MEASURED]
+        cells += [percent([row[name] for row in members]) for name in (*MEASURED, *controls)]
         cells.append(str(members[0]["parameters"]))
         cells.append(f"{np.median([row['epoch_seconds'] for row in members]):.2g}")
         lines.append(" | ".join(cells))

@@ -143,6 +143,10 @@ class Dropout(bep.Callback):
             self.changes.append((synapses, change))
 
 
+#: What the parts of the data are for; the network is tested with all others as well.
+USES = ("varied", "train", "validation", "test")
+
+
 def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=None):
     """Train one network on a dict of train, validation and test data; return what is reported.
 
@@ -178,8 +182,10 @@ def train(data, setting, delays, recurrent, fan_in, seed, augment=None, figure=N
     fired = result.spikes[layers.hidden].i
     if figure:
         picture(figure, history, model, layers, result)
+    controls = {name: part for name, part in data.items() if name not in USES}
     return {
         "test_accuracy": trainer.evaluate(data["test"])["accuracy"],
+        **{f"{name}_accuracy": trainer.evaluate(p)["accuracy"] for name, p in controls.items()},
         "validation_accuracy": float(history["val_accuracy"][best]) if validation else None,
         "train_accuracy": float(history["accuracy"][best]),
         "best_epoch": best,
