@@ -68,7 +68,7 @@ def read(shuffled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--order", choices=["given", "shuffled"], default="given")
+    parser.add_argument("--order", nargs="+", choices=["given", "shuffled"], default=["given"])
     add_options(
         parser, hidden=64, epochs=20, batch_size=50, rate=0.005, recurrent_rate=0.002,
         delay_rate=0.3, max_delay=50, largest_delay=80, dt=1, tau_m=20, tau_s=5, scale=100,
@@ -77,7 +77,9 @@ def main():
         results=str(RESULTS / "mnist1d.jsonl"),
     )  # fmt: skip
     setting = parser.parse_args()
-    run_series(read(setting.order == "shuffled"), setting)
+    for order in setting.order:
+        own = argparse.Namespace(**{**vars(setting), "order": order})
+        run_series(read(order == "shuffled"), own)
 
 
 if __name__ == "__main__":
