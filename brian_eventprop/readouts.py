@@ -274,7 +274,7 @@ class SpikeCount(Readout):
 
     def __init__(self, group, scale=None):
         super().__init__(group)
-        one = isinstance(scale, Number | Quantity | np.ndarray) and np.ndim(scale) == 0
+        one = isinstance(scale, Number | Quantity | np.ndarray) and np.asarray(scale).ndim == 0
         if scale is not None and not (one and 0 < np.asarray(scale) < np.inf):
             raise ValueError(f"scale must be one positive number, not {scale!r}")
         self.scale = scale

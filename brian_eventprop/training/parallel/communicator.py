@@ -193,9 +193,9 @@ def _fingerprint(spikes, targets) -> int:
     found = 0
     for data in spikes.values() if isinstance(spikes, Mapping) else [spikes]:
         for array in (data.times, data.channels, data.trial_ptr):
-            found = zlib.crc32(np.ascontiguousarray(array), found)
+            found = zlib.crc32(np.ascontiguousarray(array).data, found)
     if isinstance(targets, np.ndarray) and targets.dtype != object:
-        found = zlib.crc32(np.ascontiguousarray(targets), found)
+        found = zlib.crc32(np.ascontiguousarray(targets).data, found)
     return found
 
 
