@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from brian_eventprop.forward.event import (
     EventTrial,
     GivenSpikes,
 )
-from brian_eventprop.forward.grid import ClockTrial, GridSpikes, find_upstrokes
+from brian_eventprop.forward.grid import ClockTrial, GridSpikes, Sums, find_upstrokes
 from brian_eventprop.forward.layout import Constants
 from brian_eventprop.forward.network import Network
 from brian_eventprop.forward.readouts import (
@@ -26,7 +26,7 @@ from brian_eventprop.forward.readouts import (
     spike_readout,
     state_readout,
 )
-from brian_eventprop.forward.supported import check_on_grid, check_supported
+from brian_eventprop.forward.supported import check_no_maxima, check_on_grid, check_supported
 from brian_eventprop.reading.spec import Key, NetworkSpec, NetworkValues
 
 
@@ -55,6 +55,8 @@ class Run:
     after
         On the time grid, the pathways whose arrivals come after the resets of their step; None in
         exact time.
+    sums
+        On the time grid, by group, the states to which what arrives in a step is added at once.
     """
 
     spec: NetworkSpec
@@ -67,6 +69,7 @@ class Run:
     duration: float
     readouts: tuple[np.ndarray, ...]
     after: frozenset[str] | None = None
+    sums: Mapping[str, Sums] = field(default_factory=dict)
 
 
 #: How far the readouts found here may be from those of the run, relative to the largest one.
@@ -124,7 +127,9 @@ def _trial_on_grid(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarr
     wanted = {int(np.rint(t / dt)) for own in times.values() for t in own}
 
     def simulated(upstrokes=None) -> ClockTrial:
-        made = ClockTrial(network, on_grid, n_steps, run.after, frozenset(wanted), upstrokes)
+        made = ClockTrial(
+            network, on_grid, n_steps, run.after, frozenset(wanted), upstrokes, run.sums
+        )
         for name, parts in run.inputs.items():
             given = _in_steps(parts[trial], dt)
             for step, neuron, move in zip(given.steps, given.neurons, given.moves, strict=True):
@@ -140,6 +145,8 @@ def _trial_on_grid(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarr
             if readout.kind in ("spike_times", "spike_count"):
                 most = run.readouts[k].shape[-1] if readout.which == "each" else 0
                 found.append(spike_readout(network, k, spikes[readout.group], most))
+            elif readout.kind == "maximum":
+                found.append(Dual(*done.maxima.best[k])[readout.start : readout.stop])
             else:
                 found.append(state_readout(network, k, samples, end))
         return found
@@ -149,6 +156,7 @@ def _trial_on_grid(run: Run, trial: int) -> tuple[list[Dual], dict[str, np.ndarr
     upstrokes = find_upstrokes(first, first.history) if first.history else None
     if upstrokes and upstrokes.any:
         # the values are those of the grid, the tangents those of the true flow
+        check_no_maxima(run.spec, {g for g, *_ in upstrokes.spikes})
         pairs = zip(readouts, readouts_of(simulated(upstrokes)), strict=True)
         readouts = [Dual(on_grid.v, true.d) for on_grid, true in pairs]
     return readouts, {g: s.moves for g, s in spikes.items()}

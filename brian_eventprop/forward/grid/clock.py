@@ -14,6 +14,7 @@ import numpy as np
 
 from brian_eventprop.forward.code import run, statements
 from brian_eventprop.forward.duals import Dual, dual
+from brian_eventprop.forward.grid.maxima import GridMaxima, Sums
 from brian_eventprop.forward.grid.upstrokes import History, Upstrokes, driven_states, entries
 from brian_eventprop.forward.guards import Guard, guard_of
 from brian_eventprop.forward.layout import INTEGRAL
@@ -47,6 +48,8 @@ class ClockTrial:
         The steps at which states are sampled.
     upstrokes
         The true flow of explosive spikes; None if there are none, or while they are looked for.
+    sums
+        By group, the states to which what arrives in a step is added at once.
     """
 
     network: Network
@@ -55,6 +58,7 @@ class ClockTrial:
     after: frozenset[str]
     wanted: frozenset[int]
     upstrokes: Upstrokes | None = None
+    sums: Mapping[str, Sums] = field(default_factory=dict)
     y: np.ndarray = field(default=None)
     samples: dict[int, np.ndarray] = field(default_factory=dict)
     due: dict[int, list] = field(default_factory=dict)
@@ -77,6 +81,7 @@ class ClockTrial:
         #: By how much states have jumped in this step, times how much later.
         self.jumped = np.zeros(self.y.shape[1])
         self._order = 0
+        self.maxima = GridMaxima(self, self.sums)
         #: The states by group that drive themselves to the threshold.
         self.driven = {g: driven_states(self, g) for g in groups}
         self.history = History() if any(self.driven.values()) and not self.upstrokes else None
@@ -102,6 +107,8 @@ class ClockTrial:
         for n in range(self.n_steps):
             self._step(n)
         self.jumped[:] = 0.0  # sums are read once more, and no time passes then
+        if self.maxima:
+            self.maxima.end()
         self._settle(self.n_steps * self.dt)
         self.samples[self.n_steps] = self.y
 
@@ -120,6 +127,8 @@ class ClockTrial:
             self.y = self.upstrokes.begin(self, n)
         if n in self.wanted:
             self.samples[n] = self.y
+        if self.maxima:
+            self.maxima.sample(n)
         before = self.y
         self.y = self.crossed = self._updated(t)
         if self.history:
@@ -129,6 +138,8 @@ class ClockTrial:
             self.y = self.upstrokes.follow(self, n, before, self.y)
             self.crossed = self.upstrokes.at_crossing(self, n, self.y)
         self.now = self._crossings(n, before)
+        if self.maxima:
+            self._cross_maxima(n, before)
         self.lifted = {(g, j): move for g, own in self.now.items() for j, move in own.items()}
         for g, own in self.now.items():
             for j, move in own.items():
@@ -145,6 +156,17 @@ class ClockTrial:
         for what in arrivals:
             if what[0].part.name in self.after:
                 self._deliver(*what, n)
+
+    def _cross_maxima(self, n: int, before: np.ndarray) -> None:
+        """Let crossings end maxima."""
+        for g, own in self.now.items():
+            code = self.network.groups[g]
+            start = self.guards[g](
+                self.network.names(code, before, Dual((n - 1) * self.dt)), code.group.size
+            ).v
+            for j in own:
+                self.maxima.cross(g, j, n, self.crossed[0], start[j] > 0)
+        self.maxima.begin_events(n)
 
     def _settle(self, t: float) -> None:
         """Compute the sums of other states, at the beginning of a step.
@@ -167,10 +189,13 @@ class ClockTrial:
         longer = [j for j in neurons if self.long[group, j]]
         if not longer:
             return
-        frozen = self._all_free(group)
+        frozen = self.all_free(group)
         free = self._flow(t, self.y, frozen)[0]
         frozen[group][longer] = True
         still = self._flow(t, self.y, frozen)[0]
+        if self.maxima:
+            n = int(np.rint(t / self.dt))
+            self.maxima.release(group, longer, n, self.released[group][longer])
         move = self._moves(group, np.array(longer), self.released[group][longer])
         self.y = np.stack([self.y[0], self.y[1] + (still - free) * np.nan_to_num(move)])
 
@@ -216,21 +241,22 @@ class ClockTrial:
             return self.lifted.get((group, neuron), 0.0)
         at_crossing = guard(network.names(code, self.y, Dual(t)), code.group.size)[neuron]
         # the slope of the part of the threshold that decides
-        slopes = self._slope_at(t, self.y, self._all_free(group))
+        slopes = self._slope_at(t, self.y, self.all_free(group))
         along = network.names(code, np.stack([self.y[0], slopes]), Dual(t, 1.0))
         along |= {name: Dual(x.v) for name, x in network.of_group[group].items()}
         slope = guard(along, code.group.size)[neuron].d
         slope = max(slope, (at_crossing.v - start.v) / self.dt)
         return -at_crossing.d / slope
 
-    def _all_free(self, group: str) -> dict:
+    def all_free(self, group: str) -> dict:
+        """Return which neurons are refractory if none of a group is."""
         return {**self.refractory, group: np.zeros_like(self.refractory[group])}
 
     def _reset(self, code: GroupCode, neuron: int, move: float, n: int) -> None:
         """Reset a neuron; what that costs by coming later is taken at the crossing."""
         g, t = code.name, n * self.dt
         own = self._moves(g, np.array([neuron]), 1.0) == 1.0
-        free = self._all_free(g)
+        free = self.all_free(g)
         crossing = np.stack([self.crossed[0], self._slope_at(t, self.crossed, free)])
         made = self._written(code, crossing, neuron, Dual(t, 1.0), plain=True)
         key = g, neuron, n
@@ -251,6 +277,8 @@ class ClockTrial:
             self.long[g, neuron] = steps > 1
             free[g][neuron] = steps > 1
         self.jumped += (made[0] - crossing[0]) * move
+        if self.maxima:
+            self.maxima.reset(g, neuron, move, made[0], free)
         later = made[1] - self._slope_at(t, made, free)
         self.y = np.stack([self.y[0], self.y[1] + np.where(own, later * move, 0.0)])
         if self.history:
@@ -300,6 +328,8 @@ class ClockTrial:
         then = self._slope_at(t, after, self.refractory)
         written = np.any(after != moved, axis=0)
         self.jumped += (after[0] - moved[0]) * moves
+        if self.maxima:
+            self.maxima.arrive(part.target, receiver, moved[0], after[0], move)
         kept = self.y[1] + (slope - then) * moves
         self.y = np.stack([after[0], np.where(written, after[1] - then * moves, kept)])
         if watched and was <= 0 < self._guard_after(part.target, receiver, t):

@@ -313,6 +313,11 @@ class Upstrokes:
         """Whether there are explosive spikes."""
         return bool(self.stretches or self.crossed)
 
+    @property
+    def spikes(self) -> frozenset[tuple[str, int, int]]:
+        """The explosive spikes: group, neuron and time step of each."""
+        return self.crossed | self.by_spike.keys()
+
     def _within(self, n: int) -> list[Stretch]:
         return [s for s in self.stretches if s.first <= n <= s.spike_step]
 

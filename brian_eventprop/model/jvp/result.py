@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from brian2 import Quantity, second
 
-from brian_eventprop.forward import GivenSpikes, Run, tangents_along
+from brian_eventprop.forward import GivenSpikes, Run, Sums, tangents_along
 from brian_eventprop.model.jvp.directions import Direction
 
 
@@ -68,7 +68,7 @@ def tangents_of(
     }
     run = Run(
         model.spec, model.network, values, direction.values, inputs, spikes, timed,
-        float(model.duration), forward.readouts, _after_resets(model),
+        float(model.duration), forward.readouts, _after_resets(model), _sums(model),
     )  # fmt: skip
     readouts, moves = tangents_along(run)
     losses = None
@@ -101,6 +101,17 @@ def _after_resets(model) -> frozenset[str] | None:
         if group.rings and adds is not None and adds.state in group.rings_after:
             found.add(p.name)
     return frozenset(found)
+
+
+def _sums(model) -> dict[str, Sums]:
+    """Return, by group, the states to which the clock solver adds what arrives in a step."""
+    if model.solver == "event":
+        return {}
+    return {
+        g.name: Sums(tuple(g.rings), not g.rings_before)
+        for g in model.runtime.module.groups
+        if g.rings
+    }
 
 
 def _input_trials(given, moves: np.ndarray | None, dt: float) -> tuple[GivenSpikes, ...]:
