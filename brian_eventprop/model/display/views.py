@@ -69,7 +69,7 @@ class DisplayedModel:
         >>> model = bep.EventPropModel([neuron], train=[neuron.v], duration=10*ms,
         ...                            loss=bep.Sum(bep.Final(neuron, "v")))
         >>> print(model.summary())
-        EventPropModel: 10. ms with solver='clock', backend='cpu', 2 trained values
+        EventPropModel: 10 ms with solver='clock', backend='cpu', 2 trained values
         <BLANKLINE>
         group  neurons  states  spikes
         -----  -------  ------  ------
