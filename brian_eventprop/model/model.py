@@ -603,14 +603,18 @@ class EventPropModel(
 
     def _run_of(self, data, targets, traces) -> Run:
         """Return the last run, or one of other data or with the parameters of now."""
-        last = self._last
+        last = self._last if data is None and targets is None and traces is None else None
+        if last is not None and self._ran and last.version == self.parameters.version:
+            return last
+        self.run(*self._batch_of(data, targets, traces))
+        return self._done()
+
+    def _batch_of(self, data, targets, traces) -> tuple:
+        """Return a batch as it is given to `run`: that of the last run by default."""
         if data is None and targets is None and traces is None and self._ran is not None:
             batch, known = self._ran
-            if last is not None and last.version == self.parameters.version:
-                return last
-            data, targets, traces = batch.given, known, batch.traces
-        self.run(data, targets, traces)
-        return self._done()
+            return batch.given, known, batch.traces
+        return data, targets, traces
 
     def _as_gradients(
         self, found: Backward, losses: np.ndarray | None, report: Callable | None = None

@@ -97,7 +97,23 @@ class Parameters:
         """
         return self._hold(arrays)
 
-    def _trained(self, item) -> Key:
+    def trained_key(self, item) -> Key:
+        """Return the key of a trained variable, given by Brian2's view or by name.
+
+        Parameters
+        ----------
+        item
+            A view such as ``s.w``, a name such as ``'s.w'``, or a key.
+
+        Returns
+        -------
+        tuple of str
+
+        Raises
+        ------
+        KeyError
+            If the variable is not trained.
+        """
         key = self._key_of(item)
         if key not in self.keys:
             raise KeyError(f"'{name_of(key)}' is not in train=[...]")
@@ -113,11 +129,11 @@ class Parameters:
 
     def raw(self, key) -> np.ndarray:
         """Return the values in SI units, one after the other, of a key, a view or a name."""
-        return self._values[key if isinstance(key, tuple) else self._trained(key)]
+        return self._values[key if isinstance(key, tuple) else self.trained_key(key)]
 
     def set_raw(self, key, array) -> None:
         """Set the values in SI units, of a key, a view or a name."""
-        key = key if isinstance(key, tuple) else self._trained(key)
+        key = key if isinstance(key, tuple) else self.trained_key(key)
         name = name_of(key)
         array = plain_numbers(array, f"the value of '{name}'")
         shape, size = self.shape(key), self._values[key].size
@@ -142,12 +158,12 @@ class Parameters:
         self.version += 1
 
     def __getitem__(self, item) -> Quantity:
-        key = self._trained(item)
+        key = self.trained_key(item)
         array = self._values[key].reshape(self.shape(key))
         return quantity(array.copy(), self._dimensions[key])
 
     def __setitem__(self, item, value) -> None:
-        key = self._trained(item)
+        key = self.trained_key(item)
         name = name_of(key)
         if isinstance(value, str):
             raise TypeError(
@@ -190,7 +206,7 @@ class Parameters:
         found = {key: handy_unit(self._dimensions[key]) for key in self.keys}
         # Brian2's views compare element by element: go through them, never look one up
         for item, unit in given.items() if given else ():
-            key = self._trained(item)
+            key = self.trained_key(item)
             size = to_si(unit, self._dimensions[key], f"the unit of '{name_of(key)}'")
             if size.size != 1 or not 0 < float(size.item()) < np.inf:
                 raise ValueError(f"the unit of '{name_of(key)}' must be positive, not {unit!r}")
@@ -274,7 +290,7 @@ class Parameters:
         """
         limits: dict[Key, list] = {key: [-np.inf, np.inf] for key in self.keys}
         for item, pair in given.items() if given else ():
-            key = self._trained(item)
+            key = self.trained_key(item)
             for end, value in enumerate(pair):
                 if value is not None:
                     what = f"a bound of '{name_of(key)}'"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from brian_eventprop._names import name_of
 from brian_eventprop.model.curvature.gauss_newton import (
     GaussNewton,
     gauss_newton_of,
@@ -74,8 +73,9 @@ class CurvedModel:
         array([0.298722, 0.      ])
         """
         given = self._batch_of(data, targets, traces)
-        shapes = {key: self.parameters.shape(key) for key in self.parameters.keys}
-        found = direction_of(direction, self._trained_key, shapes, self._network.dimensions, {})
+        trained = self.parameters
+        shapes = {key: trained.shape(key) for key in trained.keys}
+        found = direction_of(direction, trained.trained_key, shapes, self._network.dimensions, {})
         return hessian_product(self, found.values, given)
 
     def gauss_newton(
@@ -143,16 +143,3 @@ class CurvedModel:
             jacobian = [np.stack(columns, axis=-1) for columns in zip(*each, strict=True)]
         curvature = loss_curvature(self.loss, found.readout, known)
         return gauss_newton_of(jacobian, curvature, factors)
-
-    def _trained_key(self, item):
-        key = self.key_of(item)
-        if key not in self.parameters.keys:
-            raise KeyError(f"'{name_of(key)}' is not in train=[...]")
-        return key
-
-    def _batch_of(self, data, targets, traces) -> tuple:
-        """Return a batch as it is given to `run`: that of the last run by default."""
-        if data is None and targets is None and traces is None and self._ran is not None:
-            batch, known = self._ran
-            return batch.given, known, batch.traces
-        return data, targets, traces
